@@ -1,0 +1,1 @@
+"""Modern Hopfield models: retrieval, certificates of storage and the theory behind them."""
