@@ -1,0 +1,269 @@
+r"""Batched iteration to a fixed point :math:`x = T(x)`, plain and accelerated.
+
+Both work on rows: every row iterates on its own, leaves the batch when it has converged, and has a status of its own.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+__all__ = ["FixedPoint", "Status", "accelerate", "iterate"]
+
+
+class Status(enum.IntEnum):
+    """How an iteration ended; each member says it in words."""
+
+    CONVERGED = 0
+    STEPS_EXHAUSTED = 1
+
+    @property
+    def message(self) -> str:
+        """The status in words."""
+        return {
+            Status.CONVERGED: "converged: the last step was no longer than the tolerance",
+            Status.STEPS_EXHAUSTED: "stopped: the largest number of updates was reached before the tolerance",
+        }[self]
+
+
+@dataclass(frozen=True)
+class FixedPoint:
+    """Where every row of a batch ended.
+
+    Attributes
+    ----------
+    state : Tensor, shape (N, d)
+        The last state, ``T`` of the one before it.
+    steps : Tensor of int64, shape (N,)
+        Updates spent, those of rejected steps included.
+    residual : Tensor, shape (N,)
+        Length of the last step, ``‖T(x) − x‖``.
+    status : Tensor of int64, shape (N,)
+        A :class:`Status` a row.
+    ambiguous : Tensor of bool, shape (N,)
+        Accelerated rows whose residual grew on the way to more than twice what it had been: the path passed a
+        saddle, where neighbouring paths part, and the plain iteration may end at another fixed point. Always false
+        for the plain iteration.
+    """
+
+    state: Tensor
+    steps: Tensor
+    residual: Tensor
+    status: Tensor
+    ambiguous: Tensor
+
+    @classmethod
+    def _empty(cls, start: Tensor) -> FixedPoint:
+        count = start.shape[0]
+        return cls(
+            start.clone(),
+            torch.zeros(count, dtype=torch.int64, device=start.device),
+            torch.full((count,), torch.inf, dtype=start.dtype, device=start.device),
+            torch.full((count,), int(Status.STEPS_EXHAUSTED), dtype=torch.int64, device=start.device),
+            torch.zeros(count, dtype=torch.bool, device=start.device),
+        )
+
+
+Progress = Callable[[int, int], None]
+
+
+def iterate(
+    update: Callable[[Tensor], Tensor],
+    start: Tensor,
+    tol: float,
+    max_steps: int,
+    progress: Progress | None = None,
+) -> FixedPoint:
+    r"""Iterate :math:`x_{t+1} = T(x_t)` until :math:`\|x_{t+1} - x_t\| \le` ``tol``.
+
+    Parameters
+    ----------
+    update : callable
+        ``T``, from states (N', d) to states (N', d), row by row.
+    start : Tensor, shape (N, d)
+        First states.
+    tol : float
+        Length of a step at which a row has converged, absolute.
+    max_steps : int
+        Most updates of a row.
+    progress : callable, optional
+        Called after every update of the batch with the rows finished and the rows in all.
+
+    Returns
+    -------
+    FixedPoint
+
+    Examples
+    --------
+    >>> found = iterate(lambda x: x / 2, torch.ones(1, 1), tol=0.1, max_steps=100)
+    >>> found.state, found.steps
+    (tensor([[0.0625]]), tensor([4]))
+    """
+    found = FixedPoint._empty(start)
+    active = torch.arange(start.shape[0], device=start.device)
+    x = start
+    for step in range(1, max_steps + 1):
+        if not len(active):
+            break
+        new = update(x)
+        residual = torch.linalg.vector_norm(new - x, dim=-1)
+        done = residual <= tol
+        finished = active if step == max_steps else active[done]
+        rows = slice(None) if step == max_steps else done
+        found.state[finished], found.residual[finished], found.steps[finished] = new[rows], residual[rows], step
+        found.status[active[done]] = Status.CONVERGED
+        active, x = active[~done], new[~done]
+        if progress is not None:
+            progress(start.shape[0] - len(active), start.shape[0])
+    return found
+
+
+# Chosen on 12 memories of 4 383 random patterns (d = 16, β m² = 16), 64 queries each, about their fold
+_WINDOW = 8
+_TRUST = 40.0
+_RELAXATION = 5.0
+_SADDLE = 2.0
+
+
+def accelerate(
+    step: Callable[[Tensor], tuple[Tensor, Tensor]],
+    start: Tensor,
+    tol: float,
+    max_steps: int,
+    rounding: float,
+    progress: Progress | None = None,
+) -> FixedPoint:
+    r"""Iterate to a fixed point of :math:`T = \mathrm{id} - \nabla E` in fewer updates, never raising ``E``.
+
+    Every trial state must lower the energy by at least :math:`\tfrac12\|x - T(x)\|^2`, what the plain update
+    guarantees (T3); one that does not is replaced by the plain update. So the rate and the convergence of the plain
+    iteration (T5, T6) hold for this one. Trial states come from
+
+    * Anderson mixing over the last states, where the residual shrinks and the last step saw a contraction;
+    * else, after a plain step, an over-relaxed step :math:`x + \alpha(T(x) - x)` with
+      :math:`\alpha \le 5`: where the residual grows, Anderson mixing would aim at the saddle that is being left.
+
+    Parameters
+    ----------
+    step : callable
+        From states (N', d) to ``(T(x), E(x))``, shapes (N', d) and (N',).
+    start : Tensor, shape (N, d)
+        First states.
+    tol, max_steps, progress
+        As in :func:`iterate`.
+    rounding : float
+        Absolute rounding error of an energy: differences below it are not believed.
+
+    Returns
+    -------
+    FixedPoint
+        With ``ambiguous`` set where the path may have left that of the plain iteration.
+
+    References
+    ----------
+    Anderson 1965; Walker and Ni, SIAM J. Numer. Anal. 49 (2011).
+
+    Examples
+    --------
+    >>> found = accelerate(lambda x: (0.99 * x, 0.005 * (x * x).sum(-1)), torch.ones(1, 1), 1e-6, 100, 1e-12)
+    >>> bool(found.steps < 10)
+    True
+    """
+    found = FixedPoint._empty(start)
+    if max_steps < 1 or not len(start):
+        return found
+    active = torch.arange(start.shape[0], device=start.device)
+    new, energy = step(start)
+    # all that a row carries along; filtered together when rows leave
+    rows = {
+        "x": start,
+        "f": new - start,
+        "energy": energy,
+        "dx": start.new_zeros(len(start), _WINDOW, start.shape[1]),
+        "df": start.new_zeros(len(start), _WINDOW, start.shape[1]),
+        "depth": torch.zeros_like(active),
+        "steps": torch.ones_like(active),
+        "was_plain": torch.zeros_like(active, dtype=torch.bool),
+        "previous": torch.full_like(energy, torch.inf, dtype=start.dtype),
+        "least": torch.full_like(energy, torch.inf, dtype=start.dtype),
+        "ambiguous": torch.zeros_like(active, dtype=torch.bool),
+    }
+    while True:
+        residual = torch.linalg.vector_norm(rows["f"], dim=-1)
+        rows["ambiguous"] |= residual > _SADDLE * rows["least"]
+        rows["least"] = torch.minimum(rows["least"], residual)
+        converged = residual <= tol
+        leave = converged | (rows["steps"] >= max_steps)
+        if leave.any():
+            out = active[leave]
+            found.state[out] = (rows["x"] + rows["f"])[leave]
+            found.residual[out], found.steps[out] = residual[leave], rows["steps"][leave]
+            found.ambiguous[out] = rows["ambiguous"][leave]
+            found.status[active[converged]] = Status.CONVERGED
+            active, residual = active[~leave], residual[~leave]
+            rows = {name: tensor[~leave] for name, tensor in rows.items()}
+            if progress is not None:
+                progress(start.shape[0] - len(active), start.shape[0])
+        if not len(active):
+            return found
+        trial, sure = _trial(rows, residual)
+        state, energy = step(trial)
+        rows["steps"] = rows["steps"] + 1
+        f = state - trial
+        decrease = 0.5 * residual * residual
+        accepted = sure | (energy <= rows["energy"] - decrease + rounding) & (
+            # where the guaranteed decrease drowns in rounding, the residual has to shrink instead
+            (decrease > 32 * rounding) | (torch.linalg.vector_norm(f, dim=-1) <= residual)
+        )
+        refused = ~accepted & (rows["steps"] < max_steps)
+        # a row without an update left keeps what it had: its state is T(x) all the same
+        kept = ~accepted & ~refused
+        if refused.any():
+            plain = (rows["x"] + rows["f"])[refused]
+            plain_state, plain_energy = step(plain)
+            trial[refused], energy[refused], f[refused] = plain, plain_energy, plain_state - plain
+            rows["steps"] = rows["steps"] + refused
+        trial[kept], f[kept], energy[kept] = rows["x"][kept], rows["f"][kept], rows["energy"][kept]
+        rows["dx"] = torch.cat([(trial - rows["x"]).unsqueeze(1), rows["dx"][:, :-1]], 1)
+        rows["df"] = torch.cat([(f - rows["f"]).unsqueeze(1), rows["df"][:, :-1]], 1)
+        rows["depth"] = torch.where(accepted, (rows["depth"] + 1).clamp_max(_WINDOW), 1)
+        rows["was_plain"] = sure | ~accepted
+        rows["x"], rows["f"], rows["energy"], rows["previous"] = trial, f, energy, residual
+
+
+def _trial(rows: dict[str, Tensor], residual: Tensor) -> tuple[Tensor, Tensor]:
+    """Trial states, and which of them are plain updates that need no test."""
+    x, f, dx, df = rows["x"], rows["f"], rows["dx"], rows["df"]
+    tiny = torch.finfo(x.dtype).tiny
+    last = dx[:, 0]
+    # Rayleigh quotient of T's Jacobian along the last step
+    contraction = 1 + (last * df[:, 0]).sum(-1) / (last * last).sum(-1).clamp_min(tiny)
+    begun = rows["depth"] >= 1
+
+    coefficients = _least_squares(df, f, torch.arange(_WINDOW, device=x.device) < rows["depth"].unsqueeze(1))
+    move = f - (coefficients.unsqueeze(-1) * (dx + df)).sum(1)
+    length = torch.linalg.vector_norm(move, dim=-1)
+    move = move * (_TRUST * residual / length.clamp_min(tiny)).clamp_max(1.0).unsqueeze(-1)
+    mixed = begun & (residual < rows["previous"]) & (contraction < 1) & ((move * f).sum(-1) > 0)
+
+    factor = torch.where(contraction < 1, 1 / (1 - contraction).clamp_min(0.1 / _RELAXATION), torch.inf)
+    factor = factor.clamp(1.0, _RELAXATION)
+    relaxed = begun & ~mixed & rows["was_plain"] & (factor > 1)
+
+    move = torch.where(mixed.unsqueeze(-1), move, torch.where(relaxed.unsqueeze(-1), factor.unsqueeze(-1) * f, f))
+    return x + move, ~(mixed | relaxed)
+
+
+def _least_squares(df: Tensor, f: Tensor, valid: Tensor) -> Tensor:
+    """``argmin_γ ‖f − Σ γ_i df_i‖`` over the valid differences, by a slightly regularised QR of unit columns."""
+    norms = torch.where(valid, torch.linalg.vector_norm(df, dim=-1), 1.0)
+    norms = torch.where(norms > 0, norms, 1.0)
+    columns = torch.where(valid.unsqueeze(-1), df / norms.unsqueeze(-1), 0.0).mT
+    ridge = torch.finfo(df.dtype).eps ** 0.625 * torch.eye(df.shape[1], dtype=df.dtype, device=df.device)
+    q, r = torch.linalg.qr(torch.cat([columns, ridge.expand(len(df), -1, -1)], 1))
+    solution = torch.linalg.solve_triangular(r, q[:, : df.shape[2]].mT @ f.unsqueeze(-1), upper=True)
+    return solution.squeeze(-1) / norms

@@ -1,0 +1,875 @@
+"""Where patterns come from: arrays, mapped files and random ensembles, in fixed blocks.
+
+A `PatternSource` hands out the rows of an ``(M, d)`` matrix block by block. How many rows a block holds
+depends on ``d`` alone (`rows_per_block`), and a random block depends on nothing but the seed and its own
+index. So any block can be drawn alone, in any order, by any number of workers, and the patterns are the
+same. `open_patterns` opens a file without ever unpickling it, and `digits` is a small real data set.
+"""
+
+from __future__ import annotations
+
+import abc
+import contextlib
+import csv
+import importlib
+import json
+import math
+import mmap
+import os
+import pickle
+import sys
+import zipfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from numbers import Real
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+__all__ = [
+    "ArrayPatterns",
+    "Ensemble",
+    "Gaussian",
+    "PatternSource",
+    "Rademacher",
+    "RandomPatterns",
+    "Sphere",
+    "SpikedCovariance",
+    "base",
+    "digits",
+    "open_patterns",
+    "rows_per_block",
+]
+
+_BLOCK_NUMBERS = 2**20
+_FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+
+
+def rows_per_block(dim: int) -> int:
+    """Count the rows of a full block.
+
+    Parameters
+    ----------
+    dim : int
+        Dimension ``d >= 1`` of a pattern.
+
+    Returns
+    -------
+    int
+        ``max(1, floor(2**20 / d))``, rounded down to a multiple of 16 where it exceeds 16: about a million
+        numbers, which is 4 MiB in float32.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Where `dim` is no integer, or less than 1.
+
+    Examples
+    --------
+    >>> rows_per_block(32), rows_per_block(100), rows_per_block(3_000_000)
+    (32768, 10480, 1)
+    """
+    rows = max(1, _BLOCK_NUMBERS // _positive_integer("dim", dim))
+    return rows - rows % 16 if rows > 16 else rows
+
+
+def base(seed: int, *cell: int) -> int:
+    """Turn a root seed and the coordinates of a cell into the seed of the cell's first block.
+
+    Parameters
+    ----------
+    seed : int
+        Root seed, ``>= 0``.
+    *cell : int
+        Coordinates that tell one cell of an experiment from the others, each in ``[0, 2**32)``.
+
+    Returns
+    -------
+    int
+        A number in ``[0, 2**32)``: block ``i`` of the cell is drawn by a generator seeded with
+        ``(base + i) % 2**32``. It has 32 bits because torch's generator on the CPU keeps no more.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Where `seed` or a coordinate is no integer, or outside its range.
+
+    Notes
+    -----
+    The mixing is that of `numpy.random.SeedSequence`, with the cell as its spawn key. Two cells of B blocks
+    each share a stream with probability about ``2 B / 2**32``.
+
+    Examples
+    --------
+    >>> base(0) == base(0), base(0) == base(0, 0), base(0, 1) == base(1, 0)
+    (True, False, False)
+    """
+    for value, limit in [(seed, math.inf), *((coordinate, 2**32) for coordinate in cell)]:
+        if not isinstance(value, int | np.integer) or isinstance(value, bool):
+            raise TypeError(f"seed and cell must be integers, got {value!r}")
+        if not 0 <= value < limit:
+            raise ValueError(f"seed must be >= 0 and the coordinates of cell in [0, 2**32), got {value!r}")
+    sequence = np.random.SeedSequence(int(seed), spawn_key=tuple(int(coordinate) for coordinate in cell))
+    return int(sequence.generate_state(1)[0])
+
+
+class PatternSource(abc.ABC):
+    """An ``(M, d)`` matrix of patterns, read in blocks of rows.
+
+    Attributes
+    ----------
+    num_patterns : int
+        ``M >= 1``.
+    dim : int
+        ``d >= 1``.
+    dtype : torch.dtype
+        Of every block.
+    device : torch.device
+        Of every block.
+    """
+
+    def __init__(self, num_patterns: int, dim: int, dtype: torch.dtype, device: torch.device) -> None:
+        self.num_patterns = num_patterns
+        self.dim = dim
+        self.dtype = dtype
+        self.device = device
+
+    @property
+    def rows_per_block(self) -> int:
+        """Rows of every block but the last, which may be shorter."""
+        return rows_per_block(self.dim)
+
+    @property
+    def num_blocks(self) -> int:
+        """How many blocks there are, at least 1."""
+        return -(-self.num_patterns // self.rows_per_block)
+
+    def block(self, index: int) -> Tensor:
+        """Give one block.
+
+        Parameters
+        ----------
+        index : int
+            In ``[0, num_blocks)``.
+
+        Returns
+        -------
+        Tensor
+            Patterns ``index * rows_per_block`` onwards, shape ``(rows, dim)``. Not to be written to: it may
+            share memory with the source.
+
+        Raises
+        ------
+        IndexError
+            Where `index` is outside its range.
+        """
+        if not 0 <= index < self.num_blocks:
+            raise IndexError(f"index must be in [0, {self.num_blocks}), got {index}")
+        start = index * self.rows_per_block
+        return self._rows(index, start, min(self.rows_per_block, self.num_patterns - start))
+
+    def blocks(self) -> Iterator[tuple[int, Tensor]]:
+        """Go through the blocks in order.
+
+        Yields
+        ------
+        start : int
+            Index of the block's first pattern.
+        block : Tensor
+            As `block` gives it.
+        """
+        for index in range(self.num_blocks):
+            yield index * self.rows_per_block, self.block(index)
+
+    def tensor(self) -> Tensor:
+        """Put all patterns in memory.
+
+        Returns
+        -------
+        Tensor
+            Shape ``(num_patterns, dim)``. Not to be written to: it may share memory with the source.
+        """
+        patterns = torch.empty(self.num_patterns, self.dim, dtype=self.dtype, device=self.device)
+        for start, block in self.blocks():
+            patterns[start : start + len(block)] = block
+        return patterns
+
+    @abc.abstractmethod
+    def _rows(self, index: int, start: int, rows: int) -> Tensor: ...
+
+
+class ArrayPatterns(PatternSource):
+    """Patterns that exist already: a tensor, an array, a mapped file, or anything `numpy.asarray` takes.
+
+    Parameters
+    ----------
+    patterns : Tensor or array_like, shape (M, d)
+        Real numbers, ``M >= 1`` and ``d >= 1``. Floats of 16, 32 or 64 bits keep their precision; integers
+        and booleans become float64.
+
+    Raises
+    ------
+    ValueError
+        Where `patterns` does not have two dimensions, has no row or no column, or is not real.
+
+    Notes
+    -----
+    Nothing is copied on construction. A block is a view where torch can share the memory (a tensor; a
+    writable array of native floats in C order); otherwise that block alone is copied or converted, so that
+    a mapped file larger than the memory can be read through.
+
+    Examples
+    --------
+    >>> source = ArrayPatterns([[1, 2], [3, 4], [5, 6]])
+    >>> source.num_patterns, source.dim, source.dtype, source.num_blocks
+    (3, 2, torch.float64, 1)
+    >>> source.block(0)[1]
+    tensor([3., 4.], dtype=torch.float64)
+    """
+
+    def __init__(self, patterns: Any) -> None:
+        self._data: Tensor | np.ndarray = patterns if isinstance(patterns, Tensor) else np.asarray(patterns)
+        problem = _problem(self._data)
+        if problem:
+            raise ValueError(f"patterns must be real numbers of shape (M, d), got {problem}")
+        device = self._data.device if isinstance(self._data, Tensor) else torch.device("cpu")
+        num_patterns, dim = self._data.shape
+        super().__init__(int(num_patterns), int(dim), _pattern_dtype(self._data), device)
+
+    def __repr__(self) -> str:
+        return f"ArrayPatterns(<{self.num_patterns} x {self.dim}, {self.dtype}, {self.device}>)"
+
+    def tensor(self) -> Tensor:  # noqa: D102
+        return _as_tensor(self._data)
+
+    def _rows(self, index: int, start: int, rows: int) -> Tensor:
+        return _as_tensor(self._data[start : start + rows])
+
+
+class Ensemble(Protocol):
+    """A distribution of patterns: the rows are independent and alike."""
+
+    def fill(self, block: Tensor, generator: torch.Generator, common: torch.Generator) -> None:
+        """Overwrite a block with fresh patterns.
+
+        Parameters
+        ----------
+        block : Tensor, shape (rows, dim)
+            Contiguous, float32 or float64.
+        generator : torch.Generator
+            Of this block alone.
+        common : torch.Generator
+            In the same state for every block of a source: what all patterns share is drawn from it.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Sphere:
+    """Patterns uniform on the sphere of a radius.
+
+    Parameters
+    ----------
+    radius : float
+        Euclidean norm of every pattern, finite and ``> 0``.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Where `radius` is no real number, or not finite and positive.
+
+    Notes
+    -----
+    ``radius * g / ||g||`` with ``g`` standard normal.
+
+    Examples
+    --------
+    >>> RandomPatterns(Sphere(2.0), 3, 5, seed=0).tensor().norm(dim=1)
+    tensor([2.0000, 2.0000, 2.0000])
+    """
+
+    radius: float
+
+    def __post_init__(self) -> None:
+        _check_real("radius", self.radius, positive=True)
+
+    def fill(self, block: Tensor, generator: torch.Generator, common: torch.Generator) -> None:
+        """Overwrite a block, as `Ensemble.fill` says."""
+        block.normal_(generator=generator)
+        norm = torch.linalg.vector_norm(block, dim=1, keepdim=True)
+        # A float32 normal is exactly 0 about once in 2**24 draws, so in one dimension a zero row does happen.
+        zero = norm == 0
+        block[:, :1].add_(zero)
+        block.mul_(self.radius / norm.add_(zero))
+
+
+@dataclass(frozen=True)
+class Gaussian:
+    """Patterns of independent normal coordinates.
+
+    Parameters
+    ----------
+    std : float
+        Standard deviation of every coordinate, finite and ``> 0``; 1 by default.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Where `std` is no real number, or not finite and positive.
+
+    Examples
+    --------
+    >>> round(RandomPatterns(Gaussian(3.0), 10_000, 10, seed=0).tensor().std().item(), 1)
+    3.0
+    """
+
+    std: float = 1.0
+
+    def __post_init__(self) -> None:
+        _check_real("std", self.std, positive=True)
+
+    def fill(self, block: Tensor, generator: torch.Generator, common: torch.Generator) -> None:
+        """Overwrite a block, as `Ensemble.fill` says."""
+        block.normal_(0.0, self.std, generator=generator)
+
+
+@dataclass(frozen=True)
+class Rademacher:
+    """Patterns of independent fair signs times a scale.
+
+    Parameters
+    ----------
+    scale : float
+        Absolute value of every coordinate, finite and ``> 0``; 1 by default.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Where `scale` is no real number, or not finite and positive.
+
+    Examples
+    --------
+    >>> RandomPatterns(Rademacher(0.5), 100, 10, seed=0).tensor().unique()
+    tensor([-0.5000,  0.5000])
+    """
+
+    scale: float = 1.0
+
+    def __post_init__(self) -> None:
+        _check_real("scale", self.scale, positive=True)
+
+    def fill(self, block: Tensor, generator: torch.Generator, common: torch.Generator) -> None:
+        """Overwrite a block, as `Ensemble.fill` says."""
+        block.random_(0, 2, generator=generator).mul_(2 * self.scale).sub_(self.scale)
+
+
+@dataclass(frozen=True)
+class SpikedCovariance:
+    """Normal patterns that vary more along one direction: correlated patterns in the simplest form.
+
+    Parameters
+    ----------
+    spike : float
+        Excess variance ``>= 0``, finite: along the direction a pattern has variance ``1 + spike``, across
+        it 1. At 0 the ensemble is `Gaussian`.
+    scale : float
+        Factor of every pattern, finite and ``> 0``; 1 by default.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Where `spike` or `scale` is no real number, or outside its range.
+
+    Notes
+    -----
+    A pattern is ``scale * (g + sqrt(spike) h u)`` with ``g`` and ``h`` standard normal and independent, so its
+    covariance is ``scale**2 * (I + spike * u u^T)``. The unit direction ``u`` is uniform on the sphere, one for all
+    patterns of a source, drawn from its seed. The model is Johnstone's (Annals of Statistics 29, 2001).
+
+    Examples
+    --------
+    >>> patterns = RandomPatterns(SpikedCovariance(8.0), 20_000, 3, seed=0).tensor()
+    >>> torch.linalg.eigvalsh(torch.cov(patterns.T)).round()
+    tensor([1., 1., 9.])
+    """
+
+    spike: float
+    scale: float = 1.0
+
+    def __post_init__(self) -> None:
+        _check_real("spike", self.spike)
+        _check_real("scale", self.scale, positive=True)
+
+    def fill(self, block: Tensor, generator: torch.Generator, common: torch.Generator) -> None:
+        """Overwrite a block, as `Ensemble.fill` says."""
+        direction = block.new_empty(1, block.shape[1])
+        Sphere(1.0).fill(direction, common, common)
+        # The excess is drawn, not projected out of the block: a matrix-vector product may round a row differently
+        # where there are fewer rows. It is drawn first and whole, so that a short block begins like the full one.
+        excess = block.new_empty(rows_per_block(block.shape[1]), 1).normal_(generator=generator)
+        block.normal_(0.0, self.scale, generator=generator)
+        block.addcmul_(excess[: len(block)], direction, value=self.scale * math.sqrt(self.spike))
+
+
+class RandomPatterns(PatternSource):
+    """Patterns drawn from an ensemble, any block of them at any time.
+
+    Parameters
+    ----------
+    ensemble : Ensemble
+        `Sphere`, `Gaussian`, `Rademacher`, `SpikedCovariance`, or anything with the same `fill`.
+    num_patterns : int
+        ``M >= 1``. The first M patterns are the same whatever M is.
+    dim : int
+        ``d >= 1``.
+    seed : int
+        Root seed, ``>= 0``.
+    cell : tuple of int
+        Coordinates, each in ``[0, 2**32)``, that tell this draw from others of the same seed; see `base`.
+    dtype : torch.dtype
+        float32 (the default) or float64. The two draw different patterns.
+    device : torch.device or str
+        Where the patterns are drawn; "cpu" by default. The CPU and CUDA draw different patterns from one
+        seed. On one device the patterns also depend on the version of torch.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Where an argument is of the wrong type or outside its range.
+
+    Notes
+    -----
+    Block i comes from its own generator, seeded ``(base(seed, *cell) + i) % 2**32``; what all blocks share
+    comes from one seeded like block -1.
+
+    Examples
+    --------
+    >>> source = RandomPatterns(Sphere(1.0), 100_000, 32, seed=7)
+    >>> source.num_blocks, source.block(3).shape
+    (4, torch.Size([1696, 32]))
+    >>> fewer = RandomPatterns(Sphere(1.0), 10, 32, seed=7)
+    >>> torch.equal(fewer.tensor(), source.block(0)[:10])
+    True
+    """
+
+    def __init__(
+        self,
+        ensemble: Ensemble,
+        num_patterns: int,
+        dim: int,
+        *,
+        seed: int,
+        cell: tuple[int, ...] = (),
+        dtype: torch.dtype = torch.float32,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        if not callable(getattr(ensemble, "fill", None)):
+            raise TypeError(f"ensemble must have a method fill, such as Sphere(1.0) has, got {ensemble!r}")
+        if dtype not in (torch.float32, torch.float64):
+            raise ValueError(f"dtype must be torch.float32 or torch.float64, got {dtype}")
+        num_patterns, dim = _positive_integer("num_patterns", num_patterns), _positive_integer("dim", dim)
+        super().__init__(num_patterns, dim, dtype, torch.device(device))
+        self.ensemble = ensemble
+        self.seed = seed
+        self.cell = tuple(cell)
+        self._base = base(seed, *self.cell)
+
+    def __repr__(self) -> str:
+        return (
+            f"RandomPatterns({self.ensemble}, {self.num_patterns}, {self.dim}, seed={self.seed}, cell={self.cell}, "
+            f"dtype={self.dtype}, device={str(self.device)!r})"
+        )
+
+    def _rows(self, index: int, start: int, rows: int) -> Tensor:
+        # torch fills in groups of 16 on the CPU and draws an incomplete last group anew; on a GPU the order of
+        # the stream depends on the size. Either way a short block must begin like the full one.
+        drawn = self.rows_per_block if self.device.type != "cpu" else min(rows + -rows % 16, self.rows_per_block)
+        block = torch.empty(drawn, self.dim, dtype=self.dtype, device=self.device)
+        self.ensemble.fill(block, self._generator(index), self._generator(-1))
+        return block[:rows]
+
+    def _generator(self, index: int) -> torch.Generator:
+        return torch.Generator(self.device).manual_seed((self._base + index) % 2**32)
+
+
+def open_patterns(path: str | os.PathLike[str], name: str | None = None) -> Tensor:
+    """Open a file of patterns, one a row. Nothing in it is ever unpickled.
+
+    Parameters
+    ----------
+    path : path
+        A file that ends in one of
+
+        - ``.npy``, ``.safetensors``: mapped, so that it may be larger than the memory;
+        - ``.pt``: mapped, up to the size of the memory; a tensor, or a dictionary that holds tensors;
+        - ``.npz``: read whole;
+        - ``.csv``: read whole, comma-separated, with or without a line of column names. A first line
+          ``0,1,2,...`` of three or more columns is taken for the names that pandas gives to nameless columns;
+        - ``.parquet``: read whole, one column a coordinate.
+
+        The last two need the extra ``data``.
+    name : str, optional
+        Which array of a ``.npz``, ``.pt`` or ``.safetensors`` file to open. By default the only one, or else
+        the one called "patterns".
+
+    Returns
+    -------
+    Tensor
+        Shape ``(M, d)``, on the CPU, ``M >= 1`` and ``d >= 1``. Floats of 16, 32 or 64 bits stay as they are;
+        integers and booleans become float64. A mapped tensor reads the file as it is used; writing to it
+        changes memory only, never the file. Values are not looked at: NaN may be among them.
+
+    Raises
+    ------
+    FileNotFoundError, IsADirectoryError, PermissionError
+        Where the file is not there, is a directory, or may not be read.
+    ValueError
+        Where the ending is unknown, the content is damaged, pickled, not real or not two-dimensional, no array
+        fits `name`, or the file would have to be read whole and is larger than the available memory.
+    ImportError
+        Where pandas or pyarrow is needed and missing.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     np.save(f"{folder}/patterns.npy", np.ones((3, 2), dtype=np.float32))
+    ...     patterns = open_patterns(f"{folder}/patterns.npy")
+    >>> patterns.shape, patterns.dtype
+    (torch.Size([3, 2]), torch.float32)
+    """
+    path = Path(path)
+    if not path.exists():
+        raise FileNotFoundError(f"{path}: there is no such file; check the path")
+    if path.is_dir():
+        raise IsADirectoryError(f"{path}: this is a directory; name a file in it")
+    ending = path.suffix.lower()
+    if ending not in _OPENERS:
+        raise ValueError(f"{path}: unknown ending {ending!r}; convert it to one of {', '.join(_OPENERS)}")
+    try:
+        with path.open("rb") as file:
+            empty = not file.read(1)
+    except PermissionError:
+        raise PermissionError(f"{path}: you may not read this file; change its permissions") from None
+    if empty:
+        raise ValueError(f"{path}: the file is empty; write it again")
+
+    data = _OPENERS[ending](path, name)
+    problem = _problem(data)
+    if problem:
+        raise ValueError(f"{path}: holds {problem}; patterns must be real numbers of shape (M, d), one pattern a row")
+    dtype = _pattern_dtype(data)
+    if data.dtype == (dtype if isinstance(data, Tensor) else _NATIVE[dtype]):
+        return torch.as_tensor(data)
+    _check_fits(path, math.prod(data.shape) * dtype.itemsize)
+    return _as_tensor(data)
+
+
+def digits() -> tuple[Tensor, Tensor]:
+    """Load the handwritten digits that come with scikit-learn (no download).
+
+    Returns
+    -------
+    patterns : Tensor, shape (1797, 64)
+        Images of 8 x 8 pixels, a row each, grey levels 0 to 16 in float64.
+    labels : Tensor, shape (1797,)
+        The digit that each image shows, int64.
+
+    Raises
+    ------
+    ImportError
+        Where scikit-learn is missing.
+
+    Notes
+    -----
+    The test half of the UCI set "Optical recognition of handwritten digits" (Alpaydin and Kaynak, 1998).
+
+    Examples
+    --------
+    >>> patterns, labels = digits()
+    >>> patterns.shape, patterns.min().item(), patterns.max().item(), labels[:4]
+    (torch.Size([1797, 64]), 0.0, 16.0, tensor([0, 1, 2, 3]))
+    """
+    images, labels = _extra("sklearn.datasets").load_digits(return_X_y=True)
+    return torch.from_numpy(images.astype(np.float64)), torch.from_numpy(labels.astype(np.int64))
+
+
+_NATIVE = {torch.float16: np.dtype("f2"), torch.float32: np.dtype("f4"), torch.float64: np.dtype("f8")}
+_SAFETENSORS_DTYPES = {
+    "BOOL": torch.bool,
+    "U8": torch.uint8,
+    "I8": torch.int8,
+    "U16": torch.uint16,
+    "I16": torch.int16,
+    "U32": torch.uint32,
+    "I32": torch.int32,
+    "U64": torch.uint64,
+    "I64": torch.int64,
+    "F16": torch.float16,
+    "BF16": torch.bfloat16,
+    "F32": torch.float32,
+    "F64": torch.float64,
+}
+# Older Pythons do not name the flag. Without it Linux refuses to map a file larger than the memory for writing,
+# even to private pages that nobody writes.
+_NO_RESERVE = getattr(mmap, "MAP_NORESERVE", 0x4000 if sys.platform == "linux" else 0)
+
+
+def _positive_integer(name: str, value: int) -> int:
+    if not isinstance(value, int | np.integer) or isinstance(value, bool):
+        raise TypeError(f"{name} must be an integer, got {value!r}")
+    if value < 1:
+        raise ValueError(f"{name} must be at least 1, got {value}")
+    return int(value)
+
+
+def _check_real(name: str, value: float, *, positive: bool = False) -> None:
+    if not isinstance(value, Real) or isinstance(value, bool):
+        raise TypeError(f"{name} must be a real number, got {value!r}")
+    if not math.isfinite(value) or value < 0 or (positive and value == 0):
+        raise ValueError(f"{name} must be finite and {'> 0' if positive else '>= 0'}, got {value}")
+
+
+def _problem(data: Tensor | np.ndarray) -> str | None:
+    """Say what keeps the data from being patterns, if anything."""
+    shape = tuple(data.shape)
+    if isinstance(data, Tensor):
+        real = data.layout == torch.strided and not data.is_quantized
+        real = real and (data.dtype in _FLOATS or not (data.is_floating_point() or data.is_complex()))
+    else:
+        real = data.dtype.kind in "biu" or (data.dtype.kind == "f" and data.dtype.itemsize <= 8)
+    if not real:
+        return f"an array of {data.dtype}" + ("" if isinstance(data, np.ndarray) else f" ({data.layout})")
+    if len(shape) != 2:
+        return f"an array of shape {shape}, with {len(shape)} dimensions"
+    if 0 in shape:
+        return f"an array of shape {shape}, with no {'row' if shape[0] == 0 else 'column'}"
+    return None
+
+
+def _pattern_dtype(data: Tensor | np.ndarray) -> torch.dtype:
+    if isinstance(data, Tensor):
+        return data.dtype if data.is_floating_point() else torch.float64
+    names = {2: torch.float16, 4: torch.float32, 8: torch.float64}
+    return names[data.dtype.itemsize] if data.dtype.kind == "f" else torch.float64
+
+
+def _as_tensor(data: Tensor | np.ndarray) -> Tensor:
+    """Share the memory where torch can, and copy otherwise."""
+    dtype = _pattern_dtype(data)
+    if isinstance(data, Tensor):
+        return data.detach().to(dtype)
+    if data.dtype != _NATIVE[dtype] or not data.flags.carray:
+        data = np.array(data, dtype=_NATIVE[dtype], order="C")
+    return torch.from_numpy(data)
+
+
+def _extra(module: str) -> Any:
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        package = module.partition(".")[0].replace("sklearn", "scikit-learn")
+        raise ImportError(f"{package} is needed here: pip install 'hopfield-theory[data]'") from error
+
+
+@contextlib.contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """Turn whatever a parser raises at damaged bytes into one line."""
+    try:
+        yield
+    except Exception as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
+        raise ValueError(
+            f"{path}: cannot be read as {path.suffix.lower()} ({reason}); write it again as plain numbers"
+        ) from error
+
+
+def _check_fits(path: Path, num_bytes: float) -> None:
+    """Refuse what must be held in memory and does not fit."""
+    available = _available_memory()
+    if num_bytes > available:
+        raise ValueError(
+            f"{path}: needs {num_bytes / 2**30:.3g} GiB of memory, of which {available / 2**30:.3g} GiB are available; "
+            "convert it to .npy or .safetensors with floats, which are mapped instead of read"
+        )
+
+
+def _available_memory() -> float:
+    with contextlib.suppress(OSError), open("/proc/meminfo", encoding="ascii") as file:
+        for line in file:
+            if line.startswith("MemAvailable:"):
+                return int(line.split()[1]) * 1024
+    with contextlib.suppress(AttributeError, ValueError, OSError):
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return math.inf
+
+
+def _choose(path: Path, names: Sequence[str], name: str | None) -> str:
+    """Choose the array to open among those of a file."""
+    if name is None:
+        name = names[0] if len(names) == 1 else "patterns"
+    if name not in names:
+        held = ", ".join(map(repr, names[:8])) + (", ..." if len(names) > 8 else "") if names else "no array"
+        raise ValueError(f"{path}: holds no array called {name!r}; name one of those it holds: {held}")
+    return name
+
+
+def _check_nameless(path: Path, name: str | None) -> None:
+    if name is not None:
+        raise ValueError(f"{path}: holds one array without a name, so {name!r} cannot be asked for; leave name out")
+
+
+def _map(path: Path) -> mmap.mmap:
+    """Map a file to private pages: torch may write to them, and the file does not change."""
+    with path.open("rb") as file:
+        if sys.platform == "win32":
+            return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
+        flags = mmap.MAP_PRIVATE | _NO_RESERVE
+        return mmap.mmap(file.fileno(), 0, flags=flags, prot=mmap.PROT_READ | mmap.PROT_WRITE)
+
+
+def _open_npy(path: Path, name: str | None) -> np.ndarray:
+    _check_nameless(path, name)
+    with _reading(path), path.open("rb") as file:
+        version = np.lib.format.read_magic(file)
+        readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+        if version not in readers:
+            raise ValueError(f"format version {version}, which only structured arrays have")
+        shape, fortran_order, dtype = readers[version](file)
+        offset = file.tell()
+        if dtype.hasobject:
+            raise ValueError("it holds pickled Python objects, which are never loaded")
+        missing = offset + math.prod(shape) * dtype.itemsize - path.stat().st_size
+        if missing > 0:
+            raise ValueError(f"it is truncated: {missing} bytes are missing")
+        return np.ndarray(shape, dtype, buffer=_map(path), offset=offset, order="F" if fortran_order else "C")
+
+
+def _open_npz(path: Path, name: str | None) -> np.ndarray:
+    with _reading(path):
+        archive = zipfile.ZipFile(path)
+    with archive:
+        sizes = {info.filename[:-4]: info.file_size for info in archive.infolist() if info.filename.endswith(".npy")}
+        chosen = _choose(path, list(sizes), name)
+        _check_fits(path, sizes[chosen])
+        with _reading(path), archive.open(f"{chosen}.npy") as file:
+            return np.lib.format.read_array(file, allow_pickle=False)
+
+
+def _open_csv(path: Path, name: str | None) -> np.ndarray:
+    _check_nameless(path, name)
+    pandas = _extra("pandas")
+    _check_fits(path, path.stat().st_size)
+    with _reading(path), path.open(encoding="utf-8-sig", newline="") as file:
+        records = enumerate(csv.reader(file), start=1)
+        before, fields = next(((count, fields) for count, fields in records if fields), (0, []))
+        if not fields:
+            raise ValueError("it has blank lines only")
+    first = [field.strip() for field in fields]
+    has_names = not all(_is_number(field) or not field for field in first)
+    numbering = [str(column) for column in range(len(first))]
+    if first[0] == "" and (has_names or first[1:] == numbering[:-1]):
+        raise ValueError(
+            f"{path}: its first column has no name, so it may number the rows; write it without row numbers"
+        )
+    has_names = has_names or (len(first) >= 3 and first == numbering)
+    with _reading(path):
+        frame = pandas.read_csv(
+            path,
+            header=None,
+            skiprows=before if has_names else 0,
+            encoding="utf-8-sig",
+            low_memory=False,
+        )
+        if frame.shape[1] != len(first):
+            raise ValueError(f"{len(first)} columns in the first line, {frame.shape[1]} in the next")
+    frame.columns = first if has_names else numbering
+    return _numbers_of(path, frame)
+
+
+def _open_parquet(path: Path, name: str | None) -> np.ndarray:
+    _check_nameless(path, name)
+    parquet, _ = _extra("pyarrow.parquet"), _extra("pandas")
+    with _reading(path):
+        file = parquet.ParquetFile(path)
+    with file:
+        _check_fits(path, 8 * file.metadata.num_rows * file.metadata.num_columns)
+        with _reading(path):
+            frame = file.read().to_pandas()
+    return _numbers_of(path, frame)
+
+
+def _numbers_of(path: Path, frame: Any) -> np.ndarray:
+    """Turn a pandas frame whose columns are all numeric into an array."""
+    types = _extra("pandas").api.types
+    for column, dtype in zip(frame.columns, frame.dtypes, strict=True):
+        if not types.is_numeric_dtype(dtype):
+            raise ValueError(f"{path}: column {str(column)!r} is not numeric ({dtype}); leave it out or encode it")
+    if all(isinstance(dtype, np.dtype) and dtype.kind == "f" for dtype in frame.dtypes):
+        numbers = frame.to_numpy()
+    else:
+        numbers = frame.to_numpy(dtype=np.float64, na_value=np.nan)
+    # pandas may give a view that is not to be written to, and stores columns where patterns are rows.
+    return np.require(numbers, requirements=["C", "W"])
+
+
+def _is_number(text: str) -> bool:
+    with contextlib.suppress(ValueError):
+        float(text)
+        return True
+    return text.lower() in ("true", "false")
+
+
+def _open_pt(path: Path, name: str | None) -> Tensor:
+    with _reading(path):
+        if not zipfile.is_zipfile(path):
+            raise ValueError("it is not the zip archive that torch.save writes")
+        try:
+            loaded = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+        except pickle.UnpicklingError:
+            raise ValueError("it holds pickled Python objects, which are never loaded") from None
+        except RuntimeError as error:
+            if "unable to mmap" in str(error):
+                raise ValueError("it is larger than the memory, which only .npy and .safetensors may be") from None
+            raise
+    if isinstance(loaded, Tensor):
+        _check_nameless(path, name)
+        return loaded.detach()
+    if not isinstance(loaded, dict):
+        raise ValueError(f"{path}: holds a {type(loaded).__name__}; save a tensor, or a dictionary of tensors")
+    tensors = {str(key): value for key, value in loaded.items() if isinstance(value, Tensor)}
+    return tensors[_choose(path, list(tensors), name)].detach()
+
+
+def _open_safetensors(path: Path, name: str | None) -> Tensor:
+    from safetensors import safe_open
+
+    # safetensors checks the header, but its own mapping is refused for a file larger than the memory.
+    with _reading(path), safe_open(path, framework="numpy") as file:
+        names = list(file.keys())
+    chosen = _choose(path, names, name)
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        entry = json.loads(file.read(length))[chosen]
+    if entry["dtype"] not in _SAFETENSORS_DTYPES:
+        raise ValueError(
+            f"{path}: {chosen!r} is an array of {entry['dtype']}; convert it to floats of 16, 32 or 64 bits"
+        )
+    dtype, shape = _SAFETENSORS_DTYPES[entry["dtype"]], entry["shape"]
+    if 0 in shape:
+        return torch.empty(shape, dtype=dtype)
+    offset = 8 + length + entry["data_offsets"][0]
+    return torch.frombuffer(_map(path), dtype=dtype, count=math.prod(shape), offset=offset).reshape(shape)
+
+
+_OPENERS: dict[str, Callable[[Path, str | None], Tensor | np.ndarray]] = {
+    ".npy": _open_npy,
+    ".npz": _open_npz,
+    ".csv": _open_csv,
+    ".parquet": _open_parquet,
+    ".pt": _open_pt,
+    ".safetensors": _open_safetensors,
+}
