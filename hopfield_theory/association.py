@@ -6,8 +6,8 @@ r"""Fused association: queries, keys and values to values, by softmax_n, without
 Two paths compute it, and one exact backward pass serves both ideas:
 
 * the *flash* path: the no-op slot is a sigmoid gate of the ordinary log-sum-exp :math:`\ell`,
-  :math:`o_n = o\, e^{\ell - \ell_n}` with :math:`\ell_n = \mathrm{logaddexp}(\ell, \log n)`, and the flash backward pass
-  called with :math:`(o_n, \ell_n)` in place of :math:`(o, \ell)` is exact, since it only ever forms
+  :math:`o_n = o\, e^{\ell - \ell_n}` with :math:`\ell_n = \mathrm{logaddexp}(\ell, \log n)`, and the flash backward
+  pass called with :math:`(o_n, \ell_n)` in place of :math:`(o, \ell)` is exact, since it only ever forms
   :math:`p = e^{s - \ell_n}` and :math:`\langle \partial L/\partial o_n, o_n\rangle`;
 * the *chunked* path: triples (maximum, sum, weighted sum) over blocks of keys, merged associatively, with a backward
   pass that recomputes the weights block by block. It takes every dtype, device, mask and value width.
@@ -200,19 +200,19 @@ class _Association(torch.autograd.Function):
     """``(o_n, ℓ_n)`` of four-axis tensors, and its exact backward pass."""
 
     @staticmethod
-    def forward(query, key, value, log_n, mask, beta, is_causal):  # noqa: D102
+    def forward(query, key, value, log_n, mask, beta, is_causal):
         if _flash_applies(query, key, value, mask, is_causal):
             return _flash_forward(query, key, value, log_n, mask, beta, is_causal)
         return _chunked_forward(query, key, value, log_n, mask, beta, is_causal)
 
     @staticmethod
-    def setup_context(ctx, inputs, output):  # noqa: D102
+    def setup_context(ctx, inputs, output):
         query, key, value, log_n, mask, ctx.beta, ctx.is_causal = inputs
         ctx.save_for_backward(query, key, value, log_n, mask, *output)
         ctx.set_materialize_grads(False)
 
     @staticmethod
-    def backward(ctx, grad_out, grad_lse):  # noqa: D102
+    def backward(ctx, grad_out, grad_lse):  # pyright: ignore[reportIncompatibleMethodOverride]
         query, key, value, log_n, mask, out, lse = ctx.saved_tensors
         if grad_out is None and grad_lse is None:
             return (None,) * 7
@@ -224,7 +224,7 @@ class _Association(torch.autograd.Function):
         return (*grads, None, None, None)
 
     @staticmethod
-    def vmap(info, in_dims, *args):  # noqa: D102
+    def vmap(info, in_dims, *args):
         return _unfold(info, _Association.apply(*_fold(info, in_dims, args)))
 
 
@@ -232,7 +232,7 @@ class _AssociationBackward(torch.autograd.Function):
     """The backward pass as a function of its own, so that differentiating it again is refused, not wrong."""
 
     @staticmethod
-    def forward(grad_out, grad_lse, query, key, value, log_n, mask, out, lse, beta, is_causal):  # noqa: D102
+    def forward(grad_out, grad_lse, query, key, value, log_n, mask, out, lse, beta, is_causal):
         # ℓ_n = −∞ only where n = 0 and no key is seen: there every weight is zero, which any finite value gives
         lse = torch.where(lse == -math.inf, 0.0, lse)
         inner = (grad_out.to(lse.dtype) * out).sum(-1)
@@ -251,17 +251,17 @@ class _AssociationBackward(torch.autograd.Function):
         return (*grads, grad_log_n)
 
     @staticmethod
-    def setup_context(ctx, inputs, output):  # noqa: D102
+    def setup_context(ctx, inputs, output):
         pass
 
     @staticmethod
-    def backward(ctx, *grads):  # noqa: D102
+    def backward(ctx, *grads):
         raise NotImplementedError(
             "the fused association has first derivatives only: for second ones use softmax_n(beta * q @ k.mT) @ v"
         )
 
     @staticmethod
-    def vmap(info, in_dims, *args):  # noqa: D102
+    def vmap(info, in_dims, *args):
         return _unfold(info, _AssociationBackward.apply(*_fold(info, in_dims, args)))
 
 
@@ -386,9 +386,7 @@ def _chunked_backward(grad_out, inner, query, key, value, lse, mask, beta, is_ca
         k, v = key[..., columns, :].to(work), value[..., columns, :].to(work)
         grad_k, grad_v = torch.zeros_like(k), torch.zeros_like(v)
         for index, rows in enumerate(_blocks(query.shape[-2], row_size)):
-            weights = torch.exp(
-                _scores(query, key, mask, beta, is_causal, rows, columns) - lse[..., rows, None]
-            )
+            weights = torch.exp(_scores(query, key, mask, beta, is_causal, rows, columns) - lse[..., rows, None])
             g = grad_out[..., rows, :].to(work)
             grad_scores = weights * (g @ v.mT - inner[..., rows, None]) * beta
             grad_queries[index] = grad_queries[index] + grad_scores @ k

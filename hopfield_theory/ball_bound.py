@@ -1,33 +1,33 @@
 r"""The bound on retrieval in a ball around each pattern, by one pass over all pairs of patterns.
 
 Let :math:`w_\nu = \|\xi_\nu - \xi_\mu\|` and :math:`g_\nu = \langle\xi_\mu, \xi_\mu - \xi_\nu\rangle`, and count the
-no-op slot as a pattern at 0 with multiplicity ``n``: :math:`w_0 = \|\xi_\mu\|`, :math:`g_0 = \|\xi_\mu\|^2`. On the ball
-:math:`B(\xi_\mu, R)` the weight of ν is at most :math:`e^{-\beta(g_\nu - R w_\nu)}`, hence
+no-op slot as a pattern at 0 with multiplicity ``n``: :math:`w_0 = \|\xi_\mu\|`, :math:`g_0 = \|\xi_\mu\|^2`. On the
+ball :math:`B(\xi_\mu, R)` the weight of ν is at most :math:`e^{-\beta(g_\nu - R w_\nu)}`, hence
 
 .. math:: \|T(x) - \xi_\mu\| \le \varepsilon(R) = \sum_{\nu\ne\mu} w_\nu\, e^{-\beta(g_\nu - R w_\nu)}, \qquad
           \|J(x)\|_2 \le L(R) = \beta\sum_{\nu\ne\mu} w_\nu^2\, e^{-\beta(g_\nu - R w_\nu)} = \varepsilon'(R).
 
 The contraction constant is the derivative of the error bound, and :math:`\varepsilon` is convex. So if
-:math:`\varepsilon(R) < R` for one ``R``, the radii with :math:`\varepsilon(R) \le R` form an interval
-:math:`[r, \bar r]` with :math:`L(r) < 1`: every query closer than :math:`\bar r` to the pattern converges to one fixed
-point, at most ``r`` from the pattern, and close to it T contracts by :math:`L(r)`.
+:math:`\varepsilon(R) < R` for one ``R``, the radii with :math:`\varepsilon(R) \le R` form an interval :math:`[r, \bar
+r]` with :math:`L(r) < 1`: every query closer than :math:`\bar r` to the pattern converges to one fixed point, at most
+``r`` from the pattern, and close to it T contracts by :math:`L(r)`.
 
 The sums are needed at many ``R`` but the pairs are visited once or twice. Of each tile of columns the term of the
-largest overlap is kept exactly; of the others the moments :math:`\sum w^{k+1} e^{-\beta(g - R_0 w)}`, k = 0, 1, 2, at one
-:math:`R_0`. At any other ``R`` the factor :math:`e^{\beta(R - R_0)w}` is replaced by its chord between the least and the
-largest ``w``: an upper bound, convex in ``R`` too, and exact at :math:`R_0`. The first sweep takes
-:math:`R_0 = 1/(2\beta m)`, near the radius that decides whether there is a ball. There the bound never exceeds the term
-:math:`2m\,e^{-\beta(\Delta - 2mR)}` of the worst case T12: for :math:`R \ge R_0` since the chord is at most its value at
-``w = 2m``; for :math:`R < R_0` since :math:`s\,e^{Bs}(1 - s(1 - e^{-D}))` with :math:`B = 2\beta m R_0 = 1` and
-:math:`D = 2\beta m(R_0 - R) \le 1` increases in :math:`s = w/2m` on [0, 1]. A second sweep, over the patterns that it can
-help, takes for :math:`R_0` what Jensen's inequality (the mean ``w`` in place of all) gives as an upper bound on
+largest overlap is kept exactly; of the others the moments :math:`\sum w^{k+1} e^{-\beta(g - R_0 w)}`, k = 0, 1, 2, at
+one :math:`R_0`. At any other ``R`` the factor :math:`e^{\beta(R - R_0)w}` is replaced by its chord between the least
+and the largest ``w``: an upper bound, convex in ``R`` too, and exact at :math:`R_0`. The first sweep takes :math:`R_0
+= 1/(2\beta m)`, near the radius that decides whether there is a ball. There the bound never exceeds the term
+:math:`2m\,e^{-\beta(\Delta - 2mR)}` of the worst case T12: for :math:`R \ge R_0` since the chord is at most its value
+at ``w = 2m``; for :math:`R < R_0` since :math:`s\,e^{Bs}(1 - s(1 - e^{-D}))` with :math:`B = 2\beta m R_0 = 1` and
+:math:`D = 2\beta m(R_0 - R) \le 1` increases in :math:`s = w/2m` on [0, 1]. A second sweep, over the patterns that it
+can help, takes for :math:`R_0` what Jensen's inequality (the mean ``w`` in place of all) gives as an upper bound on
 :math:`\bar r`.
 
 Rounding is towards "no ball". A score carries an error of at most :math:`(d + 16)\,u\,\beta m^2`, with :math:`u` the
-rounding unit of the sweep, which enters distances, gaps and exponents with its worst sign; sums are inflated by the number
-of their terms times :math:`u`; a term that underflows counts as the underflow threshold. Sweeps are in float64; in a
-memory of more than 8 192 patterns they are in float32 where that error is at most :math:`10^{-3}` and no two patterns of
-the block are too close for it.
+rounding unit of the sweep, which enters distances, gaps and exponents with its worst sign; sums are inflated by the
+number of their terms times :math:`u`; a term that underflows counts as the underflow threshold. Sweeps are in
+float64; in a memory of more than 8 192 patterns they are in float32 where that error is at most :math:`10^{-3}` and
+no two patterns of the block are too close for it.
 """
 
 from __future__ import annotations
@@ -114,7 +114,7 @@ def balls(memory: Memory, indices: Tensor) -> Balls:
         dtype = torch.float64
         first = _sweep(memory, root, own, indices, tilt, dtype)
     distance = first.least.clamp_min(0).sqrt()
-    close = (first.least < 1e-12 * radius**2).nonzero().flatten()
+    close = (first.least < 1e-8 * radius**2).nonzero().flatten()
     if len(close) and memory.num_patterns > 1:
         # ‖ξ_μ‖² − 2⟨ξ_μ, ξ_ν⟩ + ‖ξ_ν‖² cancels: the difference itself tells duplicates from neighbours
         other = memory.patterns[first.nearest[close]].double() * root

@@ -65,7 +65,7 @@ class BetaSearch:
 
     @property
     def losses(self) -> list[tuple[float, float, list[int]]]:
-        """Where retrieval is not monotone: pairs of neighbouring β, and the patterns retrieved at the lower one alone."""
+        """Where retrieval is not monotone: neighbouring β, and the patterns retrieved at the lower one alone."""
         lost = self.retrieved[:-1] & ~self.retrieved[1:] & ~self.undecided[1:]
         return [
             (float(self.betas[k]), float(self.betas[k + 1]), lost[k].nonzero().flatten().tolist())
@@ -74,17 +74,17 @@ class BetaSearch:
 
     @property
     def blocking(self) -> dict[int, str]:
-        """The patterns that are not certified at the largest β, each with the reason."""
+        """The patterns that are not certified at the largest β, each with the reason.
+
+        A pattern inside the convex hull of the others always overlaps one of them no less than itself.
+        """
         reasons = {}
         for index in (~self.stored[-1]).nonzero().flatten().tolist():
             nearest, rival = int(self.nearest[index]), int(self.rival[index])
             if self.separation[index] == 0:
                 reasons[index] = f"a duplicate of pattern {nearest}"
             elif self.gap[index] <= 0:
-                reasons[index] = (
-                    f"pattern {rival} overlaps it no less than it overlaps itself, as for a pattern inside the hull "
-                    "of the others: no β stores it"
-                )
+                reasons[index] = f"its overlap with pattern {rival} is no less than with itself: no β stores it"
             else:
                 reasons[index] = f"the grid ends too early: its gap to pattern {rival} is {float(self.gap[index]):.3g}"
         return reasons

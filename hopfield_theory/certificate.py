@@ -42,7 +42,7 @@ class Storage(enum.IntEnum):
     def message(self) -> str:
         """The status in words."""
         return {
-            Storage.STORED: "stored: proved that every query within the radius ends at one fixed point near the pattern",
+            Storage.STORED: "stored: proved that every query within the radius ends at one fixed point nearby",
             Storage.NOT_STORED: "not stored: retrieval from the pattern itself ends outside every admissible ball",
             Storage.UNDECIDED: "undecided: the bound proves no ball, and retrieval from the pattern does not leave it",
         }[self]
@@ -216,4 +216,6 @@ def _follow(
         outside = distance - 1000 * found.residual >= 0.5 * separation[followed]
         status[followed[found.converged & outside]] = Storage.NOT_STORED
         limit_distance[followed] = torch.where(found.converged, distance, torch.nan)
+    # a duplicate has no admissible ball at all
+    status[separation == 0] = Storage.NOT_STORED
     return status, limit_distance

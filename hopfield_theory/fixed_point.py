@@ -169,8 +169,8 @@ def accelerate(
 
     Examples
     --------
-    >>> found = accelerate(lambda x: (0.99 * x, 0.005 * (x * x).sum(-1)), torch.ones(1, 1), 1e-6, 100, 1e-12)
-    >>> bool(found.steps < 10)
+    >>> found = accelerate(lambda x: (0.99 * x, 0.005 * (x * x).sum(-1)), torch.ones(1, 1), 1e-6, 1000, 1e-12)
+    >>> bool(found.steps < 50)  # the plain iteration takes 918
     True
     """
     found = FixedPoint._empty(start)

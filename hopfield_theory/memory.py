@@ -140,9 +140,7 @@ class Memory:
         (tensor([[1., 0.]]), 1.0)
         """
         raw = _matrix("patterns", patterns)
-        augmented = classification.classify(
-            classification.augment(raw, torch.as_tensor(is_noop, device=raw.device))
-        )
+        augmented = classification.classify(classification.augment(raw, torch.as_tensor(is_noop, device=raw.device)))
         if collapse:
             augmented = classification.collapse(augmented)
         slots = augmented[:, -1] != 0
@@ -171,7 +169,7 @@ class Memory:
             f"{str(self.patterns.dtype).removeprefix('torch.')} on {self.patterns.device})"
         )
 
-    # --- the space of the patterns ---------------------------------------------------------------------------------
+    # --- the space of the patterns ---
 
     def prepare(self, queries: Any) -> Tensor:
         """Centre and normalise raw queries as the patterns were.
@@ -221,7 +219,7 @@ class Memory:
             raise ValueError(f"{name} holds NaN or infinity: every number must be finite")
         return x
 
-    # --- energy and dynamics ---------------------------------------------------------------------------------------
+    # --- energy and dynamics ---
 
     def scores(self, x: Any) -> Tensor:
         r"""Scaled overlaps :math:`z = \beta\,\Xi x`, shape (..., M)."""
@@ -356,7 +354,7 @@ class Memory:
     def _row_blocks(self, rows: Tensor) -> Iterator[Tensor]:
         return iter(rows.split(max(1, _BLOCK // self.num_patterns)) if len(rows) else ())
 
-    # --- which pattern is it ---------------------------------------------------------------------------------------
+    # --- which pattern is it ---
 
     def nearest(self, x: Any) -> tuple[Tensor, Tensor]:
         """Return index and distance of the pattern that is nearest to each state.
@@ -385,7 +383,7 @@ class Memory:
         index, distance = (torch.cat([empty[:0].to(t[0].dtype) if t else empty, *t]) for t in (indices, distances))
         return index.long().reshape(states.shape[:-1]), distance.reshape(states.shape[:-1])
 
-    # --- changing, moving and keeping a memory ---------------------------------------------------------------------
+    # --- changing, moving and keeping a memory ---
 
     def _with(self, patterns: Tensor, values: Tensor | None) -> Memory:
         memory = Memory(patterns, self.beta, separation=self.separation, values=values)
@@ -418,7 +416,9 @@ class Memory:
         2
         """
         if (values is None) != (self.values is None):
-            raise ValueError(f"values are {'missing: this memory has some' if values is None else 'given: it has none'}")
+            raise ValueError(
+                f"values are {'missing: this memory has some' if values is None else 'given: it has none'}"
+            )
         rows = self._prepared("pattern", self._states("more", _matrix("more", more)))
         added = None if self.values is None else _values(values, rows)
         return self._with(
@@ -453,8 +453,9 @@ class Memory:
             raise ValueError(f"indices are {index.dtype}: they must be integers")
         index = index.long()
         if ((index < 0) | (index >= self.num_patterns)).any():
-            raise ValueError(f"indices reach from {index.min()} to {index.max()}: they must be 0 to M − 1 = "
-                             f"{self.num_patterns - 1}")
+            raise ValueError(
+                f"indices reach from {index.min()} to {index.max()}: they must be 0 to M − 1 = {self.num_patterns - 1}"
+            )
         keep = torch.ones(self.num_patterns, dtype=torch.bool, device=self.patterns.device)
         keep[index] = False
         if not keep.any():
@@ -559,7 +560,8 @@ def _matrix(name: str, array: Any) -> Tensor:
         bad = ~torch.isfinite(block).all(1)
         if bad.any():
             raise ValueError(
-                f"{name} holds NaN or infinity, first in row {start + int(bad.nonzero()[0])}: every number must be finite"
+                f"{name} holds NaN or infinity, first in row {start + int(bad.nonzero()[0])}: "
+                "every number must be finite"
             )
         start += len(block)
     return tensor

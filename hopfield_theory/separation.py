@@ -99,9 +99,7 @@ def _exponentials(scores: Tensor, log_n: float | Tensor, dim: int) -> tuple[Tens
     return exponentials, total, shift
 
 
-def softmax_n(
-    scores: Tensor, n: float | Tensor = 1.0, dim: int = -1, *, log_n: float | Tensor | None = None
-) -> Tensor:
+def softmax_n(scores: Tensor, n: float | Tensor = 1.0, dim: int = -1, *, log_n: float | Tensor | None = None) -> Tensor:
     r"""Softmax with a no-op slot of mass ``n``: :math:`p_\mu = e^{z_\mu} / (n + \sum_\nu e^{z_\nu})`.
 
     Outputs and derivatives are finite for all scores that are finite or ``−inf`` and for every ``n``, in every dtype:

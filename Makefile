@@ -1,0 +1,40 @@
+# Two commands do everything on a fresh machine: `make reproduce` and `make test`.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+OUT ?= build
+
+.PHONY: install reproduce test lint bench clean
+.DELETE_ON_ERROR:
+
+install: $(VENV)/installed
+
+$(VENV)/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[data,testing,dev]'
+	touch $@
+
+reproduce: install
+	mkdir -p $(OUT)
+	@echo "== From which inverse temperature on are the 1 797 handwritten digits stored?"
+	$(BIN)/hopfield-theory find-beta digits --centre --normalise --json $(OUT)/digits-beta.json
+	@echo "== The certificate there"
+	$(BIN)/hopfield-theory certify digits --centre --normalise --beta 363 --json $(OUT)/digits-certificate.json
+	@echo "== Half of every digit hidden"
+	$(BIN)/hopfield-theory retrieve digits --centre --normalise --beta 363 --hide 0.5 --json $(OUT)/digits-half-hidden.json
+	@echo "Results: $(OUT)/"
+
+test: install
+	$(BIN)/python -m pytest -q
+
+lint: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+	$(BIN)/lint-imports
+
+bench: install
+	$(BIN)/python -m benchmarks
+
+clean:
+	rm -rf $(VENV) $(OUT) dist .pytest_cache .ruff_cache .hypothesis

@@ -1,0 +1,111 @@
+"""Integrals over the angle between a uniform point and a fixed one, and one-dimensional searches."""
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hopfield_theory.bounds import sphere
+
+Floats = NDArray[np.float64]
+
+# A tilt of e^300 makes any exponential bound vanish; beyond it the floats would end.
+LARGEST_LOG_TILT = 300.0
+# Logarithms of size 1e4 carry rounding of 1e-12: a smaller margin than this proves nothing.
+_MARGIN = 1e-9
+
+_NODES, _WEIGHTS = np.polynomial.legendre.leggauss(16)
+
+
+def heights(low: float, dim: int) -> tuple[Floats, Floats]:
+    """Return nodes ``u = 1 - cos(theta) > low`` and the logarithms of their weights under the uniform law.
+
+    Composite Gauss-Legendre in the angle. Peaks of weighted densities are about ``1/sqrt(d)`` wide in the logarithm of
+    the angle, which sets the panels; a tilted integrand may also fall off within a fraction of the first angle.
+    """
+    first = 2.0 * math.asin(math.sqrt(0.5 * low))
+    span = math.log(math.pi / first)
+    panels = 2 + math.ceil(span * (2.0 + math.sqrt(dim) / 3.0))
+    edges = np.geomspace(first, math.pi, panels + 1)
+    edges[-1] = math.pi
+    edge_layer = first + (edges[1] - first) * np.geomspace(1e-5, 0.6, 8)
+    edges = np.concatenate([edges[:1], edge_layer, edges[1:]])
+    half = 0.5 * np.diff(edges)[:, None]
+    theta = (edges[:-1, None] + half + half * _NODES).ravel()
+    return 2.0 * np.sin(0.5 * theta) ** 2, np.log((half * _WEIGHTS).ravel()) + sphere.log_density(theta, dim)
+
+
+def log_mean(log_weight: Floats, log_values: Floats) -> float:
+    """Return the logarithm of a mean from those of weights and values at the nodes."""
+    terms = log_weight + log_values
+    top = terms.max()
+    if top == -math.inf:
+        return -math.inf
+    with np.errstate(under="ignore"):
+        return float(top + np.log(np.exp(terms - top).sum()))
+
+
+def log_tilted(log_rate: Floats, log_weight: Floats, log_tilt: float) -> float:
+    """Return ``log E[exp(t f) - 1]`` from ``log f`` at the nodes; f may lie far below the smallest float."""
+    log_exponent = log_tilt + log_rate
+    with np.errstate(under="ignore"):
+        exponent = np.exp(np.maximum(log_exponent, -36.0))
+        grown = np.where(log_exponent > -36.0, exponent + np.log(-np.expm1(-exponent)), log_exponent)
+    return log_mean(log_weight, grown)
+
+
+def best_tilt(log_rate: Floats, log_weight: Floats, log_copies: float) -> float:
+    """Return the logarithm of the t that minimises ``M E[exp(t f) - 1] - t``, ``-inf`` if ``M E f`` is 1 or more.
+
+    The minimum is where ``log M + log E[f exp(t f)]`` vanishes, a convex increasing function of log t. Each node alone
+    gives an upper bound on it; from the least of them Newton's method comes down to it.
+    """
+    base = log_copies + log_weight + log_rate
+    top = base.max()
+    with np.errstate(under="ignore"):
+        if top >= 0.0 or top + math.log(np.exp(base - top).sum()) >= 0.0:
+            return -math.inf
+        log_tilt = float((np.log(-base) - log_rate).min())
+        for _ in range(40):
+            exponent = np.exp(np.minimum(log_tilt + log_rate, LARGEST_LOG_TILT))
+            terms = base + exponent
+            top = terms.max()
+            mass = np.exp(terms - top)
+            step = float((top + math.log(mass.sum())) * mass.sum() / (mass * exponent).sum())
+            log_tilt -= step
+            if abs(step) < 1e-9:
+                break
+    return min(log_tilt, LARGEST_LOG_TILT)
+
+
+def log_gap(log_gain: float, log_loss: float) -> float:
+    """Return ``exp(log_loss) - exp(log_gain)``, the exponent of a tail bound, or 0 if the gain does not stand out."""
+    if log_gain <= log_loss + _MARGIN:
+        return 0.0
+    return math.exp(log_gain) * math.expm1(log_loss - log_gain)
+
+
+def largest(holds: Callable[[float], bool], low: float, high: float, steps: int = 60) -> float:
+    """Return the largest point of ``[low, high]`` up to which a condition true at `low` holds, by bisection."""
+    for _ in range(steps):
+        middle = 0.5 * (low + high)
+        low, high = (middle, high) if holds(middle) else (low, middle)
+    return low
+
+
+def minimum(function: Callable[[float], float], low: float, high: float, steps: int = 24) -> tuple[float, float]:
+    """Return the place and the value of the minimum of a unimodal function on an interval, by golden section."""
+    golden = 0.5 * (math.sqrt(5.0) - 1.0)
+    left, right = high - golden * (high - low), low + golden * (high - low)
+    at_left, at_right = function(left), function(right)
+    for _ in range(steps):
+        if at_left <= at_right:
+            high, right, at_right = right, left, at_left
+            left = high - golden * (high - low)
+            at_left = function(left)
+        else:
+            low, left, at_left = left, right, at_right
+            right = low + golden * (high - low)
+            at_right = function(right)
+    return (left, at_left) if at_left <= at_right else (right, at_right)

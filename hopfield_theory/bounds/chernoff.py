@@ -1,0 +1,378 @@
+"""How many random patterns are stored with a given probability: the truncated Chernoff bound C3."""
+
+import itertools
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import optimize
+
+from hopfield_theory.bounds import _arguments, _quadrature, sphere
+from hopfield_theory.bounds.model import Model
+
+Floats = NDArray[np.float64]
+
+QUANTIFIERS = ("all", "typical")
+
+_SHELLS = 32
+_ROUNDS = 4
+
+
+@dataclass(frozen=True)
+class Case:
+    """One situation of a pattern: where its nearest neighbour lies, and the ball and tilts used against the rest.
+
+    ``low`` and ``high`` enclose the height ``1 - cos`` of the single neighbour in question; both are infinite if there
+    is none. ``ball`` is the radius ρ in units of m, the log tilts are the logarithms of the two
+    Chernoff parameters.
+    """
+
+    low: float
+    high: float
+    ball: float
+    self_map_log_tilt: float
+    contraction_log_tilt: float
+
+
+@dataclass(frozen=True)
+class Witness:
+    """Free parameters of C3 with the capacity that they prove.
+
+    No other pattern may lie below height ``cap`` of the pattern, no two below ``crowd_cap``; `lone` treats a pattern
+    with no neighbour below ``crowd_cap``, `shells` one with a single neighbour between the two caps.
+    """
+
+    log_patterns: float
+    cap: float
+    crowd_cap: float
+    lone: Case
+    shells: tuple[Case, ...] = ()
+
+
+def chernoff(
+    *,
+    dim: int,
+    beta: float,
+    scale: float,
+    failure_probability: float,
+    noop: float = 1.0,
+    log_noop: float | None = None,
+    quantifier: str = "all",
+) -> float:
+    """Logarithm of a number of random patterns that are stored with probability ``1 - p`` (C3, proved here).
+
+    Patterns are uniform on the sphere of radius ``m = scale · sqrt(dim - 1)``; stored means that disjoint balls around
+    the patterns each hold one fixed point, to which all points of the ball converge. `chernoff_witness` tells how.
+
+    Parameters
+    ----------
+    dim : int, at least 2
+        Dimension d.
+    beta : float, above 0
+        Inverse temperature.
+    scale : float, above 0
+        K.
+    failure_probability : float, in (0, 1)
+        p.
+    noop, log_noop : float
+        The no-op mass n, or its logarithm.
+    quantifier : {"all", "typical"}
+        Whether p bounds the chance that any pattern, or that one given pattern, is not stored.
+
+    Returns
+    -------
+    float
+        log M; 0 where only a single pattern is certified, ``-inf`` where none is.
+
+    Raises
+    ------
+    ValueError
+        If an argument leaves its range.
+
+    See Also
+    --------
+    hopfield_theory.bounds.ceiling.ceiling : the bound from above.
+
+    Examples
+    --------
+    >>> all_stored = chernoff(dim=20, beta=1.0, scale=3.0, failure_probability=1e-3)
+    >>> 3.0e6 < math.exp(all_stored) < 3.2e6
+    True
+    """
+    return chernoff_witness(
+        dim=dim,
+        beta=beta,
+        scale=scale,
+        failure_probability=failure_probability,
+        noop=noop,
+        log_noop=log_noop,
+        quantifier=quantifier,
+    ).log_patterns
+
+
+def chernoff_witness(
+    *,
+    dim: int,
+    beta: float,
+    scale: float,
+    failure_probability: float,
+    noop: float = 1.0,
+    log_noop: float | None = None,
+    quantifier: str = "all",
+) -> Witness:
+    """Return the parameters with which C3 proves the capacity that `chernoff` returns.
+
+    Write ``u = 1 - cos`` for the height of another pattern over pattern 1, ``w = sqrt(2u)`` for its distance in units
+    of m, ``y = exp(-κ (u - ρ w))`` for the most weight it can have, relative to pattern 1, on the ball of radius ρ
+    around pattern 1, and ``l = n exp(-κ (1 - ρ))`` for that of the no-op slot. Since weights are ratios to a sum that
+    holds pattern 1 itself, the update maps the ball into itself if ``Σ (w - ρ) y + (1 - ρ) l <= ρ`` and contracts
+    there if ``Σ (κ w² - 1)₊ y + (κ - 1)₊ l < 1``. A single close neighbour (2) is taken out of the sums: with
+    ``π = y_2/(1 + y_2) <= ½`` the second condition becomes
+    ``κ [w_2² π (1 - π) + Σ (2 w² + π w_2²) y + (2 + π w_2²) l] < 1``, which an isolated pair meets down to the
+    distance ``β |ξ_1 - ξ_2|² = 4`` at which it truly merges.
+
+    The patterns that fail are those with a neighbour below ``cap``, those with two below ``crowd_cap``, and those whose
+    sum over the rest is too large; for the last, given pattern 1 and its neighbour, a Chernoff bound
+    ``exp(-t + M E[exp(t f) - 1; u > crowd_cap])`` with f the summand divided by its allowance is summed over cases.
+
+    Parameters
+    ----------
+    dim, beta, scale, failure_probability, noop, log_noop, quantifier
+        As for `chernoff`.
+
+    Returns
+    -------
+    Witness
+
+    Raises
+    ------
+    ValueError
+        If an argument leaves its range.
+
+    Examples
+    --------
+    >>> witness = chernoff_witness(dim=20, beta=1.0, scale=3.0, failure_probability=1e-3)
+    >>> model = Model(kappa=171.0, dim=20, log_noop=0.0)
+    >>> log_failure(model, witness, witness.log_patterns, "all") <= math.log(1e-3)
+    True
+    """
+    model = Model.of(dim, beta, scale, noop=noop, log_noop=log_noop)
+    log_p = math.log(_arguments.probability("failure_probability", failure_probability))
+    _arguments.one_of("quantifier", quantifier, QUANTIFIERS)
+    nobody = _single(model)
+    if math.isinf(nobody.log_patterns):
+        return nobody
+    plain = _plain(model, log_p, quantifier)
+    if plain is None:
+        return nobody
+    # A typical pattern is lost to the crowd, not to a close neighbour: shells gain nothing there.
+    found = _with_shells(model, plain, log_p) if quantifier == "all" else plain
+    return max(nobody, found, key=lambda w: w.log_patterns)
+
+
+def log_failure(model: Model, witness: Witness, log_patterns: float, quantifier: str) -> float:
+    """Logarithm of the C3 bound on the chance of failure of ``exp(log_patterns)`` patterns, for given parameters.
+
+    Parameters
+    ----------
+    model : Model
+        κ, d and log n.
+    witness : Witness
+        Caps, balls and tilts; its own ``log_patterns`` is not used.
+    log_patterns : float
+        log M.
+    quantifier : {"all", "typical"}
+        Any pattern, or a given one.
+
+    Returns
+    -------
+    float
+        May exceed 0, where the bound is void.
+
+    Examples
+    --------
+    >>> lone = Case(math.inf, math.inf, 5.2 / 171, math.log(30.0), math.log(30.0))
+    >>> plain = Witness(0.0, 2.8 / 171, 2.8 / 171, lone)
+    >>> round(log_failure(Model(171.0, 20, 0.0), plain, math.log(1e6), "all"), 1)
+    -8.0
+    """
+    return _Failure(model, witness, quantifier)(log_patterns)
+
+
+class _Failure:
+    """The failure bound as a function of log M: the expectations do not depend on M and are taken once."""
+
+    def __init__(self, model: Model, witness: Witness, quantifier: str) -> None:
+        self._all = quantifier == "all"
+        self._cap = float(sphere.log_cap(witness.cap, model.dim))
+        self._crowd = float(sphere.log_cap(witness.crowd_cap, model.dim)) if witness.shells else -math.inf
+        nodes = _quadrature.heights(witness.crowd_cap, model.dim)
+        self._lone = _expectations(model, witness.lone, nodes)
+        self._shells = [(_log_shell(model, case), _expectations(model, case, nodes)) for case in witness.shells]
+
+    def __call__(self, log_patterns: float) -> float:
+        parts = [
+            log_patterns + self._cap - (math.log(2.0) if self._all else 0.0),
+            2.0 * (log_patterns + self._crowd) - math.log(2.0),
+            _log_tail(self._lone, log_patterns),
+        ]
+        parts += [log_patterns + share + _log_tail(case, log_patterns) for share, case in self._shells]
+        return float(np.logaddexp.reduce(parts)) + (log_patterns if self._all else 0.0)
+
+
+def _log_shell(model: Model, case: Case) -> float:
+    high, low = sphere.log_cap(np.array([case.high, case.low]), model.dim)
+    return float(high + np.log1p(-np.exp(low - high)))
+
+
+def _log_rates(model: Model, case: Case, height: Floats) -> tuple[Floats, Floats] | None:
+    """Logarithms of a pattern's share in the two allowances of a case, or None where an allowance is not positive."""
+    kappa, rho = model.kappa, case.ball
+    leak = math.exp(min(model.log_noop - kappa * (1.0 - rho), 300.0))
+    w = np.sqrt(2.0 * height)
+    log_y = -kappa * (height - rho * w)
+    if 2.0 * rho > min(float(w.min()), math.sqrt(2.0 * case.low)):
+        return None
+    if math.isinf(case.low):
+        displacement = rho - (1.0 - rho) * leak
+        stretch = 1.0 - max(kappa - 1.0, 0.0) * leak
+        spread = np.maximum(kappa * w * w - 1.0, np.finfo(float).tiny)
+    else:
+        # (w - ρ) y is ρ at w = 2ρ, rises to a single maximum and falls: where it is below ρ it falls, and the near rim
+        # of the shell is the worst.
+        near, far = math.sqrt(2.0 * case.low), math.sqrt(2.0 * case.high)
+        weight = 1.0 / (1.0 + math.exp(min(kappa * (case.low - rho * near), 700.0)))
+        neighbour = far * far * weight
+        displacement = rho - (1.0 - rho) * leak - (near - rho) * math.exp(-kappa * (case.low - rho * near))
+        stretch = 1.0 - kappa * (neighbour * (1.0 - weight) + (2.0 + neighbour) * leak)
+        spread = kappa * (2.0 * w * w + neighbour)
+    if displacement <= 0.0 or stretch <= 0.0:
+        return None
+    return np.log(w - rho) + log_y - math.log(displacement), np.log(spread) + log_y - math.log(stretch)
+
+
+def _expectations(model: Model, case: Case, nodes: tuple[Floats, Floats]) -> list[tuple[float, float]] | None:
+    rates = _log_rates(model, case, nodes[0])
+    if rates is None:
+        return None
+    tilts = (case.self_map_log_tilt, case.contraction_log_tilt)
+    if math.isinf(min(tilts)):
+        return None
+    return [(t, _quadrature.log_tilted(rate, nodes[1], t)) for rate, t in zip(rates, tilts, strict=True)]
+
+
+def _log_tail(expectations: list[tuple[float, float]] | None, log_patterns: float) -> float:
+    if expectations is None:
+        return 0.0
+    tails = [_quadrature.log_gap(log_tilt, log_patterns + mean) for log_tilt, mean in expectations]
+    return min(0.0, float(np.logaddexp.reduce(tails)))
+
+
+def _tilted(model: Model, case: Case, nodes: tuple[Floats, Floats], log_patterns: float) -> tuple[Case, float]:
+    """Return the case with its best tilts at a number of patterns, and the logarithm of its tail."""
+    rates = _log_rates(model, case, nodes[0])
+    if rates is None:
+        return case, 0.0
+    tilts = [_quadrature.best_tilt(rate, nodes[1], log_patterns) for rate in rates]
+    case = replace(case, self_map_log_tilt=tilts[0], contraction_log_tilt=tilts[1])
+    if math.isinf(min(tilts)):
+        return case, 0.0
+    return case, _log_tail(_expectations(model, case, nodes), log_patterns)
+
+
+def _solved(model: Model, witness: Witness, log_p: float, quantifier: str, high: float) -> Witness:
+    failure = _Failure(model, witness, quantifier)
+    if failure(0.0) > log_p:
+        return replace(witness, log_patterns=-math.inf)
+    return replace(witness, log_patterns=_quadrature.largest(lambda x: failure(x) <= log_p, 0.0, high))
+
+
+def _single(model: Model) -> Witness:
+    """Return the witness for one pattern: the no-op slot alone must leave a ball in place."""
+    for rho in np.geomspace(1e-300, 1.0, 400):
+        case = Case(math.inf, math.inf, float(rho), 0.0, 0.0)
+        if _log_rates(model, case, np.array([2.0])) is not None:
+            return Witness(0.0, 2.0, 2.0, case)
+    return Witness(-math.inf, 2.0, 2.0, Case(math.inf, math.inf, 1.0, 0.0, 0.0))
+
+
+def _plain(model: Model, log_p: float, quantifier: str) -> Witness | None:
+    """Optimise ball, cap and tilts without shells."""
+    ceiling = model.kappa + 50.0
+
+    def attempt(log_ball: float, log_cap: float) -> Witness | None:
+        rho, cap = math.exp(log_ball) / model.kappa, math.exp(log_cap) / model.kappa
+        if cap >= 2.0 or rho >= 1.0 or 2.0 * rho >= math.sqrt(2.0 * cap):
+            return None
+        nodes = _quadrature.heights(cap, model.dim)
+        lone = Case(math.inf, math.inf, rho, 0.0, 0.0)
+        rates = _log_rates(model, lone, nodes[0])
+        if rates is None:
+            return None
+        # A Chernoff bound needs the mean of the sum below its allowance; the first guess stays well below.
+        means = [float(np.logaddexp.reduce(nodes[1] + rate)) for rate in rates]
+        log_patterns = max(0.0, -max(means) - 1.0)
+        best = None
+        for _ in range(3 * _ROUNDS):
+            tilted, _ = _tilted(model, lone, nodes, log_patterns)
+            found = _solved(model, Witness(0.0, cap, cap, tilted), log_p, quantifier, ceiling)
+            if best is None and math.isinf(found.log_patterns) and log_patterns > 0.0:
+                log_patterns = max(0.0, log_patterns - 2.0)
+                continue
+            if math.isinf(found.log_patterns) or (best and found.log_patterns <= best.log_patterns + 1e-7):
+                break
+            best, log_patterns = found, found.log_patterns
+        return best
+
+    def cost(point: Floats) -> float:
+        found = attempt(float(point[0]), float(point[1]))
+        return 1e3 + float(np.sum(np.abs(point))) if found is None else -found.log_patterns
+
+    crowd = 1.0 - float(sphere.bessel_ratio(model.kappa, model.dim))
+    balls = (1.0 / math.sqrt(2.0 * crowd), 0.4 * math.sqrt(model.kappa))
+    caps = (*np.geomspace(2.4, 12.0, 4), *np.geomspace(0.02, 0.6, 3) * crowd * model.kappa)
+    starts = [(math.log(ball), math.log(cap)) for ball in balls for cap in caps]
+    start = min(starts, key=lambda point: cost(np.array(point)))
+    options = {"xatol": 1e-4, "fatol": 1e-6, "maxfev": 120}
+    found = optimize.minimize(cost, start, method="Nelder-Mead", options=options)
+    return attempt(float(found.x[0]), float(found.x[1]))
+
+
+def _with_shells(model: Model, plain: Witness, log_p: float) -> Witness:
+    """Improve a plain witness for all patterns by treating a single close neighbour on its own."""
+    dim, ceiling, floor = model.dim, model.kappa + 50.0, 2.0 / model.kappa
+    best = plain
+    for _ in range(_ROUNDS):
+        goal = best.log_patterns
+        # Two neighbours below the crowd cap are to cost a fiftieth of p.
+        share = 0.5 * (log_p + math.log(0.04) - goal) - goal
+        crowd_cap = _quadrature.largest(lambda u, share=share: bool(sphere.log_cap(u, dim) <= share), 0.0, 1.0)
+        if crowd_cap <= 1.05 * floor:
+            break
+        nodes = _quadrature.heights(crowd_cap, dim)
+        edges = floor + np.geomspace(0.02 * floor, crowd_cap - floor, _SHELLS + 1)
+        shells = [
+            _best_case(model, (float(a), float(b)), float(a), nodes=nodes, log_patterns=goal)
+            for a, b in itertools.pairwise(edges)
+        ]
+        lone = _best_case(model, (math.inf, math.inf), crowd_cap, nodes=nodes, log_patterns=goal)
+        trials = (Witness(0.0, float(edges[i]), crowd_cap, lone, tuple(shells[i:])) for i in range(_SHELLS))
+        found = max((_solved(model, w, log_p, "all", ceiling) for w in trials), key=lambda w: w.log_patterns)
+        if found.log_patterns <= best.log_patterns + 1e-6:
+            break
+        best = found
+    return best
+
+
+def _best_case(
+    model: Model, shell: tuple[float, float], nearest: float, *, nodes: tuple[Floats, Floats], log_patterns: float
+) -> Case:
+    """Return a case with the ball and the tilts that make its tail smallest; balls stay short of half way to others."""
+
+    def at(log_ball: float) -> tuple[Case, float]:
+        return _tilted(model, Case(*shell, math.exp(log_ball), 0.0, 0.0), nodes, log_patterns)
+
+    half_way = 0.5 * math.log(0.5 * nearest)
+    place, _ = _quadrature.minimum(lambda log_ball: at(log_ball)[1], half_way - 3.0, half_way - 1e-9)
+    return at(place)[0]

@@ -1,0 +1,256 @@
+"""Fixed points that a crowd of random patterns keeps away from each of them: the bound C7."""
+
+import itertools
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import special
+
+from hopfield_theory.bounds import _arguments, _quadrature, sphere
+from hopfield_theory.bounds._quadrature import log_mean
+from hopfield_theory.bounds.chernoff import chernoff_witness
+from hopfield_theory.bounds.model import Model
+
+Floats = NDArray[np.float64]
+
+_STRIPS = 48
+# How many standard deviations of the crowd's common direction C7 provides for.
+_DEVIATIONS = 4.0
+
+
+@dataclass(frozen=True)
+class Strip:
+    """One range ``low < 1 - <x, ξ>/m² <= high`` of overlaps from which C7 keeps fixed points away, and its tilts.
+
+    ``slack`` is the logarithm of what the crowd's pull may lose to a common direction; ``log_tilt``
+    and ``side_log_tilt`` are the logarithms of the Chernoff parameters for the pull and for that direction.
+    """
+
+    low: float
+    high: float
+    slack: float
+    log_tilt: float
+    side_log_tilt: float
+
+
+@dataclass(frozen=True)
+class TypicalWitness:
+    """Free parameters of C7: no fixed point within ``error`` (in units of m), patterns below ``cap`` left aside."""
+
+    log_patterns: float
+    error: float
+    cap: float
+    strips: tuple[Strip, ...]
+
+
+def typical_witness(
+    *,
+    dim: int,
+    beta: float,
+    scale: float,
+    failure_probability: float,
+    noop: float = 1.0,
+    log_noop: float | None = None,
+    error: float | None = None,
+) -> TypicalWitness:
+    """Return the parameters with which C7 keeps fixed points away from a typical pattern.
+
+    A fixed point ``x = (1 - a) ξ_1 + v``, v across ξ_1, in units of m, satisfies exactly
+    ``Σ_ν (u_ν - a) exp(-κ u_ν (1 - a) + κ <τ_ν, v>) + (1 - a) n exp(-κ (1 - a)) = a``, where ``u_ν`` are the heights
+    of the other patterns over pattern 1 and ``τ_ν`` their parts across it. If all heights exceed a strip
+    ``a_- < a <= a_+``, then with weights ``g = (u - a_+) exp(-κ u (1 - a_-))``, ``G = Σ g`` and ``S = |Σ g τ|``, the
+    sum is at least ``G exp(-κ b S / G)`` by Jensen's inequality, for all v of length at most b at once. So there is
+    no fixed point in the strip if ``G >= A e^z`` and ``S <= A e^z z/(κ b)``, with A the strip's ``a_+`` less its no-op
+    term. The first fails with chance at most ``exp(t A e^z + M E[exp(-t g) - 1])``; the second, directions being
+    isotropic in the d - 1 dimensions across ξ_1, with at most ``exp(M E[Ψ(θ g |τ|) - 1]) / Ψ(θ B)``. Patterns below a
+    cap may be left out of both sums. As the strips shrink and the dimension grows the bound comes down to the
+    mean-field curve C5.
+
+    Parameters
+    ----------
+    dim, beta, scale, failure_probability, noop, log_noop, error
+        As for `ceiling`.
+
+    Returns
+    -------
+    TypicalWitness
+
+    Raises
+    ------
+    ValueError
+        If an argument leaves its range.
+
+    Examples
+    --------
+    >>> witness = typical_witness(dim=75, beta=1.0, scale=1.0, failure_probability=1e-3)
+    >>> 2e18 < math.exp(witness.log_patterns) < 5e18
+    True
+    """
+    model = Model.of(dim, beta, scale, noop=noop, log_noop=log_noop)
+    p = _arguments.probability("failure_probability", failure_probability)
+    if error is None:
+        stored = chernoff_witness(
+            dim=dim,
+            beta=beta,
+            scale=scale,
+            failure_probability=failure_probability,
+            noop=noop,
+            log_noop=log_noop,
+            quantifier="typical",
+        )
+        error = min(max(stored.lone.ball if stored.log_patterns > 0.0 else 0.0, 1.0 / model.kappa), 0.5)
+    _arguments.probability("error", error)
+    log_survival = math.log1p(-p)
+    best = TypicalWitness(math.inf, error, error, ())
+    crowd = 1.0 - float(sphere.bessel_ratio(model.kappa, model.dim))
+    for cap in np.geomspace(1.05 * error, max(30.0 * error, 0.8 * crowd), 12):
+        if cap < 1.0:
+            best = _typical_solved(model, best, float(cap), log_survival)
+    return best
+
+
+def log_typical_survival(model: Model, witness: TypicalWitness, log_patterns: float) -> float:
+    """Logarithm of the C7 upper bound on the chance that a fixed point lies within the witness's error of a pattern.
+
+    Parameters
+    ----------
+    model : Model
+        κ, d and log n.
+    witness : TypicalWitness
+        Error, cap and strips, which must cover the overlaps up to the error.
+    log_patterns : float
+        log M; M - 1 other patterns are counted.
+
+    Returns
+    -------
+    float
+
+    Examples
+    --------
+    >>> witness = typical_witness(dim=75, beta=1.0, scale=1.0, failure_probability=1e-3)
+    >>> log_typical_survival(Model(74.0, 75, 0.0), witness, witness.log_patterns) < math.log(0.999)
+    True
+    """
+    others = _log_others(log_patterns)
+    parts = [others + float(sphere.log_cap(witness.error, model.dim))]
+    for strip in witness.strips:
+        parts += _Crowd(model, witness.error, witness.cap, strip.low, strip.high).log_tails(strip, others)
+    return float(np.logaddexp.reduce(parts))
+
+
+class _Crowd:
+    """The crowd's pull in one strip of C7: weights g above the cap, the pull A that suffices, and ``κ b``."""
+
+    def __init__(self, model: Model, error: float, cap: float, low: float, high: float) -> None:
+        height, self._log_weight = _quadrature.heights(cap, model.dim)
+        self._dim = model.dim - 1
+        self.log_g = np.log(height - high) - model.kappa * height * (1.0 - low)
+        self._log_side = self.log_g + 0.5 * np.log(height * (2.0 - height))
+        self._log_square = log_mean(self._log_weight, 2.0 * self._log_side)
+        leak = (1.0 - high) * math.exp(min(model.log_noop - model.kappa * (1.0 - low), 300.0))
+        self.needed = high - leak
+        self.across = model.kappa * math.sqrt(min(max(error * error - low * low, 0.0), high * (2.0 - high)))
+
+    def log_least(self) -> float:
+        """Logarithm of the number of patterns whose mean pull is just enough, ``-inf`` if none is needed."""
+        return math.log(self.needed) - log_mean(self._log_weight, self.log_g) if self.needed > 0.0 else -math.inf
+
+    def log_tails(self, strip: Strip, others: float) -> tuple[float, float]:
+        """Logarithms of the chances that the pull is too weak and that its common direction is too strong."""
+        if self.needed <= 0.0:
+            return -math.inf, -math.inf
+        if math.isinf(strip.log_tilt):
+            return 0.0, 0.0
+        log_enough = math.log(self.needed) + strip.slack
+        log_exponent = np.minimum(strip.log_tilt + self.log_g, 300.0)
+        with np.errstate(under="ignore", divide="ignore"):
+            kept = np.where(log_exponent > -36.0, np.log(-np.expm1(-np.exp(log_exponent))), log_exponent)
+        weak = _quadrature.log_gap(others + log_mean(self._log_weight, kept), strip.log_tilt + log_enough)
+        # log Ψ(x) <= x²/(2 dim), which spares a Bessel function a node.
+        log_growth = 2.0 * (strip.side_log_tilt + self._log_side) - math.log(2.0 * self._dim)
+        grown = others + _quadrature.log_tilted(log_growth, self._log_weight, 0.0)
+        direction = math.exp(strip.side_log_tilt + log_enough + math.log(strip.slack / self.across))
+        return weak, _quadrature.log_gap(math.log(float(sphere.log_mgf_across(direction, self._dim + 1))), grown)
+
+    def strip(self, low: float, high: float, others: float) -> Strip:
+        """Return the strip with a slack that the direction's fluctuations need, and the tilts to go with it."""
+        if self.needed <= 0.0:
+            return Strip(low, high, 0.0, 0.0, 0.0)
+        deviation = math.sqrt(self._dim) + _DEVIATIONS
+        log_spread = 0.5 * (others + self._log_square - math.log(self._dim)) + math.log(deviation)
+        demand = math.log(self.across / self.needed) + log_spread
+        # Larger slacks than e^300 are of no use, smaller ones than the margin of the tails gain nothing.
+        slack = max(float(special.lambertw(math.exp(min(max(demand, -300.0), 300.0))).real), 1e-9)
+        log_direction = math.log(self.needed * slack / self.across) + slack
+        side_log_tilt = min(
+            0.5 * math.log(deviation**2 * (deviation**2 - self._dim)) - log_spread,
+            0.5 * math.log(6.0 * self._dim) - float(self._log_side.max()),
+            _quadrature.LARGEST_LOG_TILT - log_direction,
+        )
+        return Strip(low, high, slack, self._tilt(math.log(self.needed) + slack, others), side_log_tilt)
+
+    def _tilt(self, log_enough: float, others: float) -> float:
+        """Logarithm of the t that minimises ``t A + M E[exp(-t g) - 1]``: where ``M E[g exp(-t g)]`` is down to A.
+
+        Weights are taken in units of their typical one; ``-inf`` if even the mean of the sum stays below A.
+        """
+        mean = log_mean(self._log_weight, self.log_g)
+        if others + mean <= log_enough:
+            return -math.inf
+        with np.errstate(under="ignore"):
+            share = np.exp(self._log_weight + self.log_g - mean)
+        unit = float((share * self.log_g).sum() / share.sum())
+        tilt = min(others + mean - log_enough, 1.0)
+        with np.errstate(under="ignore"):
+            g = np.exp(np.minimum(self.log_g - unit, 300.0))
+            for _ in range(40):
+                terms = self._log_weight + self.log_g - tilt * g
+                top = terms.max()
+                mass = np.exp(terms - top)
+                excess = others + top + math.log(mass.sum()) - log_enough
+                # The logarithm is convex in t: Newton's method climbs to the root from the left, but may jump below 0
+                # from the right.
+                step = max(float(excess * mass.sum() / (mass * g).sum()), -0.9 * tilt)
+                tilt += step
+                if abs(step) < 1e-9 * tilt:
+                    break
+        return min(math.log(tilt) - unit, _quadrature.LARGEST_LOG_TILT - log_enough)
+
+
+def _typical_solved(model: Model, best: TypicalWitness, cap: float, log_survival: float) -> TypicalWitness:
+    """Return the least number of patterns that a cap allows, with strips of equal width, or `best` if that is less."""
+    edges = np.linspace(0.0, best.error, _STRIPS + 1)
+    bounds = [(float(a), float(b)) for a, b in itertools.pairwise(edges)]
+    crowds = [_Crowd(model, best.error, cap, low, high) for low, high in bounds]
+    close = float(sphere.log_cap(best.error, model.dim))
+    # The strip that needs most patterns on average comes first: most attempts fail there.
+    means = [crowd.log_least() for crowd in crowds]
+    order = sorted(range(_STRIPS), key=lambda i: -means[i])
+
+    def excluded(log_patterns: float) -> bool:
+        others = _log_others(log_patterns)
+        total = others + close
+        for i in order:
+            strip = crowds[i].strip(*bounds[i], others)
+            total = float(np.logaddexp(total, np.logaddexp(*crowds[i].log_tails(strip, others))))
+            if total > log_survival:
+                return False
+        return True
+
+    low = max(0.0, *means)
+    tries = (low + rise for rise in (1e-9, 0.02, 0.1, 0.5, 2.0, 5.0, 10.0) if low + rise < best.log_patterns)
+    high = next((trial for trial in tries if excluded(trial)), best.log_patterns)
+    if high == best.log_patterns and not (math.isfinite(high) and excluded(high)):
+        return best
+    while high - low > 1e-7 * max(1.0, low):
+        middle = 0.5 * (low + high)
+        low, high = (low, middle) if excluded(middle) else (middle, high)
+    others = _log_others(high)
+    strips = tuple(crowd.strip(*bound, others) for crowd, bound in zip(crowds, bounds, strict=True))
+    return TypicalWitness(high, best.error, cap, strips)
+
+
+def _log_others(log_patterns: float) -> float:
+    return log_patterns + math.log(-math.expm1(-log_patterns)) if log_patterns > 0.0 else -math.inf

@@ -1,0 +1,159 @@
+"""Pairs of random patterns so close that both run into one limit: the bound C6."""
+
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hopfield_theory.bounds import _arguments, _quadrature, sphere
+from hopfield_theory.bounds.model import Model
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class PairWitness:
+    """Free parameters of C6: closer pairs than ``height`` merge if the rest moves them less than `tube`.
+
+    ``height`` is ``1 - cos`` of the pair, below ``2/κ``; ``tube`` is the half width s of the tube in units of m.
+    """
+
+    log_patterns: float
+    height: float
+    tube: float
+
+
+def pair_witness(
+    *,
+    dim: int,
+    beta: float,
+    scale: float,
+    failure_probability: float,
+    noop: float = 1.0,
+    log_noop: float | None = None,
+) -> PairWitness:
+    """Return the parameters with which C6 proves that not all patterns are stored.
+
+    Let two patterns have distance D, midpoint c and direction e, and let G be the segment between them, fattened by
+    ``s``. In units of m, with ``h = D/2`` and ``C = |c|``: the update maps G into itself if
+    ``Σ_{ν>=3} (w - s)₊ y + (C - s)₊ l <= s`` and contracts it if ``Σ (κ w² - 1)₊ y + (κ C² - 1)₊ l < 1 - κ h²``, where
+    ``w = |ξ_ν - c|``, ``y = ½ exp(κ (<ξ_ν - c, c> + h |<ξ_ν, e>| + s w))`` and ``l = ½ n exp(-κ C (C - s))``. Then both
+    patterns run to one limit, and no disjoint balls can store both. Given the pair, the chance η that the others
+    exceed an allowance is at most their mean over it (Markov). With q the chance of a close pair and
+    ``x = q M (M - 1)/2``, pairwise independence gives
+    ``P(not all stored) >= max(x (1 - η) - x²/2, x (1 - η)²/(1 - η + x))``.
+
+    Parameters
+    ----------
+    dim, beta, scale, failure_probability, noop, log_noop
+        As for `ceiling`.
+
+    Returns
+    -------
+    PairWitness
+
+    Raises
+    ------
+    ValueError
+        If an argument leaves its range.
+
+    Examples
+    --------
+    >>> witness = pair_witness(dim=20, beta=1.0, scale=3.0, failure_probability=1e-3)
+    >>> 1.9 < witness.height * 171 < 2.0
+    True
+    """
+    model = Model.of(dim, beta, scale, noop=noop, log_noop=log_noop)
+    log_p = math.log(_arguments.probability("failure_probability", failure_probability))
+
+    best = PairWitness(math.inf, min(2.0 / model.kappa, 1.0), 1.0 / model.kappa)
+    for log_tube in np.linspace(-3.0, 1.5, 10):
+        for log_deficit in np.linspace(-9.0, -0.3, 30):
+            height = min(2.0 * (1.0 - math.exp(log_deficit)) / model.kappa, 1.0)
+            witness = PairWitness(math.inf, height, math.exp(log_tube) / model.kappa)
+            found = _pair_solved(model, witness, log_p)
+            best = found if found.log_patterns < best.log_patterns else best
+    return best
+
+
+def log_pair_failure(model: Model, witness: PairWitness, log_patterns: float) -> float:
+    """Logarithm of the C6 lower bound on the chance that not all of ``exp(log_patterns)`` patterns are stored.
+
+    Parameters
+    ----------
+    model : Model
+        κ, d and log n.
+    witness : PairWitness
+        Height of the pairs, below ``2/κ`` and 1, and half width of the tube.
+    log_patterns : float
+        log M.
+
+    Returns
+    -------
+    float
+        ``-inf`` where nothing is proved.
+
+    Examples
+    --------
+    >>> bound = log_pair_failure(Model(171.0, 20, 0.0), PairWitness(0.0, 1.98 / 171, 1.0 / 171), math.log(9e6))
+    >>> 1.0e-3 < math.exp(bound) < 1.1e-3
+    True
+    """
+    mean = _log_loudness(model, witness)
+    pairs = float(sphere.log_cap(witness.height, model.dim))
+    return -math.inf if mean is None else _pair_bound(pairs, mean, log_patterns)
+
+
+def _pair_bound(log_pair: float, log_loudness: float, log_patterns: float) -> float:
+    quiet = 1.0 - math.exp(min(log_patterns + log_loudness, 1.0))
+    if quiet <= 0.0 or log_patterns <= 0.0:
+        return -math.inf
+    x = math.exp(min(2.0 * log_patterns + math.log1p(-math.exp(-log_patterns)) - math.log(2.0) + log_pair, 300.0))
+    bound = max(x * (quiet - 0.5 * x), x * quiet * quiet / (quiet + x))
+    return math.log(bound) if bound > 0.0 else -math.inf
+
+
+def _log_loudness(model: Model, witness: PairWitness) -> float | None:
+    """Logarithm of the mean, for one other pattern, of its share in the two allowances of C6; None if one is void."""
+    kappa, s, u = model.kappa, witness.tube, witness.height
+    h = math.sqrt(0.5 * u)
+    # A closer pair has a longer midpoint; the extremes over both are taken term by term.
+    c = math.sqrt(1.0 - 0.5 * u)
+    if s >= c:
+        return None
+    leak = 0.5 * math.exp(min(model.log_noop - kappa * c * (c - s), 300.0))
+    displacement = s - (1.0 - s) * leak
+    stretch = 1.0 - kappa * h * h - max(kappa - 1.0, 0.0) * leak
+    if displacement <= 0.0 or stretch <= 0.0:
+        return None
+    rim = 1e-12 / (1.0 + kappa)
+    height, log_weight = _quadrature.heights(rim, model.dim)
+    cosine = 1.0 - height
+    w = np.sqrt(np.maximum(2.0 * height, (1.0 - c) ** 2 + 2.0 * c * height))
+    across = kappa * h * np.sqrt(height * (2.0 - height))
+    log_y = kappa * (c * (cosine - c) + s * w) + _log_two_sided(across, model.dim) - math.log(2.0)
+    share = np.maximum(w - s, 0.0) / displacement + np.maximum(kappa * w * w - 1.0, 0.0) / stretch
+    with np.errstate(divide="ignore"):
+        terms = log_y + np.log(share)
+    # Below the first node nothing varies any more: the rim's share of the sphere, with a factor 2 to spare.
+    nearest = float(sphere.log_cap(rim, model.dim) + terms[0]) + math.log(2.0)
+    return float(np.logaddexp(np.logaddexp.reduce(log_weight + terms), nearest))
+
+
+def _log_two_sided(x: Floats, dim: int) -> Floats:
+    """Bound on ``log E exp(x |cos|)`` across a direction: at most twice the moment of cos, and at most ``exp x``."""
+    return np.minimum(x, math.log(2.0) + sphere.log_mgf_across(x, dim))
+
+
+def _pair_solved(model: Model, witness: PairWitness, log_p: float) -> PairWitness:
+    loudness = _log_loudness(model, witness)
+    if loudness is None:
+        return witness
+    pairs = float(sphere.log_cap(witness.height, model.dim))
+    # Up to a mean of one half the bound rises with M.
+    high = -loudness - math.log(2.0)
+    if high <= 0.0 or _pair_bound(pairs, loudness, high) <= log_p:
+        return witness
+    low = _quadrature.largest(lambda v: _pair_bound(pairs, loudness, v) <= log_p, 0.0, high)
+    return replace(witness, log_patterns=math.nextafter(low, math.inf) + 1e-12 * high)

@@ -1,0 +1,302 @@
+"""The command line: certify, find-beta, retrieve.
+
+Torch is loaded by the commands, not by the help.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+app = typer.Typer(
+    name="hopfield-theory",
+    help="Will a memory retrieve its patterns, from how far away, and how sure is that?",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+# a memory of this size is certified at larger β too, to say what they would do
+_SMALL = 4096
+
+Source = Annotated[
+    str,
+    typer.Argument(
+        metavar="FILE|digits",
+        help="Patterns, one a row (.npy .npz .csv .parquet .pt .safetensors), or scikit-learn's handwritten digits.",
+        show_default=False,
+    ),
+]
+Beta = Annotated[float, typer.Option(help="Inverse temperature, above 0.")]
+Noop = Annotated[float, typer.Option(help="No-op mass n: 0 is the dense model, 1 OutEffHop.")]
+Centre = Annotated[bool, typer.Option("--centre", help="Subtract the mean of the patterns from patterns and queries.")]
+Normalise = Annotated[bool, typer.Option("--normalise", help="Scale patterns and queries to unit norm.")]
+Json = Annotated[
+    str | None,
+    typer.Option("--json", metavar="FILE|-", help="Write all numbers as JSON to a file, or to standard output."),
+]
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from hopfield_theory import __version__
+
+        print(f"hopfield-theory {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    _: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command()
+def certify(
+    source: Source,
+    beta: Beta = 1.0,
+    noop: Noop = 1.0,
+    centre: Centre = False,
+    normalise: Normalise = False,
+    json: Json = None,
+) -> None:
+    """Prove which patterns are stored, and from how far away each is reached.
+
+    Exit status 0 if every pattern is proved stored, 1 if not, 2 for bad input.
+    """
+    with _one_line_errors(source):
+        from hopfield_theory import reporting
+        from hopfield_theory.certificate import certify as run
+        from hopfield_theory.memory import Memory
+
+        _check_output(json)
+        _check_numbers(beta=beta, noop=noop)
+        patterns, _ = _load(source)
+        memory = Memory(patterns, beta, noop, centre=centre, normalise=normalise)
+        _refuse_duplicates(memory.patterns)
+        with _progress("certifying") as progress:
+            proof = run(memory, progress=progress)
+        at_larger = []
+        if memory.num_patterns <= _SMALL and not bool(proof.stored.all()):
+            for factor in (2, 4):
+                hotter = Memory(memory.patterns, factor * beta, noop)
+                at_larger.append((factor * beta, int(run(hotter, max_steps=1).stored.sum())))
+        _report(
+            json,
+            {"memory": reporting.memory_data(memory, source), "certificate": reporting.certificate_data(proof)},
+            [str(memory), *reporting.certificate_lines(memory, proof, at_larger)],
+            reporting.certificate_table(proof),
+        )
+        all_stored = bool(proof.stored.all())
+    raise typer.Exit(0 if all_stored else 1)
+
+
+@app.command("find-beta")
+def find_beta(
+    source: Source,
+    noop: Noop = 1.0,
+    centre: Centre = False,
+    normalise: Normalise = False,
+    json: Json = None,
+) -> None:
+    """Find the inverse temperature from which on all patterns are proved stored, and from which on all are retrieved.
+
+    Exit status 0 if there is one, 1 if not (the blocking patterns are named), 2 for bad input.
+    """
+    with _one_line_errors(source):
+        from hopfield_theory import reporting
+        from hopfield_theory.beta_search import find_beta as run
+
+        _check_output(json)
+        _check_numbers(noop=noop)
+        patterns, _ = _load(source)
+        with _progress("certifying at each β") as progress:
+            found = run(patterns, noop, centre=centre, normalise=normalise, progress=progress)
+        _report(
+            json,
+            {"source": source, "noop": noop, "centre": centre, "normalise": normalise}
+            | reporting.beta_search_data(found),
+            reporting.beta_search_lines(found),
+            reporting.beta_search_table(found),
+        )
+        reached = found.certified_from < float("inf")
+    raise typer.Exit(0 if reached else 1)
+
+
+@app.command()
+def retrieve(
+    source: Source,
+    query: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Queries, one a row, in a file as the patterns are.")
+    ] = None,
+    hide: Annotated[
+        float | None,
+        typer.Option(
+            metavar="FRACTION",
+            help="In place of --query: query with the patterns themselves, the last FRACTION of their coordinates "
+            "hidden (0, or the mean with --centre).",
+        ),
+    ] = None,
+    beta: Beta = 1.0,
+    noop: Noop = 1.0,
+    centre: Centre = False,
+    normalise: Normalise = False,
+    tol: Annotated[float, typer.Option(help="Length of the last step, above 0.")] = 1e-8,
+    max_steps: Annotated[int, typer.Option(help="Most updates of a query.")] = 1000,
+    accelerate: Annotated[bool, typer.Option("--accelerate", help="Fewer updates where convergence is slow.")] = False,
+    json: Json = None,
+) -> None:
+    """Retrieve queries, and say which answers were guaranteed in advance.
+
+    Exit status 0 if every query converged, 1 if not, 2 for bad input.
+    """
+    with _one_line_errors(source):
+        from hopfield_theory import corruption, reporting
+        from hopfield_theory.certificate import guaranteed
+        from hopfield_theory.memory import Memory
+        from hopfield_theory.retrieval import retrieve as run
+
+        _check_output(json)
+        _check_numbers(beta=beta, noop=noop)
+        if (query is None) == (hide is None):
+            raise ValueError("--query FILE or --hide FRACTION: give one of the two")
+        patterns, _ = _load(source)
+        memory = Memory(patterns, beta, noop, centre=centre, normalise=normalise)
+        expected = None
+        if query is not None:
+            queries, _ = _load(query)
+            if queries.shape[1] != memory.dim:
+                raise ValueError(
+                    f"--query {query} has {queries.shape[1]} columns: it must have {memory.dim}, as the patterns do"
+                )
+        else:
+            import torch
+
+            assert hide is not None
+            if not 0 <= hide < 1:
+                raise ValueError(f"--hide is {hide}: it must be a fraction of at least 0 and below 1")
+            mean = torch.zeros_like(memory.patterns[0]) if memory.shift is None else memory.shift
+            raw = torch.as_tensor(patterns, dtype=memory.patterns.dtype)
+            queries = corruption.mask_tail(raw - mean, hide) + mean
+            expected = torch.arange(len(queries))
+        promised, _ = guaranteed(memory, queries)
+        with _progress("retrieving") as progress:
+            found = run(memory, queries, tol, max_steps, accelerate=accelerate, energies=True, progress=progress)
+        answers, distances = memory.nearest(found.state)
+        _report(
+            json,
+            {
+                "memory": reporting.memory_data(memory, source),
+                "retrieval": reporting.retrieval_data(found, answers, distances, promised),
+            },
+            [str(memory), *reporting.retrieval_lines(found, answers, promised, expected)],
+            reporting.retrieval_table(found, answers, distances, promised),
+        )
+        converged = bool(found.converged.all())
+    raise typer.Exit(0 if converged else 1)
+
+
+def main() -> None:
+    """Run the command line."""
+    app()
+
+
+# --- what the commands share ---
+
+
+@contextmanager
+def _one_line_errors(source: str) -> Iterator[None]:
+    """Bad input is one line on standard error and exit status 2."""
+    try:
+        yield
+    except typer.Exit:
+        raise
+    except (ValueError, TypeError, OSError, ImportError, MemoryError) as error:
+        message = str(error) or type(error).__name__
+        if isinstance(error, MemoryError):
+            message = f"{source}: too large for this machine's memory ({message}); use fewer patterns, or a mapped file"
+    except RuntimeError as error:
+        if "memory" not in str(error):
+            raise
+        message = f"{source}: too large for this machine's memory; use fewer patterns, or a mapped file"
+    else:
+        return
+    print(f"hopfield-theory: {' '.join(message.split())}", file=sys.stderr)
+    raise typer.Exit(2)
+
+
+def _check_numbers(**numbers: float) -> None:
+    for name, value in numbers.items():
+        least = "above 0" if name == "beta" else "of at least 0"
+        if not (value > 0 if name == "beta" else value >= 0) or value == float("inf"):
+            raise ValueError(f"--{name} is {value:g}: it must be a finite number {least}")
+
+
+def _check_output(json: str | None) -> None:
+    """Refuse before the work what could not be written after it."""
+    if json is not None and json != "-":
+        path = Path(json)
+        if path.is_dir() or not path.absolute().parent.is_dir():
+            raise ValueError(f"--json {json}: it must name a file in a folder that exists")
+
+
+def _load(source: str) -> tuple[Tensor, str]:
+    from hopfield_theory import patterns
+
+    if source == "digits" and not Path(source).exists():
+        return patterns.digits()[0], source
+    return patterns.open_patterns(source), source
+
+
+def _refuse_duplicates(patterns: Tensor) -> None:
+    import torch
+
+    _, where, counts = torch.unique(patterns, dim=0, return_inverse=True, return_counts=True)
+    repeated = (counts[where] > 1).nonzero().flatten().tolist()
+    if repeated:
+        shown = ", ".join(map(str, repeated[:10])) + (", …" if len(repeated) > 10 else "")
+        raise ValueError(
+            f"patterns {shown} are duplicates ({len(repeated)} rows equal another): a pattern cannot be stored twice; "
+            "leave the repeats out"
+        )
+
+
+@contextmanager
+def _progress(what: str) -> Iterator[Callable[[int, int], None]]:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(what)
+        yield lambda done, whole: bar.update(task, completed=done, total=whole)
+
+
+def _report(json: str | None, data: dict[str, Any], lines: list[str], table: Any) -> None:
+    """Sentences and a table for the reader; JSON where it was asked for, alone on standard output for ``-``."""
+    from rich.console import Console
+
+    from hopfield_theory import __version__, reporting
+
+    data = {"version": __version__} | data
+    console = Console(stderr=json == "-", highlight=False, soft_wrap=False)
+    for line in lines:
+        console.print(line, markup=False)
+    console.print(table)
+    if json == "-":
+        sys.stdout.write(reporting.json_text(data))
+    elif json is not None:
+        reporting.write_json(Path(json), data)
+        console.print(f"Written: {json}", markup=False)

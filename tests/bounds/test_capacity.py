@@ -1,0 +1,317 @@
+import math
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from flint import arb, ctx
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hopfield_theory.bounds import capacity, chernoff, crowding, merging, retrieval, sphere, thermodynamics
+
+ROWS = [(20, 3.0), (75, 1.0), (30, 2.0)]
+
+
+def setting(dim, scale, **more):
+    return {"dim": dim, "beta": 1.0, "scale": scale, "failure_probability": 1e-3, **more}
+
+
+def kappa_setting(dim, kappa, **more):
+    return {"dim": dim, "beta": kappa / (dim - 1), "scale": 1.0, "failure_probability": 1e-3, **more}
+
+
+@pytest.mark.parametrize(("dim", "scale", "base"), [(20, 3.0, 3.1546), (75, 1.0, 1.3718)])
+def test_published_constants_as_printed(dim, scale, base):
+    assert math.floor(1e4 * math.exp(capacity.published_base(**setting(dim, scale)))) / 1e4 == base
+
+
+@pytest.mark.parametrize(("row", "size"), list(zip(ROWS, [7.41, 10.97, 8.50], strict=True)))
+def test_published_capacity(row, size):
+    assert math.exp(capacity.published(**setting(*row))) == pytest.approx(size, abs=5e-3)
+
+
+@pytest.mark.parametrize("dim", [2, 3, 100, 10_000])
+@pytest.mark.parametrize("kappa", [1e-6, 1.0, 1e3, 1e6])
+def test_published_base_against_ball_arithmetic(dim, kappa):
+    ctx.prec = 300
+    beta = arb(kappa / (dim - 1))
+    a = 2 / arb(dim - 1) * (1 + (2 * beta * arb(0.001) * (dim - 1)).log())
+    b = 2 * beta / 5
+    reference = (b / (a + b.log()).exp().lambertw()).log()
+    value = capacity.published_base(**kappa_setting(dim, kappa))
+    agrees = bool(abs(arb(value) - reference) < arb(1e-10) * abs(reference) + arb(1e-13))
+    ctx.prec = 53
+    assert agrees
+
+
+def test_published_bound_contradicts_the_single_fixed_point_of_a_cool_memory():
+    # Below κ = 1 the update contracts the whole space, so no two patterns are stored; the formula promises hundreds.
+    arguments = kappa_setting(2, 1e-6)
+    assert math.exp(capacity.published(**arguments)) > 400
+    assert capacity.packing(dim=2, beta=1e-6, scale=1.0) == 0.0
+
+
+@pytest.mark.parametrize(("row", "size"), list(zip(ROWS, [861, 353_005, 3824], strict=True)))
+@pytest.mark.parametrize("noop", [0.0, 1.0])
+def test_pairwise_table(row, size, noop):
+    assert math.floor(math.exp(capacity.pairwise(**setting(*row, noop=noop)))) == size
+
+
+def test_pairwise_solves_its_own_equation():
+    dim, scale = 20, 3.0
+    log_m = capacity.pairwise(**setting(dim, scale))
+    gap = retrieval.separation(log_patterns=log_m, beta=1.0, radius=math.sqrt(171.0))
+    pairs = log_m + math.log(math.expm1(log_m)) - math.log(2.0)
+    assert pairs + float(sphere.log_cap(gap / 171.0, dim)) == pytest.approx(math.log(1e-3), rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("row", "quantifier", "least", "reached"),
+    [
+        (ROWS[0], "all", 1.5e6, 3.07e6),
+        (ROWS[1], "all", 2.8e17, 3.70e17),
+        (ROWS[2], "all", 5.6e8, 1.62e9),
+        (ROWS[0], "typical", 1.1e11, 1.45e11),
+        (ROWS[1], "typical", 7.6e17, 7.85e17),
+        (ROWS[2], "typical", 3.2e13, 3.59e13),
+    ],
+)
+def test_chernoff_table_and_the_ceiling_above_it(row, quantifier, least, reached):
+    low = capacity.chernoff(**setting(*row, quantifier=quantifier))
+    high = capacity.ceiling(**setting(*row, quantifier=quantifier))
+    assert least < reached < math.exp(low) < 1.02 * reached
+    assert capacity.pairwise(**setting(*row)) < low < high
+
+
+@pytest.mark.parametrize(("row", "size"), [(ROWS[0], 8.61e6), (ROWS[2], 7.35e9)])
+def test_pair_ceiling_is_just_above_the_merging_of_isolated_pairs(row, size):
+    dim, scale = row
+    found = capacity.pair_witness(**setting(dim, scale))
+    kappa = scale**2 * (dim - 1)
+    isolated = 0.5 * (math.log(2e-3) - float(sphere.log_cap(2.0 / kappa, dim)))
+    assert isolated < found.log_patterns < isolated + 0.06
+    assert math.exp(found.log_patterns) == pytest.approx(size, rel=2e-3)
+
+
+@pytest.mark.parametrize(
+    ("row", "error", "size"), [(ROWS[1], 0.1, 4.56e18), (ROWS[1], 0.02, 3.71e18), (ROWS[2], 0.02, 5.42e14)]
+)
+def test_typical_ceiling_comes_down_to_the_mean_field_curve(row, error, size):
+    dim, scale = row
+    kappa = scale**2 * (dim - 1)
+    found = capacity.typical_witness(**setting(dim, scale, error=error)).log_patterns
+    curve = thermodynamics.predicted(dim, kappa / dim, noop=1.0, error=error)
+    assert curve < found < curve + 0.07
+    assert math.exp(found) == pytest.approx(size, rel=5e-3)
+
+
+def test_witnesses_reproduce_their_bounds():
+    model = capacity.Model(171.0, 20, 0.0)
+    stored = capacity.chernoff_witness(**setting(20, 3.0))
+    assert stored.shells
+    assert chernoff.log_failure(model, stored, stored.log_patterns, "all") == pytest.approx(math.log(1e-3), abs=1e-6)
+    pair = capacity.pair_witness(**setting(20, 3.0))
+    assert merging.log_pair_failure(model, pair, pair.log_patterns) == pytest.approx(math.log(1e-3), abs=1e-6)
+    typical = capacity.typical_witness(**setting(20, 3.0, error=0.01))
+    assert crowding.log_typical_survival(model, typical, typical.log_patterns) <= math.log(0.999)
+    # Strips cover the overlaps without a gap.
+    assert typical.strips[0].low == 0.0
+    assert typical.strips[-1].high == typical.error
+    assert all(a.high == b.low for a, b in zip(typical.strips[:-1], typical.strips[1:], strict=True))
+
+
+@pytest.mark.parametrize("quantifier", ["all", "typical"])
+def test_failure_bound_grows_with_the_number_of_patterns(quantifier):
+    model = capacity.Model(171.0, 20, 0.0)
+    witness = capacity.chernoff_witness(**setting(20, 3.0, quantifier=quantifier))
+    values = [
+        chernoff.log_failure(model, witness, x, quantifier) for x in np.linspace(0.0, witness.log_patterns + 3, 40)
+    ]
+    assert values == sorted(values)
+
+
+def test_void_allowances_prove_nothing():
+    model = capacity.Model(171.0, 20, 0.0)
+    witness = capacity.chernoff_witness(**setting(20, 3.0))
+    no_room = replace(witness.shells[0], ball=1e-9)
+    assert chernoff.log_failure(model, replace(witness, shells=(no_room,)), 10.0, "all") > chernoff.log_failure(
+        model, replace(witness, shells=(witness.shells[0],)), 10.0, "all"
+    )
+    assert merging.log_pair_failure(model, merging.PairWitness(0.0, 2.0 / 171.0, 0.01), 15.0) == -math.inf
+    assert merging.log_pair_failure(model, merging.PairWitness(0.0, 1.9 / 171.0, 0.9), 15.0) == -math.inf
+
+
+@settings(max_examples=6, deadline=None)
+@given(st.integers(3, 60), st.floats(0.5, 3.0), st.sampled_from([0.0, 1.0, 100.0]))
+def test_orders_that_must_hold(dim, log10_kappa, noop):
+    arguments = kappa_setting(dim, 10.0**log10_kappa, noop=noop)
+    plain, every = capacity.pairwise(**arguments), capacity.chernoff(**arguments)
+    if plain > math.log(2.0):
+        assert every > plain
+    assert every < capacity.pair_witness(**arguments).log_patterns
+    assert every <= capacity.packing(**{k: arguments[k] for k in ("dim", "beta", "scale")}) + 1e-9
+
+
+def test_exponent_of_both_bounds_tends_to_the_threshold():
+    alpha = float(thermodynamics.threshold(1.0))
+    low, high = [], []
+    for dim in (50, 200, 2000):
+        arguments = kappa_setting(dim, float(dim))
+        low.append(capacity.chernoff(**arguments, quantifier="typical") / (alpha * dim))
+        high.append(capacity.typical_witness(**arguments, error=0.5 / dim).log_patterns / (alpha * dim))
+    assert all(a < b < 1.0 for a, b in zip(low, high, strict=True))
+    assert low == sorted(low)
+    assert high == sorted(high)
+    assert low[-1] > 0.992
+
+
+def test_noop_mass_matters_only_beyond_lambda():
+    base = capacity.chernoff(**kappa_setting(60, 60.0, quantifier="typical", noop=0.0))
+    same = capacity.chernoff(**kappa_setting(60, 60.0, quantifier="typical", log_noop=30.0))
+    assert same == pytest.approx(base, rel=1e-6)
+    assert capacity.chernoff(**kappa_setting(60, 60.0, quantifier="typical", log_noop=80.0)) == -math.inf
+    assert capacity.pairwise(**kappa_setting(60, 60.0, log_noop=80.0)) == -math.inf
+
+
+@pytest.mark.parametrize("quantifier", ["all", "typical"])
+@pytest.mark.parametrize(("dim", "kappa"), [(2, 1e-6), (2, 1e6), (10_000, 1e-6), (10_000, 1e4), (10_000, 1e6)])
+def test_no_overflow_at_the_extremes(dim, kappa, quantifier):
+    low = capacity.chernoff(**kappa_setting(dim, kappa, noop=0.0, quantifier=quantifier))
+    high = capacity.ceiling(**kappa_setting(dim, kappa, noop=0.0, quantifier=quantifier))
+    assert 0.0 <= low <= high
+
+
+def run(patterns, x, beta, n, steps=3000):
+    for _ in range(steps):
+        z = beta * x @ patterns.T
+        top = np.maximum(z.max(axis=1, keepdims=True), math.log(n) if n else -math.inf)
+        weights = np.exp(z - top)
+        new = weights @ patterns / (weights.sum(axis=1, keepdims=True) + (n * np.exp(-top) if n else 0.0))
+        if np.abs(new - x).max() < 1e-12:
+            break
+        x = new
+    return x
+
+
+def sphere_points(rng, count, dim, radius):
+    points = rng.normal(size=(count, dim))
+    return radius * points / np.linalg.norm(points, axis=1, keepdims=True)
+
+
+def test_pairs_below_the_ceiling_merge_and_above_the_shells_do_not():
+    rng = np.random.default_rng(11)
+    dim, kappa = 20, 171.0
+    height = capacity.pair_witness(**setting(20, 3.0)).height
+    first = capacity.chernoff_witness(**setting(20, 3.0)).shells[0]
+    for u, merges in [(0.98 * height, True), (first.low, False)]:
+        patterns = sphere_points(rng, 400, dim, 1.0)
+        side = rng.normal(size=dim)
+        side -= (side @ patterns[0]) * patterns[0]
+        patterns[1] = (1 - u) * patterns[0] + math.sqrt(u * (2 - u)) * side / np.linalg.norm(side)
+        ends = run(patterns, patterns[:2], kappa, 1.0)
+        assert (np.linalg.norm(ends[0] - ends[1]) < 1e-6) == merges
+        if not merges:
+            assert np.linalg.norm(ends - patterns[:2], axis=1).max() <= first.ball
+
+
+def test_simulation_lies_between_the_typical_bounds():
+    # d = 16, κ = 16: the bounds at p = ½, and the success of one pattern at sizes below and above.
+    rng = np.random.default_rng(5)
+    dim, kappa, trials = 16, 16.0, 40
+    arguments = {**kappa_setting(dim, kappa, quantifier="typical", noop=0.0), "failure_probability": 0.5}
+    witness = capacity.chernoff_witness(**arguments)
+    limit = capacity.ceiling(**arguments, error=0.1)
+    successes = []
+    for log_m in (witness.log_patterns, limit):
+        hits = 0
+        for _ in range(trials):
+            patterns = sphere_points(rng, round(math.exp(log_m)), dim, 1.0)
+            end = run(patterns, patterns[:1], kappa, 0.0, steps=200)
+            hits += bool(np.linalg.norm(end - patterns[:1]) <= (witness.lone.ball if not successes else 0.1))
+        successes.append(hits / trials)
+    assert successes[0] > 0.5
+    assert successes[1] < 0.5
+
+
+def test_forced_separation_holds_for_pairs_and_is_ln3_over_2_beta_m():
+    assert capacity.forced_separation(beta=2.0, radius=3.0) == pytest.approx(math.log(3.0) / 12.0)
+    # An isolated pair splits at β D² = 4, that is at D = 2/sqrt(β), with m >= D/2.
+    for radius in (1.0, 2.0, 10.0):
+        assert capacity.forced_separation(beta=1.0, radius=radius) < 2.0
+
+
+def test_circle_of_attractors_keeps_the_forced_separation():
+    # Equally spaced patterns on a circle, closer than β D² = 4 yet all attractors.
+    count = 13
+    angles = 2 * math.pi * np.arange(count) / count
+    patterns = np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    gap = 2 * math.sin(math.pi / count)
+    for beta in (40.0, 20.0, 10.0):
+        ends = run(patterns, patterns, beta, 0.0)
+        apart = np.linalg.norm(ends[0] - ends[1])
+        if apart > 0.5 * gap and np.linalg.norm(ends[0] - patterns[0]) < 0.5 * gap:
+            assert gap >= capacity.forced_separation(beta=beta, radius=1.0)
+    assert capacity.packing(dim=2, beta=10.0, scale=1.0) >= math.log(count)
+
+
+def test_packing_is_the_code_bound_at_the_forced_separation():
+    angle = math.acos(1.0 - 0.5 * (capacity.forced_separation(beta=1.0, radius=4.0) / 4.0) ** 2)
+    cap = float(sphere.log_cap(1.0 - math.cos(0.5 * angle), 17))
+    assert capacity.packing(dim=17, beta=1.0, scale=1.0) == pytest.approx(-cap, rel=1e-6)
+
+
+def test_packing_allows_one_pattern_only_where_memory_is_cool():
+    assert capacity.packing(dim=5, beta=0.05, scale=1.0) == 0.0
+    sizes = [capacity.packing(dim=5, beta=b, scale=1.0) for b in (0.1, 0.3, 1.0, 10.0, 1e5)]
+    assert sizes == sorted(sizes)
+
+
+def test_import_does_not_load_torch():
+    code = "import sys, hopfield_theory.bounds; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+BOUNDS = [capacity.published, capacity.pairwise, capacity.chernoff, capacity.ceiling]
+
+
+@pytest.mark.parametrize("bound", BOUNDS)
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("dim", 1),
+        ("dim", math.nan),
+        ("dim", 2.5),
+        ("beta", 0.0),
+        ("beta", math.nan),
+        ("scale", -1.0),
+        ("scale", math.inf),
+        ("failure_probability", 0.0),
+        ("failure_probability", 1.0),
+        ("failure_probability", math.nan),
+    ],
+)
+def test_bad_input_is_named(bound, name, value):
+    with pytest.raises(ValueError, match=f"{name} is {value!r}; it must"):
+        bound(**{**setting(20, 3.0), name: value})
+
+
+@pytest.mark.parametrize("bound", BOUNDS[1:])
+@pytest.mark.parametrize(("name", "value"), [("noop", -1.0), ("noop", math.nan), ("log_noop", math.inf)])
+def test_bad_noop_is_named(bound, name, value):
+    with pytest.raises(ValueError, match=f"{name} is {value!r}; it must"):
+        bound(**setting(20, 3.0, **{name: value}))
+
+
+@pytest.mark.parametrize("bound", BOUNDS[2:])
+def test_unknown_quantifier_is_named(bound):
+    with pytest.raises(ValueError, match="quantifier is 'most'; it must be one of 'all', 'typical'"):
+        bound(**setting(20, 3.0, quantifier="most"))
+
+
+def test_bad_error_is_named():
+    with pytest.raises(ValueError, match=r"error is 1\.5"):
+        capacity.ceiling(**setting(20, 3.0, error=1.5, quantifier="typical"))
+    with pytest.raises(ValueError, match=r"radius is 0\.0"):
+        capacity.forced_separation(beta=1.0, radius=0.0)

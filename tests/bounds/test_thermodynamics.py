@@ -1,0 +1,120 @@
+import math
+
+import numpy as np
+import pytest
+from flint import arb, ctx
+
+from hopfield_theory.bounds import sphere, thermodynamics
+
+
+@pytest.mark.parametrize(("lam", "alpha"), [(1.0, 0.6226), (0.5, 0.3870), (2.0, 0.9088)])
+def test_threshold_values(lam, alpha):
+    assert float(thermodynamics.threshold(lam)) == pytest.approx(alpha, abs=5e-5)
+
+
+@pytest.mark.parametrize("lam", [1e-10, 1e-6, 1e-3, 0.5, 1.0, 3.87, 1e3, 1e6])
+def test_threshold_against_ball_arithmetic(lam):
+    ctx.prec = 300
+    x = arb(lam)
+    s = ((1 + 4 * x * x).sqrt() - 1) / (2 * x)
+    reference = x * (1 - s) - (1 - s * s).log() / 2
+    ctx.prec = 53
+    assert float(thermodynamics.threshold(lam)) == pytest.approx(float(reference), rel=1e-13)
+
+
+@pytest.mark.parametrize(
+    ("dim", "lam", "size", "overlap"),
+    [(16, 1.0, 4589, 0.77), (20, 1.0, 40010, 0.83), (16, 0.5, 84.3, 0.74), (64, 1.0, 7.94e15, 0.96)],
+)
+def test_published_folds(dim, lam, size, overlap):
+    end = thermodynamics.fold(dim, lam)
+    assert math.exp(end.log_patterns) == pytest.approx(size, rel=1e-3)
+    assert end.overlap == pytest.approx(overlap, abs=6e-3)
+
+
+@pytest.mark.parametrize(("lam", "smallest"), [(0.5, 11), (1.0, 13), (2.0, 30), (3.87, 60)])
+def test_smallest_dimension_with_a_fold(lam, smallest):
+    assert thermodynamics.fold(smallest - 1, lam) is None
+    assert thermodynamics.fold(smallest, lam) is not None
+
+
+def test_fold_is_a_local_maximum_reached_from_the_top():
+    for dim, lam, log_noop in [(16, 1.0, -math.inf), (30, 0.7, 5.0), (64, 1.0, 40.0), (10_000, 1.0, 0.0)]:
+        end = thermodynamics.fold(dim, lam, log_noop=log_noop)
+        q = end.overlap + (1.0 - end.overlap) * np.linspace(-0.02, 0.95, 400)
+        curve = thermodynamics.log_branch(q, dim, lam, log_noop=log_noop)
+        assert end.log_patterns >= curve.max() - 1e-9
+        above = curve[q > end.overlap]
+        assert np.all(np.diff(above[np.isfinite(above)]) < 0.0)
+
+
+def test_branch_solves_the_mean_field_equation():
+    # q (n + e^{κq} + M Ψ) = e^{κq} + M Ψ s, written out anew.
+    dim, lam, n, q = 12, 1.3, 4.0, 0.8
+    kappa = dim * lam
+    m = math.exp(thermodynamics.log_branch(q, dim, lam, n))
+    psi, s = math.exp(sphere.log_mgf(kappa * q, dim)), float(sphere.bessel_ratio(kappa * q, dim))
+    target = math.exp(kappa * q)
+    assert q * (n + target + m * psi) == pytest.approx(target + m * psi * s, rel=1e-12)
+
+
+def test_exponent_of_the_fold_tends_to_the_threshold():
+    ratios = [
+        thermodynamics.fold(d, 1.0).log_patterns / (d * thermodynamics.threshold(1.0)) for d in (16, 64, 1000, 10_000)
+    ]
+    assert np.all(np.diff(ratios) > 0.0)
+    assert ratios[0] == pytest.approx(0.846, abs=1e-3)
+    assert 0.998 < ratios[-1] < 1.0
+
+
+def test_noop_changes_nothing_below_and_everything_above_lambda():
+    dim, lam = 400, 1.0
+    without = thermodynamics.fold(dim, lam).log_patterns
+    below = thermodynamics.fold(dim, lam, log_noop=0.5 * lam * dim).log_patterns
+    assert below == pytest.approx(without, rel=1e-6)
+    assert thermodynamics.fold(dim, lam, log_noop=1.2 * lam * dim) is None
+    assert thermodynamics.predicted(dim, lam, log_noop=1.2 * lam * dim) == -math.inf
+    assert thermodynamics.predicted(dim, lam, log_noop=1e6) == -math.inf
+
+
+def test_predicted_follows_the_branch_and_stops_at_the_fold():
+    end = thermodynamics.fold(16, 1.0)
+    assert thermodynamics.predicted(16, 1.0, error=0.5) == end.log_patterns
+    early = thermodynamics.predicted(16, 1.0, error=0.1)
+    assert early == pytest.approx(float(thermodynamics.log_branch(0.9, 16, 1.0)))
+    assert early < end.log_patterns
+    errors = np.linspace(0.01, 0.99, 30)
+    for noop in (0.0, 1.0, 50.0):
+        values = [thermodynamics.predicted(16, 1.0, noop, e) for e in errors]
+        assert values == sorted(values)
+
+
+def test_predicted_is_infinite_where_the_overlap_never_falls():
+    assert thermodynamics.predicted(30, 3.87, error=0.5) == math.inf
+    assert thermodynamics.predicted(30, 116 / 30, error=0.1) == pytest.approx(35.572, abs=1e-3)
+
+
+@pytest.mark.parametrize("dim", [2, 3, 50, 10_000])
+@pytest.mark.parametrize("kappa", [1e-6, 1.0, 1e3, 1e6])
+@pytest.mark.parametrize("log_noop", [-math.inf, -1e4, 0.0, 30.0, 1e5])
+def test_no_overflow_at_the_extremes(dim, kappa, log_noop):
+    end = thermodynamics.fold(dim, kappa / dim, log_noop=log_noop)
+    assert end is None or (math.isfinite(end.log_patterns) and 0.0 < end.overlap < 1.0)
+    assert not math.isnan(thermodynamics.predicted(dim, kappa / dim, log_noop=log_noop))
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: thermodynamics.threshold(0.0), "lam holds 0.0"),
+        (lambda: thermodynamics.fold(1, 1.0), "dim is 1"),
+        (lambda: thermodynamics.fold(16, -1.0), "lam is -1.0"),
+        (lambda: thermodynamics.fold(16, 1.0, -2.0), "noop is -2.0"),
+        (lambda: thermodynamics.fold(16, 1.0, log_noop=math.nan), "log_noop is nan"),
+        (lambda: thermodynamics.predicted(16, 1.0, error=1.0), "error is 1.0"),
+        (lambda: thermodynamics.log_branch(1.5, 16, 1.0), "overlap holds 1.5"),
+    ],
+)
+def test_bad_input_is_named(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()

@@ -1,0 +1,239 @@
+"""T12 and T13: what a certificate promises is kept, and it promises no less than the worst case."""
+
+import math
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hopfield_theory.certificate import Storage, certify, guaranteed
+from hopfield_theory.memory import Memory
+from hopfield_theory.retrieval import retrieve
+from hopfield_theory.testing import memories
+
+
+def sphere(count, dim, seed, radius=1.0, spread=0.0):
+    generator = torch.Generator().manual_seed(seed)
+    rows = torch.randn(count, dim, dtype=torch.float64, generator=generator)
+    norms = 1 + spread * (2 * torch.rand(count, 1, dtype=torch.float64, generator=generator) - 1)
+    return radius * norms * rows / rows.norm(dim=1, keepdim=True)
+
+
+def error_bound(memory, index, R):
+    """ε(R) of one pattern, written out: the sum over the others and the no-op slot as a pattern at zero."""
+    pattern = memory.patterns[index]
+    others = torch.cat([memory.patterns[:index], memory.patterns[index + 1 :]])
+    w = (others - pattern).norm(dim=1)
+    g = (pattern - others) @ pattern
+    leak = memory.noop * pattern.norm() * torch.exp(-memory.beta * (pattern @ pattern - R * pattern.norm()))
+    return float((w * torch.exp(-memory.beta * (g - R * w))).sum() + leak)
+
+
+def worst_case(memory, index, R):
+    """T12: ε(R) and L(R) from the gap, the number and the largest norm alone."""
+    m, beta, others = memory.radius, memory.beta, memory.num_patterns - 1
+    pattern = memory.patterns[index]
+    overlaps = memory.patterns @ pattern
+    gap = float(overlaps[index] - torch.cat([overlaps[:index], overlaps[index + 1 :]]).max()) if others else math.inf
+    pair = others * math.exp(min(-beta * (gap - 2 * m * R), 700.0)) if others else 0.0
+    leak = memory.noop * math.exp(min(-beta * (float(pattern @ pattern) - m * R), 700.0))
+    return m * (2 * pair + leak), beta * m * m * (4 * pair + leak)
+
+
+@given(memories(), st.integers(0, 2**32 - 1))
+def test_every_query_of_a_certified_ball_ends_within_the_error(memory, seed):
+    proof = certify(memory)
+    generator = torch.Generator().manual_seed(seed)
+    for index in proof.stored.nonzero().flatten().tolist():
+        radius = min(float(proof.radius[index]), 4 * memory.radius + 1)
+        directions = torch.randn(8, memory.dim, dtype=torch.float64, generator=generator)
+        directions /= directions.norm(dim=1, keepdim=True)
+        # at the brim, where the promise is boldest, and inside; the brim itself may be a fixed point
+        lengths = torch.cat([torch.full((4, 1), 0.999), torch.rand(4, 1, generator=generator)]).double()
+        start = memory.patterns[index] + radius * lengths * directions
+        found = retrieve(memory, start, tol=1e-13, max_steps=20_000)
+        assert found.converged.all()
+        distance = (found.state - memory.patterns[index]).norm(dim=1)
+        # T13 turns the last step into the distance that is left to the fixed point
+        left = found.residual / (1 - proof.contraction[index])
+        assert (distance <= proof.error[index] + left + 1e-14 * memory.radius).all()
+
+
+@given(memories())
+def test_certified_balls_hold_one_fixed_point_each_and_do_not_meet(memory):
+    proof = certify(memory)
+    stored = proof.stored.nonzero().flatten()
+    assert (proof.error[stored] <= proof.radius[stored]).all()
+    assert (proof.contraction[stored] < 1).all()
+    assert (proof.radius[~proof.stored] == 0).all()
+    for a in stored.tolist():
+        jacobian = memory.jacobian(memory.patterns[a])
+        assert torch.linalg.matrix_norm(jacobian, 2) <= proof.contraction[a] * (1 + 1e-9) + 1e-12 * memory.beta
+        for b in stored.tolist():
+            if a != b:
+                distance = (memory.patterns[a] - memory.patterns[b]).norm()
+                assert proof.error[a] + proof.error[b] < distance
+                # two balls with a fixed point each, to which all their points go, cannot share a point
+                if torch.isfinite(proof.radius[a] + proof.radius[b]):
+                    assert proof.radius[a] + proof.radius[b] <= distance * (1 + 1e-9)
+
+
+@pytest.mark.parametrize(("beta", "noop"), [(2.0, 1.0), (20.0, 0.0), (20.0, 1.0), (45.0, 30.0), (200.0, 1.0)])
+@pytest.mark.parametrize("spread", [0.0, 0.3])
+def test_never_weaker_than_the_worst_case(beta, noop, spread):
+    passed = 0
+    for seed in range(4):
+        memory = Memory(sphere(12, 6, seed, spread=spread), beta, noop)
+        proof = certify(memory)
+        for index in range(memory.num_patterns):
+            for R in torch.linspace(0.002, 1, 250).tolist():
+                R *= memory.radius
+                error, _ = worst_case(memory, index, R)
+                if error > R * (1 - 1e-9):
+                    continue
+                inner = R
+                for _ in range(50):
+                    inner = worst_case(memory, index, inner)[0]
+                if worst_case(memory, index, inner)[1] >= 1 - 1e-9:
+                    continue
+                passed += 1
+                assert proof.stored[index]
+                assert proof.radius[index] >= R * (1 - 1e-9)
+                assert proof.error[index] <= inner * (1 + 1e-9) + 1e-15
+    assert passed or beta < 10
+
+
+def test_the_radii_are_the_largest_that_the_sums_allow():
+    """Against the sums written out, at radii found by brute force: valid everywhere, and within 2% of the best."""
+    for memory in (Memory(sphere(150, 12, 0), 18.0, 1.0), Memory(sphere(80, 8, 1, spread=0.2), 40.0, 5.0)):
+        proof = certify(memory)
+        assert 10 < int(proof.stored.sum()) < memory.num_patterns
+        for index in range(memory.num_patterns):
+            if not proof.stored[index]:
+                radii = torch.logspace(-4, 0, 400).tolist()
+                assert min(error_bound(memory, index, R) - R for R in radii) > -2e-3
+                continue
+            radius, error = float(proof.radius[index]), float(proof.error[index])
+            assert error_bound(memory, index, radius) <= radius
+            assert error_bound(memory, index, error) <= error
+            assert error_bound(memory, index, 1.021 * radius) > 1.021 * radius
+            assert error_bound(memory, index, 0.9 * error) > 0.9 * error
+            slope = (error_bound(memory, index, error + 1e-7) - error_bound(memory, index, error - 1e-7)) / 2e-7
+            assert slope * (1 - 1e-5) <= proof.contraction[index] <= 1.1 * slope + 1e-9
+
+
+def test_entmax_balls_are_mapped_onto_the_pattern():
+    from hopfield_theory.separation import Entmax
+
+    for alpha in (1.5, 2.0, 3.0):
+        memory = Memory(sphere(40, 8, 2), 12.0, separation=Entmax(alpha))
+        proof = certify(memory)
+        assert proof.stored.any()
+        for index in proof.stored.nonzero().flatten().tolist():
+            pattern = memory.patterns[index]
+            others = torch.cat([memory.patterns[:index], memory.patterns[index + 1 :]])
+            # the ball touches the half-space of the neighbour that limits it
+            w, g = (others - pattern).norm(dim=1), (pattern - others) @ pattern
+            limits = (g - 1 / (12.0 * (alpha - 1))) / w
+            assert float(proof.radius[index]) == pytest.approx(float(limits.min()), rel=1e-9)
+            direction = (others - pattern)[limits.argmin()] / w[limits.argmin()]
+            inside = memory.update(pattern + 0.999 * proof.radius[index] * direction)
+            outside = memory.update(pattern + 1.02 * proof.radius[index] * direction)
+            torch.testing.assert_close(inside, pattern, rtol=0, atol=1e-12)
+            assert (outside - pattern).norm() > 1e-6
+
+
+@given(memories(), st.integers(0, 2**32 - 1))
+def test_guaranteed_queries_keep_their_promise(memory, seed):
+    generator = torch.Generator().manual_seed(seed)
+    noise = torch.randn(6, memory.dim, dtype=torch.float64, generator=generator)
+    queries = memory.patterns[torch.arange(6) % memory.num_patterns] + 0.3 * memory.radius * noise
+    pattern, error = guaranteed(memory, queries)
+    promised = pattern >= 0
+    assert torch.equal(torch.isnan(error), ~promised)
+    if promised.any():
+        found = retrieve(memory, queries[promised], tol=1e-13, max_steps=20_000)
+        distance = (found.state - memory.patterns[pattern[promised]]).norm(dim=1)
+        assert (distance <= error[promised] + 1e-6 * memory.radius).all()
+        assert certify(memory).stored[pattern[promised]].all()
+
+
+def test_what_is_not_stored_is_followed_and_reported():
+    patterns = torch.tensor([[1.0, 0.0], [0.0, 1.0], [0.4, 0.4], [1.0, 0.0]], dtype=torch.float64)
+    proof = certify(Memory(patterns, 60.0, 0.0))
+    assert proof.status.tolist() == [Storage.NOT_STORED, Storage.STORED, Storage.NOT_STORED, Storage.NOT_STORED]
+    assert proof.duplicates.tolist() == [0, 3]
+    assert proof.gap[2] <= 0
+    assert math.isnan(proof.limit_distance[1])
+    assert proof.limit_distance[2] > 0.5 * proof.separation[2]
+    assert proof.retrieved.tolist() == [False, True, False, False]
+
+
+def test_a_single_pattern():
+    dense = certify(Memory([[2.0, 0.0]], 1.0, 0.0))
+    assert dense.stored.all()
+    assert dense.radius.item() == math.inf
+    assert dense.error.item() == 0
+    assert (dense.nearest.item(), dense.rival.item(), dense.gap.item()) == (-1, -1, math.inf)
+    gated = certify(Memory([[2.0, 0.0]], 4.0, 1.0))
+    assert gated.stored.all()
+    assert 0 < gated.error.item() < gated.radius.item() < 2
+    # stored by the definition, since everything ends at one fixed point; the error says how little that is worth
+    weak = certify(Memory(torch.tensor([[0.1, 0.0]], dtype=torch.float64), 1.0, 1.0))
+    assert weak.stored.all()
+    assert 0.05 < weak.error.item() <= 0.1 * (1 + 1e-9)
+
+
+def test_float32_sweeps_agree_with_float64_within_their_margin(monkeypatch):
+    from hopfield_theory import ball_bound
+
+    memory = Memory(sphere(9000, 16, 5).float(), 60.0, 1.0)
+    block = torch.arange(0, 9000, 60)
+    narrow = ball_bound.balls(memory, block)
+    monkeypatch.setitem(ball_bound._ROUNDING, torch.float32, ball_bound._ROUNDING[torch.float64])
+    dtypes = []
+    sweep = ball_bound._sweep
+    monkeypatch.setattr(ball_bound, "_sweep", lambda *a: dtypes.append(a[-1]) or sweep(*a[:-1], torch.float64))
+    wide = ball_bound.balls(memory, block)
+    assert torch.float32 in dtypes
+    both = (narrow.radius > 0) & (wide.radius > 0)
+    assert int(both.sum()) > 100
+    # the margin can only cost: never a ball that float64 does not see, and not much of one that it does
+    assert not ((narrow.radius > 0) & (wide.radius == 0)).any()
+    assert int(((wide.radius > 0) & (narrow.radius == 0)).sum()) <= 3
+    assert (narrow.radius[both] <= wide.radius[both] * (1 + 1e-6)).all()
+    assert (narrow.radius[both] >= wide.radius[both] * 0.97).all()
+    assert (narrow.error[both] >= wide.error[both] * (1 - 1e-6)).all()
+    torch.testing.assert_close(narrow.separation, wide.separation, rtol=1e-4, atol=0)
+
+
+def test_close_neighbours_are_decided_in_float64():
+    """In float32 the two near patterns could not be told apart."""
+    from hopfield_theory.ball_bound import balls
+
+    patterns = sphere(8200, 8, 6)
+    patterns[1] = patterns[0] + 1e-5 * patterns[2]
+    found = balls(Memory(patterns, 100.0, 0.0), torch.tensor([0, 1]))
+    assert found.nearest.tolist() == [1, 0]
+    assert found.separation[0].item() == pytest.approx(1e-5, rel=1e-6)
+
+
+def test_certify_refuses_what_it_cannot_certify():
+    class Hard:
+        def weights(self, scores):
+            return torch.nn.functional.one_hot(scores.argmax(-1), scores.shape[-1]).to(scores)
+
+        def conjugate(self, scores):
+            return scores.amax(-1)
+
+        def curvature(self, weights):
+            return torch.zeros_like(weights), torch.ones_like(weights[..., :1])
+
+    memory = Memory(torch.eye(2), 1.0, separation=Hard())
+    with pytest.raises(TypeError, match="separation"):
+        certify(memory)
+    with pytest.raises(TypeError, match="separation"):
+        guaranteed(memory, torch.eye(2))
+    with pytest.raises(ValueError, match="max_steps"):
+        certify(Memory(torch.eye(2)), max_steps=0)
