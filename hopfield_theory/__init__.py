@@ -22,13 +22,13 @@ if TYPE_CHECKING:
     from hopfield_theory.certificate import guaranteed as guaranteed
     from hopfield_theory.fixed_point import Status as Status
     from hopfield_theory.memory import Memory as Memory
+    from hopfield_theory.pattern_files import digits as digits
+    from hopfield_theory.pattern_files import open_patterns as open_patterns
     from hopfield_theory.patterns import Gaussian as Gaussian
     from hopfield_theory.patterns import Rademacher as Rademacher
     from hopfield_theory.patterns import RandomPatterns as RandomPatterns
     from hopfield_theory.patterns import Sphere as Sphere
     from hopfield_theory.patterns import SpikedCovariance as SpikedCovariance
-    from hopfield_theory.patterns import digits as digits
-    from hopfield_theory.patterns import open_patterns as open_patterns
     from hopfield_theory.retrieval import Retrieval as Retrieval
     from hopfield_theory.retrieval import retrieve as retrieve
     from hopfield_theory.separation import Entmax as Entmax
@@ -49,9 +49,8 @@ _HOMES = {
         "RandomPatterns",
         "Sphere",
         "SpikedCovariance",
-        "digits",
-        "open_patterns",
     ],
+    "pattern_files": ["digits", "open_patterns"],
     "memory": ["Memory"],
     "retrieval": ["Retrieval", "retrieve"],
     "certificate": ["Certificate", "Storage", "certify", "guaranteed"],

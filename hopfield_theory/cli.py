@@ -253,11 +253,11 @@ def _check_output(json: str | None) -> None:
 
 
 def _load(source: str) -> tuple[Tensor, str]:
-    from hopfield_theory import patterns
+    from hopfield_theory import pattern_files
 
     if source == "digits" and not Path(source).exists():
-        return patterns.digits()[0], source
-    return patterns.open_patterns(source), source
+        return pattern_files.digits()[0], source
+    return pattern_files.open_patterns(source), source
 
 
 def _refuse_duplicates(patterns: Tensor) -> None:

@@ -40,6 +40,12 @@ def _number(value: float) -> str:
     return "–" if math.isnan(value) else f"{value:.3g}"
 
 
+def _up(beta: float) -> str:
+    """Four digits, rounded up: what holds from ``beta`` on holds from there on."""
+    step = 10.0 ** (math.floor(math.log10(beta)) - 3)
+    return f"{math.ceil(beta / step) * step:.4g}"
+
+
 def _table(title: str, *columns: str) -> Table:
     table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
     for name in columns:
@@ -53,7 +59,7 @@ def _indices(indices: list[int]) -> str:
 
 
 def _count(part: int, whole: int, noun: str = "patterns") -> str:
-    return f"all {whole} {noun}" if part == whole else f"{part} of {whole} {noun}"
+    return f"All {whole} {noun}" if part == whole else f"{part} of {whole} {noun}"
 
 
 # --- certificates ---
@@ -103,8 +109,8 @@ def certificate_lines(memory: Memory, proof: Certificate, at_larger: list[tuple[
 def certificate_table(proof: Certificate) -> Table:
     """Tabulate the weakest patterns."""
     table = _table(
-        f"The weakest of {len(proof.status)} patterns (r: error ≤, L: contraction ≤, Δ: gap)",
-        *("pattern", "status", "radius", "r", "L", "nearest", "distance", "Δ"),
+        f"The weakest of {len(proof.status)} patterns (r: error ≤, L: contraction ≤, at: its distance, Δ: gap)",
+        *("pattern", "status", "radius", "r", "L", "nearest", "at", "Δ"),
     )
     for index in weakest(proof)[:_SHOWN].tolist():
         table.add_row(
@@ -152,7 +158,7 @@ def beta_search_lines(found: BetaSearch) -> list[str]:
     lines = [f"{count} patterns; grid of {steps} values of β from {found.betas[0]:.4g} to {found.betas[-1]:.4g}."]
     for how, beta in (("proved stored", found.certified_from), ("retrieved in fact", found.retrieved_from)):
         lines.append(
-            f"All are {how} from β = {beta:.4g} on."
+            f"All are {how} from β = {_up(beta)} on."
             if beta < math.inf
             else f"No β of the grid from which on all are {how}."
         )
