@@ -6,7 +6,7 @@ import torch
 from torch.nn.functional import scaled_dot_product_attention
 
 from benchmarks.timing import in_turn, ratio
-from hopfield_theory import association
+from hopfield_theory.association import association
 
 SHAPE = (1, 8, 2048, 64)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import torch
 
@@ -40,13 +41,19 @@ def loop(queries: torch.Tensor, patterns: torch.Tensor, beta: float) -> torch.Te
     return torch.stack(answers)
 
 
+def memory_of(field: str) -> float:
+    """MiB of a field of this process's status (Linux)."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) / 1024 for line in lines if line.startswith(field))
+
+
 def peak(patterns: int) -> float:
-    """MiB that one update adds to the peak of a fresh process beyond its input."""
+    """MiB that one update adds at its peak to a fresh process that holds its input."""
     code = (
-        "import resource, torch; from benchmarks.update import problem;"
+        "from pathlib import Path; from benchmarks.update import memory_of, problem;"
         f"queries, _, memory = problem({patterns}); memory.update(queries[:8]);"
-        "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss; memory.update(queries);"
-        "print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)"
+        "Path('/proc/self/clear_refs').write_text('5'); before = memory_of('VmRSS'); answer = memory.update(queries);"
+        "print(memory_of('VmHWM') - before)"
     )
     return float(subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout)
 

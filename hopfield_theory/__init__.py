@@ -12,8 +12,6 @@ if TYPE_CHECKING:
     from hopfield_theory import bounds as bounds
     from hopfield_theory import corruption as corruption
     from hopfield_theory import statistics as statistics
-    from hopfield_theory.association import association as association
-    from hopfield_theory.association import association_with_lse as association_with_lse
     from hopfield_theory.beta_search import BetaSearch as BetaSearch
     from hopfield_theory.beta_search import find_beta as find_beta
     from hopfield_theory.certificate import Certificate as Certificate
@@ -41,7 +39,6 @@ __version__ = "0.1.0"
 _MODULES = ["bounds", "corruption", "statistics"]
 _HOMES = {
     "separation": ["Entmax", "SoftmaxN", "lse_n", "softmax_n"],
-    "association": ["association", "association_with_lse"],
     "fixed_point": ["Status"],
     "patterns": [
         "Gaussian",

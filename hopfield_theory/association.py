@@ -276,9 +276,9 @@ def _flash_applies(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | Non
     )
 
 
-@torch.compiler.assume_constant_result
 def _threads() -> int:
-    return torch.get_num_threads()
+    # the number cannot be traced; a compiled graph takes the operators as they are
+    return 1 if torch.compiler.is_compiling() else torch.get_num_threads()
 
 
 def _unit_stride(tensor: Tensor) -> Tensor:

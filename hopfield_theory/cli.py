@@ -16,6 +16,8 @@ import typer
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from hopfield_theory.certificate import Certificate
+
 app = typer.Typer(
     name="hopfield-theory",
     help="Will a memory retrieve its patterns, from how far away, and how sure is that?",
@@ -85,9 +87,9 @@ def certify(
         _check_numbers(beta=beta, noop=noop)
         patterns, _ = _load(source)
         memory = Memory(patterns, beta, noop, centre=centre, normalise=normalise)
-        _refuse_duplicates(memory.patterns)
         with _progress("certifying") as progress:
             proof = run(memory, progress=progress)
+        _refuse_duplicates(proof)
         at_larger = []
         if memory.num_patterns <= _SMALL and not bool(proof.stored.all()):
             for factor in (2, 4):
@@ -260,11 +262,8 @@ def _load(source: str) -> tuple[Tensor, str]:
     return pattern_files.open_patterns(source), source
 
 
-def _refuse_duplicates(patterns: Tensor) -> None:
-    import torch
-
-    _, where, counts = torch.unique(patterns, dim=0, return_inverse=True, return_counts=True)
-    repeated = (counts[where] > 1).nonzero().flatten().tolist()
+def _refuse_duplicates(proof: Certificate) -> None:
+    repeated = proof.duplicates.tolist()
     if repeated:
         shown = ", ".join(map(str, repeated[:10])) + (", …" if len(repeated) > 10 else "")
         raise ValueError(
@@ -279,7 +278,8 @@ def _progress(what: str) -> Iterator[Callable[[int, int], None]]:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task(what)
         yield lambda done, whole: bar.update(task, completed=done, total=whole)
 

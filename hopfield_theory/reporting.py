@@ -90,9 +90,10 @@ def certificate_lines(memory: Memory, proof: Certificate, at_larger: list[tuple[
         lines.append(
             f"Of the undecided, {followed} are retrieved in fact when the query is the pattern itself (not a proof)."
         )
-    duplicates = proof.duplicates.tolist()
-    if duplicates:
-        lines.append(f"Duplicates cannot be stored apart: patterns {_indices(duplicates)}.")
+    constant = [torch.eq(block.amin(1), block.amax(1)) for block in memory.patterns.split(1 << 16)]
+    same = torch.cat(constant).nonzero().flatten().tolist() if memory.dim > 1 else []
+    if same:
+        lines.append(f"Constant, every coordinate the same: patterns {_indices(same)}.")
     blocked = ((proof.gap <= 0) & (proof.separation > 0)).nonzero().flatten().tolist()
     if blocked:
         lines.append(
