@@ -22,6 +22,8 @@ reproduce: install
 	$(BIN)/hopfield-theory certify digits --centre --normalise --beta 363 --json $(OUT)/digits-certificate.json
 	@echo "== Half of every digit hidden"
 	$(BIN)/hopfield-theory retrieve digits --centre --normalise --beta 363 --hide 0.5 --json $(OUT)/digits-half-hidden.json
+	@echo "== How many random patterns fit in 20 dimensions"
+	$(BIN)/hopfield-theory bounds --dim 20 --beta 1 --scale 3 --json $(OUT)/bounds.json
 	@echo "Results: $(OUT)/"
 
 test: install

@@ -210,6 +210,61 @@ def retrieve(
     raise typer.Exit(0 if converged else 1)
 
 
+@app.command()
+def bounds(
+    dim: Annotated[int, typer.Option(help="Dimension d, at least 2.")],
+    beta: Annotated[float, typer.Option(help="Inverse temperature, above 0.")],
+    scale: Annotated[float, typer.Option(help="K: the patterns have the norm K √(d − 1).")] = 1.0,
+    noop: Noop = 1.0,
+    failure_probability: Annotated[float, typer.Option(help="p, between 0 and 1.")] = 1e-3,
+    json: Json = None,
+) -> None:
+    """Say how many random patterns on a sphere are stored: every bound there is, from both sides.
+
+    Exit status 0, or 2 for bad input.
+    """
+    with _one_line_errors("bounds"):
+        from hopfield_theory.capacity_table import capacity_table
+
+        _check_output(json)
+        with _progress("evaluating") as progress:
+            progress(0, 1)
+            rows = capacity_table(dim=dim, beta=beta, scale=scale, failure_probability=failure_probability, noop=noop)
+        kappa = beta * scale**2 * (dim - 1)
+        _report(
+            json,
+            {
+                **{"dim": dim, "beta": beta, "scale": scale, "noop": noop, "failure_probability": failure_probability},
+                "bounds": [vars(row) for row in rows],
+            },
+            [
+                f"Random patterns in {dim} dimensions, norm {scale * (dim - 1) ** 0.5:.4g}, β = {beta:g}, "
+                f"n = {noop:g}: κ = β m² = {kappa:.4g}, λ = κ/d = {kappa / dim:.4g}; p = {failure_probability:g}."
+            ],
+            _capacity_rows(rows),
+        )
+
+
+def _capacity_rows(rows: list[Any]) -> Any:
+    from math import exp, isfinite, log
+
+    from rich import box
+    from rich.table import Table
+
+    table = Table(title="How many patterns", title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
+    for name in ("bound", "patterns", "log", "how"):
+        table.add_column(name, justify="left" if name in ("bound", "how") else "right", no_wrap=True)
+    table.add_column("what it says")
+    for row in rows:
+        value = row.log_patterns
+        if not isfinite(value):
+            count = "none" if value < 0 else "–"
+        else:
+            count = f"{exp(value):.4g}" if value < 30 * log(10) else f"10^{value / log(10):.2f}"
+        table.add_row(row.statement, count, f"{value:.3f}" if isfinite(value) else "–", row.how, row.meaning)
+    return table
+
+
 def main() -> None:
     """Run the command line."""
     app()

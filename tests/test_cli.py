@@ -146,6 +146,23 @@ def test_retrieve_hides_coordinates(source, patterns):
     assert f"{right} of 30 queries ended nearest to the pattern that they were made from." in result.stdout
 
 
+def test_bounds_are_the_library_s_and_in_order(tmp_path):
+    out = tmp_path / "bounds.json"
+    result = run("bounds", "--dim", 20, "--beta", 1, "--scale", 3, "--json", out)
+    assert result.exit_code == 0
+    logs = {row["statement"]: row["log_patterns"] for row in json.loads(out.read_text())["bounds"]}
+    arguments = {"dim": 20, "beta": 1.0, "scale": 3.0, "failure_probability": 1e-3}
+    assert logs["C3"] == ht.bounds.capacity.chernoff(**arguments, noop=1.0, quantifier="all")
+    assert logs["C1"] < logs["C2"] < logs["C3"] < logs["C6"] < logs["C3 typical"] < logs["C7"] < logs["C8"]
+    assert logs["C5"] is None
+    assert "7.413" in result.stdout
+    for wrong, name in ((["--dim", 1], "dim is 1"), (["--noop", -1], "noop is -1"), (["--scale", 0], "scale is 0")):
+        bad = run("bounds", "--dim", 20, "--beta", 1, *wrong)
+        assert bad.exit_code == 2
+        assert bad.stderr.startswith(f"hopfield-theory: {name}")
+        assert len(bad.stderr.splitlines()) == 1
+
+
 BAD = [
     (["certify", "{missing}"], "there is no such file"),
     (["certify", "{folder}"], "directory"),
