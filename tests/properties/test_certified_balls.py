@@ -237,3 +237,51 @@ def test_certify_refuses_what_it_cannot_certify():
         guaranteed(memory, torch.eye(2))
     with pytest.raises(ValueError, match="max_steps"):
         certify(Memory(torch.eye(2)), max_steps=0)
+
+
+def test_one_fixed_point_for_all_is_no_storage():
+    """At small β the bound holds in huge balls, which are not disjoint: all patterns share one limit."""
+    proof = certify(Memory(torch.eye(3, dtype=torch.float64), 0.01, 0.0))
+    assert proof.status.tolist() == [Storage.NOT_STORED] * 3
+    assert (proof.radius == 0).all()
+
+
+def test_not_stored_is_said_exactly_outside_the_admissible_balls():
+    memory = Memory(sphere(400, 12, 7), 16.0, 1.0)
+    proof = certify(memory)
+    lost, open_ = proof.status == Storage.NOT_STORED, proof.status == Storage.UNDECIDED
+    share = proof.limit_distance / proof.separation
+    assert lost.any()
+    assert (share[lost] >= 0.5).all()
+    assert (share[open_] < 0.5).all()
+    # some undecided ones lie well inside, some near the border: the border is where it is said to be
+    assert ((share > 0.1) & (share < 0.5)).any()
+    found = retrieve(memory, memory.patterns[lost | open_], max_steps=10_000)
+    distance = (found.state - memory.patterns[lost | open_]).norm(dim=1)
+    torch.testing.assert_close(distance, proof.limit_distance[lost | open_], rtol=1e-4, atol=1e-6)
+
+
+def test_guarantees_end_at_the_radius():
+    memory = Memory(sphere(60, 10, 8), 40.0, 1.0)
+    proof = certify(memory)
+    stored = proof.stored.nonzero().flatten()
+    assert len(stored) > 30
+    toward = sphere(60, 10, 9)[stored]
+    for factor, expected in ((0.999, stored), (1.001, torch.full_like(stored, -1))):
+        queries = memory.patterns[stored] + factor * proof.radius[stored, None] * toward
+        near = memory.nearest(queries)[0] == stored
+        assert int(near.sum()) > 25
+        assert torch.equal(guaranteed(memory, queries)[0][near], expected[near])
+
+
+def test_duplicates_are_found_beside_near_neighbours():
+    """In a large memory, whose sweeps are in float32."""
+    from hopfield_theory.ball_bound import balls
+
+    patterns = sphere(8200, 8, 10)
+    patterns[1] = patterns[0] + 1e-7 * patterns[3]
+    patterns[2] = patterns[0]
+    found = balls(Memory(patterns, 60.0, 0.0), torch.tensor([0, 2]))
+    assert found.nearest.tolist() == [2, 0]
+    assert found.separation.tolist() == [0.0, 0.0]
+    assert (found.radius == 0).all()
