@@ -244,6 +244,13 @@ def test_one_fixed_point_for_all_is_no_storage():
     proof = certify(Memory(torch.eye(3, dtype=torch.float64), 0.01, 0.0))
     assert proof.status.tolist() == [Storage.NOT_STORED] * 3
     assert (proof.radius == 0).all()
+    # of unequal norms: the larger one's ball, of radius 1.5, would hold its fixed point, which is also the smaller one's
+    patterns = torch.tensor([[3.0, 0.0], [1.0, 0.0]], dtype=torch.float64)
+    memory = Memory(patterns, 0.096, 0.0)
+    assert error_bound(memory, 0, 1.6) < 1.6
+    limits = retrieve(memory, patterns).state
+    torch.testing.assert_close(limits[0], limits[1], rtol=0, atol=1e-6)
+    assert not certify(memory).stored.any()
 
 
 def test_not_stored_is_said_exactly_outside_the_admissible_balls():
