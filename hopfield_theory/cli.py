@@ -344,6 +344,7 @@ def _report(json: str | None, data: dict[str, Any], lines: list[str], table: Any
     from rich.console import Console
 
     from hopfield_theory import __version__, reporting
+    from hopfield_theory.whole_file import write_whole
 
     data = {"version": __version__} | data
     console = Console(stderr=json == "-", highlight=False, soft_wrap=False)
@@ -353,5 +354,5 @@ def _report(json: str | None, data: dict[str, Any], lines: list[str], table: Any
     if json == "-":
         sys.stdout.write(reporting.json_text(data))
     elif json is not None:
-        reporting.write_json(Path(json), data)
+        write_whole(json, reporting.json_text(data).encode())
         console.print(f"Written: {json}", markup=False)

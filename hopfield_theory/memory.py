@@ -24,6 +24,7 @@ from torch import Tensor
 from hopfield_theory import classification
 from hopfield_theory.association import association_with_lse
 from hopfield_theory.separation import Entmax, Separation, SoftmaxN
+from hopfield_theory.whole_file import write_whole
 
 __all__ = ["Memory"]
 
@@ -500,13 +501,7 @@ class Memory:
             {name: tensor.contiguous() for name, tensor in tensors.items() if tensor is not None},
             metadata={"memory": json.dumps(about)},
         )
-        target = Path(path)
-        partial = target.with_name(f"{target.name}.{os.getpid()}.partial")
-        try:
-            partial.write_bytes(content)
-            partial.replace(target)
-        finally:
-            partial.unlink(missing_ok=True)
+        write_whole(path, content)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Memory:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -26,11 +24,12 @@ __all__ = [
     "certificate_data",
     "certificate_lines",
     "certificate_table",
+    "json_text",
     "memory_data",
     "retrieval_data",
     "retrieval_lines",
     "retrieval_table",
-    "write_json",
+    "weakest",
 ]
 
 _SHOWN = 10
@@ -285,19 +284,3 @@ def _plain(data: Any) -> Any:
 def json_text(data: dict[str, Any]) -> str:
     """Serialise, with NaN as null and infinity as "inf"."""
     return json.dumps(_plain(data), ensure_ascii=False, allow_nan=False, indent=1) + "\n"
-
-
-def write_json(path: Path, data: dict[str, Any]) -> None:
-    """Write a file whole or not at all.
-
-    Raises
-    ------
-    OSError
-        If it cannot be written.
-    """
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    try:
-        partial.write_text(json_text(data), encoding="utf-8")
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)

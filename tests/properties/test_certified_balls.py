@@ -244,7 +244,7 @@ def test_one_fixed_point_for_all_is_no_storage():
     proof = certify(Memory(torch.eye(3, dtype=torch.float64), 0.01, 0.0))
     assert proof.status.tolist() == [Storage.NOT_STORED] * 3
     assert (proof.radius == 0).all()
-    # of unequal norms: the larger one's ball, of radius 1.5, would hold its fixed point, which is also the smaller one's
+    # of unequal norms: the ball that the bound gives the larger one holds the limit of the smaller one too
     patterns = torch.tensor([[3.0, 0.0], [1.0, 0.0]], dtype=torch.float64)
     memory = Memory(patterns, 0.096, 0.0)
     assert error_bound(memory, 0, 1.6) < 1.6
