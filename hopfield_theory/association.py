@@ -201,7 +201,7 @@ class _Association(torch.autograd.Function):
 
     @staticmethod
     def forward(query, key, value, log_n, mask, beta, is_causal):
-        if _flash_applies(query, key, value, mask, is_causal):
+        if _flash_applies(query, key, value, mask, beta, is_causal):
             return _flash_forward(query, key, value, log_n, mask, beta, is_causal)
         return _chunked_forward(query, key, value, log_n, mask, beta, is_causal)
 
@@ -241,7 +241,7 @@ class _AssociationBackward(torch.autograd.Function):
         grad_log_n = -torch.exp(log_n - lse) * inner
         # the flash backward pass recomputes `inner` from grad_out and out, and works on one thread a head
         heads = query.shape[0] * query.shape[1]
-        if grad_lse is None and heads >= _threads() and _flash_applies(query, key, value, mask, is_causal):
+        if grad_lse is None and heads >= _threads() and _flash_applies(query, key, value, mask, beta, is_causal):
             query, key, value, grad_out, out = (_unit_stride(t) for t in (query, key, value, grad_out, out))
             grads = _flash_backward(
                 grad_out, query, key, value, out, lse, 0.0, is_causal, attn_mask=_additive(mask, query), scale=beta
@@ -265,7 +265,9 @@ class _AssociationBackward(torch.autograd.Function):
         return _unfold(info, _AssociationBackward.apply(*_fold(info, in_dims, args)))
 
 
-def _flash_applies(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, is_causal: bool) -> bool:
+def _flash_applies(
+    query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, beta: float, is_causal: bool
+) -> bool:
     """Whether PyTorch's CPU flash operator computes this correctly: it crashes or errs on all the rest."""
     return (
         query.device.type == "cpu"
@@ -273,6 +275,9 @@ def _flash_applies(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | Non
         and query.shape[-1] == value.shape[-1]
         and min(*query.shape, key.shape[-2]) > 0
         and not (is_causal and (mask is not None or query.shape[-2] != key.shape[-2]))
+        # it multiplies the −∞ of what is masked by the scale, and rounds a mask to the dtype of the query
+        and beta != 0
+        and not (mask is not None and mask.is_floating_point() and query.dtype.itemsize < 4)
     )
 
 

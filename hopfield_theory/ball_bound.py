@@ -27,7 +27,9 @@ Rounding is towards "no ball". A score carries an error of at most :math:`(d + 1
 rounding unit of the sweep, which enters distances, gaps and exponents with its worst sign; sums are inflated by the
 number of their terms times :math:`u`; a term that underflows counts as the underflow threshold. Sweeps are in
 float64; in a memory of more than 8 192 patterns they are in float32 where that error is at most :math:`10^{-3}` and
-no two patterns of the block are too close for it.
+no two patterns of the block are too close for it; ``rival`` is then the pattern of the largest overlap up to that
+rounding. Where :math:`3(d + 16)\,u\,\beta m^2` exceeds 700, in float64 from :math:`\beta m^2 \approx 10^{16}` on,
+nothing is certified.
 """
 
 from __future__ import annotations
@@ -101,24 +103,29 @@ def balls(memory: Memory, indices: Tensor) -> Balls:
     >>> found.nearest, found.separation
     (tensor([1, 0]), tensor([1.4142, 1.4142], dtype=torch.float64))
     """
+    with torch.autocast(memory.patterns.device.type, enabled=False):
+        return _balls(memory, indices)
+
+
+def _balls(memory: Memory, indices: Tensor) -> Balls:
     # in units of patterns times √β the inverse temperature is 1
     root = math.sqrt(memory.beta)
     own = memory.patterns[indices].double() * root
     radius = memory.radius * root
     score_error = (memory.dim + 16) * _ROUNDING[torch.float32][0] * radius**2
-    narrow = memory.num_patterns > 8192 and score_error < 1e-3
+    # elsewhere, or by a setting of PyTorch's, float32 products may be rounded to fewer bits
+    exact_products = own.device.type == "cpu" and torch.get_float32_matmul_precision() == "highest"
+    narrow = memory.num_patterns > 8192 and score_error < 1e-3 and exact_products
     dtype = torch.float32 if narrow else torch.float64
     tilt = torch.full_like(own[:, 0], 0.5 / radius if radius > 0 else 0.0)
     first = _sweep(memory, root, own, indices, tilt, dtype)
     if narrow and bool((first.least < 1000 * score_error).any()):
         dtype = torch.float64
         first = _sweep(memory, root, own, indices, tilt, dtype)
-    distance = first.least.clamp_min(0).sqrt()
-    close = (first.least < 1e-8 * radius**2).nonzero().flatten()
-    if len(close) and memory.num_patterns > 1:
-        # ‖ξ_μ‖² − 2⟨ξ_μ, ξ_ν⟩ + ‖ξ_ν‖² cancels: the difference itself tells duplicates from neighbours
-        other = memory.patterns[first.nearest[close]].double() * root
-        distance[close] = torch.linalg.vector_norm(own[close] - other, dim=1)
+    distance, nearest = _nearest(memory, indices, first, score_error if narrow else 1e-12 * radius**2, root)
+    gap = torch.full_like(distance, torch.inf)
+    if memory.num_patterns > 1:
+        gap = (own * (own - memory.patterns[first.rival].double() * root)).sum(1)
     zero = torch.zeros_like(distance)
     if isinstance(memory.separation, Entmax):
         outer, inner, contraction = first.margin_radius, zero, zero
@@ -135,11 +142,33 @@ def balls(memory: Memory, indices: Tensor) -> Balls:
         torch.where(proved, outer / root, 0.0),
         torch.where(proved, inner / root, torch.nan),
         torch.where(proved, contraction, torch.nan),
-        distance / root,
-        first.nearest,
-        first.gap / memory.beta,
+        distance,
+        nearest,
+        gap / memory.beta,
         first.rival,
     )
+
+
+def _nearest(memory: Memory, indices: Tensor, sweep: _Sweep, doubt: float, root: float) -> tuple[Tensor, Tensor]:
+    """Distance to the nearest other pattern and its index, by differences: ``‖a‖² − 2⟨a, b⟩ + ‖b‖²`` cancels."""
+    distance = torch.full_like(sweep.least, torch.inf)
+    nearest = sweep.nearest.clone()
+    if memory.num_patterns == 1:
+        return distance, nearest
+    size = memory.radius if memory.radius > 0 else 1.0
+    own = memory.patterns[indices].double() / size
+    distance = torch.linalg.vector_norm(own - memory.patterns[nearest].double() / size, dim=1)
+    # where several are as close as the cancellation is large, all are compared
+    for row in (sweep.least <= 64 * doubt).nonzero().flatten().tolist():
+        for columns in _blocks(memory.num_patterns, 1 << 16):
+            differences = torch.linalg.vector_norm(memory.patterns[columns].double() / size - own[row], dim=1)
+            place = int(indices[row]) - columns.start
+            if 0 <= place < len(differences):
+                differences[place] = torch.inf
+            least, where = differences.min(0)
+            if least < distance[row]:
+                distance[row], nearest[row] = least, where + columns.start
+    return distance * size, nearest
 
 
 @dataclass(frozen=True)
@@ -150,7 +179,6 @@ class _Sweep:
     rival: Tensor
     least: Tensor  # squared distance to the nearest other pattern
     surely: Tensor  # a lower bound on that distance
-    gap: Tensor
     margin_radius: Tensor  # of the ball that α-entmax maps onto the pattern
     bound: _Bound
 
@@ -203,7 +231,9 @@ def _sweep(memory: Memory, root: float, own: Tensor, indices: Tensor, tilt: Tens
     least, most, norms = least.double(), most.double(), norms.double()
     surely = (least - square_error).clamp_min(0).sqrt()
     high = (most + square_error).sqrt()
+    log_n_size = 0.0
     if isinstance(memory.separation, SoftmaxN):
+        log_n_size = abs(memory.separation.log_n) if memory.noop else 0.0
         # the no-op slot, a pattern at zero with multiplicity n
         exact_w.append((norms + square_error).sqrt().unsqueeze(1))
         exact_g.append((norms - memory.separation.log_n).unsqueeze(1))
@@ -217,11 +247,11 @@ def _sweep(memory: Memory, root: float, own: Tensor, indices: Tensor, tilt: Tens
         torch.minimum(surely, high),
         high,
         radius,
-        3 * score_error,
+        3 * score_error + 4 * _ROUNDING[torch.float64][0] * log_n_size,
         unit,
         (tile + 64) * unit + count * _ROUNDING[torch.float64][0],
     )
-    return _Sweep(nearest, rival, least, surely, norms - top, margin_radius.double(), bound)
+    return _Sweep(nearest, rival, least, surely, margin_radius.double(), bound)
 
 
 def _blocks(count: int, size: int) -> Iterator[slice]:
@@ -267,11 +297,17 @@ class _Bound:
         first, second = self.moments[order], self.moments[order + 1]
         spread = self.high - self.low
         at_low, at_high = (end**derivative * torch.exp((R - self.tilt) * end) for end in (self.low, self.high))
-        # the two coefficients lose at most 1e6 roundings to cancellation; a narrower spread takes the larger end
-        chord = (self.high * first - second).clamp_min(0) * at_low + (second - self.low * first).clamp_min(0) * at_high
+        # each moment is rounded on its own, by a share of its size that the differences may not keep
+        lost = 2 * self.sum_error * self.high * first
+        chord = (self.high * first - second + lost).clamp_min(0) * at_low
+        chord = chord + (second - self.low * first + lost).clamp_min(0) * at_high
+        # a spread of almost nothing takes the larger end
         rest = torch.where(
             spread > 1e-6 * self.high, chord / spread * (1 + 1e-9), first * torch.maximum(at_low, at_high)
         )
+        if self.exponent_error > 700:
+            # scores cannot be told apart from their rounding
+            return torch.full_like(R, torch.inf)
         margin = torch.exp(self.exponent_error + 16 * self.unit * R * self.radius) * (1 + self.sum_error)
         return (exact + rest) * margin + _ROUNDING[torch.float64][1]
 

@@ -84,7 +84,7 @@ class BetaSearch:
             if self.separation[index] == 0:
                 reasons[index] = f"a duplicate of pattern {nearest}"
             elif self.gap[index] <= 0:
-                reasons[index] = f"its overlap with pattern {rival} is no less than with itself: no β stores it"
+                reasons[index] = f"its overlap with pattern {rival} is no less than with itself: no β certifies it"
             else:
                 reasons[index] = f"the grid ends too early: its gap to pattern {rival} is {float(self.gap[index]):.3g}"
         return reasons
@@ -105,7 +105,10 @@ def beta_grid(radius: float) -> Tensor:
     (0.25, 262144.0)
     """
     even = 2.0 ** torch.arange(21, dtype=torch.float64)
-    return torch.stack([even, even * math.sqrt(2)], 1).flatten()[:-1] / radius**2
+    grid = torch.stack([even, even * math.sqrt(2)], 1).flatten()[:-1] / radius / radius
+    if not (grid[0] > 1e-300 and grid[-1] < 1e300):
+        raise ValueError(f"patterns reach a norm of {radius:.3g}: their β leave the floats; scale or normalise them")
+    return grid
 
 
 def find_beta(
@@ -152,7 +155,7 @@ def find_beta(
     """
     reference = Memory(patterns, 1.0, noop, separation=separation, centre=centre, normalise=normalise)
     if betas is None and reference.radius == 0:
-        raise ValueError("patterns are all zero: no β stores them")
+        raise ValueError("patterns are all zero: no β stores them; give others")
     grid = beta_grid(reference.radius) if betas is None else torch.as_tensor(betas, dtype=torch.float64).flatten()
     grid = grid.sort().values
     if len(grid) == 0 or not torch.isfinite(grid).all() or grid[0] <= 0:

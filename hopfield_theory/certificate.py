@@ -67,8 +67,9 @@ class Certificate(Balls):
     -----
     ``radius`` says from how far away: every query closer than this ends at the pattern's fixed point. ``error`` says
     how exactly: the fixed point is at most this far from the pattern. ``contraction`` turns a last step into an error
-    (T13): :math:`\|x_{t+1} - x^*\| \le L\,\|x_{t+1} - x_t\|/(1 - L)`. A pattern with ``gap`` ≤ 0 is stored at no β: at
-    the pattern itself its ``rival`` scores no less.
+    (T13): :math:`\|x_{t+1} - x^*\| \le L\,\|x_{t+1} - x_t\|/(1 - L)`. A pattern with ``gap`` ≤ 0 is certified at no
+    β, since its ``rival`` scores no less at the pattern itself (ε is then at least their distance); it may be stored at
+    a small β all the same.
     """
 
     status: Tensor
@@ -142,7 +143,7 @@ def certify(memory: Memory, *, max_steps: int = 10_000, progress: Progress | Non
     Parameters
     ----------
     memory : Memory
-        With a separation ``SoftmaxN`` or ``Entmax``. Everything is computed in float64.
+        With a separation ``SoftmaxN`` or ``Entmax``.
     max_steps : int
         Most updates in following a pattern; one that has not converged by then is undecided.
     progress : callable, optional
@@ -211,7 +212,8 @@ def _follow(
         start = memory.patterns[followed].double()
         # centred and normalised already, as the stored patterns are
         as_stored = Memory(memory.patterns.double(), memory.beta, separation=memory.separation)
-        found = retrieve(as_stored, start, max_steps=max_steps, progress=progress)
+        with torch.autocast(start.device.type, enabled=False):
+            found = retrieve(as_stored, start, max_steps=max_steps, progress=progress)
         distance = torch.linalg.vector_norm(found.state - start, dim=-1)
         outside = distance - 1000 * found.residual >= 0.5 * separation[followed]
         status[followed[found.converged & outside]] = Storage.NOT_STORED

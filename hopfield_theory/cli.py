@@ -8,10 +8,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from hopfield_theory.whole_file import write_whole
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -83,16 +86,20 @@ def certify(
         from hopfield_theory.certificate import certify as run
         from hopfield_theory.memory import Memory
 
-        _check_output(json)
+        _check_output(json, source)
         _check_numbers(beta=beta, noop=noop)
         patterns, _ = _load(source)
-        memory = Memory(patterns, beta, noop, centre=centre, normalise=normalise)
+        with _naming(source):
+            memory = Memory(patterns, beta, noop, centre=centre, normalise=normalise)
         with _progress("certifying") as progress:
             proof = run(memory, progress=progress)
-        _refuse_duplicates(proof)
+        with _naming(source):
+            _refuse_duplicates(proof)
         at_larger = []
         if memory.num_patterns <= _SMALL and not bool(proof.stored.all()):
             for factor in (2, 4):
+                if not factor * beta * memory.radius**2 < 1e300:
+                    continue
                 hotter = Memory(memory.patterns, factor * beta, noop)
                 at_larger.append((factor * beta, int(run(hotter, max_steps=1).stored.sum())))
         _report(
@@ -121,10 +128,10 @@ def find_beta(
         from hopfield_theory import reporting
         from hopfield_theory.beta_search import find_beta as run
 
-        _check_output(json)
+        _check_output(json, source)
         _check_numbers(noop=noop)
         patterns, _ = _load(source)
-        with _progress("certifying at each β") as progress:
+        with _naming(source), _progress("certifying at each β") as progress:
             found = run(patterns, noop, centre=centre, normalise=normalise, progress=progress)
         _report(
             json,
@@ -170,12 +177,19 @@ def retrieve(
         from hopfield_theory.memory import Memory
         from hopfield_theory.retrieval import retrieve as run
 
-        _check_output(json)
+        _check_output(json, source)
         _check_numbers(beta=beta, noop=noop)
+        if not 0 < tol < float("inf"):
+            raise ValueError(f"--tol is {tol:g}: it must be a finite number above 0")
+        if max_steps < 1:
+            raise ValueError(f"--max-steps is {max_steps}: it must be at least 1")
+        if query is not None:
+            _check_output(json, query)
         if (query is None) == (hide is None):
             raise ValueError("--query FILE or --hide FRACTION: give one of the two")
         patterns, _ = _load(source)
-        memory = Memory(patterns, beta, noop, centre=centre, normalise=normalise)
+        with _naming(source):
+            memory = Memory(patterns, beta, noop, centre=centre, normalise=normalise)
         expected = None
         if query is not None:
             queries, _ = _load(query)
@@ -193,8 +207,10 @@ def retrieve(
             raw = torch.as_tensor(patterns, dtype=memory.patterns.dtype)
             queries = corruption.mask_tail(raw - mean, hide) + mean
             expected = torch.arange(len(queries))
+        with _naming(f"--query {query}" if query is not None else f"--hide {hide}"):
+            memory.prepare(queries)
         promised, _ = guaranteed(memory, queries)
-        with _progress("retrieving") as progress:
+        with _naming(source), _progress("retrieving") as progress:
             found = run(memory, queries, tol, max_steps, accelerate=accelerate, energies=True, progress=progress)
         answers, distances = memory.nearest(found.state)
         _report(
@@ -267,6 +283,10 @@ def _capacity_rows(rows: list[Any]) -> Any:
 
 def main() -> None:
     """Run the command line."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            # a terminal or pipe that lacks a character shows a question mark, and the run goes on
+            stream.reconfigure(errors="replace")
     app()
 
 
@@ -280,7 +300,7 @@ def _one_line_errors(source: str) -> Iterator[None]:
         yield
     except typer.Exit:
         raise
-    except (ValueError, TypeError, OSError, ImportError, MemoryError) as error:
+    except (ValueError, TypeError, OSError, ImportError, MemoryError, ArithmeticError) as error:
         message = str(error) or type(error).__name__
         if isinstance(error, MemoryError):
             message = f"{source}: too large for this machine's memory ({message}); use fewer patterns, or a mapped file"
@@ -301,12 +321,31 @@ def _check_numbers(**numbers: float) -> None:
             raise ValueError(f"--{name} is {value:g}: it must be a finite number {least}")
 
 
-def _check_output(json: str | None) -> None:
+@contextmanager
+def _naming(source: str) -> Iterator[None]:
+    """Name the input in errors that the library raises about its values."""
+    try:
+        yield
+    except ValueError as error:
+        raise ValueError(f"{source}: {error}") from error
+
+
+def _check_output(json: str | None, *inputs: str) -> None:
     """Refuse before the work what could not be written after it."""
-    if json is not None and json != "-":
-        path = Path(json)
-        if path.is_dir() or not path.absolute().parent.is_dir():
-            raise ValueError(f"--json {json}: it must name a file in a folder that exists")
+    if json is None or json == "-":
+        return
+    path = Path(json)
+    if path.is_dir() or not path.absolute().parent.is_dir():
+        raise ValueError(f"--json {json}: it must name a file in a folder that exists")
+    if path.exists() and not path.is_file():
+        raise ValueError(f"--json {json}: it must name a regular file")
+    if any(path.exists() and Path(name).exists() and path.samefile(name) for name in inputs):
+        raise ValueError(f"--json {json}: this is the input; name another file")
+    try:
+        write_whole(path.with_name(f"{path.name}.trial"), b"")
+        path.with_name(f"{path.name}.trial").unlink()
+    except OSError as error:
+        raise ValueError(f"--json {json}: cannot be written ({error.strerror}); name another file") from error
 
 
 def _load(source: str) -> tuple[Tensor, str]:
@@ -344,7 +383,6 @@ def _report(json: str | None, data: dict[str, Any], lines: list[str], table: Any
     from rich.console import Console
 
     from hopfield_theory import __version__, reporting
-    from hopfield_theory.whole_file import write_whole
 
     data = {"version": __version__} | data
     console = Console(stderr=json == "-", highlight=False, soft_wrap=False)

@@ -174,6 +174,7 @@ def accelerate(
     True
     """
     found = FixedPoint._empty(start)
+    max_steps = min(max_steps, 2**62)
     if max_steps < 1 or not len(start):
         return found
     active = torch.arange(start.shape[0], device=start.device)
@@ -181,6 +182,7 @@ def accelerate(
     # all that a row carries along; filtered together when rows leave
     rows = {
         "x": start,
+        "new": new,
         "f": new - start,
         "energy": energy,
         "dx": start.new_zeros(len(start), _WINDOW, start.shape[1]),
@@ -200,7 +202,7 @@ def accelerate(
         leave = converged | (rows["steps"] >= max_steps)
         if leave.any():
             out = active[leave]
-            found.state[out] = (rows["x"] + rows["f"])[leave]
+            found.state[out] = rows["new"][leave]
             found.residual[out], found.steps[out] = residual[leave], rows["steps"][leave]
             found.ambiguous[out] = rows["ambiguous"][leave]
             found.status[active[converged]] = Status.CONVERGED
@@ -223,16 +225,18 @@ def accelerate(
         # a row without an update left keeps what it had: its state is T(x) all the same
         kept = ~accepted & ~refused
         if refused.any():
-            plain = (rows["x"] + rows["f"])[refused]
+            plain = rows["new"][refused]
             plain_state, plain_energy = step(plain)
-            trial[refused], energy[refused], f[refused] = plain, plain_energy, plain_state - plain
+            trial[refused], energy[refused] = plain, plain_energy
+            state[refused], f[refused] = plain_state, plain_state - plain
             rows["steps"] = rows["steps"] + refused
-        trial[kept], f[kept], energy[kept] = rows["x"][kept], rows["f"][kept], rows["energy"][kept]
+        trial[kept], energy[kept] = rows["x"][kept], rows["energy"][kept]
+        state[kept], f[kept] = rows["new"][kept], rows["f"][kept]
         rows["dx"] = torch.cat([(trial - rows["x"]).unsqueeze(1), rows["dx"][:, :-1]], 1)
         rows["df"] = torch.cat([(f - rows["f"]).unsqueeze(1), rows["df"][:, :-1]], 1)
         rows["depth"] = torch.where(accepted, (rows["depth"] + 1).clamp_max(_WINDOW), 1)
         rows["was_plain"] = sure | ~accepted
-        rows["x"], rows["f"], rows["energy"], rows["previous"] = trial, f, energy, residual
+        rows["x"], rows["new"], rows["f"], rows["energy"], rows["previous"] = trial, state, f, energy, residual
 
 
 def _trial(rows: dict[str, Tensor], residual: Tensor) -> tuple[Tensor, Tensor]:
@@ -254,16 +258,21 @@ def _trial(rows: dict[str, Tensor], residual: Tensor) -> tuple[Tensor, Tensor]:
     factor = factor.clamp(1.0, _RELAXATION)
     relaxed = begun & ~mixed & rows["was_plain"] & (factor > 1)
 
-    move = torch.where(mixed.unsqueeze(-1), move, torch.where(relaxed.unsqueeze(-1), factor.unsqueeze(-1) * f, f))
-    return x + move, ~(mixed | relaxed)
+    trial = torch.where(mixed.unsqueeze(-1), x + move, x + factor.unsqueeze(-1) * f)
+    sure = ~(mixed | relaxed)
+    # not x + f, which loses T(x) where x is far longer
+    return torch.where(sure.unsqueeze(-1), rows["new"], trial), sure
 
 
 def _least_squares(df: Tensor, f: Tensor, valid: Tensor) -> Tensor:
     """``argmin_γ ‖f − Σ γ_i df_i‖`` over the valid differences, by a slightly regularised QR of unit columns."""
+    dtype = df.dtype
+    # there is no factorisation in the half types
+    df, f = (tensor.to(torch.promote_types(dtype, torch.float32)) for tensor in (df, f))
     norms = torch.where(valid, torch.linalg.vector_norm(df, dim=-1), 1.0)
     norms = torch.where(norms > 0, norms, 1.0)
     columns = torch.where(valid.unsqueeze(-1), df / norms.unsqueeze(-1), 0.0).mT
     ridge = torch.finfo(df.dtype).eps ** 0.625 * torch.eye(df.shape[1], dtype=df.dtype, device=df.device)
     q, r = torch.linalg.qr(torch.cat([columns, ridge.expand(len(df), -1, -1)], 1))
     solution = torch.linalg.solve_triangular(r, q[:, : df.shape[2]].mT @ f.unsqueeze(-1), upper=True)
-    return solution.squeeze(-1) / norms
+    return (solution.squeeze(-1) / norms).to(dtype)

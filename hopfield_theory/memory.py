@@ -104,8 +104,15 @@ class Memory:
         self.normalise = normalise
         self.patterns: Tensor = self._prepared("pattern", raw)
         self.values: Tensor | None = None if values is None else _values(values, self.patterns)
-        # in float64, block by block, since a norm of the half types may overflow
-        self.radius: float = max(block.double().norm(dim=1).max().item() for block in self.patterns.split(1 << 16))
+        self.radius: float = _largest_norm(self.patterns)
+        largest = torch.finfo(self._work).max
+        if not self.beta * self.radius * self.radius < largest / 16:
+            raise ValueError(
+                f"patterns reach a norm of {self.radius:.3g}, so that β m² overflows {self._work} at "
+                f"beta={self.beta:g}: scale them down, normalise them, or lower beta"
+            )
+        if math.isinf(1 / self.beta):
+            raise ValueError(f"beta is {self.beta:g}: it is too small for its inverse, the scale of the energy")
         at_zero = self.separation.conjugate(torch.zeros(self.num_patterns, dtype=torch.float64)).item()
         self._offset: float = 0.5 * self.radius**2 + at_zero / self.beta
 
@@ -148,6 +155,11 @@ class Memory:
         if slots.all():
             raise ValueError("is_noop is true for every pattern: at least one must remain")
         return cls(augmented[~slots, :-1], beta, float(slots.sum().item()))
+
+    @property
+    def _work(self) -> torch.dtype:
+        """The dtype of scores and energies: float32 at least."""
+        return torch.promote_types(self.patterns.dtype, torch.float32)
 
     @property
     def num_patterns(self) -> int:
@@ -200,7 +212,11 @@ class Memory:
     def _prepared(self, name: str, rows: Tensor) -> Tensor:
         if self.shift is not None:
             rows = rows - self.shift
+            if not torch.isfinite(rows).all():
+                raise ValueError(f"a {name} less the mean overflows {rows.dtype}: use a wider dtype, or scale it down")
         if self.normalise:
+            # first by the largest coordinate, since squares overflow and underflow
+            rows = rows / (largest := rows.abs().amax(1, keepdim=True)).masked_fill(largest == 0, 1)
             norms = rows.norm(dim=1, keepdim=True)
             if (norms == 0).any():
                 row = int((norms == 0).flatten().nonzero()[0])
@@ -223,11 +239,14 @@ class Memory:
     # --- energy and dynamics ---
 
     def scores(self, x: Any) -> Tensor:
-        r"""Scaled overlaps :math:`z = \beta\,\Xi x`, shape (..., M)."""
-        return self.beta * self._states("x", x) @ self.patterns.mT
+        r"""Scaled overlaps :math:`z = \beta\,\Xi x`, shape (..., M), in float32 at least."""
+        return self._scores(self._states("x", x))
+
+    def _scores(self, x: Tensor) -> Tensor:
+        return self.beta * x.to(self._work) @ self.patterns.to(self._work).mT
 
     def weights(self, x: Any) -> Tensor:
-        r"""Weights :math:`p` on the patterns, shape (..., M); with softmax_n they sum to :math:`1 - p_0`.
+        r"""Weights :math:`p` on the patterns, shape (..., M), float32 at least; with softmax_n they sum to 1 − p_0.
 
         Examples
         --------
@@ -316,20 +335,20 @@ class Memory:
         states = self._states("x", x)
         flat = states.reshape(-1, self.dim)
         # centred on what the state is mapped to, so that the two terms do not cancel
-        jacobians = []
+        jacobians, patterns = [], self.patterns.to(self._work)
         for rows in self._row_blocks(flat):
-            s, c = self.separation.curvature(self.weights(rows))
-            mean = (s @ self.patterns) / s.sum(-1, keepdim=True).clamp_min(torch.finfo(s.dtype).tiny)
+            s, c = self.separation.curvature(self.separation.weights(self._scores(rows)))
+            mean = (s @ patterns) / s.sum(-1, keepdim=True).clamp_min(torch.finfo(s.dtype).tiny)
             second = torch.stack(
                 [
-                    ((self.patterns - centre).mT * weight) @ (self.patterns - centre)
+                    ((patterns - centre).mT * weight) @ (patterns - centre)
                     for weight, centre in zip(s, mean, strict=True)
                 ]
             )
             mass = s.sum(-1, keepdim=True)
             rest = (mass * (1 - mass / c)).unsqueeze(-1) * mean.unsqueeze(-1) * mean.unsqueeze(-2)
             jacobians.append(self.beta * (second + rest))
-        empty = flat.new_zeros(0, self.dim, self.dim)
+        empty = patterns.new_zeros(0, self.dim, self.dim)
         return torch.cat([empty, *jacobians]).reshape(*states.shape, self.dim)
 
     def _associate(self, x: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
@@ -342,10 +361,11 @@ class Memory:
         else:
             pieces = []
             for rows in self._row_blocks(flat):
-                scores = self.beta * rows @ self.patterns.mT
-                pieces.append((self.separation.weights(scores) @ values, self.separation.conjugate(scores)))
-            mixture = torch.cat([piece[0] for piece in pieces]) if pieces else flat.new_zeros(0, values.shape[1])
-            conjugate = torch.cat([piece[1] for piece in pieces]) if pieces else flat.new_zeros(0)
+                scores = self._scores(rows)
+                mixed = self.separation.weights(scores) @ values.to(self._work)
+                pieces.append((mixed.to(values.dtype), self.separation.conjugate(scores)))
+            mixture = torch.cat([flat.new_zeros(0, values.shape[1]), *(piece[0] for piece in pieces)])
+            conjugate = torch.cat([flat.new_zeros(0, dtype=self._work), *(piece[1] for piece in pieces)])
         return mixture.reshape(*x.shape[:-1], values.shape[1]), conjugate.reshape(x.shape[:-1])
 
     def _energy(self, x: Tensor, conjugate: Tensor) -> Tensor:
@@ -376,13 +396,21 @@ class Memory:
         """
         states = self._states("x", x)
         indices, distances = [], []
-        for rows in self._row_blocks(states.reshape(-1, self.dim)):
-            index = torch.cdist(rows, self.patterns).argmin(-1)
-            indices.append(index)
-            distances.append((rows - self.patterns[index]).norm(dim=-1))
+        # distances from products cancel where the patterns share a large part: take that off, and compare the best
+        # candidates by their differences
+        patterns = self.patterns.to(self._work)
+        shared = patterns.mean(0)
+        centred, candidates = patterns - shared, min(8, self.num_patterns)
+        norms = (centred * centred).sum(1)
+        for rows in self._row_blocks(states.reshape(-1, self.dim).to(self._work)):
+            best = (norms - 2 * (rows - shared) @ centred.mT).topk(candidates, largest=False).indices.sort(-1).values
+            differences = torch.linalg.vector_norm(rows.unsqueeze(1) - patterns[best], dim=-1)
+            least, place = differences.min(-1)
+            indices.append(best.gather(-1, place.unsqueeze(-1)).squeeze(-1))
+            distances.append(least.to(states.dtype))
         empty = states.new_zeros(0)
-        index, distance = (torch.cat([empty[:0].to(t[0].dtype) if t else empty, *t]) for t in (indices, distances))
-        return index.long().reshape(states.shape[:-1]), distance.reshape(states.shape[:-1])
+        index = torch.cat([empty.long(), *indices]).reshape(states.shape[:-1])
+        return index, torch.cat([empty, *distances]).reshape(states.shape[:-1])
 
     # --- changing, moving and keeping a memory ---
 
@@ -498,7 +526,8 @@ class Memory:
         tensors = {"patterns": self.patterns, "values": self.values, "shift": self.shift}
         about = {"format": _FORMAT, "beta": self.beta, "normalise": self.normalise, **separation}
         content = save(
-            {name: tensor.contiguous() for name, tensor in tensors.items() if tensor is not None},
+            # tensors of one file must not share memory, as values may with patterns
+            {name: tensor.contiguous().clone() for name, tensor in tensors.items() if tensor is not None},
             metadata={"memory": json.dumps(about)},
         )
         write_whole(path, content)
@@ -562,8 +591,18 @@ def _matrix(name: str, array: Any) -> Tensor:
     return tensor
 
 
+def _largest_norm(patterns: Tensor) -> float:
+    """In float64, block by block, and by the largest coordinate first: squares overflow and underflow."""
+    norm = 0.0
+    for block in patterns.split(1 << 16):
+        size = block.abs().max().item()
+        if size > 0:
+            norm = max(norm, size * (block.double() / size).norm(dim=1).max().item())
+    return norm
+
+
 def _values(values: Any, patterns: Tensor) -> Tensor:
-    tensor = _matrix("values", values).to(patterns)
+    tensor = _matrix("values", _matrix("values", values).to(patterns))
     if len(tensor) != len(patterns):
         raise ValueError(f"values have {len(tensor)} rows: there must be one a pattern, {len(patterns)}")
     return tensor

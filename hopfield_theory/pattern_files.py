@@ -95,6 +95,8 @@ def open_patterns(path: str | os.PathLike[str], name: str | None = None) -> Tens
         raise FileNotFoundError(f"{path}: there is no such file; check the path")
     if path.is_dir():
         raise IsADirectoryError(f"{path}: this is a directory; name a file in it")
+    if not path.is_file():
+        raise ValueError(f"{path}: this is no regular file; name one")
     ending = path.suffix.lower()
     if ending not in _OPENERS:
         raise ValueError(f"{path}: unknown ending {ending!r}; convert it to one of {', '.join(_OPENERS)}")

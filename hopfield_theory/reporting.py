@@ -96,8 +96,8 @@ def certificate_lines(memory: Memory, proof: Certificate, at_larger: list[tuple[
     blocked = ((proof.gap <= 0) & (proof.separation > 0)).nonzero().flatten().tolist()
     if blocked:
         lines.append(
-            f"{len(blocked)} can be stored at no β, since another pattern overlaps them no less than they overlap "
-            f"themselves (normalising removes this): patterns {_indices(blocked)}."
+            f"{len(blocked)} are certified at no β and lost at every large one, since another pattern overlaps them no "
+            f"less than they overlap themselves (normalising removes this): patterns {_indices(blocked)}."
         )
     for beta, number in at_larger:
         lines.append(f"At β = {beta:g}: {number} proved stored.")
@@ -283,4 +283,4 @@ def _plain(data: Any) -> Any:
 
 def json_text(data: dict[str, Any]) -> str:
     """Serialise, with NaN as null and infinity as "inf"."""
-    return json.dumps(_plain(data), ensure_ascii=False, allow_nan=False, indent=1) + "\n"
+    return json.dumps(_plain(data), allow_nan=False, indent=1) + "\n"

@@ -113,6 +113,9 @@ def retrieve(
         start = memory.prepare(queries)
         flat = start.reshape(-1, memory.dim)
         eps = torch.finfo(flat.dtype).eps
+        reach = flat.abs().amax().item() * memory.dim**0.5 if flat.numel() else 0.0
+        if not memory.beta * memory.radius * reach < torch.finfo(memory.scores(flat[:0]).dtype).max / 16:
+            raise ValueError(f"queries reach coordinates of {flat.abs().amax().item():.3g}: their scores overflow")
         tolerance = max(tol, 8 * eps * memory.radius)
         if accelerate:
             # an energy is a difference of terms of this size

@@ -244,3 +244,21 @@ def test_bad_input_is_refused_by_name(change, error, match):
     arguments = {"query": torch.zeros(2, 4), "key": torch.zeros(3, 4), "value": torch.zeros(3, 4)} | change
     with pytest.raises(error, match=match):
         association(**arguments)
+
+
+def test_beta_zero_under_a_causal_mask():
+    query, key, value = (torch.randn(3, 4, requires_grad=True) for _ in range(3))
+    out = association(query, key, value, beta=0.0, is_causal=True)
+    torch.testing.assert_close(out, plain(query, key, value, 0.0, 0.0, None, True)[0])
+    out.sum().backward()
+    assert torch.isfinite(query.grad).all()
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_a_mask_is_not_rounded_to_the_dtype_of_the_query(dtype):
+    generator = torch.Generator().manual_seed(5)
+    query, key, value = (torch.randn(2, 6, 4, generator=generator).to(dtype) for _ in range(3))
+    mask = -300 - torch.rand(6, 6, generator=generator)
+    expected, _ = plain(*(t.double() for t in (query, key, value)), -math.inf, 1.0, mask.double())
+    got = association(query, key, value, 0.0, mask=mask)
+    torch.testing.assert_close(got.double(), expected, rtol=0, atol=16 * torch.finfo(dtype).eps)

@@ -1,10 +1,16 @@
 """The command line: the library's numbers, the exit statuses, and one line for bad input with nothing written."""
 
 import json
+import math
 import os
+import re
 import signal
+import stat
 import subprocess
 import sys
+import sysconfig
+from importlib.metadata import entry_points
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -14,6 +20,7 @@ from safetensors.torch import save_file
 from typer.testing import CliRunner
 
 import hopfield_theory as ht
+from hopfield_theory import cli, pattern_files, reporting
 from hopfield_theory.cli import app
 
 
@@ -32,6 +39,29 @@ def source(tmp_path, patterns):
 
 def run(*arguments):
     return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+def forbid(name):
+    raise AssertionError(f"{name} is no JSON")
+
+
+def strict(text):
+    """JSON in which NaN and Infinity are errors."""
+    return json.loads(text, parse_constant=forbid)
+
+
+def one_line(result):
+    """The single line of a refusal."""
+    assert result.exit_code == 2
+    assert not result.stdout
+    (line,) = result.stderr.splitlines()
+    assert line.startswith("hopfield-theory: ")
+    return line
+
+
+def sentences(text):
+    """Output as one line, since it is wrapped at the width of the terminal."""
+    return " ".join(text.split())
 
 
 def write(path, rows):
@@ -81,11 +111,7 @@ def test_exit_status_zero_when_all_are_stored(source, patterns):
 
 def test_json_on_standard_output_stands_alone(source):
     result = run("certify", source, "--beta", 2, "--json", "-")
-
-    def forbid(name):
-        raise AssertionError(name)
-
-    data = json.loads(result.stdout, parse_constant=forbid)
+    data = strict(result.stdout)
     assert data["certificate"]["error"].count(None) == data["certificate"]["radius"].count(0.0) > 0
     assert "proved stored" in result.stderr
     assert result.exit_code == 1
@@ -113,7 +139,7 @@ def test_find_beta_names_the_threshold_and_what_blocks(tmp_path, source, pattern
     assert "No β of the grid from which on all are proved stored." in blocked.stdout
     reasons = json.loads(out.read_text())["blocking"]
     assert reasons["1"] == "a duplicate of pattern 3"
-    assert "no β stores it" in reasons["2"]
+    assert "no β certifies it" in reasons["2"]
     assert json.loads(out.read_text())["certified_from"] == "inf"
 
 
@@ -186,8 +212,8 @@ BAD = [
     (["retrieve", "{good}", "--query", "{wide}"], "has 3 columns: it must have 2"),
     (["retrieve", "{good}", "--query", "{missing}"], "there is no such file"),
     (["retrieve", "{good}", "--hide", "1"], "--hide is 1"),
-    (["retrieve", "{good}", "--hide", "0.5", "--tol", "0"], "tol is 0"),
-    (["retrieve", "{good}", "--hide", "0.5", "--max-steps", "0"], "max_steps is 0"),
+    (["retrieve", "{good}", "--hide", "0.5", "--tol", "0"], "--tol is 0"),
+    (["retrieve", "{good}", "--hide", "0.5", "--max-steps", "0"], "--max-steps is 0"),
 ]
 
 
@@ -269,10 +295,12 @@ def test_an_interrupt_ends_with_130(tmp_path):
         while "begun" not in process.stderr.readline():
             assert process.poll() is None
         process.send_signal(signal.SIGINT)
-        process.communicate(timeout=60)
+        out, err = process.communicate(timeout=60)
     finally:
         process.kill()
     assert process.returncode == 130
+    assert out == ""
+    assert "Traceback" not in err
     assert sorted(os.listdir(tmp_path)) == ["large.npy"]
 
 
@@ -280,3 +308,461 @@ def test_the_installed_command_runs(source):
     command = [sys.executable, "-m", "hopfield_theory", "certify", source, "--beta", "500", "--json", "-"]
     result = subprocess.run(command, capture_output=True, text=True, check=True)
     assert json.loads(result.stdout)["certificate"]["status"] == ["stored"] * 30
+
+
+# --- the numbers ---
+
+
+def test_the_json_of_a_certificate_is_the_library_s(source, patterns):
+    data = strict(run("certify", source, "--beta", 20, "--noop", 0, "--centre", "--normalise", "--json", "-").stdout)
+    memory = ht.Memory(patterns, 20.0, 0.0, centre=True, normalise=True)
+    proof = ht.certify(memory)
+    assert 0 < int(proof.stored.sum()) < 30
+    assert set(data["certificate"]) == set(vars(proof))
+    assert data["certificate"].pop("status") == [ht.Storage(status).name.lower() for status in proof.status.tolist()]
+    for name, values in data["certificate"].items():
+        expected = getattr(proof, name).tolist()
+        assert values == [None if math.isnan(number) else number for number in expected], name
+    assert data["memory"] == {
+        **{"source": source, "patterns": 30, "dim": 8, "beta": 20.0, "noop": 0.0, "radius": memory.radius},
+        **{"centre": True, "normalise": True, "dtype": "float64"},
+    }
+
+
+def test_infinity_is_a_string_in_json(tmp_path):
+    np.save(tmp_path / "one.npy", np.array([[3.0, 4.0]]))
+    result = run("certify", tmp_path / "one.npy", "--noop", 0, "--json", "-")
+    assert strict(result.stdout)["certificate"]["radius"] == ["inf"]
+    assert result.exit_code == 0
+
+
+@pytest.mark.parametrize("ending", [".npy", ".npz", ".csv", ".parquet", ".pt", ".safetensors"])
+def test_queries_come_in_every_format_and_find_beta_reads_them_too(tmp_path, patterns, ending):
+    path = tmp_path / f"patterns{ending}"
+    write(path, patterns)
+    data = strict(run("retrieve", path, "--query", path, "--beta", 300, "--json", "-").stdout)
+    assert data["retrieval"]["answer"] == list(range(30))
+    assert all(data["retrieval"]["guaranteed"])
+    found = ht.find_beta(patterns)
+    assert strict(run("find-beta", path, "--json", "-").stdout)["certified_from"] == found.certified_from
+
+
+@pytest.mark.parametrize("options", [[], ["--accelerate"], ["--tol", "1e-3"], ["--noop", "0", "--centre"]])
+def test_the_json_of_a_retrieval_is_the_library_s(tmp_path, source, patterns, options):
+    queries = patterns[:9] * 0.9
+    np.save(tmp_path / "queries.npy", queries.numpy())
+    result = run("retrieve", source, "--query", tmp_path / "queries.npy", "--beta", 12, "--json", "-", *options)
+    memory = ht.Memory(patterns, 12.0, 0.0 if "--noop" in options else 1.0, centre="--centre" in options)
+    tol = 1e-3 if "--tol" in options else 1e-8
+    found = ht.retrieve(memory, queries, tol, accelerate="--accelerate" in options, energies=True)
+    data = strict(result.stdout)["retrieval"]
+    answers, distances = memory.nearest(found.state)
+    assert data["answer"] == answers.tolist()
+    assert data["steps"] == found.steps.tolist()
+    assert data["status"] == [ht.Status(status).name.lower() for status in found.status.tolist()]
+    assert data["ambiguous"] == found.ambiguous.tolist()
+    assert data["tolerance"] == found.tolerance == tol
+    for name, values in {"distance": distances, "residual": found.residual, "energy": found.energy}.items():
+        np.testing.assert_allclose(data[name], values.numpy(), rtol=1e-12, atol=1e-15, err_msg=name)
+    assert result.exit_code == (0 if bool(found.converged.all()) else 1)
+
+
+def test_hiding_nothing_queries_with_the_patterns(source, patterns):
+    data = strict(run("retrieve", source, "--hide", 0, "--beta", 300, "--json", "-").stdout)
+    found = ht.retrieve(ht.Memory(patterns, 300.0), patterns)
+    np.testing.assert_allclose(data["retrieval"]["state"], found.state.numpy(), rtol=1e-12)
+
+
+# --- what is said ---
+
+
+def test_find_beta_names_the_digits_that_block(tmp_path):
+    raw = ht.digits()[0][:200]
+    np.save(tmp_path / "raw.npy", raw.numpy())
+    proof = ht.certify(ht.Memory(raw, 1.0))
+    blocked = (proof.gap <= 0).nonzero().flatten().tolist()
+    assert len(blocked) > 10
+    result = run("find-beta", tmp_path / "raw.npy", "--json", tmp_path / "o.json")
+    assert result.exit_code == 1
+    said = sentences(result.stdout)
+    assert f"{len(blocked)} of 200 patterns are not stored at the largest β:" in said
+    first = f"pattern {blocked[0]}: its overlap with pattern {int(proof.rival[blocked[0]])} is no less than with itself"
+    assert first in said
+    assert f"… and {len(blocked) - 10} more (all with --json)" in said
+    data = strict((tmp_path / "o.json").read_text())
+    assert list(map(int, data["blocking"])) == blocked
+    assert data["certified_from"] == "inf"
+    # what the sentence promises: normalising removes it
+    assert run("find-beta", tmp_path / "raw.npy", "--centre", "--normalise").exit_code == 0
+
+
+def test_certify_names_the_digits_that_block(tmp_path):
+    raw = ht.digits()[0][:200]
+    np.save(tmp_path / "raw.npy", raw.numpy())
+    result = run("certify", tmp_path / "raw.npy", "--beta", 0.1)
+    proof = ht.certify(ht.Memory(raw, 0.1))
+    blocked = (proof.gap <= 0).nonzero().flatten().tolist()
+    assert result.exit_code == 1
+    shown = ", ".join(map(str, blocked[:10]))
+    assert f"{len(blocked)} are certified at no β" in sentences(result.stdout)
+    assert f"patterns {shown}, … ({len(blocked)} in all)." in sentences(result.stdout)
+
+
+@pytest.mark.parametrize("beta", [1.0, 4.0, 9.3, 16.0, 0.00123456, 1e-300])
+def test_the_threshold_that_is_said_is_rounded_up(beta):
+    said = float(reporting._up(beta))
+    assert beta <= said <= beta * (1 + 1.1e-3)
+
+
+def test_a_file_of_the_name_digits_comes_before_the_digits(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(pattern_files, "digits", lambda: (torch.eye(3, dtype=torch.float64), None))
+    assert run("certify", "digits", "--beta", 20).exit_code == 0
+    (tmp_path / "digits").write_text("1,2\n")
+    assert "digits: unknown ending" in one_line(run("certify", "digits", "--beta", 20))
+
+
+def test_names_of_every_alphabet_and_rich_markup(tmp_path, patterns):
+    for name in ("muster größe β 模式.npy", "[red]x[bold].npy", "two  blanks.npy"):
+        np.save(tmp_path / name, patterns.numpy())
+        out = tmp_path / f"{name}.json"
+        result = run("certify", tmp_path / name, "--beta", 500, "--json", out)
+        assert result.exit_code == 0
+        assert strict(out.read_text(encoding="utf-8"))["memory"]["source"] == str(tmp_path / name)
+        assert f"Written: {out}".replace(" ", "") in "".join(result.stdout.split())
+
+
+@pytest.mark.parametrize("command", ["certify", "find-beta", "retrieve", "bounds"])
+def test_every_command_has_help(command):
+    result = run(command, "--help")
+    assert result.exit_code == 0
+    assert "--json" in result.stdout
+    assert "Exit status 0" in sentences(result.stdout)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["certify"],
+        ["certify", "digits", "more"],
+        ["certify", "digits", "--beta", "hot"],
+        ["certify", "digits", "--json"],
+    ],
+)
+def test_bad_usage_has_status_2(arguments):
+    result = run(*arguments)
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    assert "Error: " in result.stderr
+
+
+# --- bad input ---
+
+
+@pytest.fixture
+def bad(tmp_path):
+    """Files with something wrong."""
+    rows = {
+        "nan": np.array([[1.0, 2], [np.nan, 1]]),
+        "inf": np.array([[1.0, 2], [np.inf, 1]]),
+        "twice": np.array([[1.0, 2], [3, 1], [1, 2]]),
+        "zero": np.array([[1.0, 2], [0, 0]]),
+        "equal": np.array([[1.0, 2], [0, 2], [2, 2]]),
+        "allzero": np.zeros((1, 2)),
+        "good": np.array([[1.0, 2], [3, 1]]),
+    }
+    for name, values in rows.items():
+        np.save(tmp_path / f"{name}.npy", values)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (["certify", "nan.npy"], "nan.npy"),
+        (["certify", "inf.npy"], "inf.npy"),
+        (["certify", "twice.npy"], "twice.npy"),
+        (["certify", "zero.npy", "--normalise"], "zero.npy"),
+        (["certify", "equal.npy", "--centre", "--normalise"], "equal.npy"),
+        (["find-beta", "allzero.npy"], "allzero.npy"),
+        (["retrieve", "good.npy", "--query", "nan.npy"], "nan.npy"),
+        (["retrieve", "good.npy", "--query", "zero.npy", "--normalise"], "zero.npy"),
+        (["retrieve", "good.npy", "--hide", "0", "--tol", "nan"], "--tol"),
+        (["retrieve", "good.npy", "--hide", "0", "--tol", "inf"], "--tol"),
+        (["retrieve", "good.npy", "--hide", "0", "--tol", "-1"], "--tol"),
+        (["retrieve", "good.npy", "--hide", "0", "--max-steps", "-1"], "--max-steps"),
+        (["retrieve", "good.npy", "--hide", "-0.1"], "--hide"),
+        (["retrieve", "good.npy", "--hide", "nan"], "--hide"),
+        (["retrieve", "good.npy", "--hide", "0", "--beta", "0"], "--beta"),
+        (["find-beta", "good.npy", "--noop", "inf"], "--noop"),
+    ],
+    ids=lambda part: " ".join(part) if isinstance(part, list) else "",
+)
+def test_bad_input_is_called_by_the_name_that_was_typed(bad, monkeypatch, arguments, named):
+    monkeypatch.chdir(bad)
+    before = sorted(os.listdir(bad))
+    assert named in one_line(run(*arguments, "--json", "out.json"))
+    assert sorted(os.listdir(bad)) == before
+
+
+@pytest.mark.parametrize("ending", [".npy", ".npz", ".csv", ".parquet", ".pt", ".safetensors"])
+@pytest.mark.parametrize("content", [b"", b"j", b"\x00" * 64, b"PK\x03\x04" + b"\xff" * 300])
+def test_damaged_files_of_every_kind(tmp_path, ending, content):
+    path = tmp_path / f"damaged{ending}"
+    path.write_bytes(content)
+    assert str(path) in one_line(run("certify", path, "--json", tmp_path / "out.json"))
+    assert os.listdir(tmp_path) == [path.name]
+
+
+@pytest.mark.parametrize(
+    "text", ["\n\n", "a,b\n", "a,b\n1,x\n", "1;2\n3;4\n", ",a\n0,1\n1,2\n", "1,2\n3,4,5\n", "\xe9,b\n1,2\n"]
+)
+def test_csv_files_that_hold_no_table_of_numbers(tmp_path, text):
+    path = tmp_path / "table.csv"
+    path.write_bytes(text.encode("latin-1"))
+    assert str(path) in one_line(run("certify", path))
+
+
+class Bomb:
+    def __init__(self, target):
+        self.target = target
+
+    def __reduce__(self):
+        return os.mkdir, (str(self.target),)
+
+
+@pytest.mark.parametrize("ending", [".npy", ".npz", ".pt"])
+def test_nothing_is_unpickled(tmp_path, ending):
+    path, target = tmp_path / f"bomb{ending}", tmp_path / "exploded"
+    if ending == ".pt":
+        torch.save(Bomb(target), path)
+    else:
+        array = np.array([[Bomb(target)]], dtype=object)
+        np.save(path, array, allow_pickle=True) if ending == ".npy" else np.savez(path, array)
+    assert str(path) in one_line(run("certify", path))
+    assert os.listdir(tmp_path) == [path.name]
+
+
+def test_a_file_that_may_not_be_read(source, monkeypatch):
+    def refuse(self, *_, **__):
+        raise PermissionError(13, "Permission denied", str(self))
+
+    monkeypatch.setattr(Path, "open", refuse)
+    assert f"{source}: you may not read this file" in one_line(run("certify", source))
+
+
+def test_a_file_that_is_larger_than_the_memory(tmp_path):
+    # integers become floats, so they cannot stay in the file; it is sparse and takes no room on the disk
+    columns = 2**14
+    rows = 4 * os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // (8 * columns)
+    path = tmp_path / "large.npy"
+    with path.open("wb") as file:
+        np.lib.format.write_array_header_1_0(file, {"descr": "<i8", "fortran_order": False, "shape": (rows, columns)})
+        file.truncate(file.tell() + 8 * rows * columns)
+    line = one_line(run("certify", path))
+    assert f"{path}: needs" in line
+    assert "GiB of memory" in line
+
+
+def test_a_pipe_is_no_file_of_patterns(tmp_path):
+    path = tmp_path / "pipe.npy"
+    os.mkfifo(path)
+
+    def waits(*_):
+        raise AssertionError("the command waits for somebody to write to the pipe")
+
+    before = signal.signal(signal.SIGALRM, waits)
+    signal.setitimer(signal.ITIMER_REAL, 3)
+    try:
+        result = run("certify", path)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert str(path) in one_line(result)
+
+
+# --- what is written, and where ---
+
+
+@pytest.mark.parametrize("command", ["certify", "find-beta", "retrieve"])
+def test_json_paths_are_checked_before_the_patterns_are_read(tmp_path, command):
+    for target in (tmp_path, tmp_path / "no" / "out.json", ""):
+        line = one_line(run(command, tmp_path / "missing.npy", "--json", target))
+        assert line.startswith(f"hopfield-theory: --json {target}:")
+
+
+def test_the_json_file_is_replaced_whole_and_nothing_is_left_beside_it(tmp_path, source):
+    out = tmp_path / "out.json"
+    out.write_text("old " * 100_000)
+    assert run("certify", source, "--beta", 500, "--json", out).exit_code == 0
+    assert strict(out.read_text())["memory"]["beta"] == 500
+    assert sorted(os.listdir(tmp_path)) == ["out.json", "patterns.npy"]
+
+
+def test_a_json_file_that_cannot_be_written_leaves_the_old_one(tmp_path, source, monkeypatch):
+    out = tmp_path / "out.json"
+    out.write_text("old")
+
+    def refuse(partial, *_, **__):
+        raise PermissionError(13, "Permission denied", str(partial))
+
+    monkeypatch.setattr(os, "replace", refuse)
+    result = run("certify", source, "--json", out)
+    assert result.exit_code == 2
+    (line,) = result.stderr.splitlines()
+    assert line.startswith(f"hopfield-theory: --json {out}:")
+    assert out.read_text() == "old"
+    assert sorted(os.listdir(tmp_path)) == ["out.json", "patterns.npy"]
+
+
+@pytest.mark.parametrize("which", ["FILE", "--query"])
+def test_the_json_does_not_replace_its_own_input(tmp_path, source, which):
+    victim = tmp_path / "victim.npy"
+    victim.write_bytes(Path(source).read_bytes())
+    kept = victim.read_bytes()
+    arguments = ["certify", victim] if which == "FILE" else ["retrieve", source, "--query", victim]
+    result = run(*arguments, "--json", victim)
+    assert victim.read_bytes() == kept
+    assert "--json" in one_line(result)
+
+
+def test_a_json_path_that_is_no_regular_file_stays_what_it_is(tmp_path, source):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDWR | os.O_NONBLOCK)
+    try:
+        run("certify", source, "--json", pipe)
+    finally:
+        os.close(reader)
+    assert stat.S_ISFIFO(pipe.stat().st_mode)
+
+
+def test_a_name_that_is_no_unicode_can_be_written():
+    text = reporting.json_text({"source": os.fsdecode(b"\xff.npy")})
+    assert json.loads(text.encode())["source"] == os.fsdecode(b"\xff.npy")
+
+
+# --- numbers at the ends of their range ---
+
+
+def scaled(patterns, factor, dtype=np.float64):
+    """The patterns times a power of two: their normalised rows are the same to the rounding of ``dtype``."""
+    return (patterns.numpy() * factor).astype(dtype)
+
+
+@pytest.mark.parametrize(
+    ("exponent", "dtype"),
+    [(0, "f8"), (700, "f8"), (-700, "f8"), (-540, "f8"), (0, "f4"), (100, "f4"), (-100, "f4"), (-72, "f4")],
+)
+def test_normalising_removes_any_scale(tmp_path, patterns, exponent, dtype):
+    np.save(tmp_path / "scaled.npy", scaled(patterns, 2.0**exponent, dtype))
+    result = run("certify", tmp_path / "scaled.npy", "--normalise", "--beta", 500, "--json", tmp_path / "o.json")
+    proof = ht.certify(ht.Memory(patterns, 500.0, normalise=True))
+    assert (result.exit_code, result.stderr) == (0, "")
+    radius = strict((tmp_path / "o.json").read_text())["certificate"]["radius"]
+    assert radius == pytest.approx(proof.radius.tolist(), rel=1e-4)
+
+
+@pytest.mark.parametrize(("length", "dtype"), [(1e200, "f8"), (1e20, "f4"), (6e4, "f2")])
+def test_no_pattern_is_lost_in_normalising(tmp_path, length, dtype):
+    # the norm of the first row overflows in its dtype
+    np.save(tmp_path / "long.npy", np.array([[length, length], [0, -1.0]]).astype(dtype))
+    result = run("certify", tmp_path / "long.npy", "--normalise", "--beta", 50, "--json", "-")
+    proof = ht.certify(ht.Memory([[0.5**0.5, 0.5**0.5], [0.0, -1.0]], 50.0))
+    assert strict(result.stdout)["certificate"]["radius"] == pytest.approx(proof.radius.tolist(), rel=1e-2)
+    assert result.exit_code == 0
+
+
+@pytest.mark.parametrize("factor", [1e200, 1e154, 1e-155, 1e-160, 1e-200, 1e-310])
+@pytest.mark.parametrize("command", ["certify", "find-beta"])
+def test_patterns_of_extreme_size_are_not_called_what_they_are_not(tmp_path, patterns, command, factor):
+    np.save(tmp_path / "extreme.npy", scaled(patterns, factor))
+    result = run(command, tmp_path / "extreme.npy")
+    assert result.exception is None or isinstance(result.exception, SystemExit), repr(result.exception)
+    # distinct, finite, not zero
+    assert not re.search(r"duplicate|NaN or infinity|all zero|betas are", result.output)
+    if result.exit_code == 2:
+        assert "extreme.npy" in one_line(result)
+
+
+@pytest.mark.parametrize("command", ["certify", "retrieve"])
+@pytest.mark.parametrize("beta", ["1e-300", "1e300"])
+def test_extreme_betas_are_taken(source, command, beta):
+    result = run(command, source, "--beta", beta, *(["--hide", "0.5"] if command == "retrieve" else []))
+    assert result.stderr == ""
+    assert result.exit_code in (0, 1)
+    assert isinstance(result.exception, SystemExit | None), repr(result.exception)
+
+
+@pytest.mark.parametrize("noop", ["5e-324", "1e300", "1e308"])
+def test_every_finite_noop_is_taken(source, noop):
+    result = run("certify", source, "--noop", noop, "--json", "-")
+    assert result.exit_code == 1
+    assert strict(result.stdout)["memory"]["noop"] == float(noop)
+
+
+@pytest.mark.parametrize("options", [[], ["--accelerate"]], ids=" ".join)
+def test_any_number_of_steps_is_taken(source, options):
+    result = run("retrieve", source, "--hide", 0, "--beta", 300, "--max-steps", 10**20, *options)
+    assert result.exit_code == 0, repr(result.exception)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64], ids=str)
+@pytest.mark.parametrize("options", [["--hide", "0"], ["--hide", "0", "--centre", "--normalise", "--accelerate"]])
+def test_patterns_of_every_precision_are_retrieved(tmp_path, dtype, options):
+    torch.save(torch.eye(6).to(dtype), tmp_path / "eye.pt")
+    result = run("retrieve", tmp_path / "eye.pt", "--beta", 30, "--json", "-", *options)
+    assert result.exit_code == 0, repr(result.exception)
+    assert strict(result.stdout)["retrieval"]["answer"] == list(range(6))
+
+
+@pytest.mark.parametrize(
+    "rows", [np.array([[2.0]]), np.array([[2.0], [-3.0]]), np.array([[1, 0], [0, 1]]), np.eye(2) > 0]
+)
+def test_one_pattern_one_dimension_integers_and_booleans(tmp_path, rows):
+    np.save(tmp_path / "p.npy", rows)
+    assert run("certify", tmp_path / "p.npy", "--beta", 20).exit_code == 0
+    assert run("find-beta", tmp_path / "p.npy").exit_code == 0
+    result = run("retrieve", tmp_path / "p.npy", "--query", tmp_path / "p.npy", "--beta", 20, "--json", "-")
+    assert strict(result.stdout)["retrieval"]["answer"] == list(range(len(rows)))
+
+
+# --- processes ---
+
+
+def start(*arguments, **environment):
+    command = [sys.executable, "-m", "hopfield_theory", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, check=False, env={**os.environ, **environment})
+
+
+def test_the_console_script_is_this_command(source):
+    (entry,) = entry_points(group="console_scripts", name="hopfield-theory")
+    assert entry.load() is cli.main
+    script = Path(sysconfig.get_path("scripts")) / "hopfield-theory"
+    result = subprocess.run([script, "certify", source, "--beta", "0"], capture_output=True, text=True, check=False)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr == "hopfield-theory: --beta is 0: it must be a finite number above 0\n"
+
+
+def test_progress_goes_to_standard_error_beside_json(source):
+    # rich takes standard error for a terminal
+    result = start("certify", source, "--beta", "2", "--json", "-", FORCE_COLOR="1", TERM="xterm")
+    assert strict(result.stdout)["memory"]["beta"] == 2
+    assert b"certifying" in result.stderr
+    assert b"proved stored" in result.stderr
+    assert result.returncode == 1
+
+
+def test_output_of_a_narrow_encoding_loses_letters_and_not_the_answer(source):
+    # as on Windows, where what is piped is cp1252
+    result = start("certify", source, "--beta", "500", PYTHONIOENCODING="cp1252")
+    assert b"All 30 patterns proved stored" in result.stdout
+    assert (result.returncode, result.stderr) == (0, b"")
+
+
+@pytest.mark.parametrize("beta", ["5e-324", "1e308"])
+def test_a_beta_that_leaves_the_floats_is_refused(source, beta):
+    result = run("certify", source, "--beta", beta)
+    assert result.exit_code == 2
+    assert "beta" in result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1

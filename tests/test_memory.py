@@ -242,3 +242,55 @@ def test_classified_refuses_flags_that_do_not_fit():
             Memory.classified([[1.0], [2.0]], flags)
     with pytest.raises(ValueError, match="at least one must remain"):
         Memory.classified([[1.0], [2.0]], [True, True])
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("separation", [SoftmaxN(1.0), Entmax(1.5)])
+def test_half_types_are_computed_in_float32(dtype, separation):
+    wide = 16 * torch.eye(4)
+    memory, reference = Memory(wide.to(dtype), 363.0, separation=separation), Memory(wide, 363.0, separation=separation)
+    x = torch.tensor([[14.0, 3.0, 0.0, 0.0], [0.0, 0.0, 7.0, 9.0]])
+    for method in ("weights", "jacobian", "energy"):
+        got = getattr(memory, method)(x)
+        assert got.dtype == torch.float32
+        torch.testing.assert_close(got, getattr(reference, method)(x))
+    torch.testing.assert_close(memory.update(x).float(), reference.update(x), rtol=0, atol=16 * torch.finfo(dtype).eps)
+    assert memory.nearest(x)[0].tolist() == [0, 3]
+    for fast in (False, True):
+        assert memory.nearest(retrieve(memory, x, accelerate=fast).state)[0].tolist() == [0, 3]
+
+
+@pytest.mark.parametrize(
+    ("dtype", "scale"),
+    [
+        (torch.float16, 3e4),
+        (torch.float32, 1e20),
+        (torch.float32, 1e-23),
+        (torch.float64, 1e160),
+        (torch.float64, 1e-170),
+    ],
+)
+def test_normalising_neither_overflows_nor_underflows(dtype, scale):
+    memory = Memory((scale * torch.ones(1, 2, dtype=torch.float64)).to(dtype), normalise=True)
+    half = torch.full((1, 2), 0.5**0.5, dtype=dtype)
+    torch.testing.assert_close(memory.patterns, half, rtol=4 * torch.finfo(dtype).eps, atol=0)
+
+
+def test_overflow_is_refused_not_stored():
+    with pytest.raises(ValueError, match="less the mean overflows"):
+        Memory(torch.tensor([[6e4], [-6e4], [-6e4], [-6e4]], dtype=torch.float16), centre=True)
+    with pytest.raises(ValueError, match="values holds NaN"):
+        Memory(torch.eye(1, dtype=torch.float16), values=[[1e6]])
+    with pytest.raises(ValueError, match="their scores overflow"):
+        retrieve(Memory(torch.eye(2, dtype=torch.float64)), [[1e308, 1e308]])
+
+
+def test_nearest_of_patterns_that_share_a_large_part():
+    patterns = 1000 + torch.randn(100, 8, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(Memory(patterns).nearest(patterns)[0], torch.arange(100))
+
+
+def test_values_may_be_the_patterns(tmp_path):
+    x = torch.eye(2)
+    Memory(x, values=x).save(tmp_path / "m.safetensors")
+    assert torch.equal(Memory.load(tmp_path / "m.safetensors").values, x)

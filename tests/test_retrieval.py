@@ -182,3 +182,17 @@ def test_no_queries():
 def test_bad_input_is_refused_by_name(arguments, match):
     with pytest.raises(ValueError, match=match):
         retrieve(Memory(torch.eye(2)), **({"queries": [[1.0, 0.0]]} | arguments))
+
+
+@pytest.mark.parametrize(("dtype", "far"), [(torch.float32, 1e8), (torch.float64, 1e20)])
+def test_accelerated_queries_from_far_away_keep_their_first_update(dtype, far):
+    memory = Memory(torch.eye(3, dtype=dtype), 5.0)
+    query = torch.tensor([far, 0.0, -far], dtype=dtype)
+    for steps in (1, 1000):
+        plain, fast = (retrieve(memory, query, max_steps=steps, accelerate=fast) for fast in (False, True))
+        torch.testing.assert_close(fast.state, plain.state, rtol=0, atol=1e-5)
+
+
+def test_any_number_of_steps_is_taken():
+    for fast in (False, True):
+        assert retrieve(Memory(torch.eye(2)), torch.eye(2), max_steps=10**20, accelerate=fast).converged.all()

@@ -1,8 +1,12 @@
 """The built wheel, installed without its extras."""
 
+import email
+import os
+import re
 import subprocess
 import sys
 import sysconfig
+import tomllib
 import zipfile
 from pathlib import Path
 
@@ -10,7 +14,18 @@ import numpy as np
 import pytest
 
 ROOT = Path(__file__).parent.parent
-EXTRAS = ("pandas", "pyarrow", "sklearn", "hypothesis", "transformers", "distributed")
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+EXTRAS = ("pandas", "pyarrow", "sklearn", "hypothesis", "transformers", "distributed", "dask_jobqueue")
+HIDE = f"""
+import sys
+
+class Hidden:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {EXTRAS!r}:
+            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
+
+sys.meta_path.insert(0, Hidden())
+"""
 
 
 @pytest.fixture(scope="module")
@@ -23,63 +38,95 @@ def wheel(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def python(wheel, tmp_path_factory):
-    """An interpreter that sees the wheel and the dependencies, and neither the checkout nor what the extras bring."""
-    folder = tmp_path_factory.mktemp("installed")
-    with zipfile.ZipFile(wheel) as archive:
-        archive.extractall(folder)
-    hide = f"""
-import sys
-class Hidden:
-    def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in {EXTRAS!r}:
-            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
-sys.meta_path.insert(0, Hidden())
-sys.path[:0] = [{str(folder)!r}]
-sys.path.append({sysconfig.get_path("purelib")!r})
-import hopfield_theory
-assert hopfield_theory.__file__.startswith({str(folder)!r})
-"""
+def installed(wheel, tmp_path_factory):
+    """Run a script of a fresh environment, which sees the wheel and its dependencies but not the extras' packages."""
+    folder = tmp_path_factory.mktemp("environment")
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder], check=True, capture_output=True)
+    scripts = folder / ("Scripts" if os.name == "nt" else "bin")
+    install = [sys.executable, "-m", "pip", "--python", folder, "install", "--no-deps", "--no-index", wheel]
+    subprocess.run(install, check=True, capture_output=True)
+    (site,) = {path.parent for path in folder.rglob("hopfield_theory") if path.is_dir()}
+    # a folder named in a .pth file comes last, and the .pth files in it (the editable install's) are not read
+    (site / "hide_extras.py").write_text(HIDE)
+    (site / "dependencies.pth").write_text(f"{sysconfig.get_path('purelib')}\nimport hide_extras\n")
 
-    def run(program, *arguments):
-        command = [sys.executable, "-S", "-c", hide + program, *map(str, arguments)]
-        return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    def run(script, *arguments):
+        clean = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+        command = [scripts / script, *map(str, arguments)]
+        return subprocess.run(command, cwd=folder, env=clean, capture_output=True, text=True, check=False)
 
+    where = run("python", "-c", "import hopfield_theory; print(hopfield_theory.__file__)")
+    assert where.stdout.strip() == str(site / "hopfield_theory" / "__init__.py")
     return run
 
 
 def test_the_wheel_holds_the_library_and_nothing_else(wheel):
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
-    modules = {str(path.relative_to(ROOT)) for path in (ROOT / "hopfield_theory").rglob("*.py")}
-    assert modules <= set(names)
-    assert "hopfield_theory/py.typed" in names
-    tops = {name.partition("/")[0] for name in names}
-    assert {top for top in tops if not top.endswith(".dist-info")} == {"hopfield_theory"}
+    modules = {path.relative_to(ROOT).as_posix() for path in (ROOT / "hopfield_theory").rglob("*.py")}
+    inside = {name for name in names if name.startswith("hopfield_theory/")}
+    assert inside == modules | {"hopfield_theory/py.typed"}
+    assert all(name.partition("/")[0].endswith(".dist-info") for name in set(names) - inside)
+    assert not any("test_" in name or "conftest" in name for name in names)
     assert any(name.endswith("licenses/LICENSE") for name in names)
+    assert len(names) == len(set(names))
 
 
-def test_it_works_without_extras(python, tmp_path):
+def test_its_metadata_is_the_project_s(wheel):
+    with zipfile.ZipFile(wheel) as archive:
+        (name,) = (name for name in archive.namelist() if name.endswith("/METADATA"))
+        metadata = email.message_from_bytes(archive.read(name))
+        scripts = archive.read(name.replace("METADATA", "entry_points.txt")).decode()
+    requirements = metadata.get_all("Requires-Dist")
+    assert sorted(line for line in requirements if "extra ==" not in line) == sorted(PROJECT["dependencies"])
+    extras = {extra: [] for extra in PROJECT["optional-dependencies"]}
+    for line in requirements:
+        if match := re.fullmatch(r"(.+); extra == ['\"](.+)['\"]", line):
+            extras[match[2]].append(match[1])
+    # the metadata writes pyright[nodejs]>=1 as the project does
+    assert {extra: sorted(lines) for extra, lines in extras.items()} == {
+        extra: sorted(lines) for extra, lines in PROJECT["optional-dependencies"].items()
+    }
+    assert metadata["Version"] == PROJECT["version"]
+    assert metadata["Requires-Python"] == PROJECT["requires-python"]
+    assert "hopfield-theory = hopfield_theory.cli:main" in scripts
+
+
+def test_the_extras_are_hidden_and_the_dependencies_are_not(installed):
+    program = "import importlib, sys; importlib.import_module(sys.argv[1])"
+    for name in ("pandas", "pyarrow.parquet", "sklearn.datasets"):
+        assert f"No module named {name.partition('.')[0]!r}" in installed("python", "-c", program, name).stderr
+    assert installed("python", "-c", program, "safetensors").returncode == 0
+
+
+def test_it_works_without_extras(installed, tmp_path):
     np.save(tmp_path / "p.npy", np.eye(3))
-    (tmp_path / "p.csv").write_text("1,0\n0,1\n")
-    command = "from hopfield_theory.cli import main; main()"
-    good = python(command, "certify", tmp_path / "p.npy", "--beta", 20)
-    assert (good.returncode, good.stderr) == (0, "")
-    assert "All 3 patterns proved stored" in good.stdout
-    for source in ("digits", tmp_path / "p.csv"):
-        missing = python(command, "certify", source)
-        assert missing.returncode == 2
-        assert missing.stderr.startswith("hopfield-theory: ")
-        assert "pip install 'hopfield-theory[data]'" in missing.stderr
-        assert len(missing.stderr.splitlines()) == 1
+    for beta, status, count in ((20, 0, "All 3"), (0.1, 1, "0 of 3")):
+        result = installed("hopfield-theory", "certify", tmp_path / "p.npy", "--beta", beta)
+        assert (result.returncode, result.stderr) == (status, "")
+        assert f"{count} patterns proved stored" in result.stdout
 
 
-def test_every_module_imports_without_extras(python):
+@pytest.mark.parametrize(
+    ("source", "package"), [("digits", "scikit-learn"), ("p.csv", "pandas"), ("p.parquet", "pyarrow")]
+)
+def test_what_needs_an_extra_says_how_to_get_it(installed, tmp_path, source, package):
+    path = source if source == "digits" else tmp_path / source
+    if path != "digits":
+        path.write_text("1,0\n0,1\n")
+    result = installed("hopfield-theory", "certify", path, "--json", tmp_path / "out.json")
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr == f"hopfield-theory: {package} is needed here: pip install 'hopfield-theory[data]'\n"
+    assert not (tmp_path / "out.json").exists()
+
+
+def test_every_module_imports_without_extras(installed):
     program = """
 import importlib, pkgutil
+import hopfield_theory
 for module in pkgutil.walk_packages(hopfield_theory.__path__, "hopfield_theory."):
     if module.name not in ("hopfield_theory.testing", "hopfield_theory.__main__"):
         importlib.import_module(module.name)
 """
-    result = python(program)
+    result = installed("python", "-W", "error", "-c", program)
     assert (result.returncode, result.stderr) == (0, "")

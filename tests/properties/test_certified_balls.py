@@ -292,3 +292,91 @@ def test_duplicates_are_found_beside_near_neighbours():
     assert found.nearest.tolist() == [2, 0]
     assert found.separation.tolist() == [0.0, 0.0]
     assert (found.radius == 0).all()
+
+
+def test_reduced_precision_cannot_make_a_proof():
+    """A pair that has merged, in a memory that is swept in float32: bfloat16 products would certify it."""
+    patterns = sphere(2, 3, 11)
+    patterns[1] = patterns[0] + 0.0866 * torch.linalg.cross(patterns[0], patterns[1])
+    patterns[1] /= patterns[1].norm()
+    memory = Memory(torch.cat([patterns, (-patterns[:1]).expand(8298, -1)]), 480.0, 0.0)
+    from hopfield_theory.ball_bound import balls
+
+    plain = balls(memory, torch.arange(2))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        mixed = balls(memory, torch.arange(2))
+    assert torch.equal(plain.radius, mixed.radius)
+    assert torch.equal(plain.separation, mixed.separation)
+    torch.set_float32_matmul_precision("medium")
+    try:
+        assert torch.allclose(balls(memory, torch.arange(2)).separation, plain.separation, rtol=1e-12, atol=0)
+    finally:
+        torch.set_float32_matmul_precision("highest")
+
+
+def test_a_pattern_without_a_gap_is_never_certified_but_may_be_retrieved():
+    """−1, 0, 1 on a line: the middle one overlaps the others as much as itself, and attracts at a small β."""
+    patterns = torch.tensor([[-1.0], [0.0], [1.0]], dtype=torch.float64)
+    for beta in (0.5, 5.0, 500.0):
+        proof = certify(Memory(patterns, beta))
+        assert proof.gap[1] == 0
+        assert not proof.stored[1]
+    assert certify(Memory(patterns, 0.5)).retrieved[1]
+
+
+def test_the_rounding_of_log_n_is_in_the_margin():
+    """One pattern of norm 0.1 and a tiny n: the exact fixed point, in 1 500 bits, is within the error."""
+    import flint
+
+    generator = torch.Generator().manual_seed(12)
+    before, flint.ctx.prec = flint.ctx.prec, 1500
+    try:
+        for exponent in (740.0 + 200 * torch.rand(60, generator=generator, dtype=torch.float64)).tolist():
+            n = 2.0**-exponent
+            memory = Memory(torch.tensor([[0.1]], dtype=torch.float64), 1.0, n)
+            proof = certify(memory)
+            xi, x = flint.arb(0.1), flint.arb(0.1)
+            for _ in range(6):
+                e = (xi * x).exp()
+                x = xi * e / (flint.arb(n) + e)
+            assert xi - x <= flint.arb(proof.error.item())
+    finally:
+        flint.ctx.prec = before
+
+
+def test_duplicates_among_near_duplicates():
+    for seed in range(10):
+        rows = sphere(24, 8, seed)
+        noise = sphere(2, 8, 100 + seed)
+        rows[1], rows[2], rows[3] = rows[0], rows[0] + 1e-9 * noise[0], rows[0] + 2e-9 * noise[1]
+        proof = certify(Memory(rows, 30.0))
+        assert proof.duplicates.tolist() == [0, 1]
+        assert (proof.status[:2] == Storage.NOT_STORED).all()
+        assert proof.separation[2].item() == pytest.approx(1e-9, rel=1e-6)
+
+
+def test_large_memories_report_gaps_and_distances_in_float64():
+    memory = Memory(sphere(8300, 16, 13), 40.0)
+    from hopfield_theory.ball_bound import balls
+
+    found = balls(memory, torch.arange(5))
+    for index in range(5):
+        pattern, nearest, rival = (memory.patterns[i] for i in (index, found.nearest[index], found.rival[index]))
+        assert found.separation[index].item() == pytest.approx((pattern - nearest).norm().item(), rel=1e-14)
+        assert found.gap[index].item() == pytest.approx((pattern @ (pattern - rival)).item(), rel=1e-12)
+
+
+def test_extreme_scales():
+    unit = torch.eye(2, dtype=torch.float64)
+    # the same memory in other units: the same proof, up to rounding
+    reference = certify(Memory(unit, 30.0))
+    for scale in (1e-100, 1e100):
+        proof = certify(Memory(scale * unit, 30.0 / scale**2))
+        torch.testing.assert_close(proof.radius / scale, reference.radius, rtol=1e-9, atol=0)
+    tiny = certify(Memory(torch.tensor([[1e-170], [-1e-170]], dtype=torch.float64)))
+    assert tiny.duplicates.tolist() == []
+    assert tiny.separation.tolist() == pytest.approx([2e-170] * 2)
+    # beyond the rounding of the scores nothing is claimed
+    assert not certify(Memory(unit, 1e18)).stored.any()
+    with pytest.raises(ValueError, match="overflows"):
+        Memory(60 * unit, 1e306)
