@@ -387,7 +387,7 @@ def _report(json: str | None, data: dict[str, Any], lines: list[str], table: Any
     data = {"version": __version__} | data
     console = Console(stderr=json == "-", highlight=False, soft_wrap=False)
     for line in lines:
-        console.print(line, markup=False)
+        console.print(line, markup=False, soft_wrap=True)
     console.print(table)
     if json == "-":
         sys.stdout.write(reporting.json_text(data))

@@ -57,8 +57,10 @@ def _indices(indices: list[int]) -> str:
     return shown + (f", … ({len(indices)} in all)" if len(indices) > _SHOWN else "")
 
 
-def _count(part: int, whole: int, noun: str = "patterns") -> str:
-    return f"All {whole} {noun}" if part == whole else f"{part} of {whole} {noun}"
+def _count(part: int, whole: int, noun: str = "patterns", singular: str = "pattern") -> str:
+    if part == whole:
+        return f"All {whole} {noun}" if whole > 1 else f"The one {singular}"
+    return f"{part} of {whole} {noun if whole > 1 else singular}"
 
 
 # --- certificates ---
@@ -215,14 +217,16 @@ def retrieval_lines(found: Retrieval, answers: Tensor, promised: Tensor | None, 
     count = len(answers)
     converged = int(found.converged.sum())
     lines = [
-        f"{_count(converged, count, 'queries')} converged (last step ≤ {found.tolerance:.3g}), after "
+        f"{_count(converged, count, 'queries', 'query')} converged (last step ≤ {found.tolerance:.3g}), after "
         f"{int(found.steps.double().median())} updates in the median and {int(found.steps.max())} at most."
     ]
     if promised is not None:
         lines.append(f"{int((promised >= 0).sum())} of them were guaranteed in advance to end where they did.")
     if expected is not None:
         right = int((answers == expected).sum())
-        lines.append(f"{_count(right, count, 'queries')} ended nearest to the pattern that they were made from.")
+        lines.append(
+            f"{_count(right, count, 'queries', 'query')} ended nearest to the pattern that they were made from."
+        )
     ambiguous = int(found.ambiguous.sum())
     if ambiguous:
         lines.append(f"{ambiguous} passed a saddle: without --accelerate they may end elsewhere.")
