@@ -398,13 +398,22 @@ class Memory:
         indices, distances = [], []
         # distances from products cancel where the patterns share a large part: take that off, and compare the best
         # candidates by their differences
-        patterns = self.patterns.to(self._work)
-        shared = patterns.mean(0)
-        centred, candidates = patterns - shared, min(8, self.num_patterns)
-        norms = (centred * centred).sum(1)
-        for rows in self._row_blocks(states.reshape(-1, self.dim).to(self._work)):
-            best = (norms - 2 * (rows - shared) @ centred.mT).topk(candidates, largest=False).indices.sort(-1).values
-            differences = torch.linalg.vector_norm(rows.unsqueeze(1) - patterns[best], dim=-1)
+        shared = self.patterns.mean(0, dtype=self._work)
+        for rows in states.reshape(-1, self.dim).to(self._work).split(1024):
+            score, best = rows.new_zeros(len(rows), 0), rows.new_zeros(len(rows), 0, dtype=torch.int64)
+            start = 0
+            for block in self.patterns.split(max(1, _BLOCK // 1024)):
+                centred = block.to(self._work) - shared
+                scores = (centred * centred).sum(1) - 2 * (rows - shared) @ centred.mT
+                score = torch.cat([score, scores], 1)
+                best = torch.cat(
+                    [best, torch.arange(start, start + len(block), device=best.device).expand_as(scores)], 1
+                )
+                score, place = score.topk(min(8, score.shape[1]), largest=False)
+                best = best.gather(1, place)
+                start += len(block)
+            best = best.sort(1).values
+            differences = torch.linalg.vector_norm(rows.unsqueeze(1) - self.patterns[best].to(self._work), dim=-1)
             least, place = differences.min(-1)
             indices.append(best.gather(-1, place.unsqueeze(-1)).squeeze(-1))
             distances.append(least.to(states.dtype))
