@@ -19,7 +19,7 @@ from hopfield_theory.whole_file import write_whole
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from hopfield_theory.certificate import Certificate
+    from hopfield_theory.memory import Memory
 
 app = typer.Typer(
     name="hopfield-theory",
@@ -91,10 +91,9 @@ def certify(
         patterns, _ = _load(source)
         with _naming(source):
             memory = Memory(patterns, beta, noop, centre=centre, normalise=normalise)
+            _refuse_duplicates(memory)
         with _progress("certifying") as progress:
             proof = run(memory, progress=progress)
-        with _naming(source):
-            _refuse_duplicates(proof)
         at_larger = []
         if memory.num_patterns <= _SMALL and not bool(proof.stored.all()):
             for factor in (2, 4):
@@ -356,8 +355,8 @@ def _load(source: str) -> tuple[Tensor, str]:
     return pattern_files.open_patterns(source), source
 
 
-def _refuse_duplicates(proof: Certificate) -> None:
-    repeated = proof.duplicates.tolist()
+def _refuse_duplicates(memory: Memory) -> None:
+    repeated = memory.duplicates().tolist()
     if repeated:
         shown = ", ".join(map(str, repeated[:10])) + (", …" if len(repeated) > 10 else "")
         raise ValueError(

@@ -421,6 +421,34 @@ class Memory:
         index = torch.cat([empty.long(), *indices]).reshape(states.shape[:-1])
         return index, torch.cat([empty, *distances]).reshape(states.shape[:-1])
 
+    def duplicates(self) -> Tensor:
+        """Return the indices of the patterns that equal another one, ascending.
+
+        By hashes of the rows: no pairs are formed, and nothing of the memory is copied but rows that repeat.
+
+        Examples
+        --------
+        >>> Memory([[1.0, 0.0], [0.0, 1.0], [1.0, 0.0]]).duplicates()
+        tensor([0, 2])
+        """
+        generator = torch.Generator().manual_seed(0)
+        odd = 2 * torch.randint(-(2**61), 2**61, (self.dim,), generator=generator).to(self.patterns.device) + 1
+        # the bits of the row, −0 as 0, times odd numbers, modulo 2⁶⁴
+        hashes = torch.cat(
+            [
+                ((block.double() + 0.0).contiguous().view(torch.int64) * odd).sum(1)
+                for block in self.patterns.split(1 << 14)
+            ]
+        )
+        _, where, counts = torch.unique(hashes, return_inverse=True, return_counts=True)
+        candidates = (counts[where] > 1).nonzero().flatten()
+        if not len(candidates):
+            return candidates
+        _, where, counts = torch.unique(
+            self.patterns[candidates].double() + 0.0, dim=0, return_inverse=True, return_counts=True
+        )
+        return candidates[counts[where] > 1]
+
     # --- changing, moving and keeping a memory ---
 
     def _with(self, patterns: Tensor, values: Tensor | None) -> Memory:

@@ -294,3 +294,17 @@ def test_values_may_be_the_patterns(tmp_path):
     x = torch.eye(2)
     Memory(x, values=x).save(tmp_path / "m.safetensors")
     assert torch.equal(Memory.load(tmp_path / "m.safetensors").values, x)
+
+
+@given(pattern_sets(max_patterns=8, max_dim=3))
+def test_duplicates_are_those_of_all_pairs(patterns):
+    equal = (patterns.unsqueeze(0) == patterns.unsqueeze(1)).all(-1).sum(1) > 1
+    assert Memory(patterns).duplicates().tolist() == equal.nonzero().flatten().tolist()
+
+
+def test_duplicates_in_many_blocks_and_of_signed_zeros():
+    patterns = torch.randn(40_000, 3, generator=torch.Generator().manual_seed(1))
+    assert len(Memory(patterns).duplicates()) == 0
+    patterns[39_999] = patterns[5]
+    patterns[7], patterns[20_000] = torch.tensor([0.0, 1.0, 2.0]), torch.tensor([-0.0, 1.0, 2.0])
+    assert Memory(patterns).duplicates().tolist() == [5, 7, 20_000, 39_999]
