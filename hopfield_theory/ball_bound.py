@@ -242,7 +242,8 @@ def _sweep(memory: Memory, root: float, own: Tensor, indices: Tensor, tilt: Tens
     bound = _Bound(
         torch.cat(exact_w, 1).double(),
         torch.cat(exact_g, 1).double(),
-        moments + count * underflow * high ** torch.arange(1, 4, device=high.device).unsqueeze(1),
+        moments,
+        count * underflow * high ** torch.arange(1, 4, device=high.device).unsqueeze(1),
         tilt,
         torch.minimum(surely, high),
         high,
@@ -265,6 +266,7 @@ class _Bound:
     exact_w: Tensor
     exact_g: Tensor
     moments: Tensor
+    underflow: Tensor  # what the moments may have lost to it
     tilt: Tensor
     low: Tensor
     high: Tensor
@@ -289,12 +291,13 @@ class _Bound:
         """A lower bound on ``ε(R)``, up to rounding: the rest at its mean ``w``."""
         first, second = self.moments[0], self.moments[1]
         terms = torch.exp(R.unsqueeze(1) * self.exact_w - self.exact_g)
-        return (self.exact_w * terms).sum(1) + first * torch.exp((R - self.tilt) * second / first)
+        mean = torch.where(first > 0, second / first, 0.0)
+        return (self.exact_w * terms).sum(1) + first * torch.exp((R - self.tilt) * mean)
 
     def _sum(self, R: Tensor, order: int, derivative: int = 0) -> Tensor:
         terms = torch.exp(R.unsqueeze(1) * self.exact_w - self.exact_g)
         exact = (self.exact_w ** (order + 1 + derivative) * terms).sum(1)
-        first, second = self.moments[order], self.moments[order + 1]
+        first, second = self.moments[order : order + 2] + self.underflow[order : order + 2]
         spread = self.high - self.low
         at_low, at_high = (end**derivative * torch.exp((R - self.tilt) * end) for end in (self.low, self.high))
         # each moment is rounded on its own, by a share of its size that the differences may not keep

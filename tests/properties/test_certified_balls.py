@@ -380,3 +380,14 @@ def test_extreme_scales():
     assert not certify(Memory(unit, 1e18)).stored.any()
     with pytest.raises(ValueError, match="overflows"):
         Memory(60 * unit, 1e306)
+
+
+def test_radii_at_a_large_beta_are_not_lost_to_underflow():
+    """Where almost every term of the sums underflows, the radius is still the largest that the sums allow."""
+    memory = Memory(sphere(300, 7, 14), 1e6, 1.0)
+    proof = certify(memory)
+    assert proof.stored.all()
+    for index in range(0, 300, 10):
+        radius = float(proof.radius[index])
+        assert error_bound(memory, index, radius) <= radius
+        assert error_bound(memory, index, 1.021 * radius) > 1.021 * radius
