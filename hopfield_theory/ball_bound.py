@@ -1,4 +1,4 @@
-r"""The bound on retrieval in a ball around each pattern, by one pass over all pairs of patterns.
+r"""The bound on retrieval in a ball around each pattern, by one or two passes over all pairs of patterns.
 
 Let :math:`w_\nu = \|\xi_\nu - \xi_\mu\|` and :math:`g_\nu = \langle\xi_\mu, \xi_\mu - \xi_\nu\rangle`, and count the
 no-op slot as a pattern at 0 with multiplicity ``n``: :math:`w_0 = \|\xi_\mu\|`, :math:`g_0 = \|\xi_\mu\|^2`. On the

@@ -85,11 +85,6 @@ class Certificate(Balls):
         """Which patterns retrieval from the pattern itself stays close to: proved, or followed in floating point."""
         return self.stored | (self.limit_distance < 0.5 * self.separation)
 
-    @property
-    def duplicates(self) -> Tensor:
-        """Indices of the patterns that equal another one."""
-        return (self.separation == 0).nonzero().flatten()
-
 
 def guaranteed(memory: Memory, queries: Any) -> tuple[Tensor, Tensor]:
     r"""Say of each query, before any retrieval, as which pattern it is guaranteed to be retrieved, and how exactly.
