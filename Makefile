@@ -16,6 +16,8 @@ $(VENV)/installed: pyproject.toml constraints.txt
 
 reproduce: install
 	mkdir -p $(OUT)
+	@echo "== Every theorem, checked"
+	$(BIN)/hopfield-theory verify --json $(OUT)/verdicts.json
 	@echo "== From which inverse temperature on are the 1 797 handwritten digits stored?"
 	$(BIN)/hopfield-theory find-beta digits --centre --normalise --json $(OUT)/digits-beta.json
 	@echo "== The certificate there"

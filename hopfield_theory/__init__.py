@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from hopfield_theory.separation import SoftmaxN as SoftmaxN
     from hopfield_theory.separation import lse_n as lse_n
     from hopfield_theory.separation import softmax_n as softmax_n
+    from hopfield_theory.verification.check import Verdict as Verdict
+    from hopfield_theory.verification.suite import verify as verify
 
 __version__ = "0.1.0"
 
@@ -52,6 +54,8 @@ _HOMES = {
     "retrieval": ["Retrieval", "retrieve"],
     "certificate": ["Certificate", "Storage", "certify", "guaranteed"],
     "beta_search": ["BetaSearch", "find_beta"],
+    "verification.check": ["Verdict"],
+    "verification.suite": ["verify"],
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 

@@ -1,4 +1,4 @@
-"""The command line: certify, find-beta, retrieve.
+"""The command line: verify, certify, find-beta, retrieve, bounds.
 
 Torch is loaded by the commands, not by the help.
 """
@@ -258,6 +258,43 @@ def bounds(
             ],
             _capacity_rows(rows),
         )
+
+
+@app.command()
+def verify(
+    statements: Annotated[
+        list[str] | None, typer.Argument(metavar="[T3 …]", help="Names of statements; all if none.", show_default=False)
+    ] = None,
+    level: Annotated[
+        str, typer.Option(metavar="quick|full", help="quick within a minute, full within ten, on two cores.")
+    ] = "quick",
+    seed: Annotated[int, typer.Option(help="One seed, one table.")] = 0,
+    budget: Annotated[
+        float | None, typer.Option(metavar="SECONDS", help="Give up after so long, with exit status 2.")
+    ] = None,
+    json: Json = None,
+) -> None:
+    """Check every theorem: on random and adversarial instances, in experiments, by algebra and in ball arithmetic.
+
+    Exit status 0 if every verdict is as expected (what is false is falsified, the rest is not), 1 if not, 2 for bad
+    input.
+    """
+    with _one_line_errors("verify"):
+        _check_output(json)
+        from hopfield_theory.verification import report
+        from hopfield_theory.verification.suite import verify as run
+
+        with _progress("verifying") as progress:
+            verdicts = run(statements or None, level=level, seed=seed, budget=budget, progress=progress)
+        lines = report.lines(verdicts)
+        _report(
+            json,
+            {"level": level, "seed": seed, "verdicts": report.data(verdicts)},
+            lines,
+            report.table(verdicts),
+        )
+        expected = all(verdict.as_expected for verdict in verdicts)
+    raise typer.Exit(0 if expected else 1)
 
 
 def _capacity_rows(rows: list[Any]) -> Any:

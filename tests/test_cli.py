@@ -1,5 +1,6 @@
 """The command line: the library's numbers, the exit statuses, and one line for bad input with nothing written."""
 
+import dataclasses
 import json
 import math
 import os
@@ -766,3 +767,51 @@ def test_a_beta_that_leaves_the_floats_is_refused(source, beta):
     assert result.exit_code == 2
     assert "beta" in result.stderr
     assert len(result.stderr.strip().splitlines()) == 1
+
+
+# --- verify ---
+
+
+def test_verify_prints_one_table_for_one_seed(tmp_path):
+    first, second = (run("verify", "T8", "p1", "--seed", 5, "--json", tmp_path / name) for name in ("a", "b"))
+    assert first.exit_code == second.exit_code == 0
+    assert first.stdout.replace(str(tmp_path / "a"), "") == second.stdout.replace(str(tmp_path / "b"), "")
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+    data = strict((tmp_path / "a").read_text())
+    assert [row["verdict"] for row in data["verdicts"]] == ["holds", "falsified"]
+    assert data["seed"] == 5
+    assert data["level"] == "quick"
+    assert "P1 is false: " in first.stdout
+    assert "patterns = [[1]], beta = 1, noop = 1, query = [0]" in first.stdout
+    assert "All 2 verdicts are as expected." in first.stdout
+
+
+def test_verify_fails_where_a_verdict_is_not_the_expected_one(monkeypatch):
+    from hopfield_theory.statements import registry
+
+    wrong = dataclasses.replace(registry.STATEMENTS["P1"], proof="proved here")
+    monkeypatch.setitem(registry.STATEMENTS, "P1", wrong)
+    result = run("verify", "P1")
+    assert result.exit_code == 1
+    assert "P1: no contradiction was expected, and it is falsified" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["T99"], "T99: no such statement; there are T1,"),
+        (["--level", "slow"], "level is 'slow'"),
+        (["--seed", "-1"], "seed is -1"),
+        (["--budget", "0"], "budget is 0"),
+        (["--budget", "0.001"], "ran out"),
+        (["--json", "/no/such/folder/file"], "--json /no/such/folder/file"),
+    ],
+)
+def test_verify_refuses_in_one_line(arguments, words):
+    assert words in one_line(run("verify", *arguments))
+
+
+def test_verify_to_standard_output_is_json_alone():
+    result = run("verify", "T8", "--json", "-")
+    assert strict(result.stdout)["verdicts"][0]["statement"] == "T8"
+    assert "T8" in result.stderr

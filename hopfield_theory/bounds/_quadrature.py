@@ -1,7 +1,7 @@
 """Integrals over the angle between a uniform point and a fixed one, and one-dimensional searches."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,11 +18,12 @@ _MARGIN = 1e-9
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(16)
 
 
-def heights(low: float, dim: int) -> tuple[Floats, Floats]:
+def heights(low: float, dim: int, kinks: Sequence[float] = ()) -> tuple[Floats, Floats]:
     """Return nodes ``u = 1 - cos(theta) > low`` and the logarithms of their weights under the uniform law.
 
     Composite Gauss-Legendre in the angle. Peaks of weighted densities are about ``1/sqrt(d)`` wide in the logarithm of
-    the angle, which sets the panels; a tilted integrand may also fall off within a fraction of the first angle.
+    the angle, which sets the panels; a tilted integrand may also fall off within a fraction of the first angle. Panels
+    end at the heights `kinks`, where an integrand is not smooth.
     """
     first = 2.0 * math.asin(math.sqrt(0.5 * low))
     span = math.log(math.pi / first)
@@ -30,7 +31,8 @@ def heights(low: float, dim: int) -> tuple[Floats, Floats]:
     edges = np.geomspace(first, math.pi, panels + 1)
     edges[-1] = math.pi
     edge_layer = first + (edges[1] - first) * np.geomspace(1e-5, 0.6, 8)
-    edges = np.concatenate([edges[:1], edge_layer, edges[1:]])
+    turns = [2.0 * math.asin(math.sqrt(0.5 * u)) for u in kinks if low < u < 2.0]
+    edges = np.unique(np.concatenate([edges, edge_layer, turns]))
     half = 0.5 * np.diff(edges)[:, None]
     theta = (edges[:-1, None] + half + half * _NODES).ravel()
     return 2.0 * np.sin(0.5 * theta) ** 2, np.log((half * _WEIGHTS).ravel()) + sphere.log_density(theta, dim)

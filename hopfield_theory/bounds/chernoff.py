@@ -352,6 +352,8 @@ def _with_shells(model: Model, plain: Witness, log_p: float) -> Witness:
             break
         nodes = _quadrature.heights(crowd_cap, dim)
         edges = floor + np.geomspace(0.02 * floor, crowd_cap - floor, _SHELLS + 1)
+        # The sum may fall short of the cap by a rounding, and the shells would leave a gap.
+        edges[-1] = crowd_cap
         shells = [
             _best_case(model, (float(a), float(b)), float(a), nodes=nodes, log_patterns=goal)
             for a, b in itertools.pairwise(edges)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import optimize
 
 from hopfield_theory.bounds import _arguments, _quadrature, sphere
 from hopfield_theory.bounds.model import Model
@@ -128,7 +129,7 @@ def _log_loudness(model: Model, witness: PairWitness) -> float | None:
     if displacement <= 0.0 or stretch <= 0.0:
         return None
     rim = 1e-12 / (1.0 + kappa)
-    height, log_weight = _quadrature.heights(rim, model.dim)
+    height, log_weight = _quadrature.heights(rim, model.dim, _kinks(model, witness))
     cosine = 1.0 - height
     w = np.sqrt(np.maximum(2.0 * height, (1.0 - c) ** 2 + 2.0 * c * height))
     across = kappa * h * np.sqrt(height * (2.0 - height))
@@ -139,6 +140,27 @@ def _log_loudness(model: Model, witness: PairWitness) -> float | None:
     # Below the first node nothing varies any more: the rim's share of the sphere, with a factor 2 to spare.
     nearest = float(sphere.log_cap(rim, model.dim) + terms[0]) + math.log(2.0)
     return float(np.logaddexp(np.logaddexp.reduce(log_weight + terms), nearest))
+
+
+def _kinks(model: Model, witness: PairWitness) -> list[float]:
+    """Heights at which the mean loudness has kinks.
+
+    Where the distance to the midpoint changes its form, where a positive part begins under either form, and where the
+    bound across the pair does.
+    """
+    kappa, s, u = model.kappa, witness.tube, witness.height
+    c = math.sqrt(1.0 - 0.5 * u)
+    squares = (s * s, 1.0 / kappa)
+    begins = [0.5 * w2 for w2 in squares] + [(w2 - (1.0 - c) ** 2) / (2.0 * c) for w2 in squares]
+
+    def gain(x: float) -> float:
+        return math.log(2.0) + float(sphere.log_mgf_across(x, model.dim)) - x
+
+    sine = math.inf
+    if gain(700.0) < 0.0:
+        sine = optimize.root_scalar(gain, bracket=(1e-3, 700.0), xtol=1e-14).root / (kappa * math.sqrt(0.5 * u))
+    across = math.sqrt(1.0 - sine * sine) if sine < 1.0 else 1.0
+    return [0.5 * (1.0 - c), *begins, 1.0 - across, 1.0 + across]
 
 
 def _log_two_sided(x: Floats, dim: int) -> Floats:

@@ -1,0 +1,137 @@
+r"""The model at one instance, in any arithmetic: scores, weights, energy, update, covariance.
+
+These are the definitions that statements speak of, written out; :class:`hopfield_theory.Memory` is the fast
+implementation, and tests hold the two together.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+from hopfield_theory.statements.arithmetic import Arithmetic
+
+__all__ = ["Dynamics"]
+
+
+class Dynamics:
+    r"""Patterns, β and n, as functions of a state x of shape (d,).
+
+    Parameters
+    ----------
+    patterns : array, shape (M, d)
+    beta, noop : number
+        β above 0 and n of at least 0.
+    xp : Arithmetic
+
+    Attributes
+    ----------
+    radius : number
+        :math:`m = \max_\mu \|\xi_\mu\|`.
+    gap : number or None
+        :math:`\Delta_1 = \min_{\nu\neq1}\langle\xi_1, \xi_1-\xi_\nu\rangle` of the first pattern; None if it is alone.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from hopfield_theory.statements.arithmetic import Floats
+    >>> one = torch.ones((), dtype=torch.float64)
+    >>> Dynamics(torch.eye(2, dtype=torch.float64), one, one, Floats()).update(torch.zeros(2, dtype=torch.float64))
+    tensor([0.3333, 0.3333], dtype=torch.float64)
+    """
+
+    def __init__(self, patterns: Any, beta: Any, noop: Any, xp: Arithmetic) -> None:
+        self.patterns, self.beta, self.noop, self.xp = patterns, beta, noop, xp
+        self.count = len(patterns)
+        self.radius = xp.max(xp.norm(patterns))
+
+    def scores(self, x: Any) -> Any:
+        r""":math:`z = \beta\,\Xi x`, shape (M,)."""
+        return self.beta * (self.patterns @ x)
+
+    def log_partition(self, x: Any) -> Any:
+        r""":math:`\log(n + \sum_\mu e^{z_\mu}) = \beta\,\mathrm{lse}_n(\beta, \Xi x)`."""
+        return self.xp.log_sum_exp(self.scores(x), self.noop)
+
+    def weights(self, x: Any) -> Any:
+        r""":math:`p = \mathrm{softmax}_n(z)`, shape (M,)."""
+        return self.xp.exp(self.scores(x) - self.log_partition(x))
+
+    def noop_weight(self, x: Any) -> Any:
+        r""":math:`p_0 = n / (n + \sum_\mu e^{z_\mu})`."""
+        return self.xp.exp(self.xp.log(self.noop) - self.log_partition(x))
+
+    def update(self, x: Any) -> Any:
+        r""":math:`T(x) = \Xi^\top p`, shape (d,)."""
+        return self.weights(x) @ self.patterns
+
+    def orbit(self, x: Any, steps: int) -> list[Any]:
+        """Return x and its first ``steps`` updates."""
+        states = [x]
+        for _ in range(steps):
+            states.append(self.update(states[-1]))
+        return states
+
+    def limit(self, x: Any) -> Any:
+        """Return the fixed point that x runs to."""
+        return self.xp.limit(self.update, self.jacobian, x)
+
+    def energy(self, x: Any) -> Any:
+        r""":math:`E(x) = \tfrac12\|x\|^2 - \mathrm{lse}_n + \tfrac12 m^2 + \beta^{-1}\log(n + M)`."""
+        constant = self.radius * self.radius / 2 + self.xp.log(self.noop + self.count) / self.beta
+        return x @ x / 2 - self.log_partition(x) / self.beta + constant
+
+    def covariance(self, x: Any, v: Any) -> Any:
+        r""":math:`v^\top\mathrm{Cov}\,v` of the law that puts :math:`p_\mu` on :math:`\xi_\mu` and :math:`p_0` on 0."""
+        along = self.patterns @ v
+        mean = self.weights(x) @ along
+        return self.weights(x) @ ((along - mean) * (along - mean)) + self.noop_weight(x) * mean * mean
+
+    def jacobian(self, x: Any) -> Any:
+        r""":math:`J(x) = \beta(\sum_\mu p_\mu\xi_\mu\xi_\mu^\top - T(x)T(x)^\top)`, shape (d, d)."""
+        p = self.weights(x)
+        mean = p @ self.patterns
+        return self.beta * (self.patterns.T @ (p[:, None] * self.patterns) - mean[:, None] * mean[None, :])
+
+    @functools.cached_property
+    def diameter(self) -> Any:
+        r"""Diameter D of the patterns, with the origin if there is a no-op slot (``n > 0``)."""
+        apart = self.xp.norm(self.patterns[:, None] - self.patterns[None]).reshape(-1)
+        among = self.xp.max(apart)
+        to_origin = self.xp.max(self.xp.norm(self.patterns))
+        wider = self.xp.if_positive(to_origin - among, to_origin, among)
+        return self.xp.if_positive(self.noop, wider, among)
+
+    @property
+    def gap(self) -> Any:  # noqa: D102
+        first = self.patterns[0]
+        return None if self.count == 1 else self.xp.min((first - self.patterns[1:]) @ first)
+
+    def displacement(self, ball: Any) -> Any:
+        r""":math:`\varepsilon(R) = 2m(M-1)e^{-\beta(\Delta_1-2mR)} + m n e^{-\beta(\|\xi_1\|^2-mR)}`."""
+        crowd, slot = self._rivals(ball)
+        return self.radius * (2 * crowd + slot)
+
+    def lipschitz(self, ball: Any) -> Any:
+        r""":math:`L(R) = \beta m^2(4(M-1)e^{-\beta(\Delta_1-2mR)} + n e^{-\beta(\|\xi_1\|^2-mR)})`."""
+        crowd, slot = self._rivals(ball)
+        return self.beta * self.radius * self.radius * (4 * crowd + slot)
+
+    def _rivals(self, ball: Any) -> tuple[Any, Any]:
+        first, reach = self.patterns[0], self.radius * ball
+        slot = self.xp.exp(self.xp.log(self.noop) - self.beta * (first @ first - reach))
+        if self.gap is None:
+            return 0 * slot, slot
+        return (self.count - 1) * self.xp.exp(-self.beta * (self.gap - 2 * reach)), slot
+
+    def in_ball(self, ball: Any, direction: Any) -> Any:
+        r"""Return the point :math:`\xi_1 + R\,v/(m + \|v\|)`, inside the ball of radius R around the first pattern."""
+        return self.patterns[0] + ball * direction / (self.radius + self.xp.norm(direction))
+
+    def square(self, *states: Any) -> Any:
+        r"""Return the scale of energies, :math:`m^2 + \sum\|x\|^2 + 1/\beta`."""
+        return self.radius * self.radius + sum(x @ x for x in states) + 1 / self.beta
+
+    def length(self, *states: Any) -> Any:
+        """Return the scale of lengths, the root of :meth:`square`."""
+        return self.xp.sqrt(self.square(*states))

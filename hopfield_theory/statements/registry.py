@@ -1,0 +1,43 @@
+"""The list of all statements."""
+
+from __future__ import annotations
+
+from hopfield_theory.statements import capacity, closeness, descent, jacobian, published, storage
+from hopfield_theory.statements.statement import Statement
+
+__all__ = ["STATEMENTS", "chosen"]
+
+
+def _order(statement: Statement) -> tuple[int, int]:
+    return "TCP".index(statement.name[0]), int(statement.name[1:])
+
+
+STATEMENTS: dict[str, Statement] = {
+    statement.name: statement
+    for statement in sorted(
+        (s for module in (descent, jacobian, closeness, storage, capacity, published) for s in module.STATEMENTS),
+        key=_order,
+    )
+}
+"""By name, in order: T1 to T15, C1 to C8, P1, …"""
+
+
+def chosen(names: list[str] | None = None) -> list[Statement]:
+    """Return the statements of some names (in any case), or all of them.
+
+    Raises
+    ------
+    ValueError
+        For an unknown name.
+
+    Examples
+    --------
+    >>> [statement.title for statement in chosen(["t8"])]
+    ['The gate identity']
+    """
+    if names is None:
+        return list(STATEMENTS.values())
+    unknown = [name for name in names if name.upper() not in STATEMENTS]
+    if unknown:
+        raise ValueError(f"{', '.join(unknown)}: no such statement; there are {', '.join(STATEMENTS)}")
+    return [STATEMENTS[name.upper()] for name in dict.fromkeys(names)]

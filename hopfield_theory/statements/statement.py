@@ -1,0 +1,174 @@
+"""What a statement is: parts with hypotheses and a conclusion that can be evaluated, a source and a proof status."""
+
+from __future__ import annotations
+
+import enum
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from hopfield_theory.statements.arithmetic import Arithmetic
+from hopfield_theory.statements.dynamics import Dynamics
+
+__all__ = ["Experiment", "Implication", "Instance", "Kind", "Statement", "Trend"]
+
+VARIABLES = ("patterns", "beta", "noop", "query", "other", "ball", "outliers")
+
+
+class Kind(enum.StrEnum):
+    """What would refute a statement: an instance, or only a frequency or a trend."""
+
+    POINTWISE = "pointwise"
+    FIXED_POINT = "fixed point"
+    PROBABILISTIC = "probabilistic"
+    ASYMPTOTIC = "asymptotic"
+
+
+@dataclass(frozen=True, eq=False)
+class Instance:
+    """Values of the variables that statements range over, in one arithmetic.
+
+    Attributes
+    ----------
+    patterns : array, shape (M, d)
+        The first pattern is the one in question.
+    beta, noop : number
+        β above 0, n of at least 0.
+    query, other : array, shape (d,)
+        A state, and a second one (or a direction).
+    ball : number
+        A radius R.
+    outliers : array, shape (K, d)
+        No-op patterns.
+    xp : Arithmetic
+    """
+
+    patterns: Any
+    beta: Any
+    noop: Any
+    query: Any
+    other: Any
+    ball: Any
+    outliers: Any
+    xp: Arithmetic
+
+    @functools.cached_property
+    def dynamics(self) -> Dynamics:
+        """The model of these patterns, β and n."""
+        return Dynamics(self.patterns, self.beta, self.noop, self.xp)
+
+    @functools.cached_property
+    def dense(self) -> Dynamics:
+        """The model without no-op slot."""
+        return Dynamics(self.patterns, self.beta, 0 * self.noop, self.xp)
+
+
+@dataclass(frozen=True)
+class Implication:
+    """One part of a pointwise statement: where all hypotheses are met, so is the conclusion.
+
+    Slacks are signed and free of scale: a hypothesis is met where its slack is above 0, a conclusion where its slack
+    is at least 0. A conclusion that is an identity has the slack ``-|left - right|``.
+
+    Attributes
+    ----------
+    name : str
+        Which part of the statement.
+    conclusion : function of an Instance
+        Its slack.
+    hypotheses : function of an Instance
+        Their slacks, one after the other; none for a claim without hypotheses.
+    uses : tuple of str
+        The variables that both depend on.
+    min_patterns : int
+        M from which on the part says something.
+    max_patterns : int or None
+        M up to which it does.
+    """
+
+    name: str
+    conclusion: Callable[[Instance], Any]
+    hypotheses: Callable[[Instance], list[Any]] = lambda _: []
+    uses: tuple[str, ...] = ("patterns", "beta", "noop", "query")
+    min_patterns: int = 1
+    max_patterns: int | None = None
+
+    def speaks_of(self, count: int) -> bool:
+        """Whether the part says something about ``count`` patterns."""
+        return self.min_patterns <= count and (self.max_patterns is None or count <= self.max_patterns)
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """One part of a probabilistic statement: an event whose frequency over independent memories is counted.
+
+    Attributes
+    ----------
+    name : str
+        The event and the model.
+    count : function of (seed, trials)
+        How often the event happened.
+    probability : float
+        The bound on its probability.
+    at_least : bool
+        Whether the bound is from below.
+    trials : tuple of two ints
+        Memories drawn by a quick and by a full check.
+    """
+
+    name: str
+    count: Callable[[int, int], int]
+    probability: float
+    at_least: bool
+    trials: tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Trend:
+    """One part of an asymptotic statement: a slack that finite sizes, computed without sampling, leave."""
+
+    name: str
+    slack: Callable[[], float]
+
+
+@dataclass(frozen=True)
+class Statement:
+    """A theorem or a claim.
+
+    Attributes
+    ----------
+    name : str
+        T1 to T15, C1 to C8, or P1, P2, … for readings of published claims.
+    title, claim : str
+        A few words, and what it says.
+    source : str
+        Where it is from.
+    proof : str
+        ``proved here``, ``proved in SOURCE``, ``heuristic``, or ``false``.
+    kind : Kind
+    parts : tuple of Implication, Experiment or Trend
+        What is checked.
+
+    Examples
+    --------
+    >>> from hopfield_theory.statements.registry import STATEMENTS
+    >>> print(STATEMENTS["T3"])
+    T3 Sufficient decrease: E(x) − E(Tx) = ½‖x − Tx‖² + KL(p(x) ‖ p(Tx))/β ≥ ½‖x − Tx‖², the no-op slot counted in KL.
+    """
+
+    name: str
+    title: str
+    claim: str
+    source: str
+    proof: str
+    kind: Kind
+    parts: tuple[Implication | Experiment | Trend, ...]
+
+    @property
+    def is_false(self) -> bool:
+        """Whether the claim is known to fail, so that a check has to find a counterexample."""
+        return self.proof == "false"
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.title}: {self.claim}"

@@ -1,0 +1,300 @@
+"""Evaluating a statement on instances: what held, how narrowly, where, and what ball arithmetic says to the worst."""
+
+from __future__ import annotations
+
+import enum
+import itertools
+import math
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from scipy import stats
+from torch import Tensor
+
+from hopfield_theory.statements.arithmetic import Floats
+from hopfield_theory.statements.statement import Experiment, Implication, Instance, Statement, Trend
+from hopfield_theory.verification import exact, exact_capacity
+from hopfield_theory.verification.counterexample import Counterexample
+from hopfield_theory.verification.instances import Batch, Draws
+
+__all__ = ["Outcome", "PartResult", "Verdict", "check", "slacks", "tolerance"]
+
+# of each part, so many instances of least slack are decided in balls whatever floats say
+_ALWAYS_DECIDED = 4
+# and so many of those that floats call violated
+_MOST_DECIDED = 24
+# the highest precision, and the slack that counts as zero at it
+_BITS, _ZERO = 1024, 1e-30
+# an experiment contradicts a bound if it would do so by chance less than once in a million
+_CONFIDENCE = 1 - 1e-6
+_UNIT = 2.0**-53
+
+
+class Outcome(enum.StrEnum):
+    """What a check found."""
+
+    HOLDS = "holds"
+    CONSISTENT = "consistent"
+    UNDECIDED = "undecided"
+    CONTRADICTED = "contradicted"
+    FALSIFIED = "falsified"
+
+
+_SEVERITY = list(Outcome)
+
+
+@dataclass(frozen=True)
+class PartResult:
+    """What a check found about one part of a statement.
+
+    Attributes
+    ----------
+    name : str
+    outcome : Outcome
+    instances : int
+        On which the part says something: its hypotheses are met. Memories, for an experiment; 1 for a trend.
+    smallest_slack : float
+        For an experiment, how far the one-sided bound on the frequency lies on the side of the claim.
+    where : str
+        The instance of the smallest slack, or what was counted.
+    counterexample : Counterexample or None
+    """
+
+    name: str
+    outcome: Outcome
+    instances: int
+    smallest_slack: float
+    where: str
+    counterexample: Counterexample | None = None
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a check found about a statement.
+
+    Attributes
+    ----------
+    statement : Statement
+    parts : tuple of PartResult
+    derivation : str or None
+        The identity that computer algebra proved, where it was asked for one.
+    enclosures : tuple of exact_capacity.Enclosure
+        Bounds that were re-evaluated in ball arithmetic.
+    seconds : float
+    """
+
+    statement: Statement
+    parts: tuple[PartResult, ...]
+    derivation: str | None = None
+    enclosures: tuple[exact_capacity.Enclosure, ...] = ()
+    seconds: float = 0.0
+
+    @property
+    def worst(self) -> PartResult:
+        """The part with the gravest outcome, and among those the smallest slack."""
+        return max(self.parts, key=lambda part: (_SEVERITY.index(part.outcome), -part.smallest_slack))
+
+    @property
+    def outcome(self) -> Outcome:
+        """The gravest of the parts' outcomes; undecided at best if an enclosure does not decide its bound."""
+        proved = all(enclosure.decided for enclosure in self.enclosures)
+        return max(self.worst.outcome, Outcome.HOLDS if proved else Outcome.UNDECIDED, key=_SEVERITY.index)
+
+    @property
+    def instances(self) -> int:
+        """Instances and memories on which the parts said something, over all parts."""
+        return sum(part.instances for part in self.parts)
+
+    @property
+    def as_expected(self) -> bool:
+        """Whether a false claim was falsified, or any other neither falsified, contradicted nor left undecided."""
+        expected = (Outcome.FALSIFIED,) if self.statement.is_false else (Outcome.HOLDS, Outcome.CONSISTENT)
+        return self.outcome in expected
+
+
+def check(
+    statements: Iterable[Statement],
+    batches: Draws | Sequence[Batch],
+    seed: int,
+    *,
+    full: bool = False,
+    progress: Callable[[int, int], None] = lambda done, whole: None,
+) -> list[Verdict]:
+    """Check all parts of statements.
+
+    Parameters
+    ----------
+    statements : iterable of Statement
+    batches : Draws or sequence of Batch
+        Instances for their implications, passed through once.
+    seed : int
+        For their experiments.
+    full : bool
+        Whether experiments draw their larger number of memories.
+    progress : function of (done, whole), optional
+        Told the share of the steps that are done; what it raises ends the check.
+
+    Returns
+    -------
+    list of Verdict
+
+    Examples
+    --------
+    >>> from hopfield_theory.statements.registry import chosen
+    >>> from hopfield_theory.verification.instances import Draws
+    >>> [verdict] = check(chosen(["T8"]), Draws(0, 110), 0)
+    >>> verdict.outcome.value, verdict.as_expected
+    ('holds', True)
+    """
+    watched = [(s, [_Watched(s, part) for part in s.parts if isinstance(part, Implication)]) for s in statements]
+    pointwise = [(s, parts) for s, parts in watched if parts]
+    whole = len(batches) * len(pointwise) + sum(len(s.parts) for s, _ in watched)
+    steps = itertools.count()
+    spent = dict.fromkeys((s.name for s, _ in watched), 0.0)
+    for batch in batches if pointwise else ():
+        for statement, parts in pointwise:
+            progress(next(steps), whole)
+            start = time.perf_counter()
+            count = batch.values["patterns"].shape[1]
+            speaking = [watch for watch in parts if watch.part.speaks_of(count)]
+            for watch, (hypotheses, conclusion) in zip(
+                speaking, slacks([watch.part for watch in speaking], batch), strict=True
+            ):
+                watch.see(batch, hypotheses, conclusion)
+            spent[statement.name] += time.perf_counter() - start
+    verdicts = []
+    for statement, parts in watched:
+        start, seen, results = time.perf_counter(), iter(parts), []
+        for part in statement.parts:
+            progress(next(steps), whole)
+            if isinstance(part, Implication):
+                results.append(next(seen).result())
+            elif isinstance(part, Experiment):
+                results.append(_counted(part, seed, part.trials[full]))
+            else:
+                results.append(_followed(part))
+        seconds = spent[statement.name] + time.perf_counter() - start
+        verdicts.append(Verdict(statement, tuple(results), seconds=seconds))
+    progress(whole, whole)
+    return verdicts
+
+
+def slacks(parts: Sequence[Implication], batch: Batch) -> list[tuple[Tensor, Tensor]]:
+    """Evaluate hypotheses and conclusions on a batch; what parts have in common is evaluated once.
+
+    Parameters
+    ----------
+    parts : sequence of Implication
+    batch : Batch
+
+    Returns
+    -------
+    list of (hypotheses, conclusion)
+        A pair of Tensor for each part, shapes (B, h) and (B,).
+    """
+
+    def one(values: dict[str, Tensor]) -> list[tuple[Tensor, Tensor]]:
+        instance = Instance(**values, xp=Floats())
+        met = [part.hypotheses(instance) for part in parts]
+        none = torch.ones(0, dtype=torch.float64)
+        return [(torch.stack(m) if m else none, part.conclusion(instance)) for m, part in zip(met, parts, strict=True)]
+
+    return torch.vmap(one)(batch.values) if parts else []
+
+
+def tolerance(batch: Batch) -> Tensor:
+    """Bound the rounding of slacks in floats, shape (B,): what is violated by more is not rounding.
+
+    Scores carry ``(d + 2)`` roundings of their largest size ``β m max(m, ‖x‖)``; a weight repeats that relatively, a
+    sum over patterns adds M of it, and logarithms of n and M enter energies; a slack has a few such terms.
+    """
+    v = batch.values
+    _, count, dim = v["patterns"].shape
+    m = v["patterns"].norm(dim=-1).amax(-1)
+    reach = torch.stack([m, v["query"].norm(dim=-1), v["other"].norm(dim=-1)]).amax(0)
+    size = 1 + v["beta"] * m * reach + v["noop"].clamp(min=1e-300).log().abs() + math.log(count)
+    return 32 * (count + dim + 4) * _UNIT * size
+
+
+@dataclass(frozen=True)
+class _Candidate:
+    """An instance of small slack: in units of rounding, as it is, its numbers, and what it is."""
+
+    excess: float
+    slack: float
+    values: dict[str, Any]
+    where: str
+
+
+class _Watched:
+    """An implication while batches pass: how many instances it spoke of, and the worst of them."""
+
+    def __init__(self, statement: Statement, part: Implication) -> None:
+        self._statement, self.part = statement, part
+        self._tried, self._least, self._where = 0, math.inf, "no instance meets the hypotheses"
+        self._candidates: list[_Candidate] = []
+
+    def see(self, batch: Batch, hypotheses: Tensor, conclusion: Tensor) -> None:
+        speaks = (hypotheses > 0).all(-1) & conclusion.isfinite()
+        allowed = tolerance(batch)
+        self._tried += int(speaks.sum())
+        clear = torch.where(speaks & (conclusion > allowed), conclusion, math.inf)
+        self._note(clear.min().item(), lambda: batch.describe(int(clear.argmin())))
+        # the least in units of rounding: where β is extreme, rounding alone outweighs real violations elsewhere
+        excess = torch.where(speaks, conclusion / allowed, math.inf)
+        worst = self._candidates[-1].excess if len(self._candidates) == _MOST_DECIDED else math.inf
+        for index in excess.argsort(stable=True)[:_MOST_DECIDED].tolist():
+            if not excess[index] < worst:
+                break
+            values = batch.values_at(index, self.part.uses)
+            where = batch.describe(index)
+            self._candidates.append(_Candidate(excess[index].item(), conclusion[index].item(), values, where))
+        self._candidates = sorted(self._candidates, key=lambda c: c.excess)[:_MOST_DECIDED]
+
+    def result(self) -> PartResult:
+        part, unsettled = self.part, self._tried == 0
+        violated = sum(candidate.excess < -1 for candidate in self._candidates)
+        for candidate in self._candidates[: max(_ALWAYS_DECIDED, violated)]:
+            decision = exact.decide(part, candidate.values, _BITS)
+            if decision.falsifies:
+                found = Counterexample.shrunk(self._statement, part, candidate.values)
+                return PartResult(part.name, Outcome.FALSIFIED, self._tried, candidate.slack, candidate.where, found)
+            if any(h.met is False for h in decision.hypotheses):
+                continue
+            low = float(decision.conclusion.low)
+            # an identity cannot be decided true: its enclosure shrinks around zero
+            low = 0.0 if abs(low) < _ZERO else low
+            if decision.settled or low == 0.0:
+                self._note(low, lambda candidate=candidate: candidate.where)
+            else:
+                unsettled |= candidate.excess < -1
+        outcome = Outcome.UNDECIDED if unsettled else Outcome.HOLDS
+        return PartResult(part.name, outcome, self._tried, self._least, self._where)
+
+    def _note(self, slack: float, where: Callable[[], str]) -> None:
+        if slack < self._least:
+            self._least, self._where = slack, where()
+
+
+def _counted(part: Experiment, seed: int, trials: int) -> PartResult:
+    happened = part.count(seed, trials)
+    rate = stats.binomtest(happened, trials)
+    interval = rate.proportion_ci(1 - 2 * (1 - _CONFIDENCE), "exact")
+    slack = interval.high - part.probability if part.at_least else part.probability - interval.low
+    sign = "≥" if part.at_least else "≤"
+    return PartResult(
+        part.name,
+        Outcome.CONSISTENT if slack >= 0 else Outcome.CONTRADICTED,
+        trials,
+        slack,
+        f"{happened} of {trials}, claimed {sign} {part.probability:g}",
+    )
+
+
+def _followed(part: Trend) -> PartResult:
+    slack = part.slack()
+    outcome = Outcome.CONSISTENT if slack >= 0 else Outcome.CONTRADICTED
+    return PartResult(part.name, outcome, 1, slack, part.name)

@@ -1,0 +1,263 @@
+"""Deciding a part of a statement at one instance, in ball arithmetic.
+
+Every number of the instance enters exactly, every operation encloses its result, and the precision is raised until the
+signs of all slacks are decided. Only this can call a statement false.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+from flint import arb, ctx, fmpq
+
+from hopfield_theory.statements.statement import VARIABLES, Implication, Instance
+
+__all__ = ["Balls", "Decision", "SlackEnclosure", "decide"]
+
+Values = Mapping[str, Any]
+"""Exact numbers of an instance: fractions, in nested lists for vectors and matrices."""
+
+_LEAST_BITS, _MOST_BITS = 64, 4096
+# Newton steps with a Jacobian of floats gain some 50 bits each, up to the precision at which to give up.
+_UPDATES, _NEWTON_STEPS = 40, 80
+
+
+def _logarithm(x: Any) -> Any:
+    return arb("-inf") if x.is_zero() else x.log()
+
+
+_exp, _log, _abs = (np.frompyfunc(f, 1, 1) for f in (lambda x: x.exp(), _logarithm, abs))
+
+
+class UndecidedError(ArithmeticError):
+    """No enclosure of a fixed point was found."""
+
+
+class Balls:
+    """Ball arithmetic through python-flint, at the precision of its context.
+
+    Examples
+    --------
+    >>> Balls().norm(np.array([arb(3), arb(4)], dtype=object))
+    5.00000000000000
+    """
+
+    def number(self, x: float) -> Any:  # noqa: D102
+        return arb(x)
+
+    def stack(self, numbers: list[Any]) -> Any:  # noqa: D102
+        return np.array(numbers, dtype=object)
+
+    def rows(self, upper: Any, lower: Any) -> Any:  # noqa: D102
+        return np.concatenate([upper, lower])
+
+    def exp(self, x: Any) -> Any:  # noqa: D102
+        return _exp(x)
+
+    def log(self, x: Any) -> Any:  # noqa: D102
+        return _log(x)
+
+    def sqrt(self, x: Any) -> Any:  # noqa: D102
+        return x.nonnegative_part().sqrt()
+
+    def abs(self, x: Any) -> Any:  # noqa: D102
+        return _abs(x)
+
+    def sum(self, x: Any) -> Any:  # noqa: D102
+        return x.sum(-1) if len(x) else arb(0)
+
+    def max(self, x: Any) -> Any:  # noqa: D102
+        return _folded(lambda a, b: a.max(b), x)
+
+    def min(self, x: Any) -> Any:  # noqa: D102
+        return _folded(lambda a, b: a.min(b), x)
+
+    def norm(self, x: Any) -> Any:  # noqa: D102
+        squares = (x * x).sum(-1)
+        return np.frompyfunc(self.sqrt, 1, 1)(squares)
+
+    def log_sum_exp(self, x: Any, mass: Any) -> Any:  # noqa: D102
+        return (mass + _exp(x).sum(-1)).log()
+
+    def if_positive(self, condition: Any, yes: Any, no: Any) -> Any:  # noqa: D102
+        if condition > 0:
+            return yes
+        if condition <= 0:
+            return no
+        return np.frompyfunc(lambda a, b: a.union(b), 2, 1)(yes, no)
+
+    def limit(self, update: Callable[[Any], Any], jacobian: Callable[[Any], Any], start: Any) -> Any:
+        """Enclose the fixed point near the end of an orbit of midpoints (T13).
+
+        If the Jacobian is at most ``L < 1`` on a ball of radius r around c, and the update moves c by at most
+        ``(1 - L) r``, then the ball holds exactly one fixed point. Newton steps bring c to it once the orbit is near.
+
+        Raises
+        ------
+        UndecidedError
+            If the orbit ends where the Jacobian is not below 1.
+        """
+        centre = start
+        for _ in range(_UPDATES):
+            before, centre = centre, _middle(update(centre))
+            if (centre == before).all():
+                break
+        for _ in range(_NEWTON_STEPS):
+            slope = np.eye(len(centre)) - jacobian(centre).astype(float)
+            if not np.isfinite(slope).all() or np.linalg.cond(slope) > 1 / np.finfo(float).eps:
+                raise UndecidedError("an orbit ends where the fixed point is not isolated")
+            residual = _middle(update(centre) - centre)
+            size = max(abs(residual))
+            if size <= max(abs(centre)) * arb(2) ** (4 - ctx.prec):
+                break
+            # in units of the residual, which may lie below the smallest float
+            centre = _middle(centre + size * _ball_array(np.linalg.solve(slope, (residual / size).astype(float))))
+        moved = self.norm(update(centre) - centre).upper()
+        for widening in (2, 16, 256, 1 << 16):
+            radius = moved * widening
+            around = centre + np.array([arb(0, radius)] * len(centre), dtype=object)
+            lipschitz = _spectral_norm(jacobian(around))
+            if lipschitz < 1 and moved <= (1 - lipschitz) * radius:
+                return around
+        raise UndecidedError("a fixed point does not attract")
+
+
+def _middle(x: Any) -> Any:
+    return np.frompyfunc(lambda ball: ball.mid(), 1, 1)(x)
+
+
+def _ball_array(x: Any) -> Any:
+    return np.array([arb(value) for value in x.tolist()], dtype=object)
+
+
+def _folded(of: Callable[[Any, Any], Any], x: Any) -> Any:
+    if x.ndim > 1:
+        return np.array([_folded(of, row) for row in x], dtype=object)
+    best = x[0]
+    for value in x[1:]:
+        best = of(best, value)
+    return best
+
+
+def _spectral_norm(symmetric: Any) -> Any:
+    """Bound the norm of a symmetric matrix by that of its 16th power, whose entries' squares are summed."""
+    power = symmetric
+    for _ in range(4):
+        power = power @ power
+    return ((power * power).sum()).nonnegative_part().root(32)
+
+
+@dataclass(frozen=True)
+class SlackEnclosure:
+    """A slack's enclosure: its ends to 18 digits, and whether all of it is on the side of the claim (None: astride)."""
+
+    low: str
+    high: str
+    met: bool | None
+
+    @classmethod
+    def of(cls, slack: Any, met: bool | None) -> SlackEnclosure:
+        """Enclose a ball."""
+        return cls(_decimal(slack.lower()), _decimal(slack.upper()), met)
+
+
+def _decimal(x: Any) -> str:
+    return x.str(18, radius=False) if x.is_finite() else str(float(x))
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What ball arithmetic says about one instance.
+
+    Attributes
+    ----------
+    hypotheses : tuple of SlackEnclosure
+        Each is met if its slack is above 0.
+    conclusion : SlackEnclosure
+        Met if its slack is at least 0.
+    bits : int
+        The precision that was needed, or the highest tried.
+    """
+
+    hypotheses: tuple[SlackEnclosure, ...]
+    conclusion: SlackEnclosure
+    bits: int
+
+    @property
+    def falsifies(self) -> bool:
+        """Whether all hypotheses are decided true and the conclusion is decided false."""
+        return all(h.met is True for h in self.hypotheses) and self.conclusion.met is False
+
+    @property
+    def settled(self) -> bool:
+        """Whether a higher precision can change nothing."""
+        if any(h.met is False for h in self.hypotheses):
+            return True
+        return self.conclusion.met is not None and all(h.met is not None for h in self.hypotheses)
+
+
+def exact(values: Values) -> dict[str, Any]:
+    """Return numbers (floats, integers, decimal strings, nested lists of them) as fractions."""
+
+    def fraction(x: Any) -> Any:
+        return [fraction(y) for y in x] if isinstance(x, list | tuple) else Fraction(x)
+
+    return {name: fraction(value) for name, value in values.items()}
+
+
+def decide(part: Implication, values: Values, most_bits: int = _MOST_BITS) -> Decision:
+    """Decide hypotheses and conclusion of a part of a statement at one instance.
+
+    Parameters
+    ----------
+    part : Implication
+    values : mapping
+        The variables that the part uses: numbers, and nested lists for vectors (d) and matrices (M, d). Floats stand
+        for the binary fractions that they are; strings may hold decimals or fractions.
+    most_bits : int, at least 64
+        The precision at which to give up.
+
+    Returns
+    -------
+    Decision
+
+    Examples
+    --------
+    >>> from hopfield_theory.statements.registry import STATEMENTS
+    >>> claim = STATEMENTS["P1"].parts[0]
+    >>> decide(claim, {"patterns": [[1]], "beta": 1, "noop": 1, "query": [0]}).falsifies
+    True
+    """
+    numbers = exact(values)
+    bits = _LEAST_BITS
+    while True:
+        with ctx.workprec(bits):
+            decision = _at_precision(part, numbers, bits)
+        if decision.settled or 2 * bits > most_bits:
+            return decision
+        bits *= 2
+
+
+def _at_precision(part: Implication, numbers: Values, bits: int) -> Decision:
+    instance = Instance(**{name: _balls(numbers.get(name)) for name in VARIABLES}, xp=Balls())
+    try:
+        slacks, conclusion = part.hypotheses(instance), part.conclusion(instance)
+    except UndecidedError:
+        unknown = SlackEnclosure("-inf", "inf", None)
+        return Decision((unknown,), unknown, bits)
+    hypotheses = tuple(SlackEnclosure.of(s, True if s > 0 else False if s <= 0 else None) for s in slacks)
+    return Decision(
+        hypotheses,
+        SlackEnclosure.of(conclusion, True if conclusion >= 0 else False if conclusion < 0 else None),
+        bits,
+    )
+
+
+def _balls(value: Any) -> Any:
+    if isinstance(value, list):
+        return np.array([_balls(x) for x in value], dtype=object)
+    return None if value is None else arb(fmpq(value.numerator, value.denominator))

@@ -1,0 +1,157 @@
+"""Checks find what is wrong, in the same instances for one seed, and do not cry wolf."""
+
+import dataclasses
+
+import pytest
+import torch
+
+from hopfield_theory.statements.planted import PLANTED
+from hopfield_theory.statements.registry import STATEMENTS, chosen
+from hopfield_theory.statements.statement import Experiment, Implication, Kind, Statement, Trend
+from hopfield_theory.verification import exact, report
+from hopfield_theory.verification.check import Outcome, check, slacks, tolerance
+from hopfield_theory.verification.instances import SHAPES, Draws, draw
+
+POINTWISE = [s for s in STATEMENTS.values() if s.name in PLANTED]
+
+
+def with_parts(name, *parts):
+    return dataclasses.replace(STATEMENTS[name], parts=parts)
+
+
+@pytest.fixture(scope="module")
+def spoilt():
+    """Verdicts on all planted errors, by statement."""
+    statements = [with_parts(name, *parts) for name, parts in PLANTED.items()]
+    return {verdict.statement.name: verdict for verdict in check(statements, Draws(0, 6_000), 0)}
+
+
+@pytest.mark.parametrize("name", PLANTED)
+def test_planted_errors_are_rejected(spoilt, name):
+    outcomes = [part.outcome for part in spoilt[name].parts]
+    assert outcomes.count(Outcome.FALSIFIED) >= len(outcomes) - 2, outcomes
+    assert spoilt[name].outcome == Outcome.FALSIFIED
+    assert not spoilt[name].as_expected
+    for part in spoilt[name].parts:
+        if part.counterexample is not None:
+            variant = next(p for p in PLANTED[name] if p.name == part.name)
+            assert exact.decide(variant, part.counterexample.values).falsifies
+
+
+def test_most_planted_errors_are_rejected(spoilt):
+    outcomes = [part.outcome for verdict in spoilt.values() for part in verdict.parts]
+    assert outcomes.count(Outcome.FALSIFIED) >= 0.9 * len(outcomes)
+
+
+def test_true_statements_hold_and_the_strong_claim_is_falsified():
+    statements = [*POINTWISE, STATEMENTS["P1"]]
+    for verdict in check(statements, Draws(1, 2000), 1):
+        assert verdict.as_expected, report.lines([verdict])
+        assert all(part.instances > 0 for part in verdict.parts)
+        assert all(part.smallest_slack >= 0 for part in verdict.parts) != verdict.statement.is_false
+
+
+def test_one_seed_one_table():
+    def found(seed):
+        return report.data(check(chosen(["T2", "T9", "P1"]), Draws(seed, 600), seed))
+
+    assert found(3) == found(3)
+    assert found(3) != found(4)
+    # and a statement's row does not depend on the company it is checked in
+    assert report.data(check(chosen(["T9"]), Draws(3, 600), 3))[0] == found(3)[1]
+
+
+def test_rounding_is_below_the_tolerance():
+    """Floats against balls, on instances of every kind: the difference is what the tolerance allows."""
+    generator = torch.Generator().manual_seed(5)
+    for shape in ((1, 1), (3, 2), (6, 3)):
+        batch = draw(24, *shape, generator)
+        for name in ("T1", "T3", "T4", "T7", "T9", "T10", "T14", "T15"):
+            for part in STATEMENTS[name].parts:
+                if not isinstance(part, Implication) or part.max_patterns is not None:
+                    continue
+                [(_, conclusion)] = slacks([part], batch)
+                allowed = tolerance(batch)
+                for index in range(len(batch)):
+                    if not conclusion[index].isfinite():
+                        continue
+                    decision = exact.decide(part, batch.values_at(index, part.uses), 256)
+                    low, high = float(decision.conclusion.low), float(decision.conclusion.high)
+                    room = allowed[index].item() * max(1.0, abs(high))
+                    assert low - room <= conclusion[index].item() <= high + room, (name, part.name, index)
+
+
+def test_instances_cover_the_corners():
+    batches = list(Draws(0, 5000))
+    assert len(batches) == len(Draws(0, 5000)) == len(SHAPES)
+    kinds = {kind for batch in batches for kind in batch.kinds}
+    for word in ("duplicates", "collinear", "simplex", "ring", "one at zero", "one giant", "twins", "half-way", "at 0"):
+        assert any(word in kind for kind in kinds)
+    noops = torch.cat([batch.values["noop"] for batch in batches])
+    assert (noops == 0).any()
+    assert (noops > 1e29).any()
+    assert ((noops > 0) & (noops < 1e-29)).any()
+    for batch in batches:
+        assert all(torch.isfinite(value).all() for value in batch.values.values())
+        count, dim = batch.values["patterns"].shape[1:]
+        assert f"M = {count}, d = {dim}" in batch.describe(0)
+
+
+def test_a_conclusion_nowhere_tested_is_undecided():
+    part = Implication("never", lambda i: i.beta, lambda i: [-i.beta])
+    [verdict] = check([with_parts("T1", part)], Draws(0, 100), 0)
+    assert verdict.outcome == Outcome.UNDECIDED
+    assert not verdict.as_expected
+    assert verdict.instances == 0
+    assert "no instance meets the hypotheses" in report.lines([verdict])[0]
+
+
+@pytest.mark.parametrize(
+    ("happened", "probability", "at_least", "outcome"),
+    [
+        (500, 0.5, True, Outcome.CONSISTENT),
+        (400, 0.5, True, Outcome.CONTRADICTED),
+        (600, 0.5, True, Outcome.CONSISTENT),
+        (600, 0.5, False, Outcome.CONTRADICTED),
+        (400, 0.5, False, Outcome.CONSISTENT),
+        (0, 1e-9, True, Outcome.CONSISTENT),
+        (1000, 1.0, False, Outcome.CONSISTENT),
+    ],
+)
+def test_experiments_are_judged_by_an_exact_interval(happened, probability, at_least, outcome):
+    experiment = Experiment("a coin", lambda seed, trials: happened, probability, at_least, (1000, 1000))
+    statement = Statement("C0", "a coin", "it lands.", "here", "proved here", Kind.PROBABILISTIC, (experiment,))
+    [verdict] = check([statement], Draws(0, 100), 0)
+    assert verdict.outcome == outcome
+    assert verdict.instances == 1000
+
+
+def test_a_full_check_draws_more_memories():
+    asked = []
+    experiment = Experiment("a coin", lambda seed, trials: asked.append((seed, trials)) or trials, 0.5, True, (10, 70))
+    statement = Statement("C0", "a coin", "it lands.", "here", "proved here", Kind.PROBABILISTIC, (experiment,))
+    check([statement], Draws(0, 100), 7)
+    check([statement], Draws(0, 100), 7, full=True)
+    assert asked == [(7, 10), (7, 70)]
+
+
+@pytest.mark.parametrize(("slack", "outcome"), [(0.1, Outcome.CONSISTENT), (-0.1, Outcome.CONTRADICTED)])
+def test_trends_are_followed(slack, outcome):
+    trend = Trend("upward", lambda: slack)
+    statement = Statement("C0", "a trend", "it rises.", "here", "proved here", Kind.ASYMPTOTIC, (trend,))
+    [verdict] = check([statement], Draws(0, 100), 0)
+    assert verdict.outcome == outcome
+
+
+def test_progress_counts_to_the_end_and_can_stop_a_check():
+    seen = []
+    check(chosen(["T8", "T10"]), Draws(0, 100), 0, progress=lambda done, whole: seen.append((done, whole)))
+    assert [done for done, _ in seen] == list(range(len(seen)))
+    assert seen[-1][0] == seen[-1][1]
+
+    def stop(done, whole):
+        if done == 5:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        check(chosen(["T8", "T10"]), Draws(0, 100), 0, progress=stop)

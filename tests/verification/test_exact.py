@@ -1,0 +1,119 @@
+"""Ball arithmetic decides what it can, and says so where it cannot."""
+
+import dataclasses
+import math
+
+import numpy as np
+import pytest
+import torch
+from flint import arb, ctx
+
+from hopfield_theory.statements.arithmetic import Floats
+from hopfield_theory.statements.registry import STATEMENTS
+from hopfield_theory.statements.statement import Implication
+from hopfield_theory.verification import exact
+from hopfield_theory.verification.counterexample import Counterexample
+
+STRONG = STATEMENTS["P1"].parts[0]
+SINGLE = {"patterns": [[1]], "beta": 1, "noop": 1, "query": [0]}
+
+
+def claim(slack, hypothesis=None):
+    return Implication("a claim", slack, (lambda i: [hypothesis(i)]) if hypothesis else lambda _: [])
+
+
+@pytest.mark.parametrize("name", ["exp", "log", "sqrt", "abs", "sum", "max", "min", "norm"])
+def test_balls_hold_what_floats_say(name):
+    x = torch.tensor([0.5, 2.0, 3.25], dtype=torch.float64)
+    balls = np.array([arb(value) for value in x.tolist()], dtype=object)
+    of = getattr(exact.Balls(), name)
+    of = np.frompyfunc(of, 1, 1) if name == "sqrt" else of
+    expected = np.atleast_1d(getattr(Floats(), name)(x).numpy())
+    for ball, value in zip(np.atleast_1d(of(balls)), expected, strict=True):
+        assert abs(float(ball) - value) <= 4 * 2**-53 * abs(value)
+
+
+def test_balls_keep_their_limits():
+    balls = exact.Balls()
+    assert balls.exp(balls.log(arb(0))) == 0
+    none = np.array([arb(-1000), arb(-2000)], dtype=object)
+    assert abs(float(balls.log_sum_exp(none, arb(0))) + 1000) < 1e-9
+    either = balls.if_positive(arb(0, 1), arb(1), arb(2))
+    assert either.contains(arb(1))
+    assert either.contains(arb(2))
+    assert balls.sqrt(arb(0, 1e-20)).is_finite()
+
+
+def test_the_strong_claim_is_false_at_a_single_pattern():
+    decision = exact.decide(STRONG, SINGLE)
+    assert decision.falsifies
+    assert decision.settled
+    assert decision.bits == 64
+    # dense error 0, the other m p_0 = ½, over the scale √(m² + 1/β) = √2
+    assert float(decision.conclusion.low) == pytest.approx(-0.5 / math.sqrt(2), abs=1e-11)
+
+
+def test_a_hypothesis_that_fails_is_no_counterexample():
+    decision = exact.decide(STRONG, {**SINGLE, "noop": 0})
+    assert not decision.falsifies
+    assert decision.hypotheses[0].met is False
+
+
+def test_numbers_enter_exactly():
+    third = claim(lambda i: i.query[0] * 3 - 1)
+    assert exact.decide(third, {**SINGLE, "query": ["1/3"]}).conclusion.met is None
+    assert exact.decide(third, {**SINGLE, "query": [1 / 3]}).conclusion.met is False
+    assert exact.decide(claim(lambda i: i.query[0] * 10 - 1), {**SINGLE, "query": [0.1]}).conclusion.met is True
+    assert exact.decide(claim(lambda i: i.query[0] * 10 - 1), {**SINGLE, "query": ["0.1"]}).conclusion.met is None
+
+
+def test_precision_is_raised_until_the_sign_is_decided():
+    tiny = claim(lambda i: (i.xp.exp(i.query[0]) - 1 - i.query[0]) - i.query[0] * i.query[0] / 2)
+    decision = exact.decide(tiny, {**SINGLE, "query": [2.0**-200]})
+    assert decision.conclusion.met is True
+    assert decision.bits > 400
+    assert exact.decide(tiny, {**SINGLE, "query": [-(2.0**-200)]}).conclusion.met is False
+    assert exact.decide(tiny, {**SINGLE, "query": [2.0**-200]}, 256).conclusion.met is None
+
+
+def test_an_identity_is_never_decided_true_and_a_broken_one_is_decided_false():
+    gate = STATEMENTS["T8"].parts[0]
+    values = {"patterns": [[1, 2], [0.5, -1]], "beta": 2, "noop": 3, "query": [0.3, 0.1]}
+    decision = exact.decide(gate, values, 256)
+    assert decision.conclusion.met is None
+    assert abs(float(decision.conclusion.low)) < 1e-70
+    broken = dataclasses.replace(gate, conclusion=lambda i: gate.conclusion(i) - 1e-60)
+    assert exact.decide(broken, values, 256).falsifies
+
+
+def test_a_limit_is_enclosed_and_a_saddle_is_not():
+    patterns = np.array([[arb(1), arb(0)], [arb(0), arb(1)]], dtype=object)
+    balls = exact.Balls()
+    from hopfield_theory.statements.dynamics import Dynamics
+
+    with ctx.workprec(128):
+        dynamics = Dynamics(patterns, arb(8), arb(1), balls)
+        limit = dynamics.limit(patterns[0])
+        again = dynamics.update(limit)
+        assert all(a.overlaps(b) for a, b in zip(limit, again, strict=True))
+        assert max(float(x.rad()) for x in limit) < 1e-15
+        saddle = Dynamics(np.array([[arb(1)], [arb(-1)]], dtype=object), arb(8), arb(0), balls)
+        with pytest.raises(exact.UndecidedError):
+            saddle.limit(np.array([arb(0)], dtype=object))
+
+
+def test_a_counterexample_is_shrunk_and_stays_one():
+    torch.manual_seed(0)
+    values = {
+        "patterns": torch.randn(5, 3, dtype=torch.float64).tolist(),
+        "beta": 3.7,
+        "noop": 0.83,
+        "query": torch.randn(3, dtype=torch.float64).tolist(),
+    }
+    assert exact.decide(STRONG, values).falsifies
+    found = Counterexample.shrunk(STATEMENTS["P1"], STRONG, values)
+    assert found.values == {"patterns": [["1"]], "beta": "1", "noop": "1", "query": ["0"]}
+    assert found.decision == exact.decide(STRONG, found.values)
+    assert found.data()["decision"]["conclusion"]["met"] is False
+    with pytest.raises(ValueError, match="no counterexample"):
+        Counterexample.shrunk(STATEMENTS["P1"], STRONG, {**SINGLE, "noop": 0})

@@ -1,0 +1,116 @@
+"""The one call: levels, budgets, what it refuses, and that what it finds reaches the report."""
+
+import dataclasses
+import io
+import json
+
+import pytest
+import torch
+from rich.console import Console
+
+import hopfield_theory as ht
+from hopfield_theory import reporting
+from hopfield_theory.statements.registry import STATEMENTS
+from hopfield_theory.verification import exact_capacity, report, suite, symbolic
+from hopfield_theory.verification.check import Outcome
+from hopfield_theory.verification.counterexample import Counterexample
+
+
+def test_the_strong_claim_is_falsified_and_what_holds_instead_holds():
+    verdicts = ht.verify(["T10", "T11", "P1"], instances=600)
+    assert [verdict.outcome.value for verdict in verdicts] == ["holds", "holds", "falsified"]
+    assert all(verdict.as_expected for verdict in verdicts)
+    counterexample = verdicts[2].worst.counterexample
+    assert isinstance(counterexample, Counterexample)
+    assert counterexample.values == {"patterns": [["1"]], "beta": "1", "noop": "1", "query": ["0"]}
+    said = report.lines(verdicts)
+    assert said[0].startswith("P1 is false: ")
+    assert said[-1] == "All 3 verdicts are as expected."
+
+
+def test_a_full_check_derives_and_a_quick_one_does_not():
+    quick, full = (ht.verify(["T8"], instances=200, level=level)[0] for level in ("quick", "full"))
+    assert quick.derivation is None
+    assert full.derivation == "U/(S + n) = U/(S*(1 + n/S))"
+    assert set(symbolic.DERIVATIONS) <= set(STATEMENTS)
+
+
+def test_capacity_bounds_are_enclosed_at_the_table(monkeypatch):
+    asked = []
+
+    def sandwich(*row):
+        asked.append(row)
+        return [
+            exact_capacity.Enclosure("C3", "all", 1.0, -8.0, -7.0, -6.9, True),
+            exact_capacity.Enclosure("C6", "all", 1.0, -8.0, -7.0, -6.9, None),
+        ]
+
+    monkeypatch.setattr(exact_capacity, "sandwich", sandwich)
+    wanted = [STATEMENTS["C3"], STATEMENTS["C6"], STATEMENTS["T1"]]
+    found = suite._enclosures(wanted, suite.TABLE, lambda: None)
+    assert asked == [(*row, 1e-3) for row in suite.TABLE]
+    assert [len(found[name]) for name in ("C3", "C6")] == [3, 3]
+    asked.clear()
+    assert suite._enclosures([STATEMENTS["T1"]], suite.TABLE, lambda: None) == {}
+    assert not asked
+    # a bound that balls do not decide is no proof, however the experiments went
+    [verdict] = ht.verify(["T8"], instances=100)
+    assert dataclasses.replace(verdict, enclosures=tuple(found["C3"])).outcome == Outcome.HOLDS
+    undecided = dataclasses.replace(verdict, enclosures=tuple(found["C6"]))
+    assert undecided.outcome == Outcome.UNDECIDED
+    assert "0 of 3 confirmed" in " ".join(report.lines([undecided]))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"statements": ["T99"]}, "T99: no such statement"),
+        ({"level": "slow"}, "level is 'slow': it must be quick or full"),
+        ({"instances": 0}, "instances is 0: it must be at least 1"),
+        ({"seed": -1}, "seed is -1: it must be at least 0"),
+        ({"seed": 2**32}, "seed is 4294967296"),
+        ({"budget": 0.0}, "budget is 0.0: it must be a finite number of seconds above 0"),
+        ({"budget": float("nan")}, "budget is nan"),
+        ({"statements": ["T3"], "budget": 1e-6}, "budget is 1e-06 s: it ran out with 0 of"),
+    ],
+)
+def test_what_is_refused(arguments, message):
+    with pytest.raises(ValueError, match=message.replace("(", r"\(")):
+        ht.verify(**arguments)
+
+
+def test_one_thread_for_one_table_and_then_as_before():
+    before = torch.get_num_threads()
+    seen = []
+    ht.verify(["T8"], instances=50, progress=lambda done, whole: seen.append(torch.get_num_threads()))
+    assert set(seen[:-1]) == {1}
+    assert torch.get_num_threads() == before
+
+
+def test_the_digits_are_among_the_instances_where_they_can_be(monkeypatch):
+    assert suite._digits().shape == (1797, 64)
+
+    def missing():
+        raise ImportError("no scikit-learn")
+
+    monkeypatch.setattr(suite.pattern_files, "digits", missing)
+    assert suite._digits() is None
+    assert ht.verify(["T8"], instances=50)[0].outcome == Outcome.HOLDS
+
+
+def test_the_report_carries_everything():
+    verdicts = ht.verify(["T7", "T8", "P1"], instances=300, level="full")
+    data = json.loads(reporting.json_text({"verdicts": report.data(verdicts)}))["verdicts"]
+    assert [row["statement"] for row in data] == ["T7", "T8", "P1"]
+    for row, verdict in zip(data, verdicts, strict=True):
+        assert row["source"] == verdict.statement.source
+        assert row["instances"] == sum(part["instances"] for part in row["parts"]) > 0
+        assert row["verdict"] == verdict.outcome.value
+        assert {part["by"] for part in row["parts"]} == {"instances"}
+    assert data[2]["parts"][0]["counterexample"]["values"]["patterns"] == [["1"]]
+    console = Console(width=160, record=True, file=io.StringIO())
+    console.print(report.table(verdicts))
+    text = console.export_text()
+    for words in ("T7 Jacobian", "Ramsauer et al. 2021", "proved here", "falsified"):
+        assert words in text
+    assert "arXiv" not in text
