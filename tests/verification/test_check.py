@@ -83,7 +83,8 @@ def test_rounding_is_below_the_tolerance():
 
 def test_instances_cover_the_corners():
     batches = list(Draws(0, 5000))
-    assert len(batches) == len(Draws(0, 5000)) == len(SHAPES)
+    assert len(batches) == len(Draws(0, 5000))
+    assert {tuple(batch.values["patterns"].shape[1:]) for batch in batches} == set(SHAPES)
     kinds = {kind for batch in batches for kind in batch.kinds}
     for word in ("duplicates", "collinear", "simplex", "ring", "one at zero", "one giant", "twins", "half-way", "at 0"):
         assert any(word in kind for kind in kinds)
