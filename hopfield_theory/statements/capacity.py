@@ -19,6 +19,7 @@ import torch
 from scipy import optimize
 from torch import Tensor
 
+from hopfield_theory import batched
 from hopfield_theory.bounds import capacity, sphere, thermodynamics
 from hopfield_theory.patterns import base
 from hopfield_theory.statements.statement import Experiment, Kind, Statement, Trend
@@ -31,8 +32,6 @@ _APART = 1e-6
 # A state that still moves after so many updates counts as a limit. Pairs within 2 per cent of the height 2/κ at which
 # pairs split merge more slowly than that and count as apart, which speaks against C6 and for C1 to C3.
 _STEPS = 1000
-# updates that all queries of a batch take together
-_TOGETHER = 25
 # numbers that a batch of memories may hold: few enough for a cache
 _BLOCK = 1 << 18
 
@@ -71,32 +70,10 @@ _Event = Callable[[Tensor, Tensor], Tensor]
 # --- memories and their limits ---
 
 
-def _updated(x: Tensor, patterns: Tensor, setting: _Setting) -> Tensor:
-    """Update states, shape (B, Q, d), of memories, shape (B, M, d)."""
-    scores = setting.kappa * x @ patterns.mT
-    top = scores.amax(-1, keepdim=True).clamp_min(setting.log_noop)
-    masses = (scores - top).exp_()
-    return masses @ patterns / (masses.sum(-1, keepdim=True) + (setting.log_noop - top).exp())
-
-
 def _limits(patterns: Tensor, queries: int, setting: _Setting) -> Tensor:
-    """Iterate the updates of memories, shape (B, M, d), from their first patterns until these are at rest."""
-    limits = patterns[:, :queries]
-    for _ in range(_TOGETHER):
-        limits = _updated(limits, patterns, setting)
-    # few are left by now, and each goes on alone with a memory of its own
-    moving = torch.linalg.vector_norm(_updated(limits, patterns, setting) - limits, dim=-1) >= _AT_REST
-    memory, query = moving.nonzero(as_tuple=True)
-    x, its = limits[memory, query].unsqueeze(1), patterns[memory]
-    for _ in range(_TOGETHER, _STEPS):
-        if not len(x):
-            break
-        new = _updated(x, its, setting)
-        moving = torch.linalg.vector_norm(new - x, dim=-1).squeeze(1) >= _AT_REST
-        limits[memory, query], x = new.squeeze(1), new
-        if not moving.all():
-            memory, query, x, its = memory[moving], query[moving], x[moving], its[moving]
-    return limits
+    """Return where the updates of memories, shape (B, M, d), end from their first patterns."""
+    start = patterns[:, :queries]
+    return batched.limits(start, patterns, setting.kappa, setting.log_noop, tol=_AT_REST, max_steps=_STEPS)[0]
 
 
 def _distances(points: Tensor) -> Tensor:

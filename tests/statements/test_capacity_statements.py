@@ -4,7 +4,7 @@ import pytest
 import torch
 from scipy import stats
 
-from hopfield_theory import Memory, retrieve
+from hopfield_theory import Memory, batched, retrieve
 from hopfield_theory.bounds import capacity as bounds
 from hopfield_theory.bounds import retrieval, sphere
 from hopfield_theory.statements import capacity
@@ -94,7 +94,7 @@ def test_counts_do_not_depend_on_the_batch(contested, monkeypatch):
 
 def test_counts_do_not_depend_on_when_queries_part(contested, monkeypatch):
     counts = [experiment.count(3, 60) for experiment in contested]
-    monkeypatch.setattr(capacity, "_TOGETHER", 3)
+    monkeypatch.setattr(batched, "_TOGETHER", 3)
     assert [experiment.count(3, 60) for experiment in contested] == counts
 
 

@@ -1,0 +1,1 @@
+"""Large runs: patterns in streams, overlaps in place of patterns, capacities and grids of cells."""

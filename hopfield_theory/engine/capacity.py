@@ -1,0 +1,463 @@
+r"""Capacity measured: what counts as success, how often it happens, and at how many patterns it stops happening.
+
+Lengths are in units of the patterns' norm m, so that a memory is given by its dimension, :math:`\kappa = \beta m^2` and
+n. Patterns are uniform on the sphere; each memory has a stream of random numbers of its own.
+"""
+
+from __future__ import annotations
+
+import enum
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from hopfield_theory import batched
+from hopfield_theory.bounds import thermodynamics
+from hopfield_theory.engine.stream import Stream, in_threads
+from hopfield_theory.patterns import RandomPatterns, Sphere, base
+from hopfield_theory.statistics import Interval, cluster_bootstrap, logistic_fit, wilson
+
+__all__ = ["Capacity", "Growth", "Rule", "Setting", "capacity", "growth_exponent", "outcomes", "rate"]
+
+# numbers that a batch of memories, or one memory with its scores, may hold; beyond the second, patterns are streamed
+_BATCH, _HELD = 1 << 20, 1 << 26
+_TOLERANCE, _STEPS = 1e-6, 2000
+# trials of a first look at a number of patterns, and of each point of a round about the crossing
+_LOOK, _ROUND = 24, 64
+_STRIDE = 0.6
+
+
+class Rule(enum.StrEnum):
+    """When a pattern counts as retrieved: its query ends within ``error`` of it."""
+
+    STORED = "stored"
+    """The fixed point reached from the pattern itself."""
+    ONE_UPDATE = "one update"
+    """The first update of the pattern."""
+    FROM_NOISE = "from noise"
+    """The fixed point reached from a query at distance ``noise``, in a random direction."""
+    ALL = "all patterns"
+    """The fixed points reached from the patterns, all of a memory together."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A random memory, and the rule of success.
+
+    Parameters
+    ----------
+    dim : int, at least 2
+        d.
+    kappa : float, above 0
+        κ = β m².
+    log_noop : float
+        log n; ``-inf`` (the default) for the dense model.
+    rule : Rule or str
+        ``"stored"`` by default.
+    error : float, above 0
+        ε: the distance, in units of m, up to which an answer counts as the pattern; ½ by default.
+    noise : float, at least 0
+        Distance of the query from the pattern, in units of m, for the rule ``"from noise"``.
+
+    Raises
+    ------
+    ValueError
+        If a number leaves its range, or the rule is unknown.
+
+    Examples
+    --------
+    >>> Setting(16, 16.0).rule.value
+    'stored'
+    """
+
+    dim: int
+    kappa: float
+    log_noop: float = -math.inf
+    rule: Rule | str = Rule.STORED
+    error: float = 0.5
+    noise: float = 0.0
+
+    def __post_init__(self) -> None:
+        if isinstance(self.dim, bool) or self.dim < 2:
+            raise ValueError(f"dim is {self.dim}: it must be an integer of at least 2")
+        if not 0 < self.kappa < math.inf:
+            raise ValueError(f"kappa is {self.kappa}: it must be a finite number above 0")
+        if math.isnan(self.log_noop) or self.log_noop == math.inf:
+            raise ValueError(f"log_noop is {self.log_noop}: it must be finite, or -inf for the dense model")
+        if not 0 < self.error < math.inf:
+            raise ValueError(f"error is {self.error}: it must be a finite number above 0")
+        if not 0 <= self.noise < math.inf:
+            raise ValueError(f"noise is {self.noise}: it must be a finite number of at least 0")
+        object.__setattr__(self, "rule", Rule(self.rule))
+
+
+def outcomes(
+    setting: Setting,
+    num_patterns: int,
+    memories: int,
+    seed: int,
+    *,
+    first: int = 0,
+    queries: int = 1,
+    dtype: torch.dtype = torch.float64,
+    device: str = "cpu",
+) -> NDArray[np.bool_]:
+    """Draw memories, and tell which queries of each succeed.
+
+    Parameters
+    ----------
+    setting : Setting
+    num_patterns, memories : int, at least 1
+        M, and how many independent memories.
+    seed : int
+    first : int
+        Memory i of this call is memory ``first + i`` of the seed: calls with ranges that do not overlap are
+        independent.
+    queries : int, at least 1
+        Patterns of each memory that are queried, at most M; for the rule "all patterns" all are, and succeed together.
+    dtype : torch.dtype
+        float32 or float64; they draw different patterns.
+    device : str
+
+    Returns
+    -------
+    ndarray of bool, shape (memories, queries), or (memories, 1) for "all patterns"
+
+    Raises
+    ------
+    ValueError
+        If a number leaves its range.
+
+    Examples
+    --------
+    >>> outcomes(Setting(16, 16.0), 100, memories=3, seed=0).all()
+    np.True_
+    """
+    for name, value in (("num_patterns", num_patterns), ("memories", memories), ("queries", queries)):
+        if isinstance(value, bool) or value < 1:
+            raise ValueError(f"{name} is {value}: it must be an integer of at least 1")
+    if setting.rule == Rule.ALL:
+        queries = num_patterns
+    if queries > num_patterns:
+        raise ValueError(f"queries is {queries}: it must be at most num_patterns, {num_patterns}")
+    task = _Task(setting, num_patterns, seed, queries, dtype, device)
+    size = max(1, _BATCH // (num_patterns * max(setting.dim, queries)))
+    batches = [range(first + i, first + min(i + size, memories)) for i in range(0, memories, size)]
+    alone = device == "cpu" and num_patterns * setting.dim <= _HELD
+    found = np.concatenate(list((in_threads if alone else map)(task, batches)))
+    return np.asarray(found.all(axis=1)).reshape(-1, 1) if setting.rule == Rule.ALL else found
+
+
+@dataclass(frozen=True)
+class _Task:
+    """Outcomes of some memories of a seed, as a function of their indices."""
+
+    setting: Setting
+    num_patterns: int
+    seed: int
+    queries: int
+    dtype: torch.dtype
+    device: str
+
+    def __call__(self, indices: range) -> NDArray[np.bool_]:
+        setting = self.setting
+        sources = [self._source(index) for index in indices]
+        targets = torch.stack([_first(source, self.queries) for source in sources])
+        start = targets
+        if setting.rule == Rule.FROM_NOISE:
+            start = targets + setting.noise * torch.stack([self._directions(index) for index in indices])
+        if self.num_patterns * setting.dim > _HELD:
+            ends = torch.stack([self._streamed(*pair) for pair in zip(sources, start, strict=True)])
+        else:
+            patterns = torch.stack([source.tensor() for source in sources])
+            ends = self._held(start, patterns)
+        return (torch.linalg.vector_norm(ends - targets, dim=-1) <= setting.error).cpu().numpy()
+
+    def _source(self, index: int) -> RandomPatterns:
+        return RandomPatterns(
+            Sphere(1.0),
+            self.num_patterns,
+            self.setting.dim,
+            seed=self.seed,
+            cell=(index,),
+            dtype=self.dtype,
+            device=self.device,
+        )
+
+    def _directions(self, index: int) -> Tensor:
+        generator = torch.Generator(self.device).manual_seed(base(self.seed, index, 1))
+        shape = (self.queries, self.setting.dim)
+        x = torch.randn(shape, dtype=self.dtype, device=self.device, generator=generator)
+        return x / torch.linalg.vector_norm(x, dim=-1, keepdim=True)
+
+    def _held(self, start: Tensor, patterns: Tensor) -> Tensor:
+        setting = self.setting
+        if setting.rule == Rule.ONE_UPDATE:
+            return batched.update(start, patterns, setting.kappa, setting.log_noop)
+        tol = max(_TOLERANCE, 16 * torch.finfo(self.dtype).eps)
+        return batched.limits(start, patterns, setting.kappa, setting.log_noop, tol=tol, max_steps=_STEPS)[0]
+
+    def _streamed(self, source: RandomPatterns, start: Tensor) -> Tensor:
+        stream = Stream(source, self.setting.kappa, log_noop=self.setting.log_noop)
+        if self.setting.rule == Rule.ONE_UPDATE:
+            return stream.update(start)
+        return stream.retrieve(start, tol=1e-5, max_steps=200).state
+
+
+def _first(source: RandomPatterns, count: int) -> Tensor:
+    rows, block = [], 0
+    while sum(map(len, rows)) < count:
+        rows.append(source.block(block))
+        block += 1
+    return torch.cat(rows)[:count]
+
+
+def rate(
+    setting: Setting,
+    num_patterns: int,
+    memories: int,
+    seed: int,
+    *,
+    queries: int = 1,
+    confidence: float = 0.95,
+    **options: Any,
+) -> Interval:
+    """Measure the rate of success.
+
+    Parameters
+    ----------
+    setting, num_patterns, memories, seed, queries
+        As of :func:`outcomes`, which also takes ``options``.
+    confidence : float, in (0, 1)
+
+    Returns
+    -------
+    Interval
+        Wilson's if each memory has one outcome, else from a bootstrap over memories.
+
+    Examples
+    --------
+    >>> print(rate(Setting(16, 16.0), 100, memories=50, seed=0))
+    1 [0.9287, 1] (95%)
+    """
+    found = outcomes(setting, num_patterns, memories, seed, queries=queries, **options)
+    if found.shape[1] == 1:
+        return wilson(int(found.sum()), memories, confidence)
+    clusters = np.repeat(np.arange(memories), found.shape[1])
+    return cluster_bootstrap(found.ravel().astype(float), clusters, confidence=confidence, seed=seed)
+
+
+@dataclass(frozen=True)
+class Capacity:
+    """The number of patterns at which the rate of success crosses a level.
+
+    Attributes
+    ----------
+    setting : Setting
+    level : float
+    log_patterns : Interval
+        Natural logarithm; ``-inf`` where not even one pattern reaches the level.
+    slope : float
+        Fitted change of the log-odds per unit of log M.
+    num_patterns, successes, trials : tuple of int
+        What was measured.
+    """
+
+    setting: Setting
+    level: float
+    log_patterns: Interval
+    slope: float
+    num_patterns: tuple[int, ...] = field(repr=False)
+    successes: tuple[int, ...] = field(repr=False)
+    trials: tuple[int, ...] = field(repr=False)
+
+
+class _Search:
+    """Rates measured so far along log M, each with memories of its own."""
+
+    def __init__(self, measure: Callable[[int, int, int], int]) -> None:
+        self._measure, self._used = measure, 0
+        self.counts: dict[int, list[int]] = {}
+
+    def look(self, log_patterns: float, trials: int) -> float:
+        size = max(1, round(math.exp(log_patterns)))
+        count = self.counts.setdefault(size, [0, 0])
+        count[0] += self._measure(size, trials, self._used)
+        count[1] += trials
+        self._used += trials
+        return count[0] / count[1]
+
+    def columns(self) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
+        sizes = sorted(self.counts)
+        return tuple(sizes), tuple(self.counts[s][0] for s in sizes), tuple(self.counts[s][1] for s in sizes)
+
+    @property
+    def used(self) -> int:
+        return self._used
+
+
+def capacity(
+    setting: Setting,
+    seed: int,
+    *,
+    level: float = 0.5,
+    precision: float = 0.05,
+    most_trials: int = 2000,
+    most_patterns: float = 1e7,
+    progress: Callable[[str], None] = lambda _: None,
+    **options: Any,
+) -> Capacity:
+    """Find the number of patterns at which the rate of success crosses a level, measuring where it tells most.
+
+    Parameters
+    ----------
+    setting : Setting
+    seed : int
+    level : float, in (0, 1)
+    precision : float, above 0
+        Half width of the interval for log M at which to stop.
+    most_trials : int
+        Memories after which to stop in any case.
+    most_patterns : float
+        Memories are not made larger; if the rate is above the level there, the crossing is an extrapolation.
+    progress : function of a str, optional
+    options
+        Of :func:`outcomes`: ``dtype``, ``device``.
+
+    Returns
+    -------
+    Capacity
+        With the interval of a logistic fit on log M, all memories independent.
+
+    Raises
+    ------
+    ValueError
+        If a number leaves its range.
+
+    Examples
+    --------
+    >>> found = capacity(Setting(8, 8.0), seed=0, precision=0.3)
+    >>> 2.5 < found.log_patterns.estimate < 4.5
+    True
+    """
+    if not 0 < level < 1:
+        raise ValueError(f"level is {level}: it must be between 0 and 1")
+    if not 0 < precision < math.inf:
+        raise ValueError(f"precision is {precision}: it must be a finite number above 0")
+
+    def measure(size: int, trials: int, first: int) -> int:
+        progress(f"M = {size}")
+        return int(outcomes(setting, size, trials, seed, first=first, **options)[:, 0].sum())
+
+    search, top = _Search(measure), math.log(most_patterns)
+    if not _bracketed(search, _guess(setting, top), level, top):
+        return Capacity(setting, level, Interval(-math.inf, -math.inf, 0.0, 0.95), math.nan, *search.columns())
+    while True:
+        sizes, won, tried = search.columns()
+        fit = logistic_fit(np.log(sizes), won, tried, increasing=False, level=level)
+        half = 0.5 * (fit.crossing.high - fit.crossing.low)
+        centre = fit.crossing.estimate
+        if half <= precision or search.used >= most_trials or not math.isfinite(centre):
+            return Capacity(setting, level, fit.crossing, fit.slope.estimate, sizes, won, tried)
+        width = min(max(1.0 / max(abs(fit.slope.estimate), 1e-9), precision / 2), _STRIDE)
+        for place in (centre - width, centre + width):
+            search.look(min(max(place, 0.0), top), min(_ROUND, max(1, most_trials - search.used)))
+
+
+def _guess(setting: Setting, top: float) -> float:
+    lam = setting.kappa / setting.dim
+    guess = 0.4 if setting.rule == Rule.ALL else 0.8
+    return min(max(guess * float(thermodynamics.threshold(lam)) * setting.dim, 1.0), top)
+
+
+def _bracketed(search: _Search, start: float, level: float, top: float) -> bool:
+    """Look up and down from a guess until the rate has been on both sides of the level; False if it never is."""
+    place, above = start, search.look(start, _LOOK) >= level
+    stride = _STRIDE if above else -_STRIDE
+    while 0.0 < place < top or place == start:
+        place = min(max(place + stride, 0.0), top)
+        if (search.look(place, _LOOK) >= level) != above:
+            return True
+        if place in (0.0, top):
+            break
+    # a single size tells no slope: look beside the end as well
+    return above
+
+
+@dataclass(frozen=True)
+class Growth:
+    """How capacities grow with the dimension.
+
+    Attributes
+    ----------
+    slope : Interval
+        Least-squares slope of log M over d, nats a dimension.
+    limit : Interval
+        The limit a of the fit ``log M/d = a + b log(d)/d + c/d``, for comparison with α_1.
+    """
+
+    slope: Interval
+    limit: Interval
+
+
+def growth_exponent(
+    dims: Sequence[int], log_patterns: Sequence[Interval], *, confidence: float = 0.95, seed: int = 0
+) -> Growth:
+    """Fit the growth of capacities, with intervals that carry those of the capacities.
+
+    Parameters
+    ----------
+    dims : sequence of int
+        At least three for the slope's interval to mean anything, at least four for the limit.
+    log_patterns : sequence of Interval
+        Capacities, all finite.
+    confidence : float, in (0, 1)
+    seed : int
+        Of the draws that carry the capacities' uncertainty into the fits.
+
+    Returns
+    -------
+    Growth
+
+    Raises
+    ------
+    ValueError
+        For fewer than three dimensions, or a capacity that is not finite.
+
+    Examples
+    --------
+    >>> found = growth_exponent([10, 20, 30, 40], [Interval(0.5 * d, 0.5 * d - 0.1, 0.5 * d + 0.1, 0.95)
+    ...                                            for d in (10, 20, 30, 40)])
+    >>> round(found.slope.estimate, 6), round(found.limit.estimate, 6)
+    (0.5, 0.5)
+    """
+    d = np.asarray(dims, dtype=float)
+    if len(d) < 3 or len(d) != len(log_patterns):
+        raise ValueError(f"dims has {len(d)} entries and log_patterns {len(log_patterns)}: at least 3 each, as many")
+    centre = np.array([interval.estimate for interval in log_patterns])
+    ends = np.array([(interval.low, interval.high) for interval in log_patterns])
+    if not (np.isfinite(centre).all() and np.isfinite(ends).all()):
+        raise ValueError("log_patterns must be finite, with finite intervals")
+    sd = np.maximum((ends[:, 1] - ends[:, 0]) / (2 * 1.96), 1e-12)
+    draws = centre + sd * np.random.default_rng(seed).standard_normal((4000, len(d)))
+    slope = np.stack([d, np.ones_like(d)], 1)
+    limit = np.stack([np.ones_like(d), np.log(d) / d, 1 / d], 1)
+    return Growth(
+        _fitted(slope, centre, draws, sd, confidence),
+        _fitted(limit, centre / d, draws / d, sd / d, confidence),
+    )
+
+
+def _fitted(design: Any, centre: Any, draws: Any, sd: Any, confidence: float) -> Interval:
+    """First coefficient of a weighted least-squares fit, and the quantiles of it over draws."""
+    weighted = design / sd[:, None]
+    solve = np.linalg.pinv(weighted)
+    first = (solve @ (draws / sd).T)[0]
+    low, high = np.quantile(first, [(1 - confidence) / 2, (1 + confidence) / 2])
+    return Interval(float((solve @ (centre / sd))[0]), float(low), float(high), confidence)
