@@ -2,10 +2,12 @@ r"""Many small memories at once: updates and limits of queries, each batch entry
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
-__all__ = ["limits", "update"]
+__all__ = ["distances", "limits", "storable", "update"]
 
 # updates that queries of a batch take together, before those at rest are left behind
 _TOGETHER = 25
@@ -85,3 +87,54 @@ def limits(
         if not bool(going.all()):
             memory, place, x, own = memory[going], place[going], x[going], own[going]
     return found, at_rest
+
+
+def distances(points: Tensor) -> Tensor:
+    """Return the distances between the points of each set, infinite from a point to itself.
+
+    Parameters
+    ----------
+    points : Tensor, shape (B, Q, d)
+
+    Returns
+    -------
+    Tensor, shape (B, Q, Q)
+
+    Examples
+    --------
+    >>> distances(torch.tensor([[[0.0], [3.0]]]))
+    tensor([[[inf, 3.],
+             [3., inf]]])
+    """
+    # differences of squared norms would drown in rounding where two points coincide
+    apart = torch.cdist(points, points, compute_mode="donot_use_mm_for_euclid_dist")
+    apart.diagonal(dim1=-2, dim2=-1).fill_(math.inf)
+    return apart
+
+
+def storable(patterns: Tensor, limits: Tensor, apart: float) -> Tensor:
+    """Tell of each memory whether all limits are distinct and fit into disjoint balls around their patterns.
+
+    All patterns stored implies it: each ball then holds its own limit, and the distances of two patterns to their
+    limits add up to at most their distance.
+
+    Parameters
+    ----------
+    patterns, limits : Tensor, shape (B, M, d)
+        All patterns, and where retrieval from each ends.
+    apart : float
+        Limits that are closer than this are the same.
+
+    Returns
+    -------
+    Tensor of bool, shape (B,)
+
+    Examples
+    --------
+    >>> patterns = torch.tensor([[[0.0], [3.0]]])
+    >>> storable(patterns, patterns, 1e-6), storable(patterns, patterns.mean(1, keepdim=True).expand(-1, 2, -1), 1e-6)
+    (tensor([True]), tensor([False]))
+    """
+    errors = torch.linalg.vector_norm(limits - patterns, dim=-1)
+    room = distances(patterns) - errors[:, :, None] - errors[:, None, :]
+    return ((room > -apart) & (distances(limits) > apart)).all(-1).all(-1)

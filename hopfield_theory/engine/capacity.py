@@ -23,11 +23,12 @@ from hopfield_theory.engine.stream import Stream, in_threads
 from hopfield_theory.patterns import RandomPatterns, Sphere, base
 from hopfield_theory.statistics import Interval, cluster_bootstrap, logistic_fit, wilson
 
-__all__ = ["Capacity", "Growth", "Rule", "Setting", "capacity", "growth_exponent", "outcomes", "rate"]
+__all__ = ["Capacity", "Growth", "Rule", "Setting", "capacity", "clustered_rate", "growth_exponent", "outcomes", "rate"]
 
 # numbers that a batch of memories, or one memory with its scores, may hold; beyond the second, patterns are streamed
 _BATCH, _HELD = 1 << 20, 1 << 26
-_TOLERANCE, _STEPS = 1e-6, 2000
+# A step of this length is the last; limits closer than _APART, well above what is then left to go, are one.
+_TOLERANCE, _APART, _STEPS = 1e-8, 1e-5, 2000
 # trials of a first look at a number of patterns, and of each point of a round about the crossing
 _LOOK, _ROUND = 24, 64
 _STRIDE = 0.6
@@ -43,7 +44,7 @@ class Rule(enum.StrEnum):
     FROM_NOISE = "from noise"
     """The fixed point reached from a query at distance ``noise``, in a random direction."""
     ALL = "all patterns"
-    """The fixed points reached from the patterns, all of a memory together."""
+    """The fixed points reached from the patterns, all of a memory together, distinct and in disjoint balls."""
 
 
 @dataclass(frozen=True)
@@ -151,7 +152,7 @@ def outcomes(
     batches = [range(first + i, first + min(i + size, memories)) for i in range(0, memories, size)]
     alone = device == "cpu" and num_patterns * setting.dim <= _HELD
     found = np.concatenate(list((in_threads if alone else map)(task, batches)))
-    return np.asarray(found.all(axis=1)).reshape(-1, 1) if setting.rule == Rule.ALL else found
+    return found
 
 
 @dataclass(frozen=True)
@@ -172,11 +173,15 @@ class _Task:
         start = targets
         if setting.rule == Rule.FROM_NOISE:
             start = targets + setting.noise * torch.stack([self._directions(index) for index in indices])
+        if setting.rule == Rule.ALL:
+            ends = self._ends(start, targets)
+            near = (torch.linalg.vector_norm(ends - targets, dim=-1) <= setting.error).all(-1)
+            return (near & batched.storable(targets, ends, _APART)).cpu().numpy()[:, None]
         if self.num_patterns * setting.dim > _HELD:
             ends = torch.stack([self._streamed(*pair) for pair in zip(sources, start, strict=True)])
         else:
             patterns = torch.stack([source.tensor() for source in sources])
-            ends = self._held(start, patterns)
+            ends = self._ends(start, patterns)
         return (torch.linalg.vector_norm(ends - targets, dim=-1) <= setting.error).cpu().numpy()
 
     def _source(self, index: int) -> RandomPatterns:
@@ -196,7 +201,7 @@ class _Task:
         x = torch.randn(shape, dtype=self.dtype, device=self.device, generator=generator)
         return x / torch.linalg.vector_norm(x, dim=-1, keepdim=True)
 
-    def _held(self, start: Tensor, patterns: Tensor) -> Tensor:
+    def _ends(self, start: Tensor, patterns: Tensor) -> Tensor:
         setting = self.setting
         if setting.rule == Rule.ONE_UPDATE:
             return batched.update(start, patterns, setting.kappa, setting.log_noop)
@@ -246,11 +251,33 @@ def rate(
     >>> print(rate(Setting(16, 16.0), 100, memories=50, seed=0))
     1 [0.9287, 1] (95%)
     """
-    found = outcomes(setting, num_patterns, memories, seed, queries=queries, **options)
-    if found.shape[1] == 1:
-        return wilson(int(found.sum()), memories, confidence)
-    clusters = np.repeat(np.arange(memories), found.shape[1])
-    return cluster_bootstrap(found.ravel().astype(float), clusters, confidence=confidence, seed=seed)
+    return clustered_rate(outcomes(setting, num_patterns, memories, seed, queries=queries, **options), confidence)
+
+
+def clustered_rate(found: NDArray[np.bool_], confidence: float = 0.95) -> Interval:
+    """Return the rate of successes of queries that share memories, with an interval for independent memories.
+
+    Parameters
+    ----------
+    found : ndarray of bool, shape (memories, queries)
+    confidence : float, in (0, 1)
+
+    Returns
+    -------
+    Interval
+        From a bootstrap over memories; Wilson's, with memories as trials, where each has one outcome, or all outcomes
+        are alike and a bootstrap could not tell that others are possible.
+
+    Examples
+    --------
+    >>> print(clustered_rate(np.ones((20, 5), bool)))
+    1 [0.8389, 1] (95%)
+    """
+    memories, queries = found.shape
+    if queries == 1 or found.all() or not found.any():
+        return wilson(int(found[:, 0].sum()), memories, confidence)
+    clusters = np.repeat(np.arange(memories), queries)
+    return cluster_bootstrap(found.ravel().astype(float), clusters, confidence=confidence, num_resamples=999, seed=0)
 
 
 @dataclass(frozen=True)

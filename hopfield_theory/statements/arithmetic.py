@@ -72,12 +72,12 @@ class Arithmetic(Protocol):
         ...
 
     def limit(self, update: Callable[[Any], Any], jacobian: Callable[[Any], Any], start: Any) -> Any:
-        """Return the fixed point near which the updates of `start` end, or an enclosure of it."""
+        """Return the fixed point that the updates of `start` run to, or an enclosure of it."""
         ...
 
 
 # Updates until an orbit is near its end, and Newton steps from there: those double the digits.
-_UPDATES, _NEWTON_STEPS = 40, 6
+_UPDATES, _NEWTON_STEPS, _NEAR = 40, 6, 0.01
 
 
 class Floats:
@@ -132,7 +132,11 @@ class Floats:
         x, identity = start, torch.eye(start.shape[-1], dtype=start.dtype, device=start.device)
         for _ in range(_UPDATES):
             x = update(x)
+        end = x
         for _ in range(_NEWTON_STEPS):
             # no error where a fixed point is not isolated: NaN, which meets no hypothesis
             x = x + torch.linalg.solve_ex(identity - jacobian(x), update(x) - x)[0]
-        return x
+        # from a bottleneck Newton's method may jump elsewhere: the orbit must be near, and come nearer
+        left, next_left = torch.linalg.vector_norm(end - x), torch.linalg.vector_norm(update(end) - x)
+        arrives = (left <= _NEAR * torch.linalg.vector_norm(start)) & ((next_left < left) | (left <= 1e-12))
+        return torch.where(arrives, x, torch.nan)

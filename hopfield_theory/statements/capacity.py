@@ -76,27 +76,16 @@ def _limits(patterns: Tensor, queries: int, setting: _Setting) -> Tensor:
     return batched.limits(start, patterns, setting.kappa, setting.log_noop, tol=_AT_REST, max_steps=_STEPS)[0]
 
 
-def _distances(points: Tensor) -> Tensor:
-    """Return the distances between the points of each set, infinite from a point to itself."""
-    # differences of squared norms would drown in rounding where two limits coincide
-    apart = torch.cdist(points, points, compute_mode="donot_use_mm_for_euclid_dist")
-    apart.diagonal(dim1=-2, dim2=-1).fill_(math.inf)
-    return apart
-
-
 def _errors(patterns: Tensor, limits: Tensor) -> Tensor:
     return torch.linalg.vector_norm(limits - patterns[:, : limits.shape[1]], dim=-1)
 
 
 def _storable(patterns: Tensor, limits: Tensor) -> Tensor:
-    """Tell whether all limits are distinct and fit into disjoint balls around their patterns: all stored implies it."""
-    errors = _errors(patterns, limits)
-    room = _distances(patterns) - errors[:, :, None] - errors[:, None, :]
-    return ((room > -_APART) & (_distances(limits) > _APART)).all(-1).all(-1)
+    return batched.storable(patterns, limits, _APART)
 
 
 def _merged(_: Tensor, limits: Tensor) -> Tensor:
-    return (_distances(limits) <= _APART).any(-1).any(-1)
+    return (batched.distances(limits) <= _APART).any(-1).any(-1)
 
 
 def _retrieved(radius: Callable[[], float]) -> _Event:

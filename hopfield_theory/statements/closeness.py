@@ -101,30 +101,47 @@ def _lost(i: Instance) -> Any:
 
 
 class Outliers:
-    """The masses of T11, relative to everything together: S, a, n and S_out."""
+    """The masses of T11, S, a, n and S_out, and its two bounds, each relative to what it is divided by."""
 
     def __init__(self, i: Instance) -> None:
-        xp, scores = i.xp, i.dynamics.scores(i.query)
-        out = i.beta * (i.outliers @ i.query)
-        both = xp.stack([xp.log_sum_exp(scores, i.noop), xp.log_sum_exp(out, 0 * i.noop)])
-        whole = xp.log_sum_exp(both, 0 * i.noop)
-        masses = xp.exp(scores - whole)
-        self.all = xp.sum(masses)
-        self.rest = self.all - masses[0] if len(i.patterns) == 1 else xp.sum(masses[1:])
-        self.noop = xp.exp(xp.log(i.noop) - whole)
-        self.out = xp.sum(xp.exp(out - whole))
-        self.radius = i.dynamics.radius
-        self.out_radius = xp.max(xp.norm(i.outliers))
+        self.xp = i.xp
+        self.scores, self.out = i.dynamics.scores(i.query), i.beta * (i.outliers @ i.query)
+        self.log_noop, self._none = i.xp.log(i.noop), 0 * i.noop
+        self.radius, self.out_radius = i.dynamics.radius, i.xp.max(i.xp.norm(i.outliers))
+        self.log_out = i.xp.log_sum_exp(self.out, self._none)
+
+    def shares(self, extra: Any) -> tuple[Any, Any, Any]:
+        """Return S, a and a further mass, given by its logarithm, divided by S and that mass."""
+        xp = self.xp
+        whole = xp.log_sum_exp(xp.rows(self.scores, xp.stack([extra])), self._none)
+        masses = xp.exp(self.scores - whole)
+        return xp.sum(masses), xp.sum(masses[1:]), xp.exp(extra - whole)
 
     def classified(self) -> Any:
-        return self.radius * (2 * self.rest + self.noop) / (self.all + self.noop)
+        """Return ``m(2a + n)/(S + n)``."""
+        _, rest, noop = self.shares(self.log_noop)
+        return self.radius * (2 * rest + noop)
 
     def kept(self, out_radius: Any) -> Any:
-        return (2 * self.radius * self.rest + (self.radius + out_radius) * self.out) / (self.all + self.out)
+        """Return ``[2ma + (m + m_out)S_out]/(S + S_out)``."""
+        _, rest, out = self.shares(self.log_out)
+        return 2 * self.radius * rest + (self.radius + out_radius) * out
 
-    def threshold(self) -> Any:
-        """Return ``S_out (2S − 2a + n) − n(S − 2a)``, positive where classifying gives the smaller bound."""
-        return self.out * (2 * self.all - 2 * self.rest + self.noop) - self.noop * (self.all - 2 * self.rest)
+    def excess(self, share: float = 1.0) -> Any:
+        """Return ``S_out − share · n``, divided by their sum."""
+        xp = self.xp
+        whole = xp.log_sum_exp(xp.stack([self.log_out, self.log_noop]), self._none)
+        return xp.exp(self.log_out - whole) - share * xp.exp(self.log_noop - whole)
+
+    def threshold(self, rest: float = 2.0, share: float = 1.0) -> Any:
+        """Return ``S_out (2S − 2a + n) − n(S − 2a)``, divided by ``(S + n)(S_out + n)``: where it is positive,
+        classifying gives the smaller bound.
+        """
+        xp = self.xp
+        everything, others, noop = self.shares(self.log_noop)
+        whole = xp.log_sum_exp(xp.stack([self.log_out, self.log_noop]), self._none)
+        out, slot = xp.exp(self.log_out - whole), xp.exp(self.log_noop - whole)
+        return out * (2 * everything - rest * others + noop) - share * slot * (everything - rest * others)
 
 
 def _classified_bound(i: Instance) -> Any:
@@ -140,7 +157,7 @@ def _kept_bound(i: Instance) -> Any:
 
 def _half(i: Instance) -> list[Any]:
     o = Outliers(i)
-    return [2 * o.out - o.noop]
+    return [o.excess(0.5)]
 
 
 def half_suffices(i: Instance) -> Any:
@@ -210,8 +227,8 @@ STATEMENTS = (
     Statement(
         "T10",
         "Who is closer after one update",
-        "‖T_0 − ξ‖² − ‖T_n − ξ‖² = p₀((2 − p₀)‖T_0‖² − 2⟨T_0, ξ⟩): the no-op slot brings the answer closer exactly "
-        "where ⟨T_0, ξ⟩ < ½(1 + s)‖T_0‖², s = 1 − p₀.",
+        "‖T_0 − ξ‖² − ‖T_n − ξ‖² = p₀((2 − p₀)‖T_0‖² − 2⟨T_0, ξ⟩): for n > 0 the slot brings the answer closer "
+        "exactly where ⟨T_0, ξ⟩ < ½(1 + s)‖T_0‖², s = 1 − p₀.",
         "derived for this project",
         "proved here",
         Kind.POINTWISE,

@@ -20,12 +20,16 @@ def _lower(i: Instance) -> Any:
     return (d.energy(i.query) - distance * distance / 2) / d.square(i.query)
 
 
-def _upper(i: Instance) -> Any:
+def _shrinkage(i: Instance) -> Any:
+    """Return ``log((n + M e^{−βm²})/(n + M))``."""
     d = i.dynamics
-    x = i.query
-    square = d.radius * d.radius
-    shrunk = i.xp.log(d.noop + d.count * i.xp.exp(-d.beta * square)) - i.xp.log(d.noop + d.count)
-    return (square - shrunk / d.beta - d.energy(x)) / d.square(x)
+    left = i.xp.stack([i.xp.log(i.xp.number(d.count)) - d.beta * d.radius * d.radius])
+    return i.xp.log_sum_exp(left, d.noop) - i.xp.log(d.noop + d.count)
+
+
+def _upper(i: Instance) -> Any:
+    d, x = i.dynamics, i.query
+    return (d.radius * d.radius - _shrinkage(i) / d.beta - d.energy(x)) / d.square(x)
 
 
 def _inside(i: Instance) -> list[Any]:
@@ -35,9 +39,7 @@ def _inside(i: Instance) -> list[Any]:
 
 def _twice(i: Instance) -> Any:
     d = i.dynamics
-    square = d.radius * d.radius
-    shrunk = i.xp.log(d.noop + d.count * i.xp.exp(-d.beta * square)) - i.xp.log(d.noop + d.count)
-    return (square + shrunk / d.beta) / d.square()
+    return (d.radius * d.radius + _shrinkage(i) / d.beta) / d.square()
 
 
 def _bregman(i: Instance) -> tuple[Any, Any, Any]:

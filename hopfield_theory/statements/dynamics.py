@@ -73,7 +73,7 @@ class Dynamics:
         return states
 
     def limit(self, x: Any) -> Any:
-        """Return the fixed point that x runs to."""
+        """Return the fixed point that x runs to; NaN, or no decision, where that takes too many updates to tell."""
         return self.xp.limit(self.update, self.jacobian, x)
 
     def energy(self, x: Any) -> Any:
@@ -125,8 +125,11 @@ class Dynamics:
         return (self.count - 1) * self.xp.exp(-self.beta * (self.gap - 2 * reach)), slot
 
     def in_ball(self, ball: Any, direction: Any) -> Any:
-        r"""Return the point :math:`\xi_1 + R\,v/(m + \|v\|)`, inside the ball of radius R around the first pattern."""
-        return self.patterns[0] + ball * direction / (self.radius + self.xp.norm(direction))
+        r"""Return :math:`\xi_1 + R\,v/\max(m, \|v\|)`, a point of the ball of radius R around the first pattern."""
+        length = self.xp.norm(direction)
+        scale = self.xp.if_positive(length - self.radius, length, self.radius)
+        # both are zero: any scale will do
+        return self.patterns[0] + ball * direction / self.xp.if_positive(scale, scale, 1 + 0 * scale)
 
     def square(self, *states: Any) -> Any:
         r"""Return the scale of energies, :math:`m^2 + \sum\|x\|^2 + 1/\beta`."""

@@ -106,8 +106,8 @@ STATEMENTS = (
     Statement(
         "T13",
         "A posteriori error",
-        "In a ball where ‖J‖ ≤ L < 1, ‖x − x*‖ ≤ ‖x − Tx‖/(1 − L). Checked for any two states, from which it follows "
-        "with y = x*: (1 − L)‖x − y‖ ≤ ‖x − Tx‖ + ‖y − Ty‖.",
+        "In a ball that holds x and x* and where ‖J‖ ≤ L < 1, ‖x − x*‖ ≤ ‖x − Tx‖/(1 − L). Checked for any "
+        "two states, from which it follows with y = x*: (1 − L)‖x − y‖ ≤ ‖x − Tx‖ + ‖y − Ty‖.",
         "Banach's fixed-point theorem",
         "proved here",
         Kind.POINTWISE,

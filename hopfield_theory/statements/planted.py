@@ -25,9 +25,10 @@ def _lower_constant(i: Instance) -> Any:
     return (d.energy(i.query) - 0.525 * distance * distance) / d.square(i.query)
 
 
-def _upper(share: float, radius: Callable[[Instance], Any] = lambda i: i.dynamics.radius) -> Callable[[Instance], Any]:
+def _upper(share: float) -> Callable[[Instance], Any]:
     def slack(i: Instance) -> Any:
-        d, square = i.dynamics, radius(i) * radius(i)
+        d = i.dynamics
+        square = d.radius * d.radius
         shrunk = i.xp.log(d.noop + d.count * i.xp.exp(-d.beta * square)) - i.xp.log(d.noop + d.count)
         return (square - share * shrunk / d.beta - d.energy(i.query)) / d.square(i.query)
 
@@ -193,7 +194,8 @@ def _bracket(square: Callable[[Any], Any]) -> Callable[[Instance], Any]:
 def _classified(noop: float) -> Callable[[Instance], Any]:
     def slack(i: Instance) -> Any:
         o = closeness.Outliers(i)
-        bound = o.radius * (2 * o.rest + noop * o.noop) / (o.all + o.noop)
+        _, rest, slot = o.shares(o.log_noop)
+        bound = o.radius * (2 * rest + noop * slot)
         return (bound - i.xp.norm(i.dynamics.update(i.query) - i.patterns[0])) / i.dynamics.length()
 
     return slack
@@ -202,23 +204,21 @@ def _classified(noop: float) -> Callable[[Instance], Any]:
 def _kept(i: Instance) -> Any:
     o = closeness.Outliers(i)
     dense = type(i.dynamics)(i.xp.rows(i.patterns, i.outliers), i.beta, 0 * i.noop, i.xp)
-    bound = (2 * o.radius * o.rest + 0.95 * (o.radius + o.out_radius) * o.out) / (o.all + o.out)
+    _, rest, out = o.shares(o.log_out)
+    bound = 2 * o.radius * rest + 0.95 * (o.radius + o.out_radius) * out
     return (bound - i.xp.norm(dense.update(i.query) - i.patterns[0])) / dense.length()
 
 
 def _nearly_half(i: Instance) -> list[Any]:
-    o = closeness.Outliers(i)
-    return [o.out - 0.45 * o.noop]
+    return [closeness.Outliers(i).excess(0.45)]
 
 
 def _threefold_rest(i: Instance) -> list[Any]:
-    o = closeness.Outliers(i)
-    return [o.out * (2 * o.all - 3 * o.rest + o.noop) - o.noop * (o.all - 3 * o.rest)]
+    return [closeness.Outliers(i).threshold(rest=3.0)]
 
 
 def _less_of_the_rest(i: Instance) -> list[Any]:
-    o = closeness.Outliers(i)
-    return [o.out * (2 * o.all - 2 * o.rest + o.noop) - 0.95 * o.noop * (o.all - 2 * o.rest)]
+    return [closeness.Outliers(i).threshold(share=0.95)]
 
 
 def _passes_but(dropped: int) -> Callable[[Instance], list[Any]]:

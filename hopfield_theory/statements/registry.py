@@ -40,4 +40,4 @@ def chosen(names: list[str] | None = None) -> list[Statement]:
     unknown = [name for name in names if name.upper() not in STATEMENTS]
     if unknown:
         raise ValueError(f"{', '.join(unknown)}: no such statement; there are {', '.join(STATEMENTS)}")
-    return [STATEMENTS[name.upper()] for name in dict.fromkeys(names)]
+    return [STATEMENTS[name] for name in dict.fromkeys(name.upper() for name in names)]

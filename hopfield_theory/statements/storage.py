@@ -11,8 +11,8 @@ from hopfield_theory.statements.statement import Implication, Instance, Kind, St
 __all__ = ["STATEMENTS"]
 
 _STEPS = 8
-# limits that lie closer than this share of the largest norm cannot be told apart after finitely many steps in floats
-_APART = 2.0**-12
+# limits closer than this share of the largest norm cannot be told apart in floats
+_APART = 2.0**-30
 # and an orbit of floats has come to rest if it moves by less than this share
 _AT_REST = 2.0**-40
 

@@ -169,9 +169,10 @@ def check(
     for statement, parts in watched:
         start, seen, results = time.perf_counter(), iter(parts), []
         for part in statement.parts:
-            progress(next(steps), whole)
+            done = next(steps)
+            progress(done, whole)
             if isinstance(part, Implication):
-                results.append(next(seen).result())
+                results.append(next(seen).result(lambda done=done: progress(done, whole)))
             elif isinstance(part, Experiment):
                 results.append(_counted(part, seed, part.trials[full]))
             else:
@@ -215,7 +216,7 @@ def tolerance(batch: Batch) -> Tensor:
     _, count, dim = v["patterns"].shape
     m = v["patterns"].norm(dim=-1).amax(-1)
     reach = torch.stack([m, v["query"].norm(dim=-1), v["other"].norm(dim=-1)]).amax(0)
-    size = 1 + v["beta"] * m * reach + v["noop"].clamp(min=1e-300).log().abs() + math.log(count)
+    size = 1 + v["beta"] * m * reach + torch.where(v["noop"] > 0, v["noop"], 1.0).log().abs() + math.log(count)
     return 32 * (count + dim + 4) * _UNIT * size
 
 
@@ -238,7 +239,9 @@ class _Watched:
         self._candidates: list[_Candidate] = []
 
     def see(self, batch: Batch, hypotheses: Tensor, conclusion: Tensor) -> None:
-        speaks = (hypotheses > 0).all(-1) & conclusion.isfinite()
+        speaks = (hypotheses > 0).all(-1)
+        # what overflowed below, or has no value in floats, is for balls to decide first
+        conclusion = torch.where(conclusion.isnan(), -math.inf, conclusion)
         allowed = tolerance(batch)
         self._tried += int(speaks.sum())
         clear = torch.where(speaks & (conclusion > allowed), conclusion, math.inf)
@@ -254,10 +257,11 @@ class _Watched:
             self._candidates.append(_Candidate(excess[index].item(), conclusion[index].item(), values, where))
         self._candidates = sorted(self._candidates, key=lambda c: c.excess)[:_MOST_DECIDED]
 
-    def result(self) -> PartResult:
+    def result(self, tick: Callable[[], None]) -> PartResult:
         part, unsettled = self.part, self._tried == 0
         violated = sum(candidate.excess < -1 for candidate in self._candidates)
         for candidate in self._candidates[: max(_ALWAYS_DECIDED, violated)]:
+            tick()
             decision = exact.decide(part, candidate.values, _BITS)
             if decision.falsifies:
                 found = Counterexample.shrunk(self._statement, part, candidate.values)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from fractions import Fraction
 from typing import Any
 
 from hopfield_theory.statements.statement import Implication, Statement
@@ -55,12 +56,15 @@ class Counterexample:
         if not exact.decide(part, values).falsifies:
             raise ValueError(f"{statement.name}, {part.name}: the instance is no counterexample")
         while True:
-            smaller = next((v for v in _smaller(part, values) if exact.decide(part, v).falsifies), None)
+            smaller = next((v for v in _smaller(part, values) if _falsifies(part, v)), None)
             if smaller is None:
                 break
             values = smaller
-        values = {name: _mapped(value, _text) for name, value in values.items()}
-        return cls(statement.name, part.name, values, exact.decide(part, values))
+        # the decimal that a float prints as is another number than the float
+        short = {name: _mapped(value, _text) for name, value in values.items()}
+        if not _falsifies(part, short):
+            short = {name: _mapped(value, lambda x: str(Fraction(x))) for name, value in values.items()}
+        return cls(statement.name, part.name, short, exact.decide(part, short))
 
     def data(self) -> dict[str, Any]:
         """Return what JSON can hold."""
@@ -74,6 +78,14 @@ class Counterexample:
             f"{self.part}: {numbers}",
             f"slack in [{slack.low}, {slack.high}], decided at {self.decision.bits} bits",
         ]
+
+
+def _falsifies(part: Implication, values: dict[str, Any]) -> bool:
+    try:
+        return exact.decide(part, values).falsifies
+    except ValueError:
+        # rounding has left the domain, such as β = 0
+        return False
 
 
 def _smaller(part: Implication, values: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -105,7 +117,8 @@ def _mapped(value: Any, of: Any) -> Any:
 
 def _rounded(x: Any, digits: int) -> str:
     """Round to significant digits; to a whole number for none."""
-    return _text(float(round(float(x)))) if digits == 0 else _text(float(f"{float(x):.{digits - 1}e}"))
+    value = float(Fraction(x))
+    return _text(float(round(value))) if digits == 0 else _text(float(f"{value:.{digits - 1}e}"))
 
 
 def _text(x: Any) -> str:

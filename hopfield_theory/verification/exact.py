@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
 from fractions import Fraction
 from typing import Any
 
@@ -23,7 +24,7 @@ Values = Mapping[str, Any]
 
 _LEAST_BITS, _MOST_BITS = 64, 4096
 # Newton steps with a Jacobian of floats gain some 50 bits each, up to the precision at which to give up.
-_UPDATES, _NEWTON_STEPS = 40, 80
+_UPDATES, _NEWTON_STEPS, _HALVINGS = 40, 80, 40
 
 
 def _logarithm(x: Any) -> Any:
@@ -91,15 +92,17 @@ class Balls:
         return np.frompyfunc(lambda a, b: a.union(b), 2, 1)(yes, no)
 
     def limit(self, update: Callable[[Any], Any], jacobian: Callable[[Any], Any], start: Any) -> Any:
-        """Enclose the fixed point near the end of an orbit of midpoints (T13).
+        """Enclose the fixed point that an orbit runs to (T13).
 
         If the Jacobian is at most ``L < 1`` on a ball of radius r around c, and the update moves c by at most
-        ``(1 - L) r``, then the ball holds exactly one fixed point. Newton steps bring c to it once the orbit is near.
+        ``(1 - L) r``, then the ball holds exactly one fixed point. Newton steps bring c there from the end of an orbit
+        of midpoints. Every state closer to that fixed point than the rest of a wider such ball runs to it; the orbit
+        itself, in balls, is followed until it is there.
 
         Raises
         ------
         UndecidedError
-            If the orbit ends where the Jacobian is not below 1.
+            If the orbit ends where the Jacobian is not below 1, or does not get there in time.
         """
         centre = start
         for _ in range(_UPDATES):
@@ -119,11 +122,26 @@ class Balls:
         moved = self.norm(update(centre) - centre).upper()
         for widening in (2, 16, 256, 1 << 16):
             radius = moved * widening
-            around = centre + np.array([arb(0, radius)] * len(centre), dtype=object)
-            lipschitz = _spectral_norm(jacobian(around))
+            lipschitz = _spectral_norm(jacobian(_box(centre, radius)))
             if lipschitz < 1 and moved <= (1 - lipschitz) * radius:
-                return around
+                self._arrive(update, jacobian, start, centre, radius)
+                return _box(centre, radius)
         raise UndecidedError("a fixed point does not attract")
+
+    def _arrive(self, update: Any, jacobian: Any, start: Any, centre: Any, radius: Any) -> None:
+        """Follow an orbit in balls into a ball around `centre` from which every state runs to its fixed point."""
+        reaches = [(self.norm(centre).upper() + radius) / 2**k for k in range(_HALVINGS)]
+        reach = next((r for r in reaches if _spectral_norm(jacobian(_box(centre, r))) < 1), arb(0))
+        state = start
+        for _ in range(_UPDATES + _UPDATES):
+            if self.norm(state - centre) + 2 * radius < reach:
+                return
+            state = update(state)
+        raise UndecidedError("an orbit does not arrive")
+
+
+def _box(centre: Any, radius: Any) -> Any:
+    return centre + np.array([arb(0, radius)] * len(centre), dtype=object)
 
 
 def _middle(x: Any) -> Any:
@@ -153,7 +171,7 @@ def _spectral_norm(symmetric: Any) -> Any:
 
 @dataclass(frozen=True)
 class SlackEnclosure:
-    """A slack's enclosure: its ends to 18 digits, and whether all of it is on the side of the claim (None: astride)."""
+    """A slack's enclosure: its ends, rounded outward, and whether all of it is on the claim's side (None: astride)."""
 
     low: str
     high: str
@@ -162,11 +180,20 @@ class SlackEnclosure:
     @classmethod
     def of(cls, slack: Any, met: bool | None) -> SlackEnclosure:
         """Enclose a ball."""
-        return cls(_decimal(slack.lower()), _decimal(slack.upper()), met)
+        return cls(_decimal(slack.lower(), ROUND_FLOOR), _decimal(slack.upper(), ROUND_CEILING), met)
 
 
-def _decimal(x: Any) -> str:
-    return x.str(18, radius=False) if x.is_finite() else str(float(x))
+def _decimal(x: Any, rounding: str) -> str:
+    """Return the exact number that an end of a ball is, with 18 digits, rounded to its side."""
+    if not x.is_finite():
+        return str(float(x))
+    nearest = x.str(25, radius=False)
+    if (arb(nearest) - x).is_zero():
+        return nearest
+    context = Context(prec=18, rounding=rounding, Emin=-(10**15), Emax=10**15)
+    value = context.plus(Decimal(nearest))
+    # the nearest of 25 digits may lie on the wrong side by less than a unit of the 18th
+    return str(value.next_minus(context) if rounding == ROUND_FLOOR else value.next_plus(context))
 
 
 @dataclass(frozen=True)
@@ -201,12 +228,23 @@ class Decision:
 
 
 def exact(values: Values) -> dict[str, Any]:
-    """Return numbers (floats, integers, decimal strings, nested lists of them) as fractions."""
+    """Return numbers (floats, integers, strings of decimals or fractions, nested lists of them) as fractions.
+
+    Raises
+    ------
+    ValueError
+        If β is not above 0, or n or R below 0.
+    """
 
     def fraction(x: Any) -> Any:
         return [fraction(y) for y in x] if isinstance(x, list | tuple) else Fraction(x)
 
-    return {name: fraction(value) for name, value in values.items()}
+    numbers = {name: fraction(value) for name, value in values.items()}
+    for name, least in (("beta", "above 0"), ("noop", "at least 0"), ("ball", "at least 0")):
+        value = numbers.get(name, 1)
+        if value < 0 or (name == "beta" and value == 0):
+            raise ValueError(f"{name} is {values[name]}: it must be {least}")
+    return numbers
 
 
 def decide(part: Implication, values: Values, most_bits: int = _MOST_BITS) -> Decision:
@@ -224,6 +262,11 @@ def decide(part: Implication, values: Values, most_bits: int = _MOST_BITS) -> De
     Returns
     -------
     Decision
+
+    Raises
+    ------
+    ValueError
+        If β is not above 0, or n or R below 0.
 
     Examples
     --------

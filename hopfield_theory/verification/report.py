@@ -36,7 +36,7 @@ def table(verdicts: Sequence[Verdict]) -> Table:
     """
     shown = Table(title="Verdicts", title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
     for name, share in (("statement", 4), ("source", 5), ("proof", 3)):
-        shown.add_column(name, ratio=share, overflow="fold")
+        shown.add_column(name, ratio=share, min_width=share + 3, overflow="fold")
     shown.add_column("verdict", no_wrap=True)
     for name in ("instances", "smallest\nslack"):
         shown.add_column(name, justify="right", no_wrap=True)

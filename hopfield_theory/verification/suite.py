@@ -65,6 +65,8 @@ def verify(
 
     Raises
     ------
+    TypeError
+        For a seed or instances that are no integers, or a budget that is no number.
     ValueError
         For an unknown statement, a number out of range, or (BudgetError) a budget too small to finish.
 
@@ -77,29 +79,35 @@ def verify(
     never farther: patterns = [[1]], beta = 1, noop = 1, query = [0]
     slack in [-0.353553390593..., -0.353553390593...], decided at 64 bits
     """
-    wanted = chosen(None if statements is None else list(statements))
+    if isinstance(statements, str):
+        statements = [statements]
+    wanted = chosen(None if statements is None else [str(name) for name in statements])
     if level not in INSTANCES:
         raise ValueError(f"level is {level!r}: it must be quick or full")
-    if instances is not None and (isinstance(instances, bool) or instances < 1):
+    for name, value in (("instances", instances), ("seed", seed)):
+        if value is not None and (isinstance(value, bool) or not isinstance(value, int)):
+            raise TypeError(f"{name} is {value!r}: it must be an integer")
+    if instances is not None and instances < 1:
         raise ValueError(f"instances is {instances}: it must be at least 1")
-    if isinstance(seed, bool) or not 0 <= seed < 2**32:
+    if not 0 <= seed < 2**32:
         raise ValueError(f"seed is {seed}: it must be at least 0 and below 2**32")
+    if budget is not None and not isinstance(budget, int | float):
+        raise TypeError(f"budget is {budget!r}: it must be a number of seconds")
     if budget is not None and not 0 < budget < float("inf"):
         raise ValueError(f"budget is {budget}: it must be a finite number of seconds above 0")
     start = time.perf_counter()
 
     def within_budget(done: int, whole: int) -> None:
         if budget is not None and time.perf_counter() - start > budget:
-            raise BudgetError(f"budget is {budget:g} s: it ran out with {done} of {whole} steps done; allow more")
+            raise BudgetError(f"budget is {budget:g} s: it ran out before all was checked; allow more")
         progress(done, whole)
 
     draws = Draws(seed, INSTANCES[level] if instances is None else instances, _digits())
     with _one_thread():
         verdicts = check(wanted, draws, seed, full=level == "full", progress=within_budget)
     rows = TABLE if level == "full" else TABLE[:1]
-    enclosures = _enclosures(wanted, rows, lambda: within_budget(len(rows), len(rows)))
+    enclosures = _enclosures(wanted, rows, lambda: within_budget(1, 1))
     derivations = _derivations(wanted) if level == "full" else {}
-    within_budget(1, 1)
     return [
         dataclasses.replace(
             verdict,

@@ -147,7 +147,9 @@ def test_trends_are_followed(slack, outcome):
 def test_progress_counts_to_the_end_and_can_stop_a_check():
     seen = []
     check(chosen(["T8", "T10"]), Draws(0, 100), 0, progress=lambda done, whole: seen.append((done, whole)))
-    assert [done for done, _ in seen] == list(range(len(seen)))
+    # more than once at a step that takes long, never backwards, every step
+    assert sorted(seen) == seen
+    assert {done for done, _ in seen} == set(range(seen[-1][1] + 1))
     assert seen[-1][0] == seen[-1][1]
 
     def stop(done, whole):
@@ -156,3 +158,97 @@ def test_progress_counts_to_the_end_and_can_stop_a_check():
 
     with pytest.raises(KeyboardInterrupt):
         check(chosen(["T8", "T10"]), Draws(0, 100), 0, progress=stop)
+
+
+# --- what a check must not overlook ---
+
+
+def false_here(name, conclusion, hypotheses=lambda i: []):
+    part = Implication("spoilt", conclusion, hypotheses)
+    [verdict] = check([with_parts(name, part)], Draws(0, 2000), 0)
+    return verdict
+
+
+def test_a_slack_that_floats_cannot_hold_is_decided_in_balls():
+    for conclusion in (lambda i: i.xp.log(i.noop) + 1000, lambda i: i.xp.exp(i.beta * 1e9) * 0 - i.beta):
+        assert false_here("P1", conclusion).outcome == Outcome.FALSIFIED
+
+
+def test_a_violation_just_beyond_rounding_is_decided():
+    """An error of 1e-9 in an identity, well above rounding at moderate β and well below it at extreme β."""
+    gate = STATEMENTS["T8"].parts[0]
+    assert false_here("T8", lambda i: gate.conclusion(i) - 1e-9, gate.hypotheses).outcome == Outcome.FALSIFIED
+
+
+def test_a_violation_behind_decoys_is_found():
+    """Instances that floats call worse, and whose hypotheses fail in balls, do not hide one that is false."""
+
+    def hypothesis(i):
+        # in floats always met; in balls only where β is below 2
+        return [2 - i.beta if isinstance(i.xp, exact.Balls) else 1 + 0 * i.beta]
+
+    verdict = false_here("P1", lambda i: -1.0 - 0 * i.beta, hypothesis)
+    assert verdict.outcome == Outcome.FALSIFIED
+
+
+def test_a_violation_that_balls_cannot_decide_is_undecided():
+    def conclusion(i):
+        return (i.query[0] * 0 - 1.0) if not isinstance(i.xp, exact.Balls) else i.xp.number(0.0) + exact.arb(0, 1)
+
+    verdict = false_here("P1", conclusion)
+    assert verdict.outcome == Outcome.UNDECIDED
+    assert not verdict.as_expected
+
+
+def test_small_slacks_are_reported_as_they_are():
+    verdict = false_here("P1", lambda i: 1e-5 + 0 * i.beta)
+    assert verdict.worst.smallest_slack == pytest.approx(1e-5)
+
+
+def test_rounding_at_large_no_op_masses_is_allowed_for():
+    batch = draw(64, 3, 2, torch.Generator().manual_seed(1))
+    small, large = (
+        tolerance(
+            dataclasses.replace(batch, values={**batch.values, "noop": torch.full((64,), n, dtype=torch.float64)})
+        )
+        for n in (1.0, 1e30)
+    )
+    assert (large > small).all()
+    dense = tolerance(dataclasses.replace(batch, values={**batch.values, "noop": torch.zeros(64, dtype=torch.float64)}))
+    assert torch.equal(dense, small)
+
+
+def test_instances_have_the_geometry_that_they_are_named_for():
+    batch = draw(3000, 6, 3, torch.Generator().manual_seed(0))
+    kinds = [kind.split(",")[0] for kind in batch.kinds]
+    patterns, radius = batch.values["patterns"], batch.values["patterns"].norm(dim=-1).amax(-1)
+
+    def of(name):
+        rows = [index for index, kind in enumerate(kinds) if kind == name]
+        return patterns[rows] / radius[rows][:, None, None]
+
+    assert ((of("twins")[:, 1] - of("twins")[:, 0]).norm(dim=-1) < 1e-3).double().mean() > 0.3
+    ring = of("ring")
+    steps = (ring.roll(1, 1) - ring).norm(dim=-1)
+    assert torch.allclose(steps, torch.ones_like(steps))
+    giants = of("one giant").norm(dim=-1)
+    assert torch.allclose(giants.amin(-1), torch.full((len(giants),), 0.01, dtype=torch.float64))
+    assert (of("one at zero").norm(dim=-1).amin(-1) == 0).all()
+    assert torch.allclose(of("duplicates")[:, 1:], of("duplicates")[:, :1].expand(-1, 5, -1))
+    simplex = of("simplex")[:, :4]
+    assert torch.allclose((simplex @ simplex.mT).flatten(1)[:, 1:4], torch.full((len(simplex), 3), -1 / 3).double())
+    kappa = batch.values["beta"] * torch.where(radius > 0, radius, 1.0) ** 2
+    assert (kappa < 1e-7).any()
+    assert (kappa > 1e7).any()
+    usual = (batch.values["ball"] - torch.where(radius > 0, radius, 1.0) / (2 * kappa)).abs() < 1e-12 * radius
+    assert 0.3 < usual.double().mean() < 0.7
+    cosine = torch.cosine_similarity(batch.values["outliers"], batch.values["query"][:, None], dim=-1)
+    assert (cosine > 0.9).double().mean() > 0.15
+
+
+def test_half_of_the_digit_memories_are_centred():
+    digits = torch.rand(200, 64, generator=torch.Generator().manual_seed(0)) + 1
+    last = list(Draws(0, 1200, digits))[-1]
+    assert set(last.kinds) == {kind for kind in last.kinds if kind.startswith("digits")}
+    centred = last.values["patterns"].mean((1, 2)).abs() < 0.5
+    assert 0.3 < centred.double().mean() < 0.7

@@ -2,12 +2,15 @@
 
 import dataclasses
 import math
+from fractions import Fraction
 
 import numpy as np
 import pytest
 import torch
 from flint import arb, ctx
 
+from hopfield_theory.memory import Memory
+from hopfield_theory.retrieval import retrieve
 from hopfield_theory.statements.arithmetic import Floats
 from hopfield_theory.statements.registry import STATEMENTS
 from hopfield_theory.statements.statement import Implication
@@ -97,6 +100,7 @@ def test_a_limit_is_enclosed_and_a_saddle_is_not():
         again = dynamics.update(limit)
         assert all(a.overlaps(b) for a, b in zip(limit, again, strict=True))
         assert max(float(x.rad()) for x in limit) < 1e-15
+        # a repelling point would be a fixed point too, but no limit
         saddle = Dynamics(np.array([[arb(1)], [arb(-1)]], dtype=object), arb(8), arb(0), balls)
         with pytest.raises(exact.UndecidedError):
             saddle.limit(np.array([arb(0)], dtype=object))
@@ -117,3 +121,112 @@ def test_a_counterexample_is_shrunk_and_stays_one():
     assert found.data()["decision"]["conclusion"]["met"] is False
     with pytest.raises(ValueError, match="no counterexample"):
         Counterexample.shrunk(STATEMENTS["P1"], STRONG, {**SINGLE, "noop": 0})
+
+
+# --- what must never be called false ---
+
+
+def test_an_undecided_hypothesis_is_not_a_met_one():
+    astride = claim(lambda i: -i.beta, lambda i: i.query[0] * 3 - 1)
+    decision = exact.decide(astride, {**SINGLE, "query": ["1/3"]}, 128)
+    assert decision.hypotheses[0].met is None
+    assert decision.conclusion.met is False
+    assert not decision.falsifies
+
+
+def test_nothing_is_refined_once_a_hypothesis_is_false():
+    hopeless = claim(lambda i: i.query[0] * 3 - 1, lambda i: -i.beta)
+    assert exact.decide(hopeless, {**SINGLE, "query": ["1/3"]}).bits == 64
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "least"),
+    [("beta", -1, "above 0"), ("beta", "0", "above 0"), ("noop", "-0.5", "at least 0"), ("ball", -1, "at least 0")],
+)
+def test_numbers_outside_the_domain_are_refused(name, value, least):
+    with pytest.raises(ValueError, match=f"{name} is {value}: it must be {least}"):
+        exact.decide(STRONG, {**SINGLE, name: value})
+
+
+def test_shrinking_stays_in_the_domain():
+    statement = dataclasses.replace(STATEMENTS["P1"], parts=(claim(lambda i: i.query[0] - 1),))
+    found = Counterexample.shrunk(statement, statement.parts[0], {**SINGLE, "beta": 0.3})
+    assert float(found.values["beta"]) > 0
+    assert found.values["query"] == ["0"]
+
+
+def test_a_counterexample_that_only_a_binary_fraction_is_stays_one():
+    """0.1 as a float is no decimal 0.1, where this claim is astride of zero for ever."""
+    part = claim(lambda i: -i.xp.abs(10 * i.query[0] - 1), lambda i: i.xp.number(1e-10) - i.xp.abs(10 * i.query[0] - 1))
+    found = Counterexample.shrunk(STATEMENTS["P1"], part, {**SINGLE, "query": [0.1]})
+    assert found.decision.falsifies
+    assert exact.decide(part, found.values).falsifies
+
+
+def test_ends_of_an_enclosure_are_rounded_outward():
+    third = exact.decide(claim(lambda i: i.query[0]), {**SINGLE, "query": ["1/3"]}).conclusion
+    assert Fraction(third.low) < Fraction(1, 3) < Fraction(third.high)
+    minus = exact.decide(claim(lambda i: -i.query[0]), {**SINGLE, "query": ["1/3"]}).conclusion
+    assert Fraction(minus.low) < -Fraction(1, 3) < Fraction(minus.high)
+
+
+# --- limits ---
+
+
+def linear(rate, shift=0.0):
+    """An update in one dimension, and its Jacobian."""
+    return (
+        lambda x: np.array([rate * x[0] + shift], dtype=object),
+        lambda x: np.array([[arb(rate) + 0 * x[0]]], dtype=object),
+    )
+
+
+def test_limits_of_linear_updates():
+    balls = exact.Balls()
+    start = np.array([arb(1)], dtype=object)
+    with ctx.workprec(128):
+        assert abs(float(balls.limit(*linear(0.5, 1.0), start)[0]) - 2) < 1e-15
+        for rate in (1.5, -1.5, 1.0):
+            with pytest.raises(exact.UndecidedError):
+                balls.limit(*linear(rate, 1.0), start)
+
+
+def test_a_jacobian_below_one_at_the_centre_alone_proves_nothing():
+    def jacobian(x):
+        # at the fixed point 0 it is ½, and at every other state 2
+        return np.array([[arb(0.5) if x[0] == 0 else arb(2)]], dtype=object)
+
+    with ctx.workprec(128), pytest.raises(exact.UndecidedError):
+        exact.Balls().limit(lambda x: x / 2 + arb(2) ** -70, jacobian, np.array([arb(1)], dtype=object))
+
+
+def test_a_spectral_norm_is_bounded_from_above_and_not_by_much():
+    for matrix, norm in (([[3, 0], [0, 1]], 3.0), ([[2, 1], [1, 2]], 3.0), ([[0.5]], 0.5)):
+        bound = float(exact._spectral_norm(np.array([[arb(x) for x in row] for row in matrix], dtype=object)))
+        assert norm <= bound * (1 + 1e-15)
+        assert bound <= norm * 2 ** (1 / 32)
+
+
+BOTTLENECK = {
+    "patterns": [
+        [-0.07885876663711677, -0.9968857983362351],
+        [-0.8740350261435141, 0.48586291592825476],
+        [0.9683671613464576, -0.2495296391729924],
+        [0.5003274179124348, -0.8658362864220208],
+    ],
+    "beta": 11.06086149854374,
+    "noop": 0,
+}
+
+
+def test_newton_s_method_does_not_leap_to_another_limit():
+    """Here an orbit lingers for hundreds of updates, and Newton steps from its 40th state end elsewhere."""
+    from hopfield_theory.statements.dynamics import Dynamics
+
+    memory = Memory(torch.tensor(BOTTLENECK["patterns"], dtype=torch.float64), BOTTLENECK["beta"], 0.0)
+    own = retrieve(memory, memory.patterns[0], 1e-13, 100_000).state
+    numbers = [torch.tensor(x, dtype=torch.float64) for x in (BOTTLENECK["patterns"], BOTTLENECK["beta"], 0.0)]
+    floats = Dynamics(*numbers, Floats()).limit(memory.patterns[0])
+    assert floats.isnan().all() or torch.allclose(floats, own, atol=1e-9)
+    elsewhere = claim(lambda i: 1e-3 - i.xp.norm(i.dynamics.limit(i.patterns[0]) - i.query))
+    assert not exact.decide(elsewhere, {**BOTTLENECK, "query": own.tolist()}, 256).falsifies

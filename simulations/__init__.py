@@ -1,0 +1,1 @@
+"""Experiments: one file each, with its question, its grid and its measurement. Run ``python -m simulations NAME``."""

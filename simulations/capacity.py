@@ -1,0 +1,146 @@
+"""How many random patterns are stored, by every rule of success, and how does that grow with the dimension?
+
+Grid: dimension d, λ = κ/d, no-op mass n and rule; for each the number of patterns M at which half of the trials
+succeed, found adaptively, with the rates measured on the way. A second kind of cell holds M between the proved bounds on
+'all stored' (C3 from below, C6 from above) in dimensions so small that M stays in the hundreds.
+
+Held against: the mean-field prediction C5 and the exact exponent α_1 (C4) for 'stored'; C1, C2, C3 and C6 for all
+patterns; C3 and C7 for a typical one.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from hopfield_theory.bounds import capacity as bounds
+from hopfield_theory.bounds import thermodynamics
+from hopfield_theory.engine.capacity import Setting, capacity, outcomes
+from hopfield_theory.statistics import wilson
+
+PRESETS = ("quick", "paper", "large")
+
+_GRIDS: dict[str, dict[str, Any]] = {
+    "quick": {"dims": (8, 10, 12, 14), "lams": (0.5, 1.0), "noops": (0.0, 1.0), "precision": 0.1},
+    "paper": {
+        "dims": (12, 14, 16, 18, 20, 22),
+        "lams": (0.5, 1.0),
+        "noops": (0.0, 1.0, 10.0, 100.0),
+        "precision": 0.05,
+    },
+    "large": {
+        "dims": (12, 14, 16, 18, 20, 22, 24, 26),
+        "lams": (0.5, 1.0, 2.0),
+        "noops": (0.0, 1.0, 10.0, 100.0, 1000.0),
+        "precision": 0.03,
+    },
+}
+# d, κ and p of the sandwich: small enough for 'all stored' to be seen failing
+_SANDWICH = ((4, 200.0, 0.1), (5, 120.0, 0.1), (6, 100.0, 0.1), (4, 400.0, 0.1))
+_TRIALS = {"quick": 200, "paper": 1000, "large": 4000}
+
+
+def cells(preset: str) -> list[dict[str, Any]]:
+    """List the parameters of all cells."""
+    grid = _GRIDS[preset]
+    crossings = [
+        {"kind": "crossing", "rule": "stored", "dim": dim, "lam": lam, "noop": noop, "precision": grid["precision"]}
+        for dim, lam, noop in itertools.product(grid["dims"], grid["lams"], grid["noops"])
+    ]
+    others = [
+        {"kind": "crossing", "rule": rule, "dim": dim, "lam": 1.0, "noop": 1.0, "precision": grid["precision"]}
+        for rule, dim in itertools.product(("one update", "from noise", "all patterns"), grid["dims"][:4])
+    ]
+    if preset != "quick":
+        # no fold here (C5): a crossover, to be seen as it is
+        crossings += [
+            {"kind": "crossing", "rule": "stored", "dim": dim, "lam": 2.0, "noop": noop, "precision": grid["precision"]}
+            for dim, noop in itertools.product((8, 10, 12), (0.0, 1.0))
+            if 2.0 not in grid["lams"]
+        ]
+    sandwiches = [
+        {"kind": "sandwich", "dim": dim, "kappa": kappa, "failure": p, "noop": 0.0, "trials": _TRIALS[preset]}
+        for dim, kappa, p in _SANDWICH
+    ]
+    return [*sandwiches, *crossings, *others]
+
+
+def measure(parameters: Mapping[str, Any], seed: int, device: str) -> list[dict[str, Any]]:
+    """Measure one cell: a row for every number of patterns that was tried."""
+    return (_sandwich if parameters["kind"] == "sandwich" else _crossing)(parameters, seed, device)
+
+
+def cost(parameters: Mapping[str, Any]) -> tuple[float, float]:
+    """Predict seconds and bytes."""
+    if parameters["kind"] == "sandwich":
+        return 0.004 * parameters["trials"], 2e8
+    lam = parameters["lam"]
+    log_patterns = 0.9 * float(thermodynamics.threshold(lam)) * parameters["dim"]
+    size = (
+        math.exp(min(log_patterns * (0.5 if parameters["rule"] == "all patterns" else 1.0), 20.0)) * parameters["dim"]
+    )
+    return 0.5 + 6e-6 * size * (8 if parameters["rule"] == "all patterns" else 1), 2e8 + 24 * size
+
+
+def _crossing(parameters: Mapping[str, Any], seed: int, device: str) -> list[dict[str, Any]]:
+    dim, lam, noop, rule = (parameters[name] for name in ("dim", "lam", "noop", "rule"))
+    setting = Setting(dim, lam * dim, _log(noop), rule, noise=0.5 if rule == "from noise" else 0.0)
+    found = capacity(setting, seed, precision=parameters["precision"], device=device)
+    scale, known = math.sqrt(lam * dim / (dim - 1)), {"failure_probability": 0.5}
+    memory = {"dim": dim, "beta": 1.0, "scale": scale, "noop": noop} | known
+    quantifier = "all" if rule == "all patterns" else "typical"
+    fold = thermodynamics.fold(dim, lam, noop)
+    about = {
+        "log_patterns": found.log_patterns.estimate,
+        "log_low": found.log_patterns.low,
+        "log_high": found.log_patterns.high,
+        "slope": found.slope,
+        "predicted": thermodynamics.predicted(dim, lam, noop, setting.error),
+        "fold": math.nan if fold is None else fold.log_patterns,
+        "alpha": float(thermodynamics.threshold(lam)),
+        "published": bounds.published(dim=dim, beta=1.0, scale=scale, **known),
+        "pairwise": bounds.pairwise(**memory),
+        "chernoff": bounds.chernoff(**memory, quantifier=quantifier),
+        "ceiling": bounds.ceiling(**memory, quantifier=quantifier),
+    }
+    rows = zip(found.num_patterns, found.successes, found.trials, strict=True)
+    return [about | _rate(size, won, tried) for size, won, tried in rows]
+
+
+def _sandwich(parameters: Mapping[str, Any], seed: int, device: str) -> list[dict[str, Any]]:
+    dim, kappa, p, noop = (parameters[name] for name in ("dim", "kappa", "failure", "noop"))
+    memory = {"dim": dim, "beta": 1.0, "scale": math.sqrt(kappa / (dim - 1)), "failure_probability": p}
+    low = bounds.chernoff(**memory, noop=noop, quantifier="all")
+    high = bounds.ceiling(**memory, noop=noop, quantifier="all")
+    about = {
+        "published": bounds.published(**memory),
+        "pairwise": bounds.pairwise(**memory, noop=noop),
+        "chernoff": low,
+        "ceiling": high,
+    }
+    setting = Setting(dim, kappa, _log(noop), "all patterns")
+    rows, used = [], 0
+    for log_size in (0.5 * low, low, 0.5 * (low + high), high, high + 0.7):
+        size = max(2, math.floor(math.exp(log_size)))
+        found = outcomes(setting, size, parameters["trials"], seed, first=used, device=device)
+        used += parameters["trials"]
+        rows.append(about | _rate(size, int(found.sum()), parameters["trials"]))
+    return rows
+
+
+def _rate(size: int, won: int, tried: int) -> dict[str, Any]:
+    interval = wilson(won, tried)
+    return {
+        "num_patterns": size,
+        "successes": won,
+        "trials": tried,
+        "rate": interval.estimate,
+        "rate_low": interval.low,
+        "rate_high": interval.high,
+    }
+
+
+def _log(noop: float) -> float:
+    return math.log(noop) if noop > 0 else -math.inf

@@ -1,0 +1,126 @@
+"""How fast does retrieval converge, and how does it slow down as the memory fills up?
+
+Grid: the number of patterns as a share of the mean-field fold (C5), in logarithms; plain and accelerated iteration.
+
+Held against: T5 (a step of at most sqrt(2 E/τ) among τ), T7 and T13 (the contraction factor near the fixed point bounds the
+error of a state by its last step), and the fold, where the factor reaches 1.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+
+from hopfield_theory.bounds import thermodynamics
+from hopfield_theory.fixed_point import Status
+from hopfield_theory.memory import Memory
+from hopfield_theory.patterns import RandomPatterns, Sphere
+from hopfield_theory.retrieval import retrieve
+from hopfield_theory.statistics import cluster_bootstrap
+
+PRESETS = ("quick", "paper", "large")
+
+_SHARES = (0.5, 0.7, 0.8, 0.9, 0.95, 1.0, 1.05)
+_SCALE = {"quick": (16, 12, 8), "paper": (16, 60, 32), "large": (20, 100, 64)}
+_TOLERANCE, _MOST, _FOLLOWED = 1e-8, 20_000, 30
+
+
+def cells(preset: str) -> list[dict[str, Any]]:
+    """List the parameters of all cells."""
+    dim, memories, queries = _SCALE[preset]
+    return [
+        {
+            "dim": dim,
+            "lam": 1.0,
+            "noop": 1.0,
+            "share": share,
+            "accelerate": fast,
+            "memories": memories,
+            "queries": queries,
+        }
+        for share, fast in itertools.product(_SHARES, (False, True))
+    ]
+
+
+def measure(parameters: Mapping[str, Any], seed: int, device: str) -> list[dict[str, Any]]:
+    """Measure one cell: a row of counts, and for the plain iteration rows of residuals and of what T5 allows."""
+    dim, kappa = parameters["dim"], parameters["lam"] * parameters["dim"]
+    size = _size(parameters)
+    steps, rates, reached, ambiguous = [], [], [], []
+    residuals, allowed, kept = [], [], []
+    for index in range(parameters["memories"]):
+        source = RandomPatterns(Sphere(1.0), size, dim, seed=seed, cell=(index,), dtype=torch.float64, device=device)
+        memory = Memory(source.tensor(), kappa, parameters["noop"])
+        start = memory.patterns[: parameters["queries"]]
+        found = retrieve(memory, start, _TOLERANCE, _MOST, accelerate=parameters["accelerate"])
+        steps.append(found.steps.cpu().numpy())
+        reached.append((found.status == Status.CONVERGED).cpu().numpy())
+        ambiguous.append(found.ambiguous.cpu().numpy())
+        kept.append(((found.state - start).norm(dim=-1) <= 0.5).cpu().numpy())
+        rates.append(torch.linalg.eigvalsh(memory.jacobian(found.state))[..., -1].cpu().numpy())
+        if not parameters["accelerate"]:
+            path, limit = _path(memory, start)
+            residuals.append(path)
+            allowed.append(limit)
+    clusters = np.repeat(np.arange(parameters["memories"]), parameters["queries"])
+    spent = np.concatenate(steps).astype(float)
+    median = cluster_bootstrap(spent, clusters, np.median, num_resamples=999, seed=0)
+    row = {
+        "kind": "updates",
+        "num_patterns": size,
+        "median": median.estimate,
+        "median_low": median.low,
+        "median_high": median.high,
+        "mean": spent.mean(),
+        "most": spent.max(),
+        "converged": np.concatenate(reached).mean(),
+        "retrieved": np.concatenate(kept).mean(),
+        "ambiguous": np.concatenate(ambiguous).mean(),
+        "contraction": float(np.median(np.concatenate(rates))),
+    }
+    if not residuals:
+        return [row]
+    seen, bound = np.concatenate(residuals), np.concatenate(allowed)
+    return [row] + [
+        {
+            "kind": "residual",
+            "num_patterns": size,
+            "step": step + 1,
+            "median": float(np.median(seen[:, step])),
+            "median_low": float(np.quantile(seen[:, step], 0.1)),
+            "median_high": float(np.quantile(seen[:, step], 0.9)),
+            "allowed": float(np.median(bound[:, step])),
+            "worst": float((seen[:, : step + 1].min(1) / bound[:, step]).max()),
+        }
+        for step in range(_FOLLOWED)
+    ]
+
+
+def cost(parameters: Mapping[str, Any]) -> tuple[float, float]:
+    """Predict seconds and bytes."""
+    work = parameters["memories"] * parameters["queries"] * _size(parameters)
+    slow = 1 / max(1.06 - parameters["share"], 0.01)
+    return 0.1 + 4e-8 * work * slow * (0.4 if parameters["accelerate"] else 1), 3e8
+
+
+def _size(parameters: Mapping[str, Any]) -> int:
+    fold = thermodynamics.fold(parameters["dim"], parameters["lam"], parameters["noop"])
+    assert fold is not None
+    return round(math.exp(parameters["share"] * fold.log_patterns))
+
+
+def _path(memory: Memory, start: torch.Tensor) -> tuple[np.ndarray, np.ndarray]:
+    """Residuals of the first updates, and the least of them that T5 allows."""
+    energy = memory.energy(start)
+    state, residuals = start, []
+    for _ in range(_FOLLOWED):
+        before, state = state, memory.update(state)
+        residuals.append((state - before).norm(dim=-1))
+    steps = torch.arange(1, _FOLLOWED + 1, device=start.device)
+    allowed = (2 * energy[:, None] / steps).sqrt()
+    return torch.stack(residuals, 1).cpu().numpy(), allowed.cpu().numpy()

@@ -1,0 +1,79 @@
+"""Which handwritten digits does each model store and complete, raw, centred and normalised?
+
+Grid: preparation of the 1 797 images, model and β. Queries: the images themselves, and the images with their lower half
+hidden.
+
+Held against: the certificate (a digit that is proved stored must be retrieved).
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+
+from hopfield_theory import corruption, pattern_files
+from hopfield_theory.certificate import certify
+from hopfield_theory.memory import Memory
+from hopfield_theory.retrieval import retrieve
+from hopfield_theory.statistics import wilson
+
+PRESETS = ("quick", "paper", "large")
+
+_PREPARATIONS = {"raw": (False, False), "centred": (True, False), "normalised": (True, True)}
+# raw images have norms of about 55, so that the same κ = β m² takes a smaller β
+_KAPPAS = {
+    "quick": (16.0, 64.0, 256.0, 1024.0),
+    "paper": tuple(2.0**k for k in range(2, 13)),
+    "large": tuple(2.0 ** (k / 2) for k in range(4, 27)),
+}
+_SUBSET = {"quick": 400, "paper": 1797, "large": 1797}
+
+
+def cells(preset: str) -> list[dict[str, Any]]:
+    """List the parameters of all cells."""
+    return [
+        {"preparation": preparation, "noop": noop, "kappa": kappa, "patterns": _SUBSET[preset]}
+        for preparation, noop, kappa in itertools.product(_PREPARATIONS, (0.0, 1.0), _KAPPAS[preset])
+    ]
+
+
+def measure(parameters: Mapping[str, Any], seed: int, device: str) -> list[dict[str, Any]]:
+    """Measure one cell: a row for whole images and one for half hidden ones."""
+    images = pattern_files.digits()[0].double()
+    generator = torch.Generator().manual_seed(seed)
+    images = images[torch.randperm(len(images), generator=generator)[: parameters["patterns"]]].to(device)
+    centre, normalise = _PREPARATIONS[parameters["preparation"]]
+    plain = Memory(images, 1.0, parameters["noop"], centre=centre, normalise=normalise)
+    typical = plain.patterns.norm(dim=-1).square().mean().item()
+    memory = Memory(images, parameters["kappa"] / typical, parameters["noop"], centre=centre, normalise=normalise)
+    proof = certify(memory)
+    mean = images.mean(0) if centre else torch.zeros_like(images[0])
+    hidden = corruption.mask_tail(images - mean, 0.5) + mean
+    rows, own = [], torch.arange(len(images), device=images.device)
+    for cue, queries in (("whole", images), ("half hidden", hidden)):
+        found = retrieve(memory, queries, 1e-8, 2000)
+        answer, distance = memory.nearest(found.state)
+        right = (answer == own) & (distance <= 0.5 * typical**0.5)
+        rate = wilson(int(right.sum()), len(images))
+        rows.append(
+            {
+                "cue": cue,
+                "beta": memory.beta,
+                "rate": rate.estimate,
+                "rate_low": rate.low,
+                "rate_high": rate.high,
+                "proved": float(proof.stored.double().mean()),
+                "broken_promises": int((proof.stored & (answer != own)).sum()) if cue == "whole" else 0,
+                "answer_norm": found.state.norm(dim=-1).median().item() / typical**0.5,
+                "steps": found.steps.double().median().item(),
+            }
+        )
+    return rows
+
+
+def cost(parameters: Mapping[str, Any]) -> tuple[float, float]:
+    """Predict seconds and bytes."""
+    return 1e-6 * parameters["patterns"] ** 2 + 0.3, 4e8

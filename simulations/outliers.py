@@ -1,0 +1,108 @@
+"""When is it better to classify stored outliers as no-op patterns than to keep them?
+
+Grid: how many outliers, how long, and how much they point towards the queries; beside real patterns on the sphere. Kept,
+they are patterns of a dense memory; classified, they are one no-op slot of mass 1.
+
+Held against: T11, whose condition on the outliers' mass orders the two error bounds, not the errors.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+
+from hopfield_theory.bounds import retrieval as bounds
+from hopfield_theory.engine.capacity import clustered_rate
+from hopfield_theory.memory import Memory
+from hopfield_theory.patterns import RandomPatterns, Sphere, base
+from hopfield_theory.retrieval import retrieve
+from hopfield_theory.statistics import cluster_bootstrap
+
+PRESETS = ("quick", "paper", "large")
+
+_COUNTS = (1, 2, 4, 8, 16, 32)
+_SCALE = {"quick": (20, 20), "paper": (100, 50), "large": (500, 100)}
+
+
+def cells(preset: str) -> list[dict[str, Any]]:
+    """List the parameters of all cells."""
+    memories, queries = _SCALE[preset]
+    return [
+        {
+            "dim": 16,
+            "beta": 12.0,
+            "num_patterns": 60,
+            "norm": norm,
+            "overlap": overlap,
+            "memories": memories,
+            "queries": queries,
+        }
+        for norm, overlap in itertools.product((0.5, 1.0, 2.0), (0.0, 0.3, 0.6))
+    ]
+
+
+def measure(parameters: Mapping[str, Any], seed: int, device: str) -> list[dict[str, Any]]:
+    """Measure one cell: a row for every number of outliers."""
+    dim, beta, queries = parameters["dim"], parameters["beta"], parameters["queries"]
+    found: dict[int, list[np.ndarray]] = {count: [] for count in _COUNTS}
+    for index in range(parameters["memories"]):
+        source = RandomPatterns(
+            Sphere(1.0), parameters["num_patterns"], dim, seed=seed, cell=(index,), dtype=torch.float64, device=device
+        )
+        patterns = source.tensor()
+        generator = torch.Generator().manual_seed(base(seed, index, 1))
+        targets = patterns[:queries]
+        cues = targets + 0.4 * _directions(queries, dim, generator).to(device)
+        common = cues.mean(0) / cues.mean(0).norm()
+        for count in _COUNTS:
+            outliers = parameters["overlap"] * common + _directions(count, dim, generator).to(device)
+            outliers = parameters["norm"] * outliers / outliers.norm(dim=-1, keepdim=True)
+            kept, classified = Memory(torch.cat([patterns, outliers]), beta, 0.0), Memory(patterns, beta, 1.0)
+            columns = [(memory.update(cues) - targets).norm(dim=-1) for memory in (kept, classified)]
+            columns += [(retrieve(memory, cues).state - targets).norm(dim=-1) for memory in (kept, classified)]
+            columns.append(_condition(beta * cues @ patterns.T, beta * cues @ outliers.T).to(cues))
+            found[count].append(torch.stack(columns).cpu().numpy())
+    return [_row(count, np.stack(columns, 1)) for count, columns in found.items()]
+
+
+def cost(parameters: Mapping[str, Any]) -> tuple[float, float]:
+    """Predict seconds and bytes."""
+    return 0.1 + 0.03 * parameters["memories"], 2e8
+
+
+def _directions(count: int, dim: int, generator: torch.Generator) -> torch.Tensor:
+    x = torch.randn(count, dim, dtype=torch.float64, generator=generator)
+    return x / x.norm(dim=-1, keepdim=True)
+
+
+def _condition(scores: torch.Tensor, outliers: torch.Tensor) -> torch.Tensor:
+    """Whether T11 gives the classified memory the smaller bound, where query i belongs to pattern i."""
+    own = scores.diagonal()
+    rest = scores.clone().fill_diagonal_(-torch.inf).logsumexp(-1)
+    needed = bounds.log_outlier_threshold(own.cpu().numpy(), rest.cpu().numpy())
+    return torch.from_numpy(outliers.logsumexp(-1).cpu().numpy() > needed)
+
+
+def _row(count: int, columns: np.ndarray) -> dict[str, Any]:
+    kept, classified, kept_end, classified_end, condition = columns
+    clusters = np.repeat(np.arange(kept.shape[0]), kept.shape[1])
+    row: dict[str, Any] = {"outliers": count, "trials": kept.size}
+    for name, values in (
+        ("kept", kept),
+        ("classified", classified),
+        ("kept_end", kept_end),
+        ("classified_end", classified_end),
+    ):
+        mean = cluster_bootstrap(values.ravel(), clusters, num_resamples=999, seed=0)
+        row |= {name: mean.estimate, f"{name}_low": mean.low, f"{name}_high": mean.high}
+    held = condition.astype(bool)
+    for name, values in (("condition", held), ("closer", classified < kept), ("closer_end", classified_end < kept_end)):
+        rate = clustered_rate(values)
+        row |= {name: rate.estimate, f"{name}_low": rate.low, f"{name}_high": rate.high}
+    # T11 orders bounds: how often the errors are ordered the other way where it holds
+    row["farther_where_held"] = float((classified > kept)[held].mean()) if held.any() else np.nan
+    return row

@@ -1,0 +1,112 @@
+"""Can a memory tell that a query matches nothing, and which no-op mass serves best?
+
+Grid: the no-op mass n, for random memories of several sizes and β, and for the handwritten digits with one class held out.
+Matched queries are noisy stored patterns; unmatched ones are fresh patterns of the same kind (or the held-out class). Scores
+of the detector: the no-op weight p_0 and the norm of the answer, after one update; beside them the dense model's energy.
+
+Held against: T14 (an unmatched query returns almost nothing where n is far above M e^s, s its largest score).
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from scipy import stats
+
+from hopfield_theory import pattern_files
+from hopfield_theory.bounds import retrieval as bounds
+from hopfield_theory.memory import Memory
+from hopfield_theory.patterns import RandomPatterns, Sphere, base
+from hopfield_theory.statistics import bootstrap
+
+PRESETS = ("quick", "paper", "large")
+
+_LOG_NOOPS = (-2.0, 0.0, 2.0, 4.0, 6.0, 8.0, 10.0, 12.0, 16.0, 20.0)
+_SCALE = {"quick": (20, 50), "paper": (100, 200), "large": (400, 500)}
+
+
+def cells(preset: str) -> list[dict[str, Any]]:
+    """List the parameters of all cells."""
+    memories, queries = _SCALE[preset]
+    random = [
+        {"data": "random", "dim": 16, "beta": beta, "num_patterns": size, "memories": memories, "queries": queries}
+        for beta, size in itertools.product((8.0, 16.0), (50, 500))
+    ]
+    digits = [
+        {"data": "digits", "dim": 64, "beta": beta, "num_patterns": 0, "memories": 10, "queries": queries}
+        for beta in (16.0, 64.0)
+    ]
+    return random + digits
+
+
+def measure(parameters: Mapping[str, Any], seed: int, device: str) -> list[dict[str, Any]]:
+    """Measure one cell: a row for every no-op mass, and one for the energy of the dense model."""
+    scores: dict[float, list[tuple[float, float, float, float]]] = {n: [] for n in _LOG_NOOPS}
+    energies = []
+    for index in range(parameters["memories"]):
+        patterns, matched, unmatched = (x.to(device) for x in _drawn(parameters, seed, index))
+        dense = Memory(patterns, parameters["beta"], 0.0)
+        energies.append(_auroc(-dense.energy(matched), -dense.energy(unmatched)))
+        top = dense.scores(unmatched).amax(-1).median().item()
+        for log_noop in _LOG_NOOPS:
+            memory = Memory(patterns, parameters["beta"], math.exp(log_noop))
+            ours, theirs = memory.update(matched), memory.update(unmatched)
+            scores[log_noop].append(
+                (
+                    _auroc(ours.norm(dim=-1), theirs.norm(dim=-1)),
+                    ours.norm(dim=-1).mean().item(),
+                    theirs.norm(dim=-1).mean().item(),
+                    math.exp(bounds.log_answer(top, log_patterns=math.log(len(patterns)), log_noop=log_noop)),
+                )
+            )
+    rows = [_row("norm", n, np.array(values)) for n, values in scores.items()]
+    return [*rows, _row("energy", -math.inf, np.array(energies)[:, None])]
+
+
+def cost(parameters: Mapping[str, Any]) -> tuple[float, float]:
+    """Predict seconds and bytes."""
+    return 0.5 + 0.02 * parameters["memories"], 2e8
+
+
+def _drawn(parameters: Mapping[str, Any], seed: int, index: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Return stored patterns, matched and unmatched queries; all of unit norm."""
+    queries = parameters["queries"]
+    generator = torch.Generator().manual_seed(base(seed, index, 1))
+    if parameters["data"] == "digits":
+        images, labels = pattern_files.digits()
+        centred = images.double() - images.double().mean(0)
+        unit = centred / centred.norm(dim=-1, keepdim=True)
+        patterns, others = unit[labels != index % 10], unit[labels == index % 10]
+        unmatched = others[torch.randperm(len(others), generator=generator)[:queries]]
+    else:
+        size, dim = parameters["num_patterns"], parameters["dim"]
+        drawn = RandomPatterns(Sphere(1.0), size + queries, dim, seed=seed, cell=(index,), dtype=torch.float64).tensor()
+        patterns, unmatched = drawn[:size], drawn[size:]
+    chosen = torch.randint(len(patterns), (queries,), generator=generator)
+    noise = torch.randn(queries, patterns.shape[1], dtype=torch.float64, generator=generator)
+    noisy = patterns[chosen] + 0.5 * noise / noise.norm(dim=-1, keepdim=True)
+    return patterns, noisy / noisy.norm(dim=-1, keepdim=True), unmatched
+
+
+def _auroc(matched: torch.Tensor, unmatched: torch.Tensor) -> float:
+    """Return the chance that a matched query scores above an unmatched one, ties counted half."""
+    pairs = len(matched) * len(unmatched)
+    return float(stats.mannwhitneyu(matched.cpu().numpy(), unmatched.cpu().numpy()).statistic) / pairs
+
+
+def _row(detector: str, log_noop: float, values: np.ndarray) -> dict[str, Any]:
+    auroc = bootstrap(values[:, 0], num_resamples=999, seed=0) if values[:, 0].std() > 0 else None
+    row = {
+        "detector": detector,
+        "log_noop": log_noop,
+        "auroc": float(values[:, 0].mean()),
+        "auroc_low": auroc.low if auroc else float(values[:, 0].mean()),
+        "auroc_high": auroc.high if auroc else float(values[:, 0].mean()),
+    }
+    names = ("matched_norm", "unmatched_norm", "unmatched_bound")
+    return row | dict(zip(names, values[:, 1:].mean(0).tolist() if values.shape[1] > 1 else [np.nan] * 3, strict=True))
