@@ -29,7 +29,7 @@ reproduce: install
 	@echo "Results: $(OUT)/"
 
 test: install
-	$(BIN)/python -m pytest -q
+	OMP_WAIT_POLICY=passive $(BIN)/python -m pytest -q -n auto
 
 lint: install
 	$(BIN)/ruff check .
