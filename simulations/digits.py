@@ -1,7 +1,7 @@
 """Which handwritten digits does each model store and complete, raw, centred and normalised?
 
-Grid: preparation of the 1 797 images, model and β. Queries: the images themselves, and the images with their lower half
-hidden.
+Grid: preparation of the 1 797 images, model and β. Queries: the images themselves, and the images with their lower
+half hidden.
 
 Held against: the certificate (a digit that is proved stored must be retrieved).
 """

@@ -1,7 +1,7 @@
 """What does the energy look like in the plane, and where do trajectories of the retrieval dynamics run on it?
 
-Grid: the no-op mass n, for one set of five patterns in two dimensions. Rows of kind ``energy`` tabulate E on a square,
-rows of kind ``path`` follow CCCP from a ring of queries.
+Grid: the no-op mass n, for one set of five patterns in two dimensions. Rows of kind ``energy`` tabulate E on a
+square, rows of kind ``path`` follow CCCP from a ring of queries.
 
 Held against: T1 (bounds on the energy), T3 (it never rises), T4 (states stay in the hull).
 """

@@ -1,7 +1,7 @@
 """How well are noisy, masked and sign-flipped patterns retrieved by each model, and how far off are the answers?
 
-Grid: model (dense, OutEffHop, sparsemax, 1.5-entmax), kind of corruption and its strength; random sign patterns of unit
-norm. Each memory is queried with several of its patterns, so intervals come from a bootstrap over memories.
+Grid: model (dense, OutEffHop, sparsemax, 1.5-entmax), kind of corruption and its strength; random sign patterns of
+unit norm. Each memory is queried with several of its patterns, so intervals come from a bootstrap over memories.
 
 Held against: T10 (on the same memory the no-op slot brings the answer closer only where the dense answer overshoots).
 """

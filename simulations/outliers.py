@@ -1,7 +1,7 @@
 """When is it better to classify stored outliers as no-op patterns than to keep them?
 
-Grid: how many outliers, how long, and how much they point towards the queries; beside real patterns on the sphere. Kept,
-they are patterns of a dense memory; classified, they are one no-op slot of mass 1.
+Grid: how many outliers, how long, and how much they point towards the queries; beside real patterns on the sphere.
+Kept, they are patterns of a dense memory; classified, they are one no-op slot of mass 1.
 
 Held against: T11, whose condition on the outliers' mass orders the two error bounds, not the errors.
 """

@@ -1,8 +1,9 @@
 """Can a memory tell that a query matches nothing, and which no-op mass serves best?
 
-Grid: the no-op mass n, for random memories of several sizes and β, and for the handwritten digits with one class held out.
-Matched queries are noisy stored patterns; unmatched ones are fresh patterns of the same kind (or the held-out class). Scores
-of the detector: the no-op weight p_0 and the norm of the answer, after one update; beside them the dense model's energy.
+Grid: the no-op mass n, for random memories of several sizes and β, and for the handwritten digits with one class held
+out. Matched queries are noisy stored patterns; unmatched ones are fresh patterns of the same kind (or the held-out
+class). Scores of the detector: the no-op weight p_0 and the norm of the answer, after one update; beside them the
+dense model's energy.
 
 Held against: T14 (an unmatched query returns almost nothing where n is far above M e^s, s its largest score).
 """

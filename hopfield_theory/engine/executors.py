@@ -1,0 +1,452 @@
+"""Who does the work: this process, other processes, or a Dask cluster; the results are the same.
+
+An executor has two methods. ``map`` gives the results in the order of the items, as the ``over`` of a stream needs it;
+``run`` gives them as they come, and an exception where there is no result. A worker that dies takes nothing with it:
+its item is computed again, and after the third death the item is given up.
+
+Functions, items and results travel between processes, so functions must be importable ones, and a script that uses
+processes or Dask must keep its own work under ``if __name__ == "__main__"``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import logging
+import multiprocessing
+import os
+import signal
+import threading
+import warnings
+from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import resource_tracker
+from multiprocessing.connection import wait as wait_for
+from types import TracebackType
+from typing import Any, Self
+
+# torch is not imported here: a worker reads this module before its number of threads is set
+
+__all__ = ["Dask", "Executor", "Processes", "Serial", "WorkerDiedError", "executor"]
+
+Function = Callable[[Any], Any]
+
+_RETRIES = 2
+# items that an outside scheduler is given at a time: enough for it to see how many workers could be busy
+_IN_FLIGHT = 1000
+
+
+class WorkerDiedError(RuntimeError):
+    """The workers that computed an item died, each time."""
+
+
+class Executor:
+    """What all executors share; use :class:`Serial`, :class:`Processes` or :class:`Dask`.
+
+    All are context managers; leaving one ends its workers, at once if by an exception.
+    """
+
+    def run(self, function: Function, items: Iterable[Any]) -> Generator[tuple[int, Any]]:
+        """Apply a function to items.
+
+        Parameters
+        ----------
+        function : callable
+        items : iterable
+            Taken one by one, as workers become free.
+
+        Yields
+        ------
+        index : int
+            Of an item.
+        result
+            What the function returns for it, or the exception that it raises; :class:`WorkerDiedError` if its worker
+            died three times. In the order in which they are finished.
+        """
+        raise NotImplementedError
+
+    def map(self, function: Function, items: Iterable[Any]) -> Generator[Any]:
+        """Apply a function to items, and give the results in the order of the items.
+
+        Parameters
+        ----------
+        function : callable
+        items : iterable
+
+        Yields
+        ------
+        result
+
+        Raises
+        ------
+        Exception
+            What the function raises, at the place of its item; :class:`WorkerDiedError` if a worker died three times.
+        """
+        waiting: dict[int, Any] = {}
+        following = 0
+        with contextlib.closing(self.run(function, items)) as finished:
+            for index, result in finished:
+                waiting[index] = result
+                while following in waiting:
+                    result = waiting.pop(following)
+                    if isinstance(result, Exception):
+                        raise result
+                    yield result
+                    following += 1
+
+    def close(self) -> None:
+        """End the workers, if there are any."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _died(item: Any) -> WorkerDiedError:
+    return WorkerDiedError(
+        f"{item}: the worker that computed it died {_RETRIES + 1} times; it was killed, for want of memory perhaps"
+    )
+
+
+def _outcome(future: Any) -> Any:
+    """Return the result of a finished future, or the exception in its place."""
+    error = future.exception()
+    if error is None:
+        return future.result()
+    # such as SystemExit, which ended the function there and must not end this process
+    return error if isinstance(error, Exception) else RuntimeError(repr(error))
+
+
+class Serial(Executor):
+    """The process itself, one item after the other.
+
+    Examples
+    --------
+    >>> with Serial() as alone:
+    ...     list(alone.map(abs, [-1, 2, -3]))
+    [1, 2, 3]
+    """
+
+    def run(self, function: Function, items: Iterable[Any]) -> Generator[tuple[int, Any]]:  # noqa: D102
+        for index, item in enumerate(items):
+            try:
+                result = function(item)
+            except Exception as error:
+                result = error
+            yield index, result
+
+
+class Processes(Executor):
+    """Processes of this machine, each with its share of the cores.
+
+    Parameters
+    ----------
+    workers : int, optional
+        At least 1; by default as many as there are cores.
+
+    Attributes
+    ----------
+    workers : int
+    threads : int
+        Of torch in each worker: cores over workers, at least 1.
+
+    Raises
+    ------
+    ValueError
+        If there is to be no worker.
+
+    Examples
+    --------
+    >>> with Processes(1) as processes:
+    ...     list(processes.map(abs, [-1, 2, -3]))
+    [1, 2, 3]
+    """
+
+    def __init__(self, workers: int | None = None) -> None:
+        self.workers = _checked(workers)
+        self.threads = max(1, _cores() // self.workers)
+        self._slots = [_Slot(self.threads) for _ in range(self.workers)]
+
+    def run(self, function: Function, items: Iterable[Any]) -> Generator[tuple[int, Any]]:  # noqa: D102
+        source = enumerate(items)
+        free = self._slots[::-1]
+        busy: dict[Future[Any], tuple[_Slot, int, Any, int]] = {}
+        try:
+            while True:
+                for index, item in itertools.islice(source, len(free)):
+                    slot = free.pop()
+                    busy[slot.submit(function, item)] = (slot, index, item, 0)
+                if not busy:
+                    return
+                for future in wait(busy, return_when=FIRST_COMPLETED).done:
+                    slot, index, item, deaths = busy.pop(future)
+                    result = _outcome(future)
+                    died = isinstance(result, BrokenProcessPool)
+                    if died and deaths < _RETRIES:
+                        busy[slot.submit(function, item)] = (slot, index, item, deaths + 1)
+                        continue
+                    free.append(slot)
+                    yield index, _died(item) if died else result
+        finally:
+            # left early: nobody waits for what the others are at
+            _kill([slot for slot, *_ in busy.values()])
+
+    def close(self) -> None:  # noqa: D102
+        for slot in self._slots:
+            slot.close()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is None:
+            self.close()
+        else:
+            _kill(self._slots)
+
+
+class _Slot:
+    """A pool of one process: when it dies, it is certain at which item."""
+
+    def __init__(self, threads: int) -> None:
+        self._threads = threads
+        self._pool: ProcessPoolExecutor | None = None
+
+    def submit(self, function: Function, item: Any) -> Future[Any]:
+        try:
+            return self._submit(function, item)
+        except BrokenProcessPool:
+            # it died at its last item, or while it had none
+            self.close()
+            return self._submit(function, item)
+
+    def _submit(self, function: Function, item: Any) -> Future[Any]:
+        if self._pool is None:
+            context = multiprocessing.get_context("spawn")
+            self._pool = ProcessPoolExecutor(1, context, initializer=_begin_worker, initargs=(self._threads,))
+        with _no_interrupts():
+            return self._pool.submit(function, item)
+
+    def kill(self) -> None:
+        # the executor has no public way to stop a process at work before Python 3.14
+        for process in list((getattr(self._pool, "_processes", None) or {}).values()):
+            process.kill()
+
+    def close(self) -> None:
+        if self._pool is not None:
+            self._pool.shutdown(wait=True, cancel_futures=True)
+            self._pool = None
+
+
+def _kill(slots: list[_Slot]) -> None:
+    for slot in slots:
+        slot.kill()
+    for slot in slots:
+        slot.close()
+
+
+def _begin_worker(threads: int) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_die_with_parent, daemon=True).start()
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        os.environ[name] = str(threads)
+    import torch
+
+    torch.set_num_threads(threads)
+
+
+def _die_with_parent() -> None:
+    # a parent that is killed tells nobody, and its workers would wait for ever
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        wait_for([parent.sentinel])
+        os._exit(1)
+
+
+@contextlib.contextmanager
+def _no_interrupts() -> Iterator[None]:
+    """Start processes that Ctrl-C does not reach: ending them is for the process that started them."""
+    if not hasattr(signal, "pthread_sigmask"):  # pragma: no cover
+        yield
+        return
+    # the first spawn would start it, and let interrupts through again
+    resource_tracker.ensure_running()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+class Dask(Executor):
+    """Workers of Dask: of a cluster of its own on this machine, or of any scheduler (extra ``cluster``).
+
+    Parameters
+    ----------
+    address : str, optional
+        Of a scheduler, such as ``tcp://host:8786``; the workers there need this package, and how many deaths of workers
+        an item survives is set there. By default a cluster of processes on this machine.
+    workers : int, optional
+        Of that cluster, at least 1, each with one thread; by default as many as there are cores.
+
+    Raises
+    ------
+    ImportError
+        Without the extra.
+    ValueError
+        If there is to be no worker, or workers are asked of a scheduler that has its own.
+
+    Notes
+    -----
+    Cluster and connection begin with the first item; a scheduler that does not answer is an OSError there.
+    """
+
+    def __init__(self, address: str | None = None, workers: int | None = None) -> None:
+        try:
+            import distributed
+        except ImportError as error:
+            raise ImportError(f"{error.name} is needed here: pip install 'hopfield-theory[cluster]'") from error
+        if address is not None and workers is not None:
+            raise ValueError(f"the scheduler at {address} has workers of its own: leave out how many")
+        self._distributed = distributed
+        self._address = address
+        self._limit = _checked(workers) if address is None else _IN_FLIGHT
+        self._cluster: Any = None
+        self._client: Any = None
+
+    def run(self, function: Function, items: Iterable[Any]) -> Generator[tuple[int, Any]]:  # noqa: D102
+        self._start()
+        source = enumerate(items)
+        # each item in flight has a worker of its own: when one dies, it is certain at which item
+        free = [None if self._cluster is None else {_slot(number): 1} for number in range(self._limit)]
+        busy: dict[Any, tuple[Any, int, Any]] = {}
+        finished = self._distributed.as_completed(loop=self._client.loop)
+
+        def submit() -> None:
+            for index, item in itertools.islice(source, len(free)):
+                slot = free.pop()
+                with warnings.catch_warnings():
+                    # patterns that are held travel with each part of their stream
+                    warnings.filterwarnings("ignore", "Sending large graph", UserWarning)
+                    future = self._client.submit(function, item, pure=False, resources=slot)
+                busy[future] = (slot, index, item)
+                finished.add(future)
+
+        try:
+            submit()
+            for future in finished:
+                slot, index, item = busy.pop(future)
+                result = self._result(future, item)
+                free.append(slot)
+                submit()
+                yield index, result
+        finally:
+            self._client.cancel(list(busy))
+
+    def _result(self, future: Any, item: Any) -> Any:
+        if future.status not in ("finished", "error"):
+            raise ConnectionError(f"the scheduler was lost while {item} was computed")
+        result = _outcome(future)
+        return _died(item) if isinstance(result, self._distributed.KilledWorker) else result
+
+    def _start(self) -> None:
+        if self._client is not None:
+            return
+        if self._address is None:
+            self._cluster = _local_cluster(self._limit)
+        try:
+            self._client = self._distributed.Client(self._cluster or self._address)
+        except OSError as error:
+            raise OSError(f"no scheduler answers at {self._address}: {error}") from error
+
+    def close(self) -> None:  # noqa: D102
+        if self._cluster is not None:
+            # nobody waits for what they are at, and asked to end they would finish it first
+            for nanny in self._cluster.workers.values():
+                if getattr(nanny, "pid", None):
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(nanny.pid, signal.SIGKILL)
+        for part in (self._client, self._cluster):
+            if part is not None:
+                part.close()
+        self._client = self._cluster = None
+
+
+def _slot(number: int) -> str:
+    return f"slot-{number}"
+
+
+def _local_cluster(workers: int) -> Any:
+    import dask.config
+    import distributed
+
+    # each worker has a resource of its own, which it keeps when it is started again, unlike its address;
+    # no limit of memory, as cells need what they need: with a share for each worker, large ones would be killed
+    shared = {"nthreads": 1, "memory_limit": 0, "silence_logs": logging.CRITICAL}
+    options = [{**shared, "resources": {_slot(number): 1}} for number in range(workers)]
+    with _no_interrupts(), dask.config.set({"distributed.scheduler.allowed-failures": _RETRIES}):
+        return distributed.SpecCluster(
+            workers={number: {"cls": distributed.Nanny, "options": those} for number, those in enumerate(options)},
+            scheduler={"cls": distributed.Scheduler, "options": {"host": "127.0.0.1", "dashboard": False}},
+            silence_logs=logging.CRITICAL,  # pyright: ignore[reportArgumentType]
+        )
+
+
+def executor(name: str, workers: int | None = None, address: str | None = None) -> Executor:
+    """Make the executor of a name.
+
+    Parameters
+    ----------
+    name : {"serial", "processes", "dask"}
+    workers : int, optional
+        Of processes, or of Dask on this machine.
+    address : str, optional
+        Of a scheduler of Dask.
+
+    Returns
+    -------
+    Executor
+
+    Raises
+    ------
+    ValueError
+        If there is none of this name, or it does not take what is given.
+    ImportError
+        For Dask without the extra ``cluster``.
+
+    Examples
+    --------
+    >>> executor("threads")
+    Traceback (most recent call last):
+        ...
+    ValueError: executor is 'threads': it must be serial, processes or dask
+    """
+    if name not in ("serial", "processes", "dask"):
+        raise ValueError(f"executor is {name!r}: it must be serial, processes or dask")
+    if address is not None and name != "dask":
+        raise ValueError(f"the executor {name} takes no address: only dask does")
+    if name == "dask":
+        return Dask(address, workers)
+    if name == "processes":
+        return Processes(workers)
+    if workers not in (None, 1):
+        raise ValueError(f"the executor serial has one worker, not {workers}")
+    return Serial()
+
+
+def _checked(workers: int | None) -> int:
+    if workers is None:
+        return _cores()
+    if not isinstance(workers, int) or isinstance(workers, bool) or workers < 1:
+        raise ValueError(f"workers is {workers!r}: it must be an integer of at least 1")
+    return workers
+
+
+def _cores() -> int:
+    # not every platform tells which cores this process may use
+    affinity = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity else os.cpu_count() or 1

@@ -1,0 +1,116 @@
+"""Run an experiment: ``python -m simulations NAME``; without a name, list them."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn
+
+import simulations
+from hopfield_theory.engine.executors import executor
+from hopfield_theory.engine.store import Store
+from hopfield_theory.engine.sweep import Advance, Interrupted, Sweep, plan, run
+
+NAMES = sorted(module.name for module in pkgutil.iter_modules(simulations.__path__) if not module.name.startswith("_"))
+RESULTS = Path("build/results")
+
+
+def main(
+    name: Annotated[str | None, typer.Argument(help=f"One of {', '.join(NAMES)}.", show_default=False)] = None,
+    preset: Annotated[str, typer.Option(metavar="quick|paper|large", help="How fine, and how long.")] = "quick",
+    seed: Annotated[int, typer.Option(help="One seed, one set of results.")] = 0,
+    device: Annotated[str, typer.Option(metavar="auto|cpu|cuda", help="Where to compute.")] = "auto",
+    with_: Annotated[
+        str, typer.Option("--executor", metavar="serial|processes|dask", help="Who computes the cells.")
+    ] = "serial",
+    workers: Annotated[int | None, typer.Option(help="How many processes; as many as cores if not given.")] = None,
+    address: Annotated[str | None, typer.Option(help="Of a Dask scheduler; a cluster on this machine if none.")] = None,
+    out: Annotated[Path, typer.Option(help="Folder of the results: a file for each finished cell.")] = RESULTS,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what there is to do, and do nothing.")] = False,
+) -> None:
+    """Run an experiment over its grid. Finished cells are kept, and a second run goes on where the first one stopped.
+
+    Exit status 0, 1 if a cell failed, 2 for bad input, 130 if interrupted.
+    """
+    if name is None:
+        for known in NAMES:
+            print(f"{known:12} {_question(_module(known))}")
+        raise typer.Exit
+    try:
+        sweep, chosen = _sweep(name, preset, seed), _device(device)
+        store = Store(out)
+        if dry_run:
+            print(f"{name}, {preset}: {plan(sweep, store)}")
+            raise typer.Exit
+        with executor(with_, workers, address) as who, _Bar(len(sweep.cells)) as bar:
+            report = run(sweep, store, who, chosen, progress=bar.show)
+    except (ValueError, TypeError, OSError, ImportError) as error:
+        print(f"simulations: {' '.join(str(error).split())}", file=sys.stderr)
+        raise typer.Exit(2) from None
+    except Interrupted as stop:
+        print(f"simulations: {stop}", file=sys.stderr)
+        raise typer.Exit(130) from None
+    for line in report.lines:
+        print(line)
+    print(f"Results: {out}/")
+    raise typer.Exit(report.status)
+
+
+def _module(name: str) -> ModuleType:
+    return importlib.import_module(f"simulations.{name}")
+
+
+def _question(module: ModuleType) -> str:
+    """Return the first paragraph of an experiment's text."""
+    return " ".join((module.__doc__ or "").split("\n\n")[0].split())
+
+
+def _sweep(name: str, preset: str, seed: int) -> Sweep:
+    if name not in NAMES:
+        raise ValueError(f"{name}: no such experiment; there are {', '.join(NAMES)}")
+    module = _module(name)
+    if preset not in module.PRESETS:
+        raise ValueError(f"preset is {preset!r}: it must be one of {', '.join(module.PRESETS)}")
+    return Sweep(name, preset, seed, module.cells(preset), module.measure, module.cost)
+
+
+def _device(name: str) -> str:
+    import torch
+
+    if name not in ("auto", "cpu", "cuda"):
+        raise ValueError(f"device is {name!r}: it must be auto, cpu or cuda")
+    if name == "cuda" and not torch.cuda.is_available():
+        raise ValueError("device is 'cuda': there is none here")
+    return ("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name
+
+
+class _Bar:
+    """Progress on a terminal: cells, and what is left."""
+
+    def __init__(self, cells: int) -> None:
+        console = Console(stderr=True)
+        columns = (BarColumn(), TextColumn("{task.description}"))
+        self._progress = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+        self._task = self._progress.add_task("begins", total=cells)
+
+    def __enter__(self) -> _Bar:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def show(self, advance: Advance) -> None:
+        """Move the bar."""
+        self._progress.update(self._task, completed=advance.finished + advance.failed, description=str(advance))
+
+
+if __name__ == "__main__":
+    typer.run(main)
