@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-NAMES = ["association", "update", "acceleration", "certificate"]
+NAMES = ["association", "update", "stream", "acceleration", "certificate"]
 
 
 def main() -> int:

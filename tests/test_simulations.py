@@ -1,0 +1,154 @@
+"""Every experiment: its grids are what the store takes, its measurements are right where that is known, and it runs."""
+
+import importlib
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from hopfield_theory.bounds import capacity as bounds
+from hopfield_theory.engine.store import Store
+from hopfield_theory.engine.sweep import Sweep
+from simulations.__main__ import NAMES
+
+
+def module(name):
+    return importlib.import_module(f"simulations.{name}")
+
+
+def smallest(name):
+    """The cell of a quick grid that costs least, made smaller still where it has a number of memories."""
+    cell = min(module(name).cells("quick"), key=lambda cell: module(name).cost(cell)[0])
+    return cell | {key: 3 for key in ("memories", "queries") if key in cell}
+
+
+def command(*arguments, **options):
+    line = [sys.executable, "-m", "simulations", *map(str, arguments)]
+    return subprocess.run(line, capture_output=True, text=True, check=False, **options)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_grids_are_what_a_sweep_takes(name):
+    sizes = []
+    for preset in ("quick", "paper", "large"):
+        cells = module(name).cells(preset)
+        sweep = Sweep(name, preset, 0, cells, module(name).measure, module(name).cost)
+        assert all(seconds > 0 and size > 0 for seconds, size in map(module(name).cost, cells))
+        sizes.append(sum(sweep.weight(cell) for cell in sweep.grid))
+    assert sizes[0] < sizes[1] <= sizes[2]
+    assert sizes[0] < 120
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_cell_is_measured_and_kept(name, tmp_path):
+    from hopfield_theory.engine.executors import Serial
+    from hopfield_theory.engine.sweep import run
+
+    cell = smallest(name)
+    sweep = Sweep(name, "quick", 0, [cell], module(name).measure, module(name).cost)
+    report = run(sweep, Store(tmp_path), Serial())
+    assert report.status == 0, report.lines
+    frame = Store(tmp_path).gather(name)
+    assert len(frame) > 0
+    for low, high in ((c, c.replace("_low", "_high")) for c in frame.columns if c.endswith("_low")):
+        middle = low.removesuffix("_low")
+        if middle in frame and high in frame:
+            held = frame[[low, middle, high]].dropna().replace([np.inf, -np.inf], np.nan).dropna()
+            assert (held[low] <= held[middle] + 1e-9).all()
+            assert (held[middle] <= held[high] + 1e-9).all()
+    again = pd.DataFrame(module(name).measure(cell, sweep.grid[0].seed, "cpu"))
+    assert set(again.columns) <= set(frame.columns)
+
+
+def test_the_sandwich_holds_at_work():
+    """Between C3 and C6 the frequency of 'all stored' falls from above 1 − p to below it."""
+    [cell] = [c for c in module("capacity").cells("quick") if c["kind"] == "sandwich" and c["dim"] == 4][:1]
+    rows = pd.DataFrame(module("capacity").measure(cell | {"memories": 300}, 0, "cpu"))
+    low = bounds.chernoff(dim=4, beta=1.0, scale=math.sqrt(200 / 3), failure_probability=0.1, noop=0.0)
+    assert rows["chernoff"].iloc[0] == pytest.approx(low)
+    stored = rows[np.log(rows["num_patterns"]) <= rows["chernoff"] + 1e-9]
+    beyond = rows[np.log(rows["num_patterns"] + 1) > rows["ceiling"]]
+    assert (stored["rate_high"] >= 0.9).all()
+    assert (beyond["rate_low"] <= 0.9).all()
+    assert len(stored) == len(beyond) == 2
+
+
+def test_no_promise_of_a_certificate_is_broken():
+    cell = smallest("basins") | {"memories": 4, "queries": 30}
+    rows = pd.DataFrame(module("basins").measure(cell, 1, "cpu"))
+    assert (rows["broken_promises"] == 0).all()
+    assert rows["rate"].iloc[0] > rows["rate"].iloc[-1]
+    digits = pd.DataFrame(module("digits").measure(smallest("digits") | {"patterns": 100, "kappa": 256.0}, 0, "cpu"))
+    assert (digits["broken_promises"] == 0).all()
+
+
+def test_energies_of_the_landscape_fall_along_every_path():
+    rows = pd.DataFrame(module("landscape").measure(smallest("landscape"), 0, "cpu"))
+    for _, path in rows[rows["kind"] == "path"].groupby("path"):
+        assert (path.sort_values("step")["energy"].diff().dropna() <= 1e-12).all()
+    assert (rows["energy"] >= -1e-12).all()
+
+
+def test_what_theory_says_of_residuals_holds():
+    rows = pd.DataFrame(module("convergence").measure(smallest("convergence") | {"accelerate": False}, 0, "cpu"))
+    residuals = rows[rows["kind"] == "residual"]
+    assert (residuals["worst"] <= 1).all()
+    assert rows["converged"].iloc[0] == 1
+
+
+def test_the_detector_is_no_coin():
+    rows = pd.DataFrame(module("rejection").measure(smallest("rejection") | {"memories": 5, "queries": 40}, 0, "cpu"))
+    assert rows["auroc"].max() > 0.9
+    assert (rows["unmatched_norm"].dropna() <= 1).all()
+
+
+def test_a_run_goes_on_where_it_stopped(tmp_path):
+    first = command("landscape", "--out", tmp_path)
+    assert first.returncode == 0, first.stderr
+    assert "3 cells measured, 0 finished before, 0 failed" in first.stdout
+    second = command("landscape", "--out", tmp_path)
+    assert "0 cells measured, 3 finished before, 0 failed" in second.stdout
+    planned = command("landscape", "--out", tmp_path, "--dry-run", "--preset", "paper")
+    assert "landscape, paper: 3 cells, 0 finished, 3 left: about" in planned.stdout
+
+
+def test_an_interrupted_run_says_how_to_go_on(tmp_path):
+    line = [sys.executable, "-m", "simulations", "noise", "--preset", "paper", "--out", str(tmp_path)]
+    process = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    time.sleep(4)
+    os.kill(process.pid, signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    (said,) = errors.splitlines()
+    assert "the same command goes on from there" in said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["luck"], "luck: no such experiment; there are basins, capacity,"),
+        (["noise", "--preset", "huge"], "preset is 'huge': it must be one of quick, paper, large"),
+        (["noise", "--device", "tpu"], "device is 'tpu'"),
+        (["noise", "--executor", "threads"], "executor is 'threads'"),
+        (["noise", "--out", "/dev/null/here"], "/dev/null/here"),
+        (["noise", "--seed", "-1"], "seed must be at least 0"),
+    ],
+)
+def test_bad_input_is_one_line(arguments, words):
+    result = command(*arguments)
+    assert result.returncode == 2
+    assert not result.stdout
+    (line,) = result.stderr.splitlines()
+    assert words in line
+
+
+def test_without_a_name_they_are_listed():
+    result = command()
+    assert result.returncode == 0
+    assert [line.split()[0] for line in result.stdout.splitlines()] == NAMES
