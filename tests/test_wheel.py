@@ -120,13 +120,19 @@ def test_what_needs_an_extra_says_how_to_get_it(installed, tmp_path, source, pac
     assert not (tmp_path / "out.json").exists()
 
 
-def test_every_module_imports_without_extras(installed):
+def test_every_module_imports_without_extras_or_names_the_one_it_needs(installed):
     program = """
 import importlib, pkgutil
 import hopfield_theory
 for module in pkgutil.walk_packages(hopfield_theory.__path__, "hopfield_theory."):
-    if module.name not in ("hopfield_theory.testing", "hopfield_theory.__main__"):
+    if module.name in ("hopfield_theory.testing", "hopfield_theory.__main__"):
+        continue
+    try:
         importlib.import_module(module.name)
+    except ImportError as error:
+        print(module.name, "-", error)
 """
     result = installed("python", "-W", "error", "-c", program)
     assert (result.returncode, result.stderr) == (0, "")
+    needs = "pandas is needed here: pip install 'hopfield-theory[data]'"
+    assert result.stdout.splitlines() == [f"hopfield_theory.engine.{name} - {needs}" for name in ("store", "sweep")]

@@ -6,6 +6,7 @@ import itertools
 from typing import Any
 
 from hopfield_theory.statements.statement import Implication, Instance, Kind, Statement
+from hopfield_theory.statements.storage import passes
 
 __all__ = ["STATEMENTS"]
 
@@ -127,16 +128,6 @@ def _finite_length(i: Instance) -> Any:
     return (8 * fall / (1 - d.lipschitz(i.ball)) - path * path) / d.square()
 
 
-def _contracted(i: Instance) -> list[Any]:
-    d = i.dynamics
-    return [
-        i.ball / d.length(),
-        (d.radius - i.ball) / d.length(),
-        (i.ball - d.displacement(i.ball)) / d.length(),
-        1 - d.lipschitz(i.ball),
-    ]
-
-
 def _no_return(i: Instance) -> Any:
     d = i.dynamics
     states = d.orbit(i.query, _STEPS)
@@ -215,7 +206,7 @@ STATEMENTS = (
         Kind.ASYMPTOTIC,
         (
             Implication("no state recurs", _no_return),
-            Implication("length", _finite_length, _contracted, uses=_BALL),
+            Implication("length", _finite_length, passes, uses=_BALL),
         ),
     ),
 )
