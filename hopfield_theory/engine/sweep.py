@@ -9,12 +9,14 @@ import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from hopfield_theory.engine.executors import Executor
 from hopfield_theory.engine.store import Cell, Distrusted, Rows, Scalar, Store, canonical
 from hopfield_theory.patterns import base
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = ["Advance", "Failure", "Interrupted", "Plan", "Report", "Sweep", "cell_seed", "plan", "run"]
 
@@ -203,6 +205,8 @@ class _Measured:
     device: str
 
     def __call__(self, cell: Cell) -> tuple[pd.DataFrame, float]:
+        import pandas as pd
+
         begin = time.perf_counter()
         rows = self.measure(cell.parameters, cell_seed(cell.seed, cell.parameters), self.device)
         # a frame here, not in the parent: what no frame can be made of is then this cell's failure
