@@ -23,7 +23,7 @@ from hopfield_theory.statistics import wilson
 PRESETS = ("quick", "paper", "large")
 
 _GRIDS: dict[str, dict[str, Any]] = {
-    "quick": {"dims": (8, 10, 12, 14), "lams": (0.5, 1.0), "noops": (0.0, 1.0), "precision": 0.15},
+    "quick": {"dims": (8, 10, 12), "lams": (0.5, 1.0), "noops": (0.0, 1.0), "precision": 0.15},
     "paper": {
         "dims": (12, 14, 16, 18, 20, 22),
         "lams": (0.5, 1.0),

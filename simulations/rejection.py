@@ -27,7 +27,7 @@ from hopfield_theory.statistics import bootstrap
 
 PRESETS = ("quick", "paper", "large")
 
-_LOG_NOOPS = (-2.0, 0.0, 2.0, 4.0, 6.0, 8.0, 10.0, 12.0, 16.0, 20.0)
+_LOG_NOOPS = (-2.0, 0.0, 4.0, 8.0, 12.0, 16.0, 20.0, 32.0, 48.0, 60.0)
 _SCALE = {"quick": (20, 50), "paper": (100, 200), "large": (400, 500)}
 
 
