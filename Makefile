@@ -26,6 +26,8 @@ reproduce: install
 	$(BIN)/hopfield-theory retrieve digits --centre --normalise --beta 363 --hide 0.5 --json $(OUT)/digits-half-hidden.json
 	@echo "== How many random patterns fit in 20 dimensions"
 	$(BIN)/hopfield-theory bounds --dim 20 --beta 1 --scale 3 --json $(OUT)/bounds.json
+	@echo "== How many are stored in fact"
+	$(BIN)/python -m simulations capacity --out $(OUT)/results
 	@echo "Results: $(OUT)/"
 
 test: install
