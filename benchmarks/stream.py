@@ -37,12 +37,8 @@ def main() -> None:
     seconds = in_turn({"update": lambda: stream.update(queries), "draw": drawn, "product": multiplied}, rounds)
     update, draw, fused = (sorted(seconds[name])[rounds // 2] for name in ("update", "draw", "product"))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    print(
-        f"Streamed update, {QUERIES} queries, {count:.0e} patterns, d = {DIM}, {torch.get_num_threads()} threads"
-    )
-    print(
-        f"  {update:.1f} s; drawing alone {draw:.1f} s, product alone {fused:.1f} s: {(draw + fused) / update:.0%}"
-    )
+    print(f"Streamed update, {QUERIES} queries, {count:.0e} patterns, d = {DIM}, {torch.get_num_threads()} threads")
+    print(f"  {update:.1f} s; drawing alone {draw:.1f} s, product alone {fused:.1f} s: {(draw + fused) / update:.0%}")
     print(f"  peak of the whole process: {peak:.2f} GiB")
 
 
