@@ -388,6 +388,8 @@ def _local_cluster(workers: int) -> Any:
     # no limit of memory, as cells need what they need: with a share for each worker, large ones would be killed
     shared = {"nthreads": 1, "memory_limit": 0, "silence_logs": logging.CRITICAL}
     options = [{**shared, "resources": {_slot(number): 1}} for number in range(workers)]
+    # the cluster silences its logs until it is closed; connections that break as it closes are reported after that
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)
     with _no_interrupts(), dask.config.set({"distributed.scheduler.allowed-failures": _RETRIES}):
         return distributed.SpecCluster(
             workers={number: {"cls": distributed.Nanny, "options": those} for number, those in enumerate(options)},
