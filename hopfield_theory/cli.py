@@ -282,14 +282,18 @@ def verify(
     with _one_line_errors("verify"):
         _check_output(json)
         from hopfield_theory.verification import report
+        from hopfield_theory.verification.suite import digits
         from hopfield_theory.verification.suite import verify as run
 
         with _progress("verifying") as progress:
             verdicts = run(statements or None, level=level, seed=seed, budget=budget, progress=progress)
         lines = report.lines(verdicts)
+        has_digits = digits() is not None
+        if not has_digits:
+            lines.append("The digits were not among the instances: scikit-learn (extra data) is not installed.")
         _report(
             json,
-            {"level": level, "seed": seed, "verdicts": report.data(verdicts)},
+            {"level": level, "seed": seed, "digits": has_digits, "verdicts": report.data(verdicts)},
             lines,
             report.table(verdicts),
         )

@@ -815,3 +815,14 @@ def test_verify_to_standard_output_is_json_alone():
     result = run("verify", "T8", "--json", "-")
     assert strict(result.stdout)["verdicts"][0]["statement"] == "T8"
     assert "T8" in result.stderr
+
+
+def test_verify_says_where_it_went_without_the_digits(monkeypatch):
+    def missing():
+        raise ImportError("no scikit-learn")
+
+    assert "digits" not in run("verify", "T8").stdout
+    monkeypatch.setattr(pattern_files, "digits", missing)
+    result = run("verify", "T8")
+    assert result.exit_code == 0
+    assert "The digits were not among the instances" in result.stdout

@@ -17,7 +17,7 @@ from hopfield_theory.verification import exact_capacity, symbolic
 from hopfield_theory.verification.check import Verdict, check
 from hopfield_theory.verification.instances import Draws
 
-__all__ = ["INSTANCES", "TABLE", "BudgetError", "verify"]
+__all__ = ["INSTANCES", "TABLE", "BudgetError", "digits", "verify"]
 
 INSTANCES = {"quick": 60_000, "full": 600_000}
 """Instances that each level draws."""
@@ -102,7 +102,7 @@ def verify(
             raise BudgetError(f"budget is {budget:g} s: it ran out before all was checked; allow more")
         progress(done, whole)
 
-    draws = Draws(seed, INSTANCES[level] if instances is None else instances, _digits())
+    draws = Draws(seed, INSTANCES[level] if instances is None else instances, digits())
     with _one_thread():
         verdicts = check(wanted, draws, seed, full=level == "full", progress=within_budget)
     rows = TABLE if level == "full" else TABLE[:1]
@@ -129,8 +129,8 @@ def _one_thread() -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
-def _digits() -> Tensor | None:
-    """Real patterns, where scikit-learn (extra ``data``) is at hand."""
+def digits() -> Tensor | None:
+    """Return the real patterns among the instances, or None where scikit-learn (extra ``data``) is not installed."""
     try:
         return pattern_files.digits()[0]
     except ImportError:

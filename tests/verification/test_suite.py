@@ -88,13 +88,13 @@ def test_one_thread_for_one_table_and_then_as_before():
 
 
 def test_the_digits_are_among_the_instances_where_they_can_be(monkeypatch):
-    assert suite._digits().shape == (1797, 64)
+    assert suite.digits().shape == (1797, 64)
 
     def missing():
         raise ImportError("no scikit-learn")
 
     monkeypatch.setattr(suite.pattern_files, "digits", missing)
-    assert suite._digits() is None
+    assert suite.digits() is None
     assert ht.verify(["T8"], instances=50)[0].outcome == Outcome.HOLDS
 
 
