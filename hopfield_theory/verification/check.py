@@ -26,6 +26,8 @@ __all__ = ["Outcome", "PartResult", "Verdict", "check", "slacks", "tolerance"]
 _ALWAYS_DECIDED = 4
 # and so many of those that floats call violated
 _MOST_DECIDED = 24
+# and so many for which floats have no number
+_LOST_DECIDED = 8
 # the highest precision, and the slack that counts as zero at it
 _BITS, _ZERO = 1024, 1e-30
 # an experiment contradicts a bound if it would do so by chance less than once in a million
@@ -237,11 +239,16 @@ class _Watched:
         self._statement, self.part = statement, part
         self._tried, self._least, self._where = 0, math.inf, "no instance meets the hypotheses"
         self._candidates: list[_Candidate] = []
+        self._lost: list[_Candidate] = []
 
     def see(self, batch: Batch, hypotheses: Tensor, conclusion: Tensor) -> None:
         speaks = (hypotheses > 0).all(-1)
-        # what overflowed below, or has no value in floats, is for balls to decide first
-        conclusion = torch.where(conclusion.isnan(), -math.inf, conclusion)
+        # what overflowed below, or has no value in floats, is for balls to decide, beside the least of the others
+        lost = speaks & (conclusion.isnan() | (conclusion == -math.inf))
+        for index in lost.nonzero()[: _LOST_DECIDED - len(self._lost), 0].tolist():
+            values = batch.values_at(index, self.part.uses)
+            self._lost.append(_Candidate(-math.inf, -math.inf, values, batch.describe(index)))
+        speaks = speaks & ~lost
         allowed = tolerance(batch)
         self._tried += int(speaks.sum())
         clear = torch.where(speaks & (conclusion > allowed), conclusion, math.inf)
@@ -260,7 +267,7 @@ class _Watched:
     def result(self, tick: Callable[[], None]) -> PartResult:
         part, unsettled = self.part, self._tried == 0
         violated = sum(candidate.excess < -1 for candidate in self._candidates)
-        for candidate in self._candidates[: max(_ALWAYS_DECIDED, violated)]:
+        for candidate in [*self._candidates[: max(_ALWAYS_DECIDED, violated)], *self._lost]:
             tick()
             decision = exact.decide(part, candidate.values, _BITS)
             if decision.falsifies:
