@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 OUT ?= build
 
-.PHONY: install reproduce test lint bench clean
+.PHONY: install reproduce test lint attack claims mutants bench clean
 .DELETE_ON_ERROR:
 
 install: $(VENV)/installed
@@ -38,6 +38,20 @@ lint: install
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
 	$(BIN)/lint-imports
+
+# how many planted errors the search for counterexamples finds
+attack: install
+	$(BIN)/python -m benchmarks.attack
+
+# the page of claims and its counterexamples, from a full verification
+claims: install
+	mkdir -p $(OUT)
+	$(BIN)/hopfield-theory verify --level full --counterexamples docs/counterexamples --json $(OUT)/claims.json
+	$(BIN)/python -m hopfield_theory.verification.claims $(OUT)/claims.json docs/claims.md
+
+# how many small errors in the library the tests notice
+mutants: install
+	OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive $(BIN)/python -m benchmarks.mutants
 
 bench: install
 	$(BIN)/python -m benchmarks

@@ -1,4 +1,4 @@
-"""The command line: verify, certify, find-beta, retrieve, bounds.
+"""The command line: verify, replay, certify, find-beta, retrieve, bounds.
 
 Torch is loaded by the commands, not by the help.
 """
@@ -272,22 +272,33 @@ def verify(
     budget: Annotated[
         float | None, typer.Option(metavar="SECONDS", help="Give up after so long, with exit status 2.")
     ] = None,
+    counterexamples: Annotated[
+        str | None, typer.Option(metavar="FOLDER", help="Write each counterexample to a file that `replay` reads.")
+    ] = None,
     json: Json = None,
 ) -> None:
-    """Check every theorem: on random and adversarial instances, in experiments, by algebra and in ball arithmetic.
+    """Check every theorem: on random instances, by attack, in experiments, by algebra and in ball arithmetic.
 
     Exit status 0 if every verdict is as expected (what is false is falsified, the rest is not), 1 if not, 2 for bad
     input.
     """
     with _one_line_errors("verify"):
         _check_output(json)
+        from hopfield_theory.engine.executors import Processes
+        from hopfield_theory.verification import replay as files
         from hopfield_theory.verification import report
         from hopfield_theory.verification.suite import digits
         from hopfield_theory.verification.suite import verify as run
 
-        with _progress("verifying") as progress:
-            verdicts = run(statements or None, level=level, seed=seed, budget=budget, progress=progress)
+        if counterexamples is not None:
+            Path(counterexamples).mkdir(parents=True, exist_ok=True)
+        with _progress("verifying") as progress, Processes() as workers:
+            options = {"level": level, "seed": seed, "budget": budget}
+            verdicts = run(statements or None, **options, progress=progress, over=workers.map)
         lines = report.lines(verdicts)
+        if counterexamples is not None:
+            found = [part.counterexample for v in verdicts for part in v.parts if part.counterexample is not None]
+            lines += [f"Written: {files.write(counterexample, counterexamples)}" for counterexample in found]
         has_digits = digits() is not None
         if not has_digits:
             lines.append("The digits were not among the instances: scikit-learn (extra data) is not installed.")
@@ -299,6 +310,29 @@ def verify(
         )
         expected = all(verdict.as_expected for verdict in verdicts)
     raise typer.Exit(0 if expected else 1)
+
+
+@app.command()
+def replay(
+    file: Annotated[
+        str, typer.Argument(metavar="FILE", help="A counterexample that `verify` wrote.", show_default=False)
+    ],
+) -> None:
+    """Decide a counterexample anew, in ball arithmetic: all hypotheses are met, and the conclusion fails.
+
+    Exit status 0 if it is a counterexample, 1 if it is none, 2 if the file is malformed.
+    """
+    with _one_line_errors("replay"):
+        from hopfield_theory.statements.registry import STATEMENTS
+        from hopfield_theory.verification.replay import NoCounterexampleError
+        from hopfield_theory.verification.replay import replay as run
+
+        try:
+            found = run(file)
+        except NoCounterexampleError as error:
+            print(f"hopfield-theory: {error}", file=sys.stderr)
+            raise typer.Exit(1) from error
+        print(f"{found.statement} is false: {STATEMENTS[found.statement].claim}", *found.lines(), sep="\n")
 
 
 def _capacity_rows(rows: list[Any]) -> Any:

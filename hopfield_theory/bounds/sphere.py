@@ -151,7 +151,10 @@ def log_mgf(kappa: ArrayLike, dim: int) -> Floats:
     w, up, _ = _debye(nu, high)
     # ν log(2/κ) and the exponent of I_ν merge into one logarithm, which stays moderate.
     expansion = (
-        special.gammaln(nu + 1.0) + (w - nu * np.log(0.5 * (nu + w))) - 0.5 * np.log(2.0 * math.pi * w) + np.log1p(up)
+        special.gammaln(nu + 1.0)
+        + (w - nu * np.log(0.5 * (nu + w)))
+        - 0.5 * (math.log(2.0 * math.pi) + np.log(w))
+        + np.log1p(up)
     )
     return np.where(series, np.log1p(_series(nu, low)), expansion)
 
@@ -187,7 +190,9 @@ def log_mgf_across(kappa: ArrayLike, dim: int) -> Floats:
     k = _arguments.array("kappa", kappa, 0.0, np.finfo(float).max)
     # log cosh without cancellation at either end.
     return np.where(
-        k < 1.0, np.log1p(2.0 * np.sinh(0.5 * np.minimum(k, 1.0)) ** 2), np.logaddexp(k, -k) - math.log(2.0)
+        k < 1.0,
+        np.log1p(2.0 * np.sinh(0.5 * np.minimum(k, 1.0)) ** 2),
+        k + np.log1p(np.exp(-k) ** 2) - math.log(2.0),
     )
 
 

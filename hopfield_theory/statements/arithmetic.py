@@ -59,6 +59,14 @@ class Arithmetic(Protocol):
         """Smallest along the last axis."""
         ...
 
+    def descending(self, x: Any) -> Any:
+        """Sort a vector, the largest first."""
+        ...
+
+    def cumulative(self, x: Any) -> Any:
+        """Return the sums of a vector's first, first two, … elements."""
+        ...
+
     def norm(self, x: Any) -> Any:
         """Euclidean norm over the last axis."""
         ...
@@ -119,6 +127,12 @@ class Floats:
     def min(self, x: Tensor) -> Tensor:  # noqa: D102
         return x.amin(-1)
 
+    def descending(self, x: Tensor) -> Tensor:  # noqa: D102
+        return x.sort(descending=True).values
+
+    def cumulative(self, x: Tensor) -> Tensor:  # noqa: D102
+        return x.cumsum(-1)
+
     def norm(self, x: Tensor) -> Tensor:  # noqa: D102
         return torch.linalg.vector_norm(x, dim=-1)
 
@@ -129,13 +143,21 @@ class Floats:
         return torch.where(condition > 0, yes, no)
 
     def limit(self, update: Callable[[Tensor], Tensor], jacobian: Callable[[Tensor], Tensor], start: Tensor) -> Tensor:  # noqa: D102
-        x, identity = start, torch.eye(start.shape[-1], dtype=start.dtype, device=start.device)
-        for _ in range(_UPDATES):
-            x = update(x)
-        end = x
-        for _ in range(_NEWTON_STEPS):
+        identity = torch.eye(start.shape[-1], dtype=start.dtype, device=start.device)
+
+        def newton(x: Tensor) -> Tensor:
             # no error where a fixed point is not isolated: NaN, which meets no hypothesis
-            x = x + torch.linalg.solve_ex(identity - jacobian(x), update(x) - x)[0]
+            return x + torch.linalg.solve_ex(identity - jacobian(x), update(x) - x)[0]
+
+        with torch.no_grad():
+            end = start
+            for _ in range(_UPDATES):
+                end = update(end)
+            x = end
+            for _ in range(_NEWTON_STEPS - 1):
+                x = newton(x)
+        # a step from the fixed point has the derivative of the fixed point, whatever led there
+        x = newton(x)
         # from a bottleneck Newton's method may jump elsewhere: the orbit must be near, and come nearer
         left, next_left = torch.linalg.vector_norm(end - x), torch.linalg.vector_norm(update(end) - x)
         arrives = (left <= _NEAR * torch.linalg.vector_norm(start)) & ((next_left < left) | (left <= 1e-12))

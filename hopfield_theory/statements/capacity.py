@@ -21,10 +21,14 @@ from torch import Tensor
 
 from hopfield_theory import batched
 from hopfield_theory.bounds import capacity, sphere, thermodynamics
+from hopfield_theory.bounds.model import Model
 from hopfield_theory.patterns import base
-from hopfield_theory.statements.statement import Experiment, Kind, Statement, Trend
+from hopfield_theory.statements import tails
+from hopfield_theory.statements.rare import ClosePair, QuietCrowd, mean_interval
+from hopfield_theory.statements.statement import Experiment, Kind, RareEvent, Statement, Trend
+from hopfield_theory.statistics import Interval
 
-__all__ = ["STATEMENTS"]
+__all__ = ["PUBLISHED_AT_SMALL_KAPPA", "STATEMENTS"]
 
 # an orbit whose step is shorter has come to rest; limits that are closer than _APART are the same
 _AT_REST = 1e-10
@@ -56,9 +60,19 @@ class _Setting:
         """The arguments of all other bounds."""
         return {**self.dense, "log_noop": self.log_noop}
 
-    def __str__(self) -> str:
+    @property
+    def model(self) -> Model:
+        """What bounds on probabilities at a given number of patterns depend on."""
+        return Model(self.kappa, self.dim, self.log_noop)
+
+    @property
+    def without_probability(self) -> str:
+        """The random memory alone."""
         noop = "0" if math.isinf(self.log_noop) else f"e^{self.log_noop:g}" if self.log_noop else "1"
-        return f"d = {self.dim}, κ = {self.kappa:g}, n = {noop}, p = {self.failure_probability:g}"
+        return f"d = {self.dim}, κ = {self.kappa:g}, n = {noop}"
+
+    def __str__(self) -> str:
+        return f"{self.without_probability}, p = {self.failure_probability:g}"
 
 
 # from a setting to the logarithm of a number of patterns, or to a distance
@@ -70,10 +84,10 @@ _Event = Callable[[Tensor, Tensor], Tensor]
 # --- memories and their limits ---
 
 
-def _limits(patterns: Tensor, queries: int, setting: _Setting) -> Tensor:
-    """Return where the updates of memories, shape (B, M, d), end from their first patterns."""
+def _limits(patterns: Tensor, queries: int, setting: _Setting) -> tuple[Tensor, Tensor]:
+    """Return where the updates of memories, shape (B, M, d), end from their first patterns, and which came to rest."""
     start = patterns[:, :queries]
-    return batched.limits(start, patterns, setting.kappa, setting.log_noop, tol=_AT_REST, max_steps=_STEPS)[0]
+    return batched.limits(start, patterns, setting.kappa, setting.log_noop, tol=_AT_REST, max_steps=_STEPS)
 
 
 def _errors(patterns: Tensor, limits: Tensor) -> Tensor:
@@ -105,7 +119,7 @@ def _occurrences(
             for _ in range(min(batch, trials - begun))
         ]
         patterns = torch.nn.functional.normalize(torch.stack(drawn), dim=-1)
-        happened += int(event(patterns, _limits(patterns, queries, setting)).sum())
+        happened += int(event(patterns, _limits(patterns, queries, setting)[0]).sum())
     return happened
 
 
@@ -187,6 +201,136 @@ def _typical_lost(log_patterns: _Bound, error: float, setting: _Setting, trials:
         at_least=False,
         trials=trials,
     )
+
+
+# --- rare events ---
+
+# from a generator to one memory, shape (M, d)
+_Draw = Callable[[torch.Generator], Tensor]
+# from memories, their limits and which of those are at rest to numbers of shape (B,) in [0, 1]
+_Value = Callable[[Tensor, Tensor, Tensor], Tensor]
+
+
+def _mean_value(
+    draw: _Draw,
+    value: _Value,
+    setting: _Setting,
+    queries: int,
+    generator: torch.Generator,
+    trials: int,
+    confidence: float,
+) -> Interval:
+    """Average over memories what the limits of the first `queries` patterns say."""
+    values: list[Tensor] = []
+    while (left := trials - sum(map(len, values))) > 0:
+        first = draw(generator)
+        batch = min(left, max(1, _BLOCK // (len(first) * max(queries, setting.dim))))
+        patterns = torch.stack([first, *(draw(generator) for _ in range(batch - 1))])
+        values.append(value(patterns, *_limits(patterns, queries, setting)))
+    return mean_interval(torch.cat(values), confidence)
+
+
+def _scaled(interval: Interval, log_factor: float, rest: float = 0.0) -> Interval:
+    """Multiply by a known factor, and allow for what was left out by adding a bound on it to the upper end."""
+    estimate, low, high = (math.exp(log_factor) * x for x in (interval.estimate, interval.low, interval.high))
+    return Interval(estimate, low, high + rest, interval.confidence)
+
+
+def _close_pairs(
+    name: str,
+    event: _Value,
+    setting: _Setting,
+    size: Callable[[], int],
+    reach: float,
+    *,
+    typical: bool,
+    at_least: bool,
+    trials: tuple[int, int],
+) -> RareEvent:
+    """Estimate the probability of an event together with a pair closer than the height ``reach/κ``."""
+    full_name, cap = f"{name}: {setting}", reach / setting.kappa
+
+    def estimate(seed: int, trials: int, confidence: float) -> Interval:
+        pairs = ClosePair(size(), setting.dim, cap, of_first=typical)
+
+        def value(patterns: Tensor, limits: Tensor, at_rest: Tensor) -> Tensor:
+            return event(patterns, limits, at_rest) / pairs.count(patterns)
+
+        queries, generator = 1 if typical else pairs.size, _generator(seed, full_name)
+        mean = _mean_value(pairs.draw, value, setting, queries, generator, trials, confidence)
+        # a bound from above is refuted by what close pairs do, one from below only by all that happens
+        rest = math.exp(tails.log_crowd_failure(setting.model, cap, math.log(pairs.size))) if at_least else 0.0
+        return _scaled(mean, pairs.log_expected, rest)
+
+    return RareEvent(full_name, estimate, lambda: setting.failure_probability, at_least, trials)
+
+
+def _rarely_lost(log_patterns: _Bound, setting: _Setting, reach: float, trials: tuple[int, int]) -> RareEvent:
+    return _close_pairs(
+        "limits that coincide or do not fit into disjoint balls, through a close pair",
+        lambda patterns, limits, at_rest: at_rest.all(-1) & ~_storable(patterns, limits),
+        setting,
+        lambda: math.floor(math.exp(log_patterns(setting))),
+        reach,
+        typical=False,
+        at_least=False,
+        trials=trials,
+    )
+
+
+def _rarely_off(
+    log_patterns: _Bound, ball: _Bound, setting: _Setting, reach: float, trials: tuple[int, int]
+) -> RareEvent:
+    return _close_pairs(
+        "limit of one pattern outside its ball, through a close neighbour",
+        lambda patterns, limits, at_rest: at_rest[:, 0] & (_errors(patterns, limits)[:, 0] > ball(setting)),
+        setting,
+        lambda: math.floor(math.exp(log_patterns(setting))),
+        reach,
+        typical=True,
+        at_least=False,
+        trials=trials,
+    )
+
+
+def _rarely_merged(log_patterns: _Bound, setting: _Setting, reach: float, trials: tuple[int, int]) -> RareEvent:
+    return _close_pairs(
+        "two limits coincide",
+        # here it is the claim that such events are frequent enough, so that doubt counts as one
+        lambda patterns, limits, at_rest: _merged(patterns, limits) | ~at_rest.all(-1),
+        setting,
+        lambda: math.ceil(math.exp(log_patterns(setting))),
+        reach,
+        typical=False,
+        at_least=True,
+        trials=trials,
+    )
+
+
+# where C7's sum over the crowd begins for these experiments, and the pull, in units of ρ, that counts as quiet
+_CAP = 0.4
+_QUIET = 0.9
+
+
+def _rarely_near(size: int, error: float, model: Model, trials: tuple[int, int]) -> RareEvent:
+    """Estimate the probability that the crowd is quiet and the limit of a pattern near it, which C7 bounds."""
+    setting = _Setting(model.dim, model.kappa, math.nan, model.log_noop)
+    name = f"limit of one pattern within {error:g} m of it, the crowd quiet: M = {size}, {setting.without_probability}"
+
+    def estimate(seed: int, trials: int, confidence: float) -> Interval:
+        crowd = QuietCrowd(size, setting.dim, setting.kappa, 0.5 * error, _QUIET * error)
+
+        def value(patterns: Tensor, limits: Tensor, at_rest: Tensor) -> Tensor:
+            near = at_rest[:, 0] & (_errors(patterns, limits)[:, 0] <= error)
+            return near * crowd.weight(patterns)
+
+        mean = _mean_value(crowd.draw, value, setting, 1, _generator(seed, name), trials, confidence)
+        return _scaled(mean, crowd.log_factor)
+
+    def claimed() -> float:
+        return math.exp(tails.log_near(model, error, _CAP, math.log(size)))
+
+    return RareEvent(name, estimate, claimed, at_least=False, trials=trials)
 
 
 # --- bounds ---
@@ -333,6 +477,12 @@ def _silenced(log_patterns: _Bound, lam: float, nu: float) -> float:
     return math.log(2.0) - max(log_patterns(_Setting(d, lam * d, 0.5, nu * d)) for d in _DIMS)
 
 
+PUBLISHED_AT_SMALL_KAPPA = (
+    _all_stored(_published, _Setting(2, 1e-6, 0.5), (40, 200)),
+    _all_stored(_published, _Setting(2, 1e-6, 0.5, 0.0), (40, 200)),
+)
+"""Experiments on the published bound where the update contracts the whole space, so that nothing is stored."""
+
 _HERE = "proved here"
 _DERIVED = "derived for this project (docs/bounds-proofs.md)"
 
@@ -352,6 +502,8 @@ STATEMENTS = (
             _all_stored(_published, _Setting(3, 600.0, 0.5), (200, 5000)),
             _all_stored(_published, _Setting(4, 1000.0, 0.5), (200, 5000)),
             _all_stored(_published, _Setting(3, 4000.0, 0.3, 0.0), (200, 5000)),
+            _rarely_lost(_published, _Setting(4, 1e8, 1e-6), 2.2, (100, 3000)),
+            _rarely_lost(_published, _Setting(5, 1e8, 1e-9, 0.0), 2.2, (100, 3000)),
         ),
     ),
     Statement(
@@ -367,6 +519,9 @@ STATEMENTS = (
             _all_stored(_pairwise, _Setting(4, 200.0, 0.1), (200, 5000)),
             _all_stored(_pairwise, _Setting(6, 120.0, 0.5, 0.0), (100, 2000)),
             _all_stored(_pairwise, _Setting(6, 60.0, 0.3, 54.0), (200, 5000)),
+            _rarely_lost(_pairwise, _Setting(3, 3e8, 1e-6), 2.2, (200, 10000)),
+            _rarely_lost(_pairwise, _Setting(3, 1e8, 1e-6, 0.0), 2.2, (200, 10000)),
+            _rarely_lost(_pairwise, _Setting(4, 1e8, 1e-9, 0.0), 2.2, (200, 10000)),
         ),
     ),
     Statement(
@@ -390,6 +545,10 @@ STATEMENTS = (
             _typical_stored(_typical, _ball, _Setting(12, 12.0, 0.5), (200, 5000)),
             _typical_stored(_typical, _ball, _Setting(16, 16.0, 0.1, 0.0), (200, 5000)),
             _typical_stored(_typical, _ball, _Setting(10, 20.0, 0.1, 15.0), (200, 5000)),
+            _rarely_lost(_chernoff, _Setting(4, 1e5, 1e-6), 2.2, (300, 10000)),
+            _rarely_lost(_chernoff, _Setting(16, 60.0, 1e-6, 0.0), 2.2, (40, 2000)),
+            _rarely_off(_typical, _ball, _Setting(4, 1e5, 1e-6), 2.5, (300, 10000)),
+            _rarely_off(_typical, _ball, _Setting(6, 1e5, 1e-9, 0.0), 2.5, (60, 3000)),
         ),
     ),
     Statement(
@@ -453,6 +612,8 @@ STATEMENTS = (
             _two_merge(_merging, _Setting(4, 200.0, 0.1), (140, 2000)),
             _two_merge(_merging, _Setting(5, 120.0, 0.1, 0.0), (140, 1000)),
             _two_merge(_merging, _Setting(5, 120.0, 0.1, 108.0), (140, 1000)),
+            _rarely_merged(_merging, _Setting(4, 1e5, 1e-6), 3.0, (300, 12000)),
+            _rarely_merged(_merging, _Setting(6, 1e5, 1e-9, 0.0), 3.0, (100, 4000)),
         ),
     ),
     Statement(
@@ -471,6 +632,8 @@ STATEMENTS = (
         (
             _typical_lost(_crowding(0.1), 0.1, _Setting(12, 12.0, 0.5), (40, 2000)),
             _typical_lost(_crowding(0.2), 0.2, _Setting(16, 8.0, 0.5, 2.0), (100, 5000)),
+            _rarely_near(95, 0.02, Model(8.0, 16, -math.inf), (60, 2000)),
+            _rarely_near(135, 0.04, Model(8.0, 16, 0.0), (60, 2000)),
         ),
     ),
 )

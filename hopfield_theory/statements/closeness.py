@@ -29,7 +29,8 @@ def _error(i: Instance) -> Any:
     return i.xp.norm(i.dynamics.update(i.query) - i.patterns[0])
 
 
-def _by_weights(i: Instance) -> Any:
+def by_weights(i: Instance) -> Any:
+    """Return ``m(2 Σ_{ν≠μ} p_ν + p₀)``."""
     d, x = i.dynamics, i.query
     return d.radius * (2 * i.xp.sum(d.weights(x)[1:]) + d.noop_weight(x))
 
@@ -55,11 +56,11 @@ def _by_exponentials(i: Instance) -> Any:
 
 
 def _error_below_weights(i: Instance) -> Any:
-    return (_by_weights(i) - _error(i)) / i.dynamics.length()
+    return (by_weights(i) - _error(i)) / i.dynamics.length()
 
 
 def _weights_below_separation(i: Instance) -> Any:
-    return (_by_separation(i) - _by_weights(i)) / i.dynamics.length()
+    return (_by_separation(i) - by_weights(i)) / i.dynamics.length()
 
 
 def _separation_below_exponentials(i: Instance) -> Any:
@@ -198,6 +199,19 @@ def _noop_share(i: Instance) -> Any:
     return i.xp.exp(log_noop - whole) - d.noop_weight(x)
 
 
+def sparse_concentrates(i: Instance, share: float = 1.0) -> Any:
+    """Return the largest sparsemax weight less the largest softmax weight."""
+    return i.xp.max(i.dense.sparse_weights(i.query)) - share * i.xp.max(i.dense.weights(i.query))
+
+
+def sparse_error_by_weight(i: Instance, factor: float = 2.0) -> Any:
+    """Return ``2m(1 − p)`` less the error of a sparsemax update."""
+    d = i.dense
+    weights = d.sparse_weights(i.query)
+    error = i.xp.norm(weights @ i.patterns - i.patterns[0])
+    return (factor * d.radius * i.xp.sum(weights[1:]) - error) / d.length()
+
+
 _OUT = ("patterns", "beta", "noop", "query", "outliers")
 
 STATEMENTS = (
@@ -265,5 +279,18 @@ STATEMENTS = (
         "proved here",
         Kind.POINTWISE,
         (Implication("short answer", _short_answer), Implication("share of the slot", _noop_share)),
+    ),
+    Statement(
+        "T16",
+        "Sparse retrieval concentrates more",
+        "The largest weight of sparsemax is at least that of softmax. So where ξ_μ overlaps most with the query, "
+        "the sparse bound 2m(1 − p_μ) on the error of one update is at most the dense one.",
+        "derived for this project (docs/retrieval-proofs.md)",
+        "proved here",
+        Kind.POINTWISE,
+        (
+            Implication("largest weight", sparse_concentrates),
+            Implication("error by the weight", sparse_error_by_weight),
+        ),
     ),
 )

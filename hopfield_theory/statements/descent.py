@@ -74,6 +74,12 @@ def _decrease_identity(i: Instance) -> Any:
     return -i.xp.abs(fall - half - divergence) / scale
 
 
+def decrease(i: Instance) -> Any:
+    """Return ``E(x) − E(Tx)``, relative to the scale of energies."""
+    fall, _, _, scale = _decrease(i)
+    return fall / scale
+
+
 def _decrease_bound(i: Instance) -> Any:
     fall, half, _, scale = _decrease(i)
     return (fall - half) / scale
@@ -114,7 +120,8 @@ def _rate(i: Instance) -> Any:
     return (2 * fall / _STEPS - least * least) / d.square(i.query)
 
 
-def _residual_budget(i: Instance) -> Any:
+def residual_budget(i: Instance) -> Any:
+    """Return by how much the least of some squared steps stays below ``2E(x_0)`` over their number."""
     d = i.dynamics
     least = _least(i, _steps(i, d.orbit(i.query, _STEPS)))
     return (2 * d.energy(i.query) / _STEPS - least * least) / d.square(i.query)
@@ -133,6 +140,42 @@ def _no_return(i: Instance) -> Any:
     states = d.orbit(i.query, _STEPS)
     moved = i.xp.norm(states[0] - d.update(states[0]))
     return (d.energy(states[0]) - d.energy(states[-1]) - moved * moved / 2) / d.square(i.query)
+
+
+def _energy_difference(i: Instance) -> Any:
+    """Return ``ln((1 + n/M)/(1 + n/S))/β``."""
+    xp, d, x = i.xp, i.dynamics, i.query
+    one, log_noop = xp.number(1.0), xp.log(i.noop)
+    by_count = xp.log_sum_exp(xp.stack([log_noop - xp.log(xp.number(d.count))]), one)
+    by_mass = xp.log_sum_exp(xp.stack([log_noop - i.dense.log_partition(x)]), one)
+    return (by_count - by_mass) / d.beta
+
+
+def _energies(i: Instance) -> Any:
+    d, x = i.dynamics, i.query
+    return -i.xp.abs(d.energy(x) - i.dense.energy(x) - _energy_difference(i)) / d.square(x)
+
+
+def light(i: Instance, share: float = 1.0) -> list[Any]:
+    """Return the slack of ``S < share · M``, and of ``n > 0``."""
+    d = i.dense
+    log_mass, log_count = d.log_partition(i.query), i.xp.log(i.xp.number(share * d.count))
+    return [i.noop, (log_count - log_mass) / (1 + i.xp.abs(log_mass))]
+
+
+def _heavy(i: Instance) -> list[Any]:
+    noop, slack = light(i)
+    return [noop, -slack]
+
+
+def below_dense(i: Instance) -> Any:
+    """Return ``E_0(x) − E_n(x)``, relative to the scale of energies."""
+    d, x = i.dynamics, i.query
+    return (i.dense.energy(x) - d.energy(x)) / d.square(x)
+
+
+def _above_dense(i: Instance) -> Any:
+    return -below_dense(i)
 
 
 _TWO = ("patterns", "beta", "noop", "query", "other")
@@ -193,7 +236,7 @@ STATEMENTS = (
         "from T3 and T1",
         "proved here",
         Kind.POINTWISE,
-        (Implication("by the fall", _rate), Implication("by the energy", _residual_budget)),
+        (Implication("by the fall", _rate), Implication("by the energy", residual_budget)),
     ),
     Statement(
         "T6",
@@ -207,6 +250,21 @@ STATEMENTS = (
         (
             Implication("no state recurs", _no_return),
             Implication("length", _finite_length, passes, uses=_BALL),
+        ),
+    ),
+    Statement(
+        "T17",
+        "Energy with and without the slot",
+        "E_n(x) − E_0(x) = β⁻¹ ln((1 + n/M)/(1 + n/S)) with S = Σ_μ e^{z_μ}: for n > 0 the slot lowers the "
+        "energy exactly "
+        "where S < M.",
+        "derived for this project",
+        "proved here",
+        Kind.POINTWISE,
+        (
+            Implication("identity", _energies),
+            Implication("lower where S < M", below_dense, light),
+            Implication("higher where S > M", _above_dense, _heavy),
         ),
     ),
 )

@@ -57,6 +57,18 @@ class Dynamics:
         r""":math:`p = \mathrm{softmax}_n(z)`, shape (M,)."""
         return self.xp.exp(self.scores(x) - self.log_partition(x))
 
+    def sparse_weights(self, x: Any) -> Any:
+        r""":math:`\mathrm{sparsemax}(z) = \max(0, z - \tau)`, shape (M,), without the no-op slot.
+
+        The threshold at which they sum to 1 is the largest of
+        :math:`(\sum_{i\le k} z_{(i)} - 1)/k`, with :math:`z_{(1)} \ge z_{(2)} \ge \dots`.
+        """
+        xp = self.xp
+        sums = xp.cumulative(xp.descending(self.scores(x)))
+        threshold = xp.max(xp.stack([(sums[k] - 1) / (k + 1) for k in range(self.count)]))
+        above = self.scores(x) - threshold
+        return (above + xp.abs(above)) / 2
+
     def noop_weight(self, x: Any) -> Any:
         r""":math:`p_0 = n / (n + \sum_\mu e^{z_\mu})`."""
         return self.xp.exp(self.xp.log(self.noop) - self.log_partition(x))
@@ -75,6 +87,11 @@ class Dynamics:
     def limit(self, x: Any) -> Any:
         """Return the fixed point that x runs to; NaN, or no decision, where that takes too many updates to tell."""
         return self.xp.limit(self.update, self.jacobian, x)
+
+    @functools.cached_property
+    def first_limit(self) -> Any:
+        """The fixed point that the first pattern runs to."""
+        return self.limit(self.patterns[0])
 
     def energy(self, x: Any) -> Any:
         r""":math:`E(x) = \tfrac12\|x\|^2 - \mathrm{lse}_n + \tfrac12 m^2 + \beta^{-1}\log(n + M)`."""

@@ -10,7 +10,7 @@ import itertools
 from collections.abc import Callable
 from typing import Any
 
-from hopfield_theory.statements import closeness, storage
+from hopfield_theory.statements import closeness, descent, published, storage
 from hopfield_theory.statements.statement import Implication, Instance
 
 __all__ = ["PLANTED"]
@@ -91,11 +91,12 @@ def _norm(share: float = 1.0, power: int = 1, first: bool = False) -> Callable[[
     return slack
 
 
-def _rate(factor: float, steps: int, energy_left: bool = True) -> Callable[[Instance], Any]:
+def _rate(factor: float, steps: int, energy_left: bool = True, largest: bool = False) -> Callable[[Instance], Any]:
     def slack(i: Instance) -> Any:
         d = i.dynamics
         states = d.orbit(i.query, steps)
-        least = i.xp.min(i.xp.stack([i.xp.norm(b - a) for a, b in itertools.pairwise(states)]))
+        of = i.xp.max if largest else i.xp.min
+        least = of(i.xp.stack([i.xp.norm(b - a) for a, b in itertools.pairwise(states)]))
         fall = d.energy(states[0]) - (d.energy(states[-1]) if energy_left else 0)
         return (factor * fall / steps - least * least) / d.square(i.query)
 
@@ -341,6 +342,60 @@ def _contracts(i: Instance) -> list[Any]:
     return [1 - d.beta * d.diameter * d.diameter / 4]
 
 
+def _nearly_light(i: Instance) -> list[Any]:
+    return descent.light(i, share=1.05)
+
+
+def _energies(count: Callable[[Instance], Any], share: float = 1.0) -> Callable[[Instance], Any]:
+    def slack(i: Instance) -> Any:
+        xp, d, x = i.xp, i.dynamics, i.query
+        one, log_noop = xp.number(1.0), xp.log(i.noop)
+        by_count = xp.log_sum_exp(xp.stack([log_noop - xp.log(count(i))]), one)
+        by_mass = xp.log_sum_exp(xp.stack([log_noop - share * i.dense.log_partition(x)]), one)
+        return -xp.abs(d.energy(x) - i.dense.energy(x) - (by_count - by_mass) / d.beta) / d.square(x)
+
+    return slack
+
+
+def _rate_shrinks_with_beta(i: Instance) -> Any:
+    return i.dynamics.lipschitz(i.ball) - storage.at_larger_beta(i).lipschitz(i.ball)
+
+
+def _stays_but(dropped: int) -> Callable[[Instance], list[Any]]:
+    return lambda i: [s for index, s in enumerate(storage.stays_at_larger_beta(i)) if index != dropped]
+
+
+def _error_grows_with_fewer(i: Instance) -> Any:
+    return -storage.error_shrinks_with_fewer(i)
+
+
+def _update_gains_with_fewer(i: Instance) -> Any:
+    x, target = i.query, i.patterns[0]
+    with_it, without = (i.xp.norm(d.update(x) - target) for d in (i.dynamics, storage.without_the_last(i)))
+    return (with_it - without) / i.dynamics.length()
+
+
+def _smallest_weights(i: Instance) -> Any:
+    return i.xp.min(i.dense.sparse_weights(i.query)) - i.xp.min(i.dense.weights(i.query))
+
+
+def _shorter(i: Instance) -> Any:
+    return (i.xp.norm(i.query) - i.xp.norm(i.dynamics.update(i.query))) / i.dynamics.length(i.query)
+
+
+def _dense_update_descends(i: Instance) -> Any:
+    d, x = i.dynamics, i.query
+    return (d.energy(x) - d.energy(i.dense.update(x))) / d.square(x)
+
+
+def _twice_as_near(i: Instance) -> list[Any]:
+    return published.near(i, i.query, share=2.0)
+
+
+_BETAS = ("patterns", "beta", "noop", "query", "ball")
+_NO_STATE = ("patterns", "beta", "noop", "ball")
+_MOVED = ("patterns", "beta", "noop", "other")
+
 PLANTED: dict[str, tuple[Implication, ...]] = {
     "T1": (
         Implication("½ a twentieth larger", _lower_constant),
@@ -434,6 +489,109 @@ PLANTED: dict[str, tuple[Implication, ...]] = {
         Implication("½ a twentieth smaller", _weights(0.475), uses=_TWO),
         Implication("¼ a twentieth smaller at M = 1", _weights(0.2375), uses=_TWO, max_patterns=1),
         Implication("¼ for any M", _weights(0.25), uses=_TWO),
+    ),
+    "T16": (
+        Implication("a twentieth more than softmax", lambda i: closeness.sparse_concentrates(i, 1.05)),
+        Implication("the smallest weights", _smallest_weights),
+        Implication("2 a twentieth smaller", lambda i: closeness.sparse_error_by_weight(i, 1.9)),
+    ),
+    "T17": (
+        Implication("M − 1 for M", _energies(lambda i: i.xp.number(len(i.patterns) - 1)), min_patterns=2),
+        Implication("ln S a twentieth smaller", _energies(lambda i: i.xp.number(len(i.patterns)), 0.95)),
+        Implication("lower where S < 1.05 M", descent.below_dense, _nearly_light),
+    ),
+    "T18": (
+        Implication("without ε(R) ≤ R", storage.error_shrinks_with_beta, _stays_but(2), uses=_BETAS),
+        Implication("without ‖ξ‖² ≥ mR", storage.error_shrinks_with_beta, _stays_but(3), uses=_BETAS),
+        Implication("L(R) as well", _rate_shrinks_with_beta, storage.stays_at_larger_beta, uses=_BETAS),
+    ),
+    "T19": (
+        Implication(
+            "a twentieth smaller",
+            lambda i: storage.error_shrinks_with_fewer(i, 0.95),
+            storage.passes,
+            uses=_NO_STATE,
+            min_patterns=2,
+        ),
+        Implication("larger without the last", _error_grows_with_fewer, storage.passes, uses=_NO_STATE, min_patterns=2),
+        Implication("one update is closer without the last", _update_gains_with_fewer, min_patterns=2),
+    ),
+    "P7": (
+        Implication("by more than half the squared step", _decrease_bound),
+        Implication("the dense update", _dense_update_descends),
+        Implication("the norm as well", _shorter),
+    ),
+    "P8": (
+        Implication("1.9 for 2, one step", _rate(1.9, 1, energy_left=False)),
+        Implication("the largest step for the least", _rate(2.0, 16, energy_left=False, largest=True)),
+        Implication("0.95 for 2, two steps", _rate(0.95, 2, energy_left=False)),
+    ),
+    "P10": (
+        Implication(
+            "ball half as large",
+            lambda i: published.image_of_small_ball(i, 0.5),
+            published.well_separated,
+            uses=_MOVED,
+            min_patterns=2,
+        ),
+        Implication(
+            "N − 1 left out",
+            published.image_of_small_ball,
+            published.without_the_others,
+            uses=_MOVED,
+            min_patterns=2,
+        ),
+        Implication(
+            "without the logarithm",
+            published.image_of_small_ball,
+            published.without_the_logarithm,
+            uses=_MOVED,
+            min_patterns=2,
+        ),
+    ),
+    "P11": (
+        Implication(
+            "2 a twentieth smaller",
+            lambda i: published.between_two_states(i, factor=1.9),
+            uses=_TWO,
+            min_patterns=2,
+        ),
+        Implication(
+            "M for 2M in the exponent",
+            lambda i: published.between_two_states(i, reach=1.0),
+            uses=_TWO,
+            min_patterns=2,
+        ),
+        Implication(
+            "N − 1 left out", lambda i: published.between_two_states(i, others=False), uses=_TWO, min_patterns=2
+        ),
+    ),
+    "P12": (
+        Implication(
+            "e left out", lambda i: published.one_update_error(i, power=0.0), published.near_query, min_patterns=2
+        ),
+        Implication(
+            "N − 1 left out",
+            lambda i: published.one_update_error(i, others=False),
+            published.near_query,
+            min_patterns=2,
+        ),
+        Implication("twice as far", published.one_update_error, _twice_as_near, min_patterns=2),
+    ),
+    "P13": (
+        Implication("1.9 M² for 2 M²", lambda i: published.energy_at_most(i, 1.9), published.inside),
+        Implication("without ln N", lambda i: published.energy_not_negative(i, constant=False)),
+        Implication("outside the ball", published.energy_at_most),
+    ),
+    "P17": (
+        Implication("m a twentieth smaller", lambda i: published.sparse_bound(i, first=0.95)),
+        Implication("1/β left out", lambda i: published.sparse_bound(i, inverse=0.0)),
+        Implication("half of 1/β", lambda i: published.sparse_bound(i, inverse=0.5)),
+    ),
+    "P20": (
+        Implication("with constants", published.energy_not_above_dense),
+        Implication("with the slot's share of them", lambda i: published.bare_energy_not_above_dense(i, shift=True)),
+        Implication("the other way round", lambda i: published.bare_energy_not_above_dense(i, sign=-1.0)),
     ),
     "C8": (
         Implication("one error for the sum", _one_error, storage.both_stored, min_patterns=2),

@@ -19,7 +19,7 @@ STATEMENTS: dict[str, Statement] = {
         key=_order,
     )
 }
-"""By name, in order: T1 to T15, C1 to C8, P1, …"""
+"""By name, in order: T1 to T19, C1 to C8, P1, …"""
 
 
 def chosen(names: list[str] | None = None) -> list[Statement]:

@@ -10,8 +10,9 @@ from typing import Any
 
 from hopfield_theory.statements.arithmetic import Arithmetic
 from hopfield_theory.statements.dynamics import Dynamics
+from hopfield_theory.statistics import Interval
 
-__all__ = ["Experiment", "Implication", "Instance", "Kind", "Statement", "Trend"]
+__all__ = ["Experiment", "Implication", "Instance", "Kind", "RareEvent", "Statement", "Trend"]
 
 VARIABLES = ("patterns", "beta", "noop", "query", "other", "ball", "outliers")
 
@@ -125,6 +126,31 @@ class Experiment:
 
 
 @dataclass(frozen=True)
+class RareEvent:
+    """One part of a probabilistic statement: an event too rare to be counted, whose probability is estimated.
+
+    Attributes
+    ----------
+    name : str
+        The event and the model.
+    estimate : function of (seed, trials, confidence)
+        Interval for its probability, each end of which holds by itself with that confidence.
+    probability : function of nothing
+        The bound on its probability.
+    at_least : bool
+        Whether the bound is from below.
+    trials : tuple of two ints
+        Memories drawn by a quick and by a full check.
+    """
+
+    name: str
+    estimate: Callable[[int, int, float], Interval]
+    probability: Callable[[], float]
+    at_least: bool
+    trials: tuple[int, int]
+
+
+@dataclass(frozen=True)
 class Trend:
     """One part of an asymptotic statement: a slack that finite sizes, computed without sampling, leave."""
 
@@ -139,7 +165,7 @@ class Statement:
     Attributes
     ----------
     name : str
-        T1 to T15, C1 to C8, or P1, P2, … for readings of published claims.
+        T1 to T19, C1 to C8, or P1, P2, … for readings of published claims.
     title, claim : str
         A few words, and what it says.
     source : str
@@ -147,8 +173,10 @@ class Statement:
     proof : str
         ``proved here``, ``proved in SOURCE``, ``heuristic``, or ``false``.
     kind : Kind
-    parts : tuple of Implication, Experiment or Trend
-        What is checked.
+    parts : tuple of Implication, Experiment, RareEvent or Trend
+        What is checked. Of a false claim each part, a reading of it, is false.
+    instead : tuple of str
+        Names of the statements that hold in place of a claim that fails or says little.
 
     Examples
     --------
@@ -163,7 +191,8 @@ class Statement:
     source: str
     proof: str
     kind: Kind
-    parts: tuple[Implication | Experiment | Trend, ...]
+    parts: tuple[Implication | Experiment | RareEvent | Trend, ...]
+    instead: tuple[str, ...] = ()
 
     @property
     def is_false(self) -> bool:

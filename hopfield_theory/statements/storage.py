@@ -90,6 +90,39 @@ def _separated(i: Instance) -> Any:
     return 2 * i.beta * pair.radius * pair.distance / i.xp.log(i.xp.number(3.0)) - 1
 
 
+def stays_at_larger_beta(i: Instance) -> list[Any]:
+    """Return the slacks of ``ε(R) ≤ R ≤ m``, and of ``‖ξ‖² ≥ mR`` where there is a no-op slot."""
+    d, square = i.dynamics, i.dynamics.radius * i.dynamics.radius
+    first = i.patterns[0]
+    room = i.xp.if_positive(i.noop, first @ first - d.radius * i.ball, square)
+    return [*passes(i)[:3], room / d.square()]
+
+
+def at_larger_beta(i: Instance) -> Dynamics:
+    """Return the model at any larger β, to which the query serves as ``β(1 + ‖x‖²/m²)``."""
+    d = i.dynamics
+    return Dynamics(i.patterns, i.beta * (1 + i.query @ i.query / (d.radius * d.radius)), i.noop, i.xp)
+
+
+def error_shrinks_with_beta(i: Instance) -> Any:
+    """Return how much smaller ε(R) is at a larger β."""
+    return (i.dynamics.displacement(i.ball) - at_larger_beta(i).displacement(i.ball)) / i.dynamics.length()
+
+
+def without_the_last(i: Instance) -> Dynamics:
+    """Return the memory without its last pattern."""
+    return Dynamics(i.patterns[:-1], i.beta, i.noop, i.xp)
+
+
+def error_shrinks_with_fewer(i: Instance, share: float = 1.0) -> Any:
+    """Return how much smaller ε(R) is without the last pattern."""
+    return (share * i.dynamics.displacement(i.ball) - without_the_last(i).displacement(i.ball)) / i.dynamics.length()
+
+
+def _rate_shrinks_with_fewer(i: Instance) -> Any:
+    return i.dynamics.lipschitz(i.ball) - without_the_last(i).lipschitz(i.ball)
+
+
 _BALL = ("patterns", "beta", "noop", "other", "ball")
 _TWO_IN_BALL = ("patterns", "beta", "noop", "query", "other", "ball")
 _EQUAL_NORMS = ("patterns", "beta", "noop")
@@ -123,6 +156,40 @@ STATEMENTS = (
         (
             Implication("mean slope between the limits", _mean_slope, both_stored, uses=_EQUAL_NORMS, min_patterns=2),
             Implication("separation", _separated, both_stored, uses=_EQUAL_NORMS, min_patterns=2),
+        ),
+    ),
+    Statement(
+        "T18",
+        "A certified ball stays certified at larger β",
+        "If ε_β(R) ≤ R ≤ m, and ‖ξ‖² ≥ mR or n = 0, then ε_β′(R) ≤ ε_β(R) for every β′ ≥ β: T still maps the ball into "
+        "itself, and a fixed point lies within ε_β(R) of the pattern.",
+        "derived for this project (docs/retrieval-proofs.md)",
+        "proved here",
+        Kind.POINTWISE,
+        (
+            Implication(
+                "smaller error",
+                error_shrinks_with_beta,
+                stays_at_larger_beta,
+                uses=("patterns", "beta", "noop", "query", "ball"),
+            ),
+        ),
+    ),
+    Statement(
+        "T19",
+        "A certificate only gains by leaving a pattern out",
+        "Without one of the other patterns, ε(R) and L(R) are no larger; what T12 certifies with it, it certifies "
+        "without.",
+        "derived for this project (docs/retrieval-proofs.md)",
+        "proved here",
+        Kind.POINTWISE,
+        (
+            Implication(
+                "error", error_shrinks_with_fewer, passes, uses=("patterns", "beta", "noop", "ball"), min_patterns=2
+            ),
+            Implication(
+                "rate", _rate_shrinks_with_fewer, passes, uses=("patterns", "beta", "noop", "ball"), min_patterns=2
+            ),
         ),
     ),
 )

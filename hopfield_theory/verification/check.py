@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import enum
 import itertools
 import math
-import time
+import zlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,13 +15,15 @@ import torch
 from scipy import stats
 from torch import Tensor
 
+from hopfield_theory.patterns import base
 from hopfield_theory.statements.arithmetic import Floats
-from hopfield_theory.statements.statement import Experiment, Implication, Instance, Statement, Trend
+from hopfield_theory.statements.statement import Experiment, Implication, Instance, RareEvent, Statement, Trend
 from hopfield_theory.verification import exact, exact_capacity
 from hopfield_theory.verification.counterexample import Counterexample
 from hopfield_theory.verification.instances import Batch, Draws
+from hopfield_theory.verification.search import SHAPES, Effort, attacks, slack
 
-__all__ = ["Outcome", "PartResult", "Verdict", "check", "slacks", "tolerance"]
+__all__ = ["Outcome", "PartResult", "Verdict", "attacked", "check", "slacks", "tolerance"]
 
 # of each part, so many instances of least slack are decided in balls whatever floats say
 _ALWAYS_DECIDED = 4
@@ -59,10 +62,15 @@ class PartResult:
     instances : int
         On which the part says something: its hypotheses are met. Memories, for an experiment; 1 for a trend.
     smallest_slack : float
-        For an experiment, how far the one-sided bound on the frequency lies on the side of the claim.
+        For an experiment, how far the one-sided bound on the frequency lies on the side of the claim; for a rare event
+        in units of the claimed probability.
     where : str
         The instance of the smallest slack, or what was counted.
     counterexample : Counterexample or None
+    starts : int
+        Of searches for a smaller slack.
+    attacked_slack : float
+        The smallest that they found; NaN without a search.
     """
 
     name: str
@@ -71,6 +79,22 @@ class PartResult:
     smallest_slack: float
     where: str
     counterexample: Counterexample | None = None
+    starts: int = 0
+    attacked_slack: float = math.nan
+
+    def joined(self, attack: PartResult) -> PartResult:
+        """Return what drawn instances and an attack say together."""
+        graver = max(attack, self, key=lambda part: _SEVERITY.index(part.outcome))
+        least = min(self, attack, key=lambda part: part.smallest_slack)
+        return dataclasses.replace(
+            attack,
+            outcome=graver.outcome,
+            instances=self.instances + attack.instances,
+            smallest_slack=least.smallest_slack,
+            where=least.where,
+            # the search begins with the smallest memories
+            counterexample=attack.counterexample or self.counterexample,
+        )
 
 
 @dataclass(frozen=True)
@@ -85,14 +109,12 @@ class Verdict:
         The identity that computer algebra proved, where it was asked for one.
     enclosures : tuple of exact_capacity.Enclosure
         Bounds that were re-evaluated in ball arithmetic.
-    seconds : float
     """
 
     statement: Statement
     parts: tuple[PartResult, ...]
     derivation: str | None = None
     enclosures: tuple[exact_capacity.Enclosure, ...] = ()
-    seconds: float = 0.0
 
     @property
     def worst(self) -> PartResult:
@@ -111,10 +133,25 @@ class Verdict:
         return sum(part.instances for part in self.parts)
 
     @property
+    def starts(self) -> int:
+        """Starts of the searches for a smaller slack, over all parts."""
+        return sum(part.starts for part in self.parts)
+
+    @property
+    def attacked_slack(self) -> float:
+        """The smallest slack that those searches found; NaN without any."""
+        return min((part.attacked_slack for part in self.parts if part.starts), default=math.nan)
+
+    @property
     def as_expected(self) -> bool:
-        """Whether a false claim was falsified, or any other neither falsified, contradicted nor left undecided."""
-        expected = (Outcome.FALSIFIED,) if self.statement.is_false else (Outcome.HOLDS, Outcome.CONSISTENT)
-        return self.outcome in expected
+        """Whether a false claim failed in each of its readings, or any other statement in none.
+
+        A claim fails by a counterexample or, if it is about probabilities, by a frequency; what is left undecided is
+        never expected.
+        """
+        if self.statement.is_false:
+            return all(part.outcome in (Outcome.FALSIFIED, Outcome.CONTRADICTED) for part in self.parts)
+        return self.outcome in (Outcome.HOLDS, Outcome.CONSISTENT)
 
 
 def check(
@@ -155,21 +192,18 @@ def check(
     pointwise = [(s, parts) for s, parts in watched if parts]
     whole = len(batches) * len(pointwise) + sum(len(s.parts) for s, _ in watched)
     steps = itertools.count()
-    spent = dict.fromkeys((s.name for s, _ in watched), 0.0)
     for batch in batches if pointwise else ():
-        for statement, parts in pointwise:
+        for _, parts in pointwise:
             progress(next(steps), whole)
-            start = time.perf_counter()
             count = batch.values["patterns"].shape[1]
             speaking = [watch for watch in parts if watch.part.speaks_of(count)]
             for watch, (hypotheses, conclusion) in zip(
                 speaking, slacks([watch.part for watch in speaking], batch), strict=True
             ):
                 watch.see(batch, hypotheses, conclusion)
-            spent[statement.name] += time.perf_counter() - start
     verdicts = []
     for statement, parts in watched:
-        start, seen, results = time.perf_counter(), iter(parts), []
+        seen, results = iter(parts), []
         for part in statement.parts:
             done = next(steps)
             progress(done, whole)
@@ -177,12 +211,68 @@ def check(
                 results.append(next(seen).result(lambda done=done: progress(done, whole)))
             elif isinstance(part, Experiment):
                 results.append(_counted(part, seed, part.trials[full]))
+            elif isinstance(part, RareEvent):
+                results.append(_estimated(part, seed, part.trials[full]))
             else:
                 results.append(_followed(part))
-        seconds = spent[statement.name] + time.perf_counter() - start
-        verdicts.append(Verdict(statement, tuple(results), seconds=seconds))
+        verdicts.append(Verdict(statement, tuple(results)))
     progress(whole, whole)
     return verdicts
+
+
+def attacked(
+    statement: Statement,
+    part: Implication,
+    seed: int,
+    effort: Effort,
+    device: str = "cpu",
+    progress: Callable[[int, int], None] = lambda done, whole: None,
+) -> PartResult:
+    """Attack one part of a statement, until a counterexample is certified or all shapes have been searched.
+
+    Parameters
+    ----------
+    statement : Statement
+    part : Implication
+        Of that statement.
+    seed : int, at least 0
+    effort : Effort
+    device : str
+        Where torch searches.
+    progress : function of (done, whole), optional
+        Told after each shape; what it raises ends the attack.
+
+    Returns
+    -------
+    PartResult
+        Its instances are the starts from which instances were reached that meet the hypotheses.
+
+    Examples
+    --------
+    >>> from hopfield_theory.statements.registry import STATEMENTS
+    >>> claim = STATEMENTS["P14"]
+    >>> result = attacked(claim, claim.parts[0], 0, Effort(16, 10, 10))
+    >>> result.outcome.value, len(result.counterexample.values["patterns"])
+    ('falsified', 1)
+    """
+    starts, seen = 0, []
+    for batch in attacks(part, base(seed, zlib.crc32(f"{statement.name} {part.name}".encode())), effort, device):
+        starts += len(batch)
+        watch = _Watched(statement, part)
+        watch.see(batch, *slack(part, batch.values))
+        progress(len(seen), len(SHAPES))
+        seen.append(watch.result(lambda: progress(len(seen), len(SHAPES))))
+        if seen[-1].outcome is Outcome.FALSIFIED:
+            break
+    # a shape at which no start led to where the part speaks says nothing, unless all are such
+    spoken = [result for result in seen if result.instances] or seen
+    worst = max(spoken, key=lambda result: (_SEVERITY.index(result.outcome), -result.smallest_slack))
+    return dataclasses.replace(
+        worst,
+        instances=sum(result.instances for result in seen),
+        starts=starts,
+        attacked_slack=worst.smallest_slack,
+    )
 
 
 def slacks(parts: Sequence[Implication], batch: Batch) -> list[tuple[Tensor, Tensor]]:
@@ -302,6 +392,19 @@ def _counted(part: Experiment, seed: int, trials: int) -> PartResult:
         trials,
         slack,
         f"{happened} of {trials}, claimed {sign} {part.probability:g}",
+    )
+
+
+def _estimated(part: RareEvent, seed: int, trials: int) -> PartResult:
+    found, claimed = part.estimate(seed, trials, _CONFIDENCE), part.probability()
+    slack = found.high / claimed - 1 if part.at_least else 1 - found.low / claimed
+    sign = "≥" if part.at_least else "≤"
+    return PartResult(
+        part.name,
+        Outcome.CONSISTENT if slack >= 0 else Outcome.CONTRADICTED,
+        trials,
+        slack,
+        f"{found.estimate:.3g} [{found.low:.3g}, {found.high:.3g}] from {trials} memories, claimed {sign} {claimed:.3g}",
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
@@ -63,7 +64,8 @@ class Counterexample:
         # the decimal that a float prints as is another number than the float
         short = {name: _mapped(value, _text) for name, value in values.items()}
         if not _falsifies(part, short):
-            short = {name: _mapped(value, lambda x: str(Fraction(x))) for name, value in values.items()}
+            # a float is a binary fraction, which has finitely many decimals
+            short = {name: _mapped(value, lambda x: str(Decimal(x))) for name, value in values.items()}
         return cls(statement.name, part.name, short, exact.decide(part, short))
 
     def data(self) -> dict[str, Any]:

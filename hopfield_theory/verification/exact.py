@@ -6,6 +6,7 @@ signs of all slacks are decided. Only this can call a statement false.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
@@ -23,6 +24,7 @@ Values = Mapping[str, Any]
 """Exact numbers of an instance: fractions, in nested lists for vectors and matrices."""
 
 _LEAST_BITS, _MOST_BITS = 64, 4096
+_HUGE, _TINY = "1e1000000000000", "1e-1000000000000"
 # Newton steps with a Jacobian of floats gain some 50 bits each, up to the precision at which to give up.
 _UPDATES, _NEWTON_STEPS, _HALVINGS = 40, 80, 40
 
@@ -76,6 +78,14 @@ class Balls:
 
     def min(self, x: Any) -> Any:  # noqa: D102
         return _folded(lambda a, b: a.min(b), x)
+
+    def descending(self, x: Any) -> Any:
+        """Enclose each order statistic between those of the lower and of the upper ends."""
+        lower, upper = (sorted((end(ball) for ball in x), reverse=True) for end in (arb.lower, arb.upper))
+        return np.array([low.union(high) for low, high in zip(lower, upper, strict=True)], dtype=object)
+
+    def cumulative(self, x: Any) -> Any:  # noqa: D102
+        return np.array(list(itertools.accumulate(x)), dtype=object)
 
     def norm(self, x: Any) -> Any:  # noqa: D102
         squares = (x * x).sum(-1)
@@ -166,7 +176,8 @@ def _spectral_norm(symmetric: Any) -> Any:
     power = symmetric
     for _ in range(4):
         power = power @ power
-    return ((power * power).sum()).nonnegative_part().root(32)
+    # the root of a ball around zero would be no number
+    return ((power * power).sum()).upper().root(32)
 
 
 @dataclass(frozen=True)
@@ -187,13 +198,23 @@ def _decimal(x: Any, rounding: str) -> str:
     """Return the exact number that an end of a ball is, with 18 digits, rounded to its side."""
     if not x.is_finite():
         return str(float(x))
+    if x < 0:
+        other = ROUND_CEILING if rounding == ROUND_FLOOR else ROUND_FLOOR
+        size = _decimal(-x, other)
+        return "0" if size == "0" else f"-{size}"
+    up = rounding == ROUND_CEILING
+    # of exponents too long to print the order is said
+    if x > arb(_HUGE):
+        return "inf" if up else _HUGE
+    if 0 < x < arb(_TINY):
+        return _TINY if up else "0"
     nearest = x.str(25, radius=False)
     if (arb(nearest) - x).is_zero():
         return nearest
     context = Context(prec=18, rounding=rounding, Emin=-(10**15), Emax=10**15)
     value = context.plus(Decimal(nearest))
     # the nearest of 25 digits may lie on the wrong side by less than a unit of the 18th
-    return str(value.next_minus(context) if rounding == ROUND_FLOOR else value.next_plus(context))
+    return str(value.next_plus(context) if up else value.next_minus(context))
 
 
 @dataclass(frozen=True)

@@ -273,6 +273,12 @@ def _ring(number: int, count: int, dim: int, generator: Generator) -> Tensor:
     return flat @ basis
 
 
+def _antipodes(number: int, count: int, dim: int, generator: Generator) -> Tensor:
+    # all others opposite to the first, which may be shorter: where bounds by the largest distance are attained
+    axis = _directions((number, 1, dim), generator)
+    return torch.cat([_log_uniform((number, 1, 1), -1, 0, generator) * axis, (-axis).expand(-1, count - 1, -1)], 1)
+
+
 def _with_zero(number: int, count: int, dim: int, generator: Generator) -> Tensor:
     rows = _sphere(number, count, dim, generator)
     rows[:, -1] = 0
@@ -296,6 +302,7 @@ _PATTERNS: dict[str, Callable[[int, int, int, Generator], Tensor]] = {
     "orthogonal": _orthogonal,
     "simplex": _simplex,
     "ring": _ring,
+    "antipodes": _antipodes,
     "one at zero": _with_zero,
     "one giant": _with_giant,
 }

@@ -12,7 +12,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from hopfield_theory.statements.statement import Experiment, Trend
+from hopfield_theory.statements.statement import Experiment, RareEvent, Trend
 from hopfield_theory.verification.check import Outcome, PartResult, Verdict
 
 __all__ = ["data", "lines", "table"]
@@ -32,13 +32,15 @@ def table(verdicts: Sequence[Verdict]) -> Table:
     Returns
     -------
     rich.table.Table
-        Statement, source, proof status, verdict, instances, smallest slack.
+        Statement, source, proof status, verdict, instances, smallest slack; where there was an attack, its starts and
+        the smallest slack that they led to stand below.
     """
     shown = Table(title="Verdicts", title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
     for name, share in (("statement", 4), ("source", 5), ("proof", 3)):
         shown.add_column(name, ratio=share, min_width=share + 3, overflow="fold")
     shown.add_column("verdict", no_wrap=True)
-    for name in ("instances", "smallest\nslack"):
+    is_attacked = any(verdict.starts for verdict in verdicts)
+    for name in ("instances\nattacked with" if is_attacked else "instances", "smallest\nslack"):
         shown.add_column(name, justify="right", no_wrap=True)
     for verdict in verdicts:
         statement = verdict.statement
@@ -47,8 +49,10 @@ def table(verdicts: Sequence[Verdict]) -> Table:
             _IDENTIFIER.sub("", statement.source),
             statement.proof,
             Text(verdict.outcome, style="" if verdict.as_expected else _STYLES.get(verdict.outcome, "")),
-            f"{verdict.instances:,}".replace(",", " "),
-            _slack(verdict.worst),
+            "\n".join(
+                [_thousands(verdict.instances), *[f"{_thousands(verdict.starts)} starts"] * bool(verdict.starts)]
+            ),
+            "\n".join([_slack(verdict.worst.smallest_slack), *[_slack(verdict.attacked_slack)] * bool(verdict.starts)]),
         )
     return shown
 
@@ -69,11 +73,12 @@ def lines(verdicts: Sequence[Verdict]) -> list[str]:
         worst, statement = verdict.worst, verdict.statement
         if worst.counterexample is not None:
             said += [f"{statement.name} is false: {statement.claim}", *worst.counterexample.lines()]
+            said += [f"What holds: {', '.join(statement.instead)}."] * bool(statement.instead)
         if not verdict.as_expected:
             expected = "a counterexample" if statement.is_false else "no contradiction"
             said.append(
                 f"{statement.name}: {expected} was expected, and it is {verdict.outcome} "
-                f"({worst.name}: {worst.where}, slack {_slack(worst)})"
+                f"({worst.name}: {worst.where}, slack {_slack(worst.smallest_slack)})"
             )
     enclosures = [enclosure for verdict in verdicts for enclosure in verdict.enclosures]
     if enclosures:
@@ -127,20 +132,24 @@ def _verdict(verdict: Verdict) -> dict[str, Any]:
 
 
 def _part(part: PartResult, of: Any) -> dict[str, Any]:
-    how = "experiment" if isinstance(of, Experiment) else "trend" if isinstance(of, Trend) else "instances"
+    kinds = {Experiment: "experiment", RareEvent: "rare event", Trend: "trend"}
     return {
         "name": part.name,
-        "by": how,
+        "by": kinds.get(type(of), "instances"),
         "verdict": part.outcome.value,
         "instances": part.instances,
         "smallest_slack": part.smallest_slack,
         "where": part.where,
+        "attack": {"starts": part.starts, "smallest_slack": part.attacked_slack} if part.starts else None,
         "counterexample": None if part.counterexample is None else part.counterexample.data(),
     }
 
 
-def _slack(part: PartResult) -> str:
-    value = part.smallest_slack
+def _slack(value: float) -> str:
     if math.isnan(value):
         return "–"
     return "0" if value == 0 else f"{value:.1e}"
+
+
+def _thousands(count: int) -> str:
+    return f"{count:,}".replace(",", " ")

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-import dataclasses
+import functools
+import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, cast
 
 import torch
 from torch import Tensor
 
 from hopfield_theory import pattern_files
-from hopfield_theory.statements.registry import chosen
-from hopfield_theory.statements.statement import Statement
+from hopfield_theory.statements.registry import STATEMENTS, chosen
+from hopfield_theory.statements.statement import Implication, Kind, Statement
 from hopfield_theory.verification import exact_capacity, symbolic
-from hopfield_theory.verification.check import Verdict, check
+from hopfield_theory.verification.check import PartResult, Verdict, attacked, check
 from hopfield_theory.verification.instances import Draws
+from hopfield_theory.verification.search import FULL, QUICK
 
 __all__ = ["INSTANCES", "TABLE", "BudgetError", "digits", "verify"]
 
@@ -26,6 +30,8 @@ TABLE = ((20, 1.0, 3.0), (75, 1.0, 1.0), (30, 1.0, 2.0))
 """Dimension, β and K at which capacity bounds are re-evaluated in ball arithmetic, for p = 0.001 and n = 1."""
 
 _FAILURE = 1e-3
+# cheap statements that are checked on the same drawn instances
+_TOGETHER = 6
 
 
 class BudgetError(ValueError):
@@ -40,8 +46,9 @@ def verify(
     seed: int = 0,
     budget: float | None = None,
     progress: Callable[[int, int], None] = lambda done, whole: None,
+    over: Callable[..., Iterable[Any]] = map,
 ) -> list[Verdict]:
-    r"""Check statements: on instances, in experiments, by computer algebra and in ball arithmetic.
+    r"""Check statements: on instances, by attack, in experiments, by computer algebra and in ball arithmetic.
 
     Parameters
     ----------
@@ -50,13 +57,17 @@ def verify(
     instances : int, at least 1, optional
         How many instances are drawn for pointwise statements, in place of the level's number.
     level : {"quick", "full"}
-        ``full`` draws ten times as many instances and more memories, derives by computer algebra what has a derivation,
-        and re-evaluates the capacity bounds of the whole table in ball arithmetic (``quick``: of its first row).
+        ``full`` draws ten times as many instances and more memories, attacks every pointwise statement, derives by
+        computer algebra what has a derivation, and re-evaluates the capacity bounds of the whole table in ball
+        arithmetic; ``quick`` attacks what is claimed to be false, and re-evaluates the table's first row.
     seed : int, at least 0
         One seed, one set of verdicts.
     budget : float, above 0, optional
         Seconds after which to give up.
     progress : function of (done, whole), optional
+    over : function of (function, items)
+        Who works: ``map``, or that of an executor of :mod:`hopfield_theory.engine.executors`; the verdicts are the
+        same.
 
     Returns
     -------
@@ -95,27 +106,102 @@ def verify(
         raise TypeError(f"budget is {budget!r}: it must be a number of seconds")
     if budget is not None and not 0 < budget < float("inf"):
         raise ValueError(f"budget is {budget}: it must be a finite number of seconds above 0")
-    start = time.perf_counter()
-
-    def within_budget(done: int, whole: int) -> None:
-        if budget is not None and time.perf_counter() - start > budget:
-            raise BudgetError(f"budget is {budget:g} s: it ran out before all was checked; allow more")
-        progress(done, whole)
-
-    draws = Draws(seed, INSTANCES[level] if instances is None else instances, digits())
-    with _one_thread():
-        verdicts = check(wanted, draws, seed, full=level == "full", progress=within_budget)
-    rows = TABLE if level == "full" else TABLE[:1]
-    enclosures = _enclosures(wanted, rows, lambda: within_budget(1, 1))
-    derivations = _derivations(wanted) if level == "full" else {}
-    return [
-        dataclasses.replace(
-            verdict,
-            derivation=derivations.get(verdict.statement.name),
-            enclosures=tuple(enclosures.get(verdict.statement.name, ())),
-        )
-        for verdict in verdicts
+    full = level == "full"
+    effort = _Effort(INSTANCES[level] if instances is None else instances, seed, full, _Deadline(budget))
+    jobs = [
+        *(functools.partial(_drawn, names, effort) for names in _groups(wanted)),
+        *(
+            functools.partial(_attacked, statement.name, index, effort)
+            for statement in wanted
+            if full or statement.is_false
+            for index in _implications(statement)
+        ),
+        *(functools.partial(_enclosed, row, effort) for row in (TABLE if full else TABLE[:1]) if _bounds(wanted)),
     ]
+    found = []
+    for done, result in enumerate(over(_run, jobs)):
+        progress(done, len(jobs))
+        found += result
+    progress(len(jobs), len(jobs))
+    derivations = _derivations(wanted) if full else {}
+    return [_verdict(statement, found, derivations.get(statement.name)) for statement in wanted]
+
+
+class _Deadline:
+    """When to give up; the same moment in every process."""
+
+    def __init__(self, budget: float | None) -> None:
+        self._budget = budget
+        self._end = math.inf if budget is None else time.monotonic() + budget
+
+    def check(self, *_: int) -> None:
+        if time.monotonic() > self._end:
+            raise BudgetError(f"budget is {self._budget:g} s: it ran out before all was checked; allow more")
+
+
+@dataclass(frozen=True)
+class _Effort:
+    """What all jobs of a check have in common."""
+
+    instances: int
+    seed: int
+    full: bool
+    deadline: _Deadline
+
+
+# what a job finds: results by statement and part, or enclosures
+_Found = tuple[str, int, PartResult] | exact_capacity.Enclosure
+
+
+def _run(job: Callable[[], list[_Found]]) -> list[_Found]:
+    with _one_thread():
+        return job()
+
+
+def _drawn(names: tuple[str, ...], effort: _Effort) -> list[_Found]:
+    draws = Draws(effort.seed, effort.instances, digits())
+    effort.deadline.check()
+    verdicts = check(chosen(list(names)), draws, effort.seed, full=effort.full, progress=effort.deadline.check)
+    return [(v.statement.name, index, part) for v in verdicts for index, part in enumerate(v.parts)]
+
+
+def _attacked(name: str, index: int, effort: _Effort) -> list[_Found]:
+    statement = STATEMENTS[name]
+    part = cast("Implication", statement.parts[index])
+    result = attacked(statement, part, effort.seed, FULL if effort.full else QUICK, progress=effort.deadline.check)
+    return [(name, index, result)]
+
+
+def _enclosed(row: tuple[int, float, float], effort: _Effort) -> list[_Found]:
+    effort.deadline.check()
+    return [*exact_capacity.sandwich(*row, _FAILURE)]
+
+
+def _groups(wanted: list[Statement]) -> list[tuple[str, ...]]:
+    """Share out the statements that are checked on drawn instances or by experiments: the costly ones alone."""
+    # an attack has to find a counterexample to what is known to be false; instances need not be drawn
+    drawn = [s for s in wanted if not (s.is_false and _implications(s))]
+    costly = [(s.name,) for s in drawn if s.kind is not Kind.POINTWISE]
+    cheap = [s.name for s in drawn if s.kind is Kind.POINTWISE]
+    return [*costly, *(tuple(cheap[k : k + _TOGETHER]) for k in range(0, len(cheap), _TOGETHER))]
+
+
+def _implications(statement: Statement) -> list[int]:
+    return [index for index, part in enumerate(statement.parts) if isinstance(part, Implication)]
+
+
+def _bounds(wanted: list[Statement]) -> set[str]:
+    return {s.name for s in wanted} & {"C2", "C3", "C6", "C7"}
+
+
+def _verdict(statement: Statement, found: list[_Found], derivation: str | None) -> Verdict:
+    parts: dict[int, PartResult] = {}
+    for result in found:
+        if isinstance(result, tuple) and result[0] == statement.name:
+            _, index, part = result
+            parts[index] = parts[index].joined(part) if index in parts else part
+    enclosures = (r for r in found if isinstance(r, exact_capacity.Enclosure) and r.statement == statement.name)
+    return Verdict(statement, tuple(parts[index] for index in sorted(parts)), derivation, tuple(enclosures))
 
 
 @contextmanager
@@ -144,16 +230,3 @@ def _derivations(wanted: list[Statement]) -> dict[str, str]:
         return "; ".join(f"{identity.lhs} = {identity.rhs}" for identity in listed)
 
     return {s.name: text(s.name) for s in wanted if s.name in symbolic.DERIVATIONS}
-
-
-def _enclosures(
-    wanted: list[Statement], rows: tuple[tuple[int, float, float], ...], tick: Callable[[], None]
-) -> dict[str, list[exact_capacity.Enclosure]]:
-    names = {s.name for s in wanted} & {"C2", "C3", "C6", "C7"}
-    found: dict[str, list[exact_capacity.Enclosure]] = {name: [] for name in names}
-    for dim, beta, scale in rows if names else ():
-        tick()
-        for enclosure in exact_capacity.sandwich(dim, beta, scale, _FAILURE):
-            if enclosure.statement in names:
-                found[enclosure.statement].append(enclosure)
-    return found

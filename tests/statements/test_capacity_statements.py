@@ -9,7 +9,7 @@ from hopfield_theory.bounds import capacity as bounds
 from hopfield_theory.bounds import retrieval, sphere
 from hopfield_theory.statements import capacity
 from hopfield_theory.statements.capacity import _Setting
-from hopfield_theory.statements.statement import Experiment, Kind, Trend
+from hopfield_theory.statements.statement import Experiment, Kind, RareEvent, Trend
 
 EXPERIMENTS = [
     pytest.param(part, id=f"{statement.name} {part.name}")
@@ -41,7 +41,7 @@ def raised(log_patterns, factor):
 def test_seven_statements_with_parts_of_their_kind():
     assert [statement.name for statement in capacity.STATEMENTS] == [f"C{i}" for i in range(1, 8)]
     for statement in capacity.STATEMENTS:
-        kind = Trend if statement.kind is Kind.ASYMPTOTIC else Experiment
+        kind = Trend if statement.kind is Kind.ASYMPTOTIC else Experiment | RareEvent
         assert statement.parts
         assert all(isinstance(part, kind) for part in statement.parts)
         assert not statement.is_false

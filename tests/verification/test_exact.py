@@ -12,6 +12,7 @@ from flint import arb, ctx
 from hopfield_theory.memory import Memory
 from hopfield_theory.retrieval import retrieve
 from hopfield_theory.statements.arithmetic import Floats
+from hopfield_theory.statements.dynamics import Dynamics
 from hopfield_theory.statements.registry import STATEMENTS
 from hopfield_theory.statements.statement import Implication
 from hopfield_theory.verification import exact
@@ -170,7 +171,26 @@ def test_ends_of_an_enclosure_are_rounded_outward():
     assert Fraction(minus.low) < -Fraction(1, 3) < Fraction(minus.high)
 
 
+def test_ends_beyond_all_exponents_are_still_ends():
+    """An attack found a slack of order exp(exp(45)): its ends cannot be printed, and must not end the check."""
+    for exponent in ("1e13", "-1e13", "1e30", "-1e30"):
+        size = exact.decide(claim(lambda i: i.xp.exp(i.query[0])), {**SINGLE, "query": [exponent]}, 64)
+        low, high = float(size.conclusion.low), float(size.conclusion.high)
+        assert low <= (0.0 if exponent.startswith("-") else math.inf)
+        assert high >= 0.0 if exponent.startswith("-") else high == math.inf
+        minus = exact.decide(claim(lambda i: -i.xp.exp(i.query[0])), {**SINGLE, "query": [exponent]}, 64)
+        assert float(minus.conclusion.low) == -high
+    assert exact.decide(claim(lambda i: i.xp.exp(i.query[0])), {**SINGLE, "query": ["1e13"]}).conclusion.met is True
+
+
 # --- limits ---
+
+
+def test_a_fixed_point_that_attracts_at_once_is_enclosed():
+    """With one pattern and no slot the Jacobian is zero, and its enclosure a ball around zero."""
+    ctx.prec = 64
+    alone = Dynamics(np.array([[arb(1)]], dtype=object), arb(1), arb(0), exact.Balls())
+    assert alone.limit(np.array([arb(3)], dtype=object))[0].contains(1)
 
 
 def linear(rate, shift=0.0):

@@ -10,6 +10,7 @@ from rich.console import Console
 
 import hopfield_theory as ht
 from hopfield_theory import reporting
+from hopfield_theory.engine.executors import Processes
 from hopfield_theory.statements.registry import STATEMENTS
 from hopfield_theory.verification import exact_capacity, report, suite, symbolic
 from hopfield_theory.verification.check import Outcome
@@ -46,19 +47,58 @@ def test_capacity_bounds_are_enclosed_at_the_table(monkeypatch):
         ]
 
     monkeypatch.setattr(exact_capacity, "sandwich", sandwich)
-    wanted = [STATEMENTS["C3"], STATEMENTS["C6"], STATEMENTS["T1"]]
-    found = suite._enclosures(wanted, suite.TABLE, lambda: None)
+    monkeypatch.setattr(suite, "_drawn", lambda names, effort: [])
+    found = {v.statement.name: v.enclosures for v in ht.verify(["C3", "C6", "T1"], level="full", instances=1)}
     assert asked == [(*row, 1e-3) for row in suite.TABLE]
-    assert [len(found[name]) for name in ("C3", "C6")] == [3, 3]
+    assert [len(found[name]) for name in ("C3", "C6", "T1")] == [3, 3, 0]
     asked.clear()
-    assert suite._enclosures([STATEMENTS["T1"]], suite.TABLE, lambda: None) == {}
+    ht.verify(["C3"])
+    assert asked == [(*suite.TABLE[0], 1e-3)]
+    asked.clear()
+    ht.verify(["C1"])
     assert not asked
+    monkeypatch.undo()
     # a bound that balls do not decide is no proof, however the experiments went
     [verdict] = ht.verify(["T8"], instances=100)
     assert dataclasses.replace(verdict, enclosures=tuple(found["C3"])).outcome == Outcome.HOLDS
     undecided = dataclasses.replace(verdict, enclosures=tuple(found["C6"]))
     assert undecided.outcome == Outcome.UNDECIDED
     assert "0 of 3 confirmed" in " ".join(report.lines([undecided]))
+
+
+def test_a_full_check_attacks_everything_and_a_quick_one_what_is_false():
+    quick = {v.statement.name: v for v in ht.verify(["T14", "P9", "P14"], instances=100)}
+    assert [quick[name].starts for name in ("T14", "P9")] == [0, 0]
+    assert quick["P14"].starts > 0
+    [full] = ht.verify(["T14"], instances=100, level="full")
+    assert full.starts == sum(part.starts for part in full.parts) > 0
+    assert 0 <= full.worst.smallest_slack <= full.attacked_slack
+    assert full.instances > quick["T14"].instances
+    said = io.StringIO()
+    Console(file=said, width=120).print(report.table([full, quick["P9"]]))
+    assert "attacked with" in said.getvalue()
+    assert f"{full.starts:,} starts".replace(",", " ") in said.getvalue()
+    [data] = report.data([full])
+    assert [part["attack"]["starts"] for part in data["parts"]] == [part.starts for part in full.parts]
+
+
+def test_who_works_changes_nothing():
+    wanted = ["T9", "P14", "P16", "C1"]
+    with Processes(2) as workers:
+        shared = ht.verify(wanted, instances=300, over=workers.map)
+    assert report.data(shared) == report.data(ht.verify(wanted, instances=300))
+
+
+def test_a_claim_with_a_reading_that_survives_is_not_as_expected():
+    [verdict] = ht.verify(["P3"])
+    assert verdict.as_expected
+    survived = dataclasses.replace(verdict.parts[0], outcome=Outcome.HOLDS)
+    assert not dataclasses.replace(verdict, parts=(survived, verdict.parts[1])).as_expected
+
+
+def test_a_budget_ends_the_workers_too():
+    with Processes(1) as workers, pytest.raises(suite.BudgetError, match="ran out"):
+        ht.verify(["C8"], instances=20_000, budget=0.5, over=workers.map)
 
 
 @pytest.mark.parametrize(
