@@ -88,7 +88,7 @@ def association(
     >>> association(torch.zeros(1, 2), key, key, n=2.0)
     tensor([[0.2500, 0.2500]])
     """
-    return association_with_lse(query, key, value, n, log_n=log_n, beta=beta, mask=mask, is_causal=is_causal)[0]
+    return _associate(query, key, value, n, log_n, beta, mask, is_causal, with_lse=False)[0]
 
 
 def association_with_lse(
@@ -119,6 +119,10 @@ def association_with_lse(
     >>> association_with_lse(torch.zeros(1, 2), key, key, n=2.0)[1].exp()
     tensor([4.])
     """
+    return _associate(query, key, value, n, log_n, beta, mask, is_causal, with_lse=True)
+
+
+def _associate(query, key, value, n, log_n, beta, mask, is_causal, *, with_lse: bool) -> tuple[Tensor, Tensor]:
     lead = _check(query, key, value, beta, mask)
     length, num_keys = query.shape[-2], key.shape[-2]
     work = torch.promote_types(query.dtype, torch.float32)
@@ -147,8 +151,9 @@ def association_with_lse(
         four_axes(value),
         four_axes(log_n).squeeze(-1),
         None if mask is None else four_axes(mask),
-        float(beta),
+        beta,
         is_causal,
+        with_lse,
     )
     return out.reshape(*lead, length, value.shape[-1]), lse.reshape(*lead, length)
 
@@ -165,7 +170,8 @@ def _check(query: Tensor, key: Tensor, value: Tensor, beta: float, mask: Tensor 
             f"query {tuple(query.shape)}, key {tuple(key.shape)} and value {tuple(value.shape)} do not fit: they must "
             "be (..., L, E), (..., S, E) and (..., S, V)"
         )
-    if not math.isfinite(beta):
+    # comparisons can be traced where the size, and so the scale, is symbolic
+    if not -math.inf < beta < math.inf:
         raise ValueError(f"beta is {beta}: it must be a finite number")
     if mask is not None:
         if mask.requires_grad:
@@ -200,28 +206,30 @@ class _Association(torch.autograd.Function):
     """``(o_n, ℓ_n)`` of four-axis tensors, and its exact backward pass."""
 
     @staticmethod
-    def forward(query, key, value, log_n, mask, beta, is_causal):
+    def forward(query, key, value, log_n, mask, beta, is_causal, with_lse):
         if _flash_applies(query, key, value, mask, beta, is_causal):
             return _flash_forward(query, key, value, log_n, mask, beta, is_causal)
         return _chunked_forward(query, key, value, log_n, mask, beta, is_causal)
 
     @staticmethod
     def setup_context(ctx, inputs, output):
-        query, key, value, log_n, mask, ctx.beta, ctx.is_causal = inputs
+        query, key, value, log_n, mask, ctx.beta, ctx.is_causal, ctx.with_lse = inputs
         ctx.save_for_backward(query, key, value, log_n, mask, *output)
         ctx.set_materialize_grads(False)
 
     @staticmethod
     def backward(ctx, grad_out, grad_lse):  # pyright: ignore[reportIncompatibleMethodOverride]
         query, key, value, log_n, mask, out, lse = ctx.saved_tensors
+        # a compiled graph passes zeros for what nobody used
+        grad_lse = grad_lse if ctx.with_lse else None
         if grad_out is None and grad_lse is None:
-            return (None,) * 7
+            return (None,) * 8
         if grad_out is None:
             grad_out = torch.zeros_like(out)
         grads = _AssociationBackward.apply(
             grad_out, grad_lse, query, key, value, log_n, mask, out, lse, ctx.beta, ctx.is_causal
         )
-        return (*grads, None, None, None)
+        return (*grads, None, None, None, None)
 
     @staticmethod
     def vmap(info, in_dims, *args):

@@ -1,0 +1,17 @@
+"""Softmax_n attention for people who build models."""
+
+from hopfield_theory.attention.baselines import AttentionGate, clipped_attention, clipped_weights
+from hopfield_theory.attention.functional import softmax_n_attention, softmax_n_weights
+from hopfield_theory.attention.layers import Hopfield, HopfieldLayer, HopfieldPooling, from_hflayers
+
+__all__ = [
+    "AttentionGate",
+    "Hopfield",
+    "HopfieldLayer",
+    "HopfieldPooling",
+    "clipped_attention",
+    "clipped_weights",
+    "from_hflayers",
+    "softmax_n_attention",
+    "softmax_n_weights",
+]

@@ -1,0 +1,153 @@
+r"""The methods that outlier-efficient attention is compared with: clipped softmax and gated attention.
+
+Both are of Bondarenko et al. 2023 (arXiv:2306.12929), and both combine with a no-op slot: {softmax, clipped, gated}
+with n = 0 and with n > 0 are the six methods of Hu et al. 2024 (arXiv:2404.03828).
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import torch
+from torch import Tensor, nn
+
+from hopfield_theory.attention.functional import repeated_heads, softmax_n_weights
+
+__all__ = ["AttentionGate", "clipped_attention", "clipped_weights"]
+
+
+def clipped_weights(weights: Tensor, gamma: float = 0.0, zeta: float = 1.0) -> Tensor:
+    r"""Stretch weights and clip them: :math:`\mathrm{clip}((\zeta - \gamma)\,p + \gamma,\ 0,\ 1)`.
+
+    Weights below :math:`-\gamma/(\zeta - \gamma)` become exact zeros, and those above :math:`(1 - \gamma)/(\zeta -
+    \gamma)` exact ones: neither needs large scores, nor has a gradient that would make them larger.
+
+    Parameters
+    ----------
+    weights : Tensor
+        p, in [0, 1].
+    gamma : float
+        At most 0; ``-α/length`` in the form that does not depend on the length.
+    zeta : float
+        At least 1.
+
+    Returns
+    -------
+    Tensor, shape and dtype of ``weights``
+
+    Raises
+    ------
+    ValueError
+        For ``gamma`` or ``zeta`` out of range.
+
+    Examples
+    --------
+    >>> clipped_weights(torch.tensor([0.01, 0.5, 0.98]), gamma=-0.03, zeta=1.03)
+    tensor([0.0000, 0.5000, 1.0000])
+    """
+    if not -math.inf < gamma <= 0 or not 1 <= zeta < math.inf:
+        raise ValueError(f"gamma is {gamma} and zeta {zeta}: they must be at most 0 and at least 1")
+    return ((zeta - gamma) * weights + gamma).clamp(0.0, 1.0)
+
+
+def clipped_attention(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attn_mask: Tensor | None = None,
+    dropout_p: float = 0.0,
+    is_causal: bool = False,
+    scale: float | None = None,
+    enable_gqa: bool = False,
+    *,
+    gamma: float = 0.0,
+    zeta: float = 1.0,
+    n: float | Tensor = 0.0,
+    log_n: float | Tensor | None = None,
+) -> Tensor:
+    r"""Attend with clipped softmax_n weights.
+
+    Parameters, errors
+        Those of :func:`hopfield_theory.attention.softmax_n_attention` and :func:`clipped_weights`; ``n = 0``, the
+        default, is clipped softmax. What a mask hides has weight zero, clipped or not.
+
+    Returns
+    -------
+    Tensor, shape (..., H, L, V)
+
+    Examples
+    --------
+    >>> query, key = torch.zeros(1, 2, 4), torch.zeros(1, 4, 4)
+    >>> clipped_attention(query, key, key + 1.0, gamma=-0.5)[0, 0, 0]
+    tensor(0.)
+    """
+    if is_causal and attn_mask is not None:
+        raise ValueError("is_causal must not be set together with attn_mask: put the causal part into the mask")
+    if enable_gqa:
+        key, value = repeated_heads(query, key, "key"), repeated_heads(query, value, "value")
+    weights = softmax_n_weights(query, key, attn_mask, is_causal, scale, n=n, log_n=log_n)
+    return nn.functional.dropout(clipped_weights(weights, gamma, zeta), dropout_p) @ value
+
+
+class AttentionGate(nn.Module):
+    r"""Gate each head's output, token by token: :math:`\sigma(g_h(x_h))`, g a linear map or a small network.
+
+    Parameters
+    ----------
+    num_heads : int, at least 1
+    head_size : int, at least 1
+        Size of a head's input: the token's hidden state, cut into heads.
+    hidden : int, optional
+        Width of the network's one hidden layer (ReLU); linear if not given.
+    initial_gate : float, in (0, 1)
+        What the gate is at the start on average: the last bias is its logit.
+
+    Raises
+    ------
+    ValueError
+        For numbers out of range.
+
+    Examples
+    --------
+    >>> gate = AttentionGate(2, 4, initial_gate=0.5)
+    >>> gate(torch.zeros(1, 3, 8)).shape, gate(torch.zeros(1, 3, 8))[0, 0, 0]
+    (torch.Size([1, 2, 3, 1]), tensor([0.5000], grad_fn=<SelectBackward0>))
+    """
+
+    def __init__(self, num_heads: int, head_size: int, hidden: int | None = None, initial_gate: float = 0.5) -> None:
+        super().__init__()
+        if num_heads < 1 or head_size < 1 or (hidden is not None and hidden < 1):
+            raise ValueError(
+                f"num_heads is {num_heads}, head_size {head_size}, hidden {hidden}: each must be at least 1"
+            )
+        if not 0 < initial_gate < 1:
+            raise ValueError(f"initial_gate is {initial_gate}: it must lie between 0 and 1")
+        self.num_heads = num_heads
+        widths = [head_size, 1] if hidden is None else [head_size, hidden, 1]
+        self.weights, self.biases = nn.ParameterList(), nn.ParameterList()
+        for fan_in, fan_out in itertools.pairwise(widths):
+            bound = 1.0 / math.sqrt(fan_in)
+            self.weights.append(nn.Parameter(torch.empty(num_heads, fan_in, fan_out).uniform_(-bound, bound)))
+            self.biases.append(nn.Parameter(torch.zeros(num_heads, 1, fan_out)))
+        with torch.no_grad():
+            self.biases[-1].fill_(math.log(initial_gate / (1 - initial_gate)))
+
+    def forward(self, hidden_states: Tensor) -> Tensor:
+        """Return the gates.
+
+        Parameters
+        ----------
+        hidden_states : Tensor, shape (..., L, num_heads · head_size)
+
+        Returns
+        -------
+        Tensor, shape (..., num_heads, L, 1)
+            In (0, 1); to multiply the heads' outputs with.
+        """
+        x = hidden_states.unflatten(-1, (self.num_heads, -1)).transpose(-3, -2)
+        last = len(self.weights) - 1
+        for index, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
+            x = x @ weight + bias
+            x = x if index == last else x.relu()
+        return x.sigmoid()

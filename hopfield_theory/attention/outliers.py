@@ -1,0 +1,176 @@
+r"""Outliers in activations: kurtosis and infinity norm, collected by hooks while a model runs.
+
+*Average kurtosis*: the fourth standardised moment :math:`E(x - \mu)^4/\sigma^4` over the features of a token (or of a
+sample), averaged over tokens (samples), then over layers; 3 for a Gaussian, up to the number of features for a single
+spike. *Maximum infinity norm*: :math:`\max |x|` of a batch, averaged over batches, then the largest over layers. Both
+are those of Bondarenko et al. 2023 (arXiv:2306.12929) and Hu et al. 2024 (arXiv:2404.03828).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any, Self
+
+import torch
+from torch import Tensor, nn
+
+__all__ = ["LayerOutliers", "OutlierMeter", "kurtosis"]
+
+# rows are taken to float64 in pieces of so many numbers
+_PIECE = 1 << 20
+
+
+def kurtosis(x: Tensor) -> Tensor:
+    r"""Return the fourth standardised moment :math:`E(x - \mu)^4/\sigma^4` over the last axis.
+
+    Computed in float64, so that squares and fourth powers of half-precision outliers neither overflow nor cancel.
+
+    Parameters
+    ----------
+    x : Tensor, shape (..., D)
+        Floating point.
+
+    Returns
+    -------
+    Tensor of float64, shape (...)
+        In [1, D]; NaN where all D are equal, where it says nothing.
+
+    Examples
+    --------
+    >>> kurtosis(torch.tensor([[1.0, -1.0, 1.0, -1.0], [0.0, 0.0, 0.0, 1.0]]))
+    tensor([1.0000, 2.3333], dtype=torch.float64)
+    """
+    rows = x.detach().reshape(-1, x.shape[-1])
+    pieces = [_moments(piece.double()) for piece in rows.split(max(1, _PIECE // max(1, x.shape[-1])))]
+    return torch.cat(pieces).reshape(x.shape[:-1]) if pieces else x.new_zeros(x.shape[:-1], dtype=torch.float64)
+
+
+def _moments(rows: Tensor) -> Tensor:
+    centred = rows - rows.mean(-1, keepdim=True)
+    # in units of the largest, whose fourth power is 1
+    unit = centred / centred.abs().amax(-1, keepdim=True)
+    squares = unit * unit
+    return (squares * squares).mean(-1) / squares.mean(-1) ** 2
+
+
+@dataclass
+class LayerOutliers:
+    """What was seen of one layer's outputs.
+
+    Attributes
+    ----------
+    average_kurtosis : float
+        Over all tokens (samples); NaN if every one was constant, or none came.
+    maximum_infinity_norm : float
+        Averaged over batches.
+    largest : float
+        Of all batches.
+    rows, batches : int
+        Tokens (samples) that the average is over, and batches.
+    """
+
+    rows: int = 0
+    batches: int = 0
+    largest: float = 0.0
+    _kurtosis_sum: float = field(default=0.0, repr=False)
+    _norm_sum: float = field(default=0.0, repr=False)
+
+    @property
+    def average_kurtosis(self) -> float:  # noqa: D102
+        return self._kurtosis_sum / self.rows if self.rows else float("nan")
+
+    @property
+    def maximum_infinity_norm(self) -> float:  # noqa: D102
+        return self._norm_sum / self.batches if self.batches else float("nan")
+
+    def see(self, output: Tensor, per: str) -> None:
+        """Add a batch of outputs, shape (B, ..., D)."""
+        if not output.numel():
+            return
+        rows = output.flatten(1) if per == "sample" else output
+        values = kurtosis(rows)
+        said = values.isfinite()
+        norm = output.detach().abs().max().double().item()
+        self.rows += int(said.sum())
+        self.batches += 1
+        self._kurtosis_sum += values[said].sum().item()
+        self._norm_sum += norm
+        self.largest = max(self.largest, norm)
+
+
+class OutlierMeter:
+    """Measure the outliers of a model's layers while it runs; a context manager that leaves no hook behind.
+
+    Parameters
+    ----------
+    model : nn.Module
+    layers : function of (name, module), optional
+        Which modules to watch; all linear layers if not given.
+    per : {"token", "sample"}
+        What a moment is over: the features of a token, or all of a sample.
+
+    Attributes
+    ----------
+    layers : dict of str to LayerOutliers
+        By the names of the modules.
+
+    Raises
+    ------
+    ValueError
+        For an unknown ``per``, or if no module is chosen.
+
+    Examples
+    --------
+    >>> model = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2))
+    >>> with OutlierMeter(model) as meter:
+    ...     _ = model(torch.randn(3, 4))
+    >>> sorted(meter.layers), meter.layers["0"].rows
+    (['0', '2'], 3)
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        layers: Callable[[str, nn.Module], bool] | None = None,
+        per: str = "token",
+    ) -> None:
+        if per not in ("token", "sample"):
+            raise ValueError(f"per is {per!r}: it must be token or sample")
+        chosen = (lambda name, module: isinstance(module, nn.Linear)) if layers is None else layers
+        self._modules = {name: module for name, module in model.named_modules() if chosen(name, module)}
+        if not self._modules:
+            raise ValueError("no module of the model is chosen: there is nothing to measure")
+        self._per = per
+        self._handles: list[Any] = []
+        self.layers = {name: LayerOutliers() for name in self._modules}
+
+    @property
+    def average_kurtosis(self) -> float:
+        """Over layers; NaN where a layer was not run."""
+        return sum(layer.average_kurtosis for layer in self.layers.values()) / len(self.layers)
+
+    @property
+    def maximum_infinity_norm(self) -> float:
+        """The largest over layers of what is averaged over batches; NaN where a layer was not run."""
+        norms = [layer.maximum_infinity_norm for layer in self.layers.values()]
+        return torch.tensor(norms, dtype=torch.float64).amax().item()
+
+    def __enter__(self) -> Self:
+        for name, module in self._modules.items():
+            layer = self.layers[name]
+            self._handles.append(module.register_forward_hook(lambda *seen, layer=layer: self._see(layer, seen[-1])))
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        while self._handles:
+            self._handles.pop().remove()
+
+    def _see(self, layer: LayerOutliers, output: Any) -> None:
+        # modules of transformers return tuples, whose first element is the hidden state
+        tensor = output[0] if isinstance(output, tuple | list) else output
+        if isinstance(tensor, Tensor) and tensor.is_floating_point():
+            layer.see(tensor, self._per)

@@ -1,0 +1,293 @@
+r"""Softmax_n attention in models of Hugging Face transformers.
+
+:func:`register` adds three implementations, for ``attn_implementation=`` of any model that dispatches its attention:
+
+``outeffhop``
+    the fused softmax_n attention, which returns no weights;
+``outeffhop_eager``
+    the same by the plain formula, with weights, so that ``output_attentions=True`` gives them;
+``outeffhop_clipped``
+    clipped softmax_n, with weights.
+
+They are added to the registry of masks too: an attention function alone would be given no causal and no padding mask.
+The no-op mass and the stretch are read from the model's configuration: ``outeffhop_noop`` (1 if it is not there),
+``outeffhop_gamma`` (0) and ``outeffhop_zeta`` (1). :func:`convert` switches a model in hand, and adds what a method
+learns: a no-op mass a head, or gates.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from hopfield_theory.attention.baselines import AttentionGate, clipped_weights
+from hopfield_theory.attention.functional import repeated_heads, softmax_n_attention, softmax_n_weights
+
+__all__ = ["Conversion", "convert", "register"]
+
+_FUSED, _EAGER, _CLIPPED = "outeffhop", "outeffhop_eager", "outeffhop_clipped"
+# what attention modules of the library call their projections of the query
+_QUERIES = ("query", "q_proj")
+
+
+def register() -> None:
+    """Add the implementations to transformers; a second call changes nothing.
+
+    Raises
+    ------
+    ImportError
+        Without transformers (extra ``transformers``).
+
+    Examples
+    --------
+    >>> from transformers import AutoModel, BertConfig
+    >>> register()
+    >>> config = BertConfig(hidden_size=8, num_attention_heads=2, num_hidden_layers=1, intermediate_size=8)
+    >>> config.outeffhop_noop = 2.0
+    >>> model = AutoModel.from_config(config, attn_implementation="outeffhop")
+    """
+    from transformers import AttentionInterface, AttentionMaskInterface
+    from transformers.masking_utils import sdpa_mask
+
+    for name, function in ((_FUSED, _fused), (_EAGER, _eager), (_CLIPPED, _clipped)):
+        AttentionInterface.register(name, function)
+        AttentionMaskInterface.register(name, sdpa_mask)
+
+
+class Conversion:
+    """A model that :func:`convert` has switched, and the way back.
+
+    Attributes
+    ----------
+    model : transformers.PreTrainedModel
+    attention : dict of str to nn.Module
+        The attention modules that were changed, by name.
+    """
+
+    def __init__(self, model: Any, attention: dict[str, nn.Module]) -> None:
+        self.model, self.attention = model, attention
+        self._configs: list[tuple[nn.Module, Any]] = []
+        self._hooks: list[Any] = []
+
+    def undo(self) -> None:
+        """Give the model its own configuration back, and take away what was added; a second call changes nothing."""
+        while self._configs:
+            module, config = self._configs.pop()
+            module.config = config
+        while self._hooks:
+            self._hooks.pop().remove()
+        for module in self.attention.values():
+            for name in ("outeffhop_log_n", "outeffhop_gate"):
+                if hasattr(module, name):
+                    delattr(module, name)
+            module.__dict__.pop("_outeffhop_gates", None)
+
+
+def convert(
+    model: Any,
+    *,
+    noop: float = 1.0,
+    learn_noop: bool = False,
+    clip: tuple[float, float] | None = None,
+    gate: bool = False,
+    gate_hidden: int | None = None,
+    initial_gate: float = 0.5,
+    eager: bool = False,
+) -> Conversion:
+    r"""Switch a model to softmax_n attention, clipped or gated: the six methods of Hu et al. 2024 (arXiv:2404.03828).
+
+    Softmax, clipped softmax and gated attention are ``noop=0`` without, with ``clip`` and with ``gate``; the same with
+    ``noop=1`` are OutEffHop and its combinations.
+
+    Parameters
+    ----------
+    model : transformers.PreTrainedModel
+        Changed in place; its configuration object is not: the model gets a copy.
+    noop : float, at least 0
+        No-op mass n of every head.
+    learn_noop : bool
+        Whether ``log n`` is learnt, a number a head, from ``noop > 0``: parameters ``outeffhop_log_n`` of the attention
+        modules.
+    clip : (gamma, zeta), optional
+        Stretch of clipped softmax, at most 0 and at least 1.
+    gate : bool
+        Whether each head's output is gated by a function of the hidden state that enters the attention: modules
+        ``outeffhop_gate``, an :class:`hopfield_theory.attention.AttentionGate` each.
+    gate_hidden, initial_gate
+        Of the gates.
+    eager : bool
+        Whether the plain formula is used, which returns weights; clipped softmax always does.
+
+    Returns
+    -------
+    Conversion
+
+    Raises
+    ------
+    ValueError
+        For a model in which no attention module is found, for numbers out of range, and for a second conversion.
+    ImportError
+        Without transformers.
+
+    Examples
+    --------
+    >>> from transformers import BertConfig, BertModel
+    >>> model = BertModel(BertConfig(hidden_size=8, num_attention_heads=2, num_hidden_layers=1, intermediate_size=8))
+    >>> conversion = convert(model, noop=1.0, learn_noop=True)
+    >>> model.encoder.layer[0].attention.self.outeffhop_log_n.shape
+    torch.Size([2, 1, 1])
+    >>> conversion.undo()
+    """
+    if not 0 <= noop < math.inf or (learn_noop and noop == 0):
+        raise ValueError(f"noop is {noop}: it must be a finite number of at least 0, and above 0 where it is learnt")
+    clipped_weights(torch.zeros(()), *(clip or ()))
+    attention = {name: module for name, module in model.named_modules() if _heads(module) is not None}
+    if not attention:
+        raise ValueError(f"{type(model).__name__} has no attention module with a projection named query or q_proj")
+    if any(hasattr(m, "outeffhop_log_n") or hasattr(m, "outeffhop_gate") for m in attention.values()):
+        raise ValueError("the model is converted already: undo that first")
+    register()
+    conversion = Conversion(model, attention)
+    _switch(conversion, noop, clip, eager)
+    for module in attention.values():
+        query, (heads, _) = _query(module), _heads(module) or (0, 0)
+        if learn_noop:
+            log_n = torch.full((heads, 1, 1), math.log(noop), dtype=query.weight.dtype, device=query.weight.device)
+            module.outeffhop_log_n = nn.Parameter(log_n)
+        if gate:
+            if query.in_features % heads:
+                raise ValueError(f"{heads} heads do not share a hidden state of {query.in_features} numbers")
+            gates = AttentionGate(heads, query.in_features // heads, gate_hidden, initial_gate)
+            module.outeffhop_gate = gates.to(query.weight)
+            conversion._hooks.append(module.register_forward_pre_hook(_opened, with_kwargs=True))
+    return conversion
+
+
+def _switch(conversion: Conversion, noop: float, clip: tuple[float, float] | None, eager: bool) -> None:
+    """Give every module that holds the model's configuration, or one inside it, its copy."""
+    copies: dict[int, Any] = {}
+    copied = copy.deepcopy(conversion.model.config, copies)
+    held = [(m, m.config) for m in conversion.model.modules() if id(getattr(m, "config", None)) in copies]
+    for config in [copied, *(copies[id(old)] for _, old in held)]:
+        config.outeffhop_noop = float(noop)
+        config.outeffhop_gamma, config.outeffhop_zeta = clip or (0.0, 1.0)
+        config._attn_implementation = _CLIPPED if clip is not None else _EAGER if eager else _FUSED
+    for module, old in held:
+        conversion._configs.append((module, old))
+        module.config = copies[id(old)]
+
+
+def _query(module: nn.Module) -> nn.Linear:
+    return next(getattr(module, name) for name in _QUERIES if isinstance(getattr(module, name, None), nn.Linear))
+
+
+def _heads(module: nn.Module) -> tuple[int, int] | None:
+    """Return the number of query heads and their size, of a module that attends; None for any other."""
+    if not any(isinstance(getattr(module, name, None), nn.Linear) for name in _QUERIES):
+        return None
+    size = getattr(module, "head_dim", getattr(module, "attention_head_size", None))
+    return None if size is None else (_query(module).out_features // size, size)
+
+
+def _opened(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    # an attention function sees no hidden state: its gates wait for it
+    states = args[0] if args else kwargs["hidden_states"]
+    module.__dict__["_outeffhop_gates"] = module.outeffhop_gate(states)
+
+
+# --- the attention functions ---
+
+
+def _slot(module: nn.Module) -> dict[str, Any]:
+    if hasattr(module, "outeffhop_log_n"):
+        return {"log_n": module.outeffhop_log_n}
+    return {"n": getattr(getattr(module, "config", None), "outeffhop_noop", 1.0)}
+
+
+def _visible(
+    module: nn.Module, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, is_causal: bool | None
+) -> tuple[Tensor, Tensor, bool]:
+    """Return keys, values and whether the causal mask is left to the attention, as for PyTorch's own."""
+    causal = getattr(module, "is_causal", True) if is_causal is None else is_causal
+    length = query.shape[2]
+    causal = bool(length > 1 and mask is None and causal)
+    if causal and key.shape[2] > length:
+        # the unused end of a static cache
+        key, value = key[:, :, :length], value[:, :, :length]
+    return key, value, causal
+
+
+def _finished(module: nn.Module, heads: Tensor) -> Tensor:
+    gates = module.__dict__.pop("_outeffhop_gates", None)
+    heads = heads if gates is None else heads * gates
+    return heads.transpose(1, 2).contiguous()
+
+
+def _fused(
+    module: nn.Module,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor | None,
+    dropout: float = 0.0,
+    scaling: float | None = None,
+    is_causal: bool | None = None,
+    **_: Any,
+) -> tuple[Tensor, None]:
+    key, value, causal = _visible(module, query, key, value, attention_mask, is_causal)
+    heads = softmax_n_attention(
+        query, key, value, attention_mask, dropout, causal, scaling, key.shape[1] != query.shape[1], **_slot(module)
+    )
+    return _finished(module, heads), None
+
+
+def _by_weights(
+    module: nn.Module,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    mask: Tensor | None,
+    dropout: float,
+    scaling: float | None,
+    is_causal: bool | None,
+    clip: tuple[float, float],
+) -> tuple[Tensor, Tensor]:
+    key, value, causal = _visible(module, query, key, value, mask, is_causal)
+    key, value = repeated_heads(query, key, "key"), repeated_heads(query, value, "value")
+    weights = clipped_weights(softmax_n_weights(query, key, mask, causal, scaling, **_slot(module)), *clip)
+    dropped = nn.functional.dropout(weights, dropout, module.training)
+    return _finished(module, dropped @ value), dropped
+
+
+def _eager(
+    module: nn.Module,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor | None,
+    dropout: float = 0.0,
+    scaling: float | None = None,
+    is_causal: bool | None = None,
+    **_: Any,
+) -> tuple[Tensor, Tensor]:
+    return _by_weights(module, query, key, value, attention_mask, dropout, scaling, is_causal, (0.0, 1.0))
+
+
+def _clipped(
+    module: nn.Module,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor | None,
+    dropout: float = 0.0,
+    scaling: float | None = None,
+    is_causal: bool | None = None,
+    **_: Any,
+) -> tuple[Tensor, Tensor]:
+    config = module.config
+    clip = (getattr(config, "outeffhop_gamma", 0.0), getattr(config, "outeffhop_zeta", 1.0))
+    return _by_weights(module, query, key, value, attention_mask, dropout, scaling, is_causal, clip)

@@ -1,0 +1,268 @@
+"""The layers: layouts, masks, updates, implicit gradients, energies, and weights of the other package."""
+
+import itertools
+import math
+
+import pytest
+import torch
+
+from hopfield_theory.attention import Hopfield, HopfieldLayer, HopfieldPooling, from_hflayers, softmax_n_weights
+from hopfield_theory.fixed_point import differentiable
+
+
+def layer(**arguments):
+    torch.manual_seed(0)
+    return Hopfield(6, **arguments).double()
+
+
+def inputs(batch=2, length=4, stored=5, size=6, seed=1):
+    generator = torch.Generator().manual_seed(seed)
+    stored, state, value = (
+        torch.randn(batch, rows, size, generator=generator, dtype=torch.float64) for rows in (stored, length, stored)
+    )
+    return stored, state, value
+
+
+def plain(module, stored, state, value, visible=None, steps=0):
+    """The layer, head by head and written out."""
+    query, key, value = (
+        projection(norm(x)).unflatten(-1, (module.num_heads, -1))
+        for x, norm, projection in (
+            (state, module.norm_state_pattern, module.state_projection),
+            (stored, module.norm_stored_pattern, module.stored_projection),
+            (value, module.norm_pattern_projection, module.pattern_projection),
+        )
+    )
+    heads = []
+    for h in range(module.num_heads):
+        q, k, v = (x[:, :, h] for x in (query, key, value))
+
+        def weights(q, k=k, h=h):
+            scores = module.scaling * q @ k.mT
+            exponentials = scores.exp() if visible is None else scores.exp() * visible
+            return exponentials / (module.log_n[h, 0, 0].exp() + exponentials.sum(-1, keepdim=True))
+
+        for _ in range(steps):
+            q = weights(q) @ k
+        heads.append(weights(q) @ v)
+    return module.output_projection(torch.cat(heads, -1))
+
+
+@pytest.mark.parametrize("steps", [0, 1, 3])
+@pytest.mark.parametrize("noop", [0.0, 1.0, 30.0])
+def test_the_layer_is_the_formula(steps, noop):
+    module = layer(num_heads=2, hidden_size=3, pattern_size=4, output_size=5, update_steps_max=steps, noop=noop)
+    module.update_steps_eps = 0.0
+    stored, state, value = inputs()
+    torch.testing.assert_close(module((stored, state, value)), plain(module, stored, state, value, steps=steps))
+
+
+def test_one_tensor_is_all_three_and_sequences_may_come_first():
+    module = layer(num_heads=2)
+    x = inputs()[0]
+    torch.testing.assert_close(module(x), plain(module, x, x, x))
+    turned = layer(num_heads=2, batch_first=False)
+    torch.testing.assert_close(turned(x.transpose(0, 1)).transpose(0, 1), module(x))
+
+
+def test_masks():
+    module = layer(num_heads=2)
+    stored, state, value = inputs()
+    padding = torch.tensor([[False] * 5, [False, False, True, True, True]])
+    hidden = torch.zeros(4, 5, dtype=torch.bool)
+    hidden[1, 0] = hidden[2] = True
+    visible = (~padding[:, None, :] & ~hidden).double()
+    expected = plain(module, stored, state, value, visible)
+    torch.testing.assert_close(module((stored, state, value), padding, hidden), expected)
+    additive = torch.zeros(4, 5, dtype=torch.float64).masked_fill(hidden, -math.inf)
+    torch.testing.assert_close(module((stored, state, value), padding, additive), expected)
+    # what is padding does not matter
+    changed = stored.clone()
+    changed[1, 2:] = 100.0
+    torch.testing.assert_close(module((changed, state, value), padding, hidden), expected)
+
+
+def test_the_no_op_mass_is_learnt():
+    module = layer(num_heads=2, noop=2.0, learn_noop=True)
+    assert module.log_n.shape == (2, 1, 1)
+    torch.testing.assert_close(module.log_n.exp().flatten(), torch.full((2,), 2.0, dtype=torch.float64))
+    module(inputs()).square().sum().backward()
+    assert (module.log_n.grad != 0).all()
+    assert "log_n" not in dict(layer().named_parameters())
+
+
+def test_gradients_through_convergence_are_those_of_many_updates():
+    stored, state, value = inputs()
+    gradients = []
+    for steps in (None, 200):
+        module = layer(num_heads=2, hidden_size=3, update_steps_max=steps, learn_noop=True)
+        module.update_steps_eps = 1e-14 if steps is None else 0.0
+        module((stored, state, value)).square().sum().backward()
+        gradients.append({name: p.grad for name, p in module.named_parameters()})
+    for name, implicit in gradients[0].items():
+        unrolled = gradients[1][name]
+        # the fixed point forgets where it came from
+        expected = torch.zeros_like(unrolled) if "state" in name else unrolled
+        torch.testing.assert_close(
+            torch.zeros_like(unrolled) if implicit is None else implicit, expected, atol=1e-9, rtol=1e-6
+        )
+
+
+def test_memory_does_not_grow_with_the_updates():
+    stored, state, value = inputs(1, 8, 8)
+    kept = []
+    for rate in (0.5, 1e-6, 1e-12):
+        module = layer(update_steps_max=None)
+        module.update_steps_eps = rate
+        sizes = []
+        with torch.autograd.graph.saved_tensors_hooks(lambda t, sizes=sizes: sizes.append(t.numel()) or t, lambda t: t):
+            module((stored, state, value))
+        kept.append(sum(sizes))
+    assert kept[0] == kept[1] == kept[2]
+
+
+def test_updates_stop_where_nothing_moves():
+    module = layer(update_steps_max=1000)
+    module.update_steps_eps = 1e-12
+    stored, state, value = inputs()
+    settled = module((stored, state, value))
+    module.update_steps_max = None
+    torch.testing.assert_close(module((stored, state, value)), settled)
+    # a query at rest is left where it is while others go on
+    one, other = torch.tensor([[1.0, 1.0]]), torch.tensor([[1.0, 0.0]])
+    state, moving = module._stepped(one, one + 1e-16, None)
+    assert not moving.any()
+    state, moving = module._stepped(state, other, moving)
+    assert torch.equal(state, one + 1e-16)
+
+
+def test_the_energy_falls_with_every_update():
+    stored, state, value = inputs()
+    for noop in (0.0, 1.0):
+        energies = []
+        for steps in range(5):
+            module = layer(num_heads=2, scaling=1.5, noop=noop, update_steps_max=steps)
+            module.update_steps_eps = 0.0
+            energies.append(module.energy((stored, state, value)))
+        for before, after in itertools.pairwise(energies):
+            assert (after <= before + 1e-12).all()
+        assert (energies[-1] < energies[0]).all()
+    # and its gradient is what an update takes away
+    module = layer(num_heads=1, noop=1.0)
+    query, key, _ = module._projected((stored, state, value))
+    query = query.detach().requires_grad_()
+    energy = (
+        0.5 * (query * query).sum(-1) - torch.log(1 + (module.scaling * query @ key.mT).exp().sum(-1)) / module.scaling
+    )
+    torch.testing.assert_close(module.energy((stored, state, value)), energy)
+    [gradient] = torch.autograd.grad(energy.sum(), query)
+    step = query - softmax_n_weights(query, key, scale=module.scaling) @ key
+    torch.testing.assert_close(gradient, step)
+
+
+def test_pooling_and_lookup():
+    torch.manual_seed(0)
+    pooling = HopfieldPooling(6, quantity=3, num_heads=2).double()
+    stored, state, _ = inputs()
+    expected = plain(pooling.hopfield, stored, pooling.pooling_weights.expand(2, -1, -1), stored)
+    torch.testing.assert_close(pooling(stored), expected.flatten(1))
+    padding = torch.tensor([[False] * 5, [False, True, True, True, True]])
+    torch.testing.assert_close(pooling(stored, padding)[1], pooling(stored[1:, :1])[0])
+    lookup = HopfieldLayer(6, quantity=7, stored_pattern_size=3, pattern_projection_size=4, output_size=2).double()
+    weights, targets = (x.expand(2, -1, -1) for x in (lookup.lookup_weights, lookup.lookup_targets))
+    torch.testing.assert_close(lookup(state), plain(lookup.hopfield, weights, state, targets))
+    lookup(state).sum().backward()
+    assert (lookup.lookup_targets.grad != 0).any()
+    turned = HopfieldPooling(6, quantity=3, batch_first=False).double()
+    assert turned(stored.transpose(0, 1)).shape == (2, 18)
+    turned = HopfieldLayer(6, quantity=3, batch_first=False).double()
+    assert turned(state.transpose(0, 1)).shape == (4, 2, 6)
+
+
+def test_dropout_only_in_training():
+    module = layer(dropout=0.5)
+    x = inputs()[0]
+    torch.manual_seed(0)
+    assert not torch.equal(module(x), module(x))
+    module.eval()
+    torch.testing.assert_close(module(x), plain(module, x, x, x))
+
+
+def test_state_dict_and_export():
+    module = layer(num_heads=2, learn_noop=True, noop=3.0)
+    again = Hopfield(6, num_heads=2, learn_noop=True).double()
+    again.load_state_dict(module.state_dict())
+    x = inputs()[0]
+    assert torch.equal(again(x), module(x))
+    program = torch.export.export(module.eval(), (x,))
+    torch.testing.assert_close(program.module()(x), module(x))
+
+
+def test_weights_of_the_other_package():
+    module = layer(num_heads=2, hidden_size=3, pattern_size=4)
+    own = module.state_dict()
+    names = ("state_projection", "stored_projection", "pattern_projection")
+    common = {name: value for name, value in own.items() if name.startswith("norm_")}
+    common |= {f"association_core.out_proj.{kind}": own[f"output_projection.{kind}"] for kind in ("weight", "bias")}
+    common["association_core.in_proj_bias"] = torch.cat([own[f"{name}.bias"] for name in names])
+    together = {"association_core.in_proj_weight": torch.cat([own[f"{name}.weight"] for name in names])}
+    apart = {f"association_core.{c}_proj_weight": own[f"{name}.weight"] for c, name in zip("qkv", names, strict=True)}
+    x = inputs()[0]
+    for weights in (together, apart):
+        other = Hopfield(6, num_heads=2, hidden_size=3, pattern_size=4).double()
+        other.load_state_dict(from_hflayers(common | weights, other))
+        assert torch.equal(other(x), module(x))
+    with pytest.raises(ValueError, match=r"association_core.bias_k of shape \(1,\) has no place"):
+        from_hflayers({"association_core.bias_k": torch.ones(1)}, module)
+    with pytest.raises(ValueError, match="has no place"):
+        from_hflayers({"association_core.in_proj_weight": torch.ones(3, 6)}, module)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"num_heads": 0}, "num_heads is 0"),
+        ({"hidden_size": -1}, "hidden_size is -1"),
+        ({"scaling": 0.0}, "scaling is 0.0"),
+        ({"scaling": math.nan}, "scaling is nan"),
+        ({"update_steps_max": -1}, "update_steps_max is -1"),
+        ({"update_steps_eps": -1e-3}, "update_steps_eps is -0.001"),
+        ({"dropout": 1.0}, "dropout 1.0"),
+        ({"noop": -1.0}, "n"),
+        ({"noop": 0.0, "learn_noop": True}, "noop is 0.0"),
+    ],
+)
+def test_what_is_refused(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        Hopfield(6, **arguments)
+    for other in (HopfieldPooling, HopfieldLayer):
+        with pytest.raises(ValueError, match="quantity is 0"):
+            other(6, quantity=0)
+
+
+# --- the implicit function theorem ---
+
+
+def test_the_derivative_of_a_fixed_point():
+    """An association that has converged, against finite differences."""
+    generator = torch.Generator().manual_seed(0)
+    patterns = torch.randn(5, 3, generator=generator, dtype=torch.float64).requires_grad_()
+    log_n = torch.zeros((), dtype=torch.float64).requires_grad_()
+
+    def found(patterns, log_n):
+        def update(x):
+            scores = x @ patterns.mT
+            return (scores - torch.logaddexp(scores.logsumexp(-1, True), log_n)).exp() @ patterns
+
+        x = patterns[:2].detach()
+        with torch.no_grad():
+            for _ in range(400):
+                x = update(x)
+        return differentiable(update, x, tol=1e-12)
+
+    assert torch.autograd.gradcheck(found, (patterns, log_n), check_undefined_grad=False)
+
+
+def test_no_gradient_is_asked_where_there_is_none():
+    fixed = differentiable(lambda x: x / 2, torch.zeros(3))
+    assert not fixed.requires_grad

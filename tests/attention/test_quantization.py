@@ -1,0 +1,126 @@
+"""Eight bits: grids, ranges, what stays in floating point, and how little is lost."""
+
+import pytest
+import torch
+from torch import nn
+
+from hopfield_theory.attention.quantization import calibrate, quantized
+
+
+def network():
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Embedding(50, 16), nn.Linear(16, 64), nn.GELU(), nn.LayerNorm(64), nn.Linear(64, 10)).eval()
+
+
+def tokens(seed, count=40):
+    return torch.randint(50, (count, 7), generator=torch.Generator().manual_seed(seed))
+
+
+def watched(model):
+    """Run a model and return every module's input and output."""
+    seen, handles = {}, []
+    for name, module in model.named_modules():
+        if name:
+            hook = lambda _m, inputs, out, name=name: seen.update({name: out, f"{name} input": inputs[0]})  # noqa: E731
+            handles.append(module.register_forward_hook(hook))
+    model(tokens(3))
+    for handle in handles:
+        handle.remove()
+    return seen
+
+
+def test_weights_and_activations_take_at_most_256_values():
+    model = network()
+    rough = quantized(model, calibrate(model, [tokens(0), tokens(1)]))
+    for name, module in rough.named_modules():
+        if isinstance(module, nn.Linear | nn.Embedding):
+            levels = module.weight.unique()
+            assert len(levels) <= 255, name
+            assert (levels.abs().max() - model.get_submodule(name).weight.abs().max()).abs() < 1e-6
+            # symmetric: multiples of one step
+            step = levels.abs().max() / 127
+            torch.testing.assert_close(levels / step, (levels / step).round(), rtol=0, atol=1e-3)
+    seen = watched(rough)
+    for name in ("0", "1", "2", "3", "4", "1 input", "4 input"):
+        assert 2 < len(seen[name].unique()) <= 256, name
+    # and without quantisation they take many more
+    assert len(watched(model)["1"].unique()) > 1000
+
+
+def test_the_model_itself_stays_as_it_is():
+    model = network()
+    before, weights = model(tokens(5)), [p.clone() for p in model.parameters()]
+    quantized(model, calibrate(model, [tokens(0)]))
+    assert torch.equal(model(tokens(5)), before)
+    assert all(torch.equal(p, w) for p, w in zip(model.parameters(), weights, strict=True))
+    assert all(not m._forward_hooks and not m._forward_pre_hooks for m in model.modules())
+
+
+def test_little_is_lost_and_more_with_an_outlier():
+    model = network()
+    exact = model(tokens(5))
+    error = (quantized(model, calibrate(model, [tokens(0)]))(tokens(5)) - exact).abs().max() / exact.abs().max()
+    assert 0 < error < 0.1
+    with torch.no_grad():
+        model[1].bias[0] = 100.0
+    # one feature far out takes the levels from all others
+    spiked = quantized(model, calibrate(model, [tokens(0)]))
+    plain = network()
+    small = (watched(quantized(plain, calibrate(plain, [tokens(0)])))["1"] - watched(plain)["1"]).abs().mean()
+    assert (watched(spiked)["1"] - watched(model)["1"])[..., 1:].abs().mean() > 5 * small
+
+
+def test_ranges_are_those_of_the_batches():
+    model = nn.Sequential(nn.Linear(1, 1, bias=False))
+    with torch.no_grad():
+        model[0].weight.fill_(2.0)
+    x = torch.arange(1001.0)[:, None]
+    assert calibrate(model, [x, -x / 2]) == {"0": (-1000.0, 2000.0), "0 input": (-500.0, 1000.0)}
+    # a percentile of each batch, averaged; zero is always in the range
+    clipped = calibrate(model, [x, x * 3], percentile=99.0)
+    assert clipped["0 input"] == (0.0, pytest.approx((991 + 3 * 991) / 2, abs=4))
+    assert clipped["0"][1] == pytest.approx(2 * clipped["0 input"][1])
+
+
+def test_a_head_may_stay_in_floating_point():
+    model = network()
+    ranges = calibrate(model, [tokens(0)], skip=("4",))
+    assert "4" not in ranges
+    rough = quantized(model, ranges, skip=("4",))
+    assert torch.equal(rough[4].weight, model[4].weight)
+    assert len(watched(rough)["4"].unique()) > 256
+    nested = nn.Sequential(nn.Sequential(nn.Linear(2, 2)), nn.Linear(2, 2))
+    assert set(calibrate(nested, [torch.ones(1, 2)], skip=("0",))) == {"1", "1 input"}
+
+
+def test_how_a_model_is_run_is_up_to_the_caller():
+    model = network()
+    ranges = calibrate(model, [{"x": tokens(0)}], run=lambda model, batch: model(batch["x"]))
+    assert ranges == calibrate(model, [tokens(0)])
+
+
+def test_half_precision_and_constant_layers():
+    model = nn.Sequential(nn.Linear(4, 4)).bfloat16()
+    x = torch.randn(9, 4).bfloat16()
+    out = quantized(model, calibrate(model, [x]))(x)
+    assert out.dtype == torch.bfloat16
+    zero = nn.Sequential(nn.Linear(4, 4, bias=False))
+    with torch.no_grad():
+        zero[0].weight.zero_()
+    assert (quantized(zero, calibrate(zero, [x.float()]))(x.float()) == 0).all()
+
+
+def test_what_is_refused():
+    model = network()
+    with pytest.raises(ValueError, match="percentile is 50"):
+        calibrate(model, [tokens(0)], percentile=50)
+    with pytest.raises(ValueError, match="no calibration batch"):
+        calibrate(model, [])
+    with pytest.raises(ValueError, match="head: no such module"):
+        calibrate(model, [tokens(0)], skip=("head",))
+    with pytest.raises(ValueError, match="head: no such module"):
+        quantized(model, {}, skip=("head",))
+    line = nn.Sequential(nn.Linear(2, 2))
+    with pytest.raises(ValueError, match="its activations are not finite"):
+        calibrate(line, [torch.full((1, 2), torch.nan)])
+    assert all(not m._forward_hooks and not m._forward_pre_hooks for m in line.modules())
