@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-NAMES = ["association", "update", "stream", "acceleration", "certificate"]
+NAMES = ["attention", "update", "stream", "acceleration", "certificate"]
 
 
 def main() -> int:

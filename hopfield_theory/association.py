@@ -130,7 +130,7 @@ def _associate(query, key, value, n, log_n, beta, mask, is_causal, *, with_lse: 
     try:
         log_n = log_n.expand(*lead, length, 1)
         if mask is not None:
-            mask = mask.expand(*lead, length, num_keys)
+            mask.expand(*lead, length, num_keys)
     except RuntimeError as error:
         raise ValueError(
             f"n of shape {tuple(log_n.shape)} and mask of shape {None if mask is None else tuple(mask.shape)} must "
@@ -145,12 +145,18 @@ def _associate(query, key, value, n, log_n, beta, mask, is_causal, *, with_lse: 
             return tensor.flatten(0, -4)
         return tensor.reshape((1,) * (2 - len(lead)) + tensor.shape)
 
+    def mask_axes(mask: Tensor) -> Tensor:
+        # what a mask has in common for heads or queries stays in one place
+        mask = mask.reshape((1,) * (len(lead) + 2 - mask.dim()) + mask.shape)
+        mask = mask.expand(*mask.shape[:-1], num_keys)
+        return four_axes(mask) if len(lead) > 2 else mask.reshape((1,) * (2 - len(lead)) + mask.shape)
+
     out, lse = _Association.apply(
         four_axes(query),
         four_axes(key),
         four_axes(value),
         four_axes(log_n).squeeze(-1),
-        None if mask is None else four_axes(mask),
+        None if mask is None else mask_axes(mask),
         beta,
         is_causal,
         with_lse,
@@ -189,11 +195,19 @@ def _check(query: Tensor, key: Tensor, value: Tensor, beta: float, mask: Tensor 
 
 def _fold(info, in_dims, args):
     """Fold the axis that ``vmap`` adds into the first of the four: the operators have no batching rule."""
-    return [
+    args = [
         arg
         if not isinstance(arg, Tensor)
-        else (arg.expand(info.batch_size, *arg.shape) if dim is None else arg.movedim(dim, 0)).flatten(0, 1)
+        else arg.expand(info.batch_size, *arg.shape)
+        if dim is None
+        else arg.movedim(dim, 0)
         for arg, dim in zip(args, in_dims, strict=True)
+    ]
+    # a mask may have one entry for all of that axis
+    first = max(arg.shape[1] for arg in args if isinstance(arg, Tensor))
+    return [
+        arg.expand(info.batch_size, first, *arg.shape[2:]).flatten(0, 1) if isinstance(arg, Tensor) else arg
+        for arg in args
     ]
 
 
@@ -300,11 +314,11 @@ def _unit_stride(tensor: Tensor) -> Tensor:
 
 
 def _additive(mask: Tensor | None, query: Tensor) -> Tensor | None:
-    """The mask as the flash operator takes it: four axes, added to the scores, the dtype of the query."""
+    """The mask as the flash operator takes it: four axes that broadcast, added to the scores, the query's dtype."""
     if mask is None:
         return None
     if mask.dtype == torch.bool:
-        mask = torch.zeros_like(mask, dtype=query.dtype).masked_fill(~mask, -math.inf)
+        mask = torch.zeros_like(mask, dtype=query.dtype).masked_fill_(~mask, -math.inf)
     return mask.to(query.dtype).contiguous()
 
 
@@ -355,7 +369,7 @@ def _scores(query, key, mask, beta, is_causal, rows, columns):
     work = torch.promote_types(query.dtype, torch.float32)
     scores = (query[..., rows, :].to(work) * beta) @ key[..., columns, :].to(work).mT
     if mask is not None:
-        part = mask[..., rows, columns]
+        part = mask.expand(*mask.shape[:2], query.shape[-2], key.shape[-2])[..., rows, columns]
         scores = scores.masked_fill(~part, -math.inf) if part.dtype == torch.bool else scores + part
     if is_causal:
         row = torch.arange(rows.start, rows.stop, device=query.device)

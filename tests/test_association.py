@@ -149,6 +149,10 @@ def test_strides_other_than_one_are_copied_not_misread():
     base = torch.randn(3, 8, 20, generator=generator)
     query, key = base.mT[..., :8, :], base.mT
     torch.testing.assert_close(association(query, key, key), association(query.clone(), key.clone(), key.clone()))
+    every_other = torch.randn(3, 20, 16, generator=generator)[..., ::2]
+    torch.testing.assert_close(association(*[every_other] * 3), association(*[every_other.clone()] * 3))
+    rows_apart = torch.randn(3, 20, 16, generator=generator)[..., :8]
+    assert module._unit_stride(rows_apart) is rows_apart
     dense = torch.randn(2, 6, 4, generator=generator).requires_grad_()
     out = association(dense, dense, dense)
     out.backward(torch.ones(4).expand(2, 6, 4))
@@ -169,6 +173,27 @@ def test_few_queries_share_out_the_keys():
     torch.testing.assert_close(association(query[:1], key[:1], key[:1], 0.0), key[:1])
 
 
+@pytest.mark.parametrize("parts", [1, 4, 7, 30])
+def test_keys_are_shared_out_with_any_remainder(parts):
+    generator = torch.Generator().manual_seed(9)
+    query, key = (torch.randn(1, 1, count, 5, dtype=torch.float64, generator=generator) for count in (3, 29))
+    out, lse = module._flash_split(query, key, key + 1, 0.7, parts)
+    expected, expected_lse = plain(query, key, key + 1, -math.inf, 0.7)
+    torch.testing.assert_close(out, expected)
+    torch.testing.assert_close(lse, expected_lse)
+
+
+def test_the_flash_backward_pass_is_for_as_many_heads_as_threads(monkeypatch):
+    calls = []
+    original = module._flash_backward
+    monkeypatch.setattr(module, "_flash_backward", lambda *a, **k: calls.append(a[1].shape[:2]) or original(*a, **k))
+    monkeypatch.setattr(module, "_threads", lambda: 4)
+    for lead in ((2, 1), (1, 3), (2, 2), (5, 1)):
+        query = torch.randn(*lead, 6, 3, requires_grad=True, generator=torch.Generator().manual_seed(10))
+        association(query, query, query).sum().backward()
+    assert calls == [(2, 2), (5, 1)]
+
+
 def test_vmap_and_function_transforms():
     generator = torch.Generator().manual_seed(4)
     query, key, value = (torch.randn(4, 5, 3, dtype=torch.float64, generator=generator) for _ in range(3))
@@ -181,10 +206,17 @@ def test_vmap_and_function_transforms():
     torch.testing.assert_close(jacobian, reference)
 
 
+def test_everything_happens_on_the_device_of_the_queries():
+    query, key = (torch.zeros(count, 4, device="meta", requires_grad=True) for count in (3, 5))
+    out, lse = association_with_lse(query, key, key, 2.0, is_causal=True)
+    (out.sum() + lse.sum()).backward()
+    assert {t.device.type for t in (out, lse, query.grad, key.grad)} == {"meta"}
+
+
 def test_second_derivatives_raise():
     query = torch.randn(2, 3, requires_grad=True)
     (first,) = torch.autograd.grad(association(query, query, query).sum(), query, create_graph=True)
-    with pytest.raises(NotImplementedError, match="first derivatives only"):
+    with pytest.raises(NotImplementedError, match=r"^the fused association has first derivatives only: .* @ v$"):
         first.sum().backward()
 
 
@@ -223,18 +255,59 @@ def test_no_tensor_of_queries_times_keys_is_ever_made(name):
     assert watched.largest == key.numel()
 
 
+def test_blocks_hold_no_more_scores_than_they_may():
+    with path("chunked", 64):
+        # 64 // 6 = 10 scores for each of the leading 2 × 3: 3 rows and 3 columns
+        assert module._block_sizes(torch.zeros(2, 3, 12, 5), torch.zeros(2, 3, 40, 5)) == (3, 3)
+        assert module._block_sizes(torch.zeros(2, 3, 2, 5), torch.zeros(2, 3, 40, 5)) == (2, 5)
+        assert module._block_sizes(torch.zeros(1, 1, 12, 5), torch.zeros(1, 1, 40, 5)) == (8, 8)
+        # at least one of each, whatever the leading shape
+        assert module._block_sizes(torch.zeros(10, 10, 0, 5), torch.zeros(10, 10, 0, 5)) == (1, 1)
+        assert module._block_sizes(torch.zeros(0, 3, 12, 5), torch.zeros(0, 3, 40, 5)) == (8, 8)
+    assert [(b.start, b.stop) for b in module._blocks(7, 3)] == [(0, 3), (3, 6), (6, 7)]
+    assert module._blocks(0, 3) == []
+
+
+@pytest.mark.parametrize("name", ["flash", "chunked"])
+def test_products_that_leave_float16_are_formed_in_float32(name):
+    generator = torch.Generator().manual_seed(6)
+    query, key = (torch.randn(1, 1, 4, 3, generator=generator).half().requires_grad_() for _ in range(2))
+    value = torch.full((1, 1, 4, 3), 300.0, dtype=torch.float16)
+    log_n = torch.zeros(1, 1, 1, 1, requires_grad=True)
+    with path(name):
+        # 300 · 300 · 3 is beyond the largest float16
+        association(query, key, value, log_n=log_n).backward(torch.full_like(value, 300.0))
+    p0 = 1 - plain(query.double(), key.double(), torch.ones(1, 1, 4, 1).double(), 0.0, 1.0)[0]
+    torch.testing.assert_close(
+        log_n.grad.double(), -(p0 * (1 - p0)).sum().reshape(1, 1, 1, 1) * 27e4, rtol=4e-3, atol=0
+    )
+    assert torch.isfinite(query.grad).all()
+
+
 @pytest.mark.parametrize(
     ("change", "error", "match"),
     [
         ({"query": torch.zeros(3)}, ValueError, "query has shape"),
-        ({"query": torch.zeros(2, 5)}, ValueError, "do not fit"),
+        (
+            {"query": torch.zeros(2, 5)},
+            ValueError,
+            r"do not fit: they must be \(\.\.\., L, E\), \(\.\.\., S, E\) and \(\.\.\., S, V\)$",
+        ),
         ({"value": torch.zeros(2, 4)}, ValueError, "do not fit"),
         ({"key": torch.zeros(3, 4, dtype=torch.float64)}, TypeError, "key is torch.float64"),
         ({"query": torch.zeros(2, 4, dtype=torch.int64)}, TypeError, "query is torch.int64"),
         ({"beta": math.inf}, ValueError, "beta is inf"),
         ({"n": -1.0}, ValueError, "n is -1"),
-        ({"n": torch.ones(2, 3)}, ValueError, "n of shape"),
-        ({"mask": torch.ones(5, dtype=torch.bool)}, ValueError, "mask of shape"),
+        (
+            {"n": torch.ones(2, 3)},
+            ValueError,
+            r"^n of shape \(2, 3\) and mask of shape None must broadcast to \(2, 1\) and \(2, 3\)$",
+        ),
+        (
+            {"mask": torch.ones(5, dtype=torch.bool)},
+            ValueError,
+            r"^n of shape .* and mask of shape \(5,\) must broadcast to \(2, 1\) and \(2, 3\)$",
+        ),
         ({"mask": torch.ones(3, dtype=torch.int64)}, TypeError, "mask is torch.int64"),
         ({"mask": torch.ones(3, requires_grad=True)}, TypeError, "mask requires a gradient"),
         ({"query": torch.zeros(2, 2, 4), "key": torch.zeros(3, 3, 4)}, ValueError, "leading shapes"),
@@ -244,6 +317,17 @@ def test_bad_input_is_refused_by_name(change, error, match):
     arguments = {"query": torch.zeros(2, 4), "key": torch.zeros(3, 4), "value": torch.zeros(3, 4)} | change
     with pytest.raises(error, match=match):
         association(**arguments)
+
+
+@pytest.mark.parametrize(("heads", "length", "keys"), [(5, 3, 5), (5, 5, 3), (3, 3, 5), (3, 5, 3), (4, 4, 4)])
+def test_a_causal_mask_counts_from_the_first_key(heads, length, keys):
+    generator = torch.Generator().manual_seed(11)
+    query, key = (torch.randn(1, heads, n, 2, dtype=torch.float64, generator=generator) for n in (length, keys))
+    out, lse = association_with_lse(query, key, key, is_causal=True)
+    expected, expected_lse = plain(query, key, key, 0.0, 1.0, is_causal=True)
+    torch.testing.assert_close(out, expected)
+    torch.testing.assert_close(lse, expected_lse)
+    assert module._flash_applies(query, key, key, None, 1.0, True) == (length == keys)
 
 
 def test_beta_zero_under_a_causal_mask():

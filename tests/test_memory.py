@@ -142,6 +142,22 @@ def test_loading_refuses_what_is_no_memory(tmp_path):
         Memory.load(path)
 
 
+def test_files_of_the_first_format_are_read(tmp_path):
+    import json
+
+    from safetensors.torch import save_file
+
+    path = tmp_path / "memory.safetensors"
+    patterns, shift = normal(3, 2), normal(2, seed=1)
+    for choice, separation in (({"noop": 2.5}, SoftmaxN(2.5)), ({"alpha": 1.5}, Entmax(1.5))):
+        about = {"format": "hopfield_theory.Memory/1", "beta": 0.5, "normalise": True, **choice}
+        save_file({"patterns": patterns, "shift": shift}, str(path), metadata={"memory": json.dumps(about)})
+        memory = Memory.load(path)
+        assert (memory.beta, memory.separation, memory.normalise, memory.values) == (0.5, separation, True, None)
+        assert torch.equal(memory.patterns, patterns)
+        assert torch.equal(memory.shift, shift)
+
+
 def test_a_failed_save_leaves_the_old_file(tmp_path, monkeypatch):
     from pathlib import Path
 
@@ -191,6 +207,16 @@ def test_nearest_over_blocks(monkeypatch):
     torch.testing.assert_close(sparse.update(x), sparse.weights(x) @ sparse.patterns)
 
 
+def test_a_memory_says_what_it_is():
+    memory = Memory(normal(5, 3), 0.75)
+    assert (memory.num_patterns, memory.dim, memory.noop, memory.beta) == (5, 3, 1.0, 0.75)
+    assert repr(memory) == "Memory(5 patterns in 3 dimensions, beta=0.75, SoftmaxN(noop=1.0), float64 on cpu)"
+    sparse = Memory(normal(5, 3).half(), separation=Entmax(1.5))
+    assert sparse.noop is None
+    assert repr(sparse) == "Memory(5 patterns in 3 dimensions, beta=1, Entmax(alpha=1.5), float16 on cpu)"
+    assert Memory(normal(5, 3), noop=0).noop == 0
+
+
 def test_the_dtype_follows_the_patterns():
     assert Memory([[1, 0], [0, 1]]).patterns.dtype == torch.float64
     assert Memory(np.eye(2, dtype=np.float32)).update([1, 0]).dtype == torch.float32
@@ -212,10 +238,13 @@ def test_the_dtype_follows_the_patterns():
         ({"patterns": torch.zeros(1, 1, dtype=torch.complex64)}, TypeError, "must be real"),
         ({"beta": 0.0}, ValueError, "beta is 0.0"),
         ({"beta": math.nan}, ValueError, "beta is nan"),
+        ({"beta": 1e-310}, ValueError, "^beta is 1e-310: it is too small for its inverse"),
         ({"beta": "1"}, TypeError, "beta is '1'"),
         ({"noop": -1.0}, ValueError, "noop is -1.0"),
         ({"noop": 1.0, "separation": Entmax(2.0)}, ValueError, "give one of the two"),
-        ({"values": [[1.0]]}, ValueError, "values have 1 rows"),
+        ({"values": [[1.0]]}, ValueError, "^values have 1 rows"),
+        ({"values": [[1.0], [math.nan]]}, ValueError, "^values holds NaN or infinity, first in row 1"),
+        ({"values": [1.0]}, ValueError, r"^values has shape \(1,\)"),
         ({"patterns": [[0.0, 0.0], [1.0, 0.0]], "normalise": True}, ValueError, "pattern 0 is zero"),
         ({"patterns": [[1.0], [1.0]], "centre": True, "normalise": True}, ValueError, "pattern 0 equals the mean"),
     ],
@@ -226,14 +255,72 @@ def test_bad_memories_are_refused_by_name(arguments, error, match):
 
 
 @pytest.mark.parametrize(
-    "method", ["update", "energy", "gradient", "jacobian", "weights", "read", "nearest", "prepare"]
+    "method",
+    [
+        "update",
+        "energy",
+        "gradient",
+        "jacobian",
+        "weights",
+        "noop_weight",
+        "step",
+        "scores",
+        "read",
+        "nearest",
+        "prepare",
+    ],
 )
 def test_bad_states_are_refused(method):
-    memory = Memory(torch.eye(2))
-    with pytest.raises(ValueError, match="last axis must be 2"):
+    memory, name = Memory(torch.eye(2)), "queries" if method == "prepare" else "x"
+    with pytest.raises(ValueError, match=rf"^{name} has shape \(3,\): its last axis must be 2"):
         getattr(memory, method)([1.0, 2.0, 3.0])
-    with pytest.raises(ValueError, match="NaN or infinity"):
+    with pytest.raises(ValueError, match=rf"^{name} has shape \(\): its last axis must be 2"):
+        getattr(memory, method)(1.0)
+    with pytest.raises(ValueError, match=f"^{name} holds NaN or infinity"):
         getattr(memory, method)([1.0, math.nan])
+
+
+@pytest.mark.parametrize("separation", [SoftmaxN(1.0), Entmax(1.5)])
+def test_no_states_have_results_of_the_usual_dtypes(separation):
+    memory = Memory(torch.eye(2, dtype=torch.float16), separation=separation, values=torch.ones(2, 3))
+    none = torch.zeros(0, 4, 2)
+    for method, shape, dtype in (
+        ("update", (0, 4, 2), torch.float16),
+        ("read", (0, 4, 3), torch.float16),
+        ("energy", (0, 4), torch.float32),
+        ("weights", (0, 4, 2), torch.float32),
+        ("noop_weight", (0, 4), torch.float16),
+        ("jacobian", (0, 4, 2, 2), torch.float32),
+    ):
+        found = getattr(memory, method)(none)
+        assert (found.shape, found.dtype) == (shape, dtype), method
+    assert [(t.shape, t.dtype) for t in memory.nearest(none)] == [((0, 4), torch.int64), ((0, 4), torch.float16)]
+
+
+def test_bad_patterns_that_are_added_are_named():
+    memory = Memory(torch.eye(2), normalise=True)
+    for more, match in (
+        ([1.0, 2.0], r"more has shape \(2,\): it must be \(rows, columns\)"),
+        ([[1.0, 2.0, 3.0]], r"more has shape \(1, 3\): its last axis must be 2"),
+        ([[1.0, 2.0], [math.nan, 0.0]], "more holds NaN or infinity, first in row 1"),
+        ([[0.0, 0.0]], "pattern 0 is zero"),
+    ):
+        with pytest.raises(ValueError, match=f"^{match}"):
+            memory.with_patterns(more)
+    with pytest.raises(ValueError, match=r"^values have 1 rows"):
+        Memory(torch.eye(2), values=torch.eye(2)).with_patterns(torch.eye(2), [[1.0, 0.0]])
+
+
+def test_a_changed_memory_keeps_its_settings():
+    for separation in (SoftmaxN(2.5), Entmax(1.5)):
+        memory = Memory(normal(4, 3), 0.7, separation=separation, centre=True, normalise=True)
+        for changed in (memory.with_patterns(normal(2, 3, seed=1)), memory.without([0]), memory.to(torch.float32)):
+            assert (changed.separation, changed.beta, changed.normalise) == (separation, 0.7, True)
+            assert torch.equal(changed.shift, memory.shift.to(changed.patterns))
+    narrow = Memory(normal(4, 3), values=normal(4, 2, seed=1)).to(torch.float32)
+    assert narrow.shift is None
+    assert not narrow.normalise
+    assert narrow.values.dtype == torch.float32
 
 
 def test_classified_refuses_flags_that_do_not_fit():
@@ -274,6 +361,15 @@ def test_normalising_neither_overflows_nor_underflows(dtype, scale):
     memory = Memory((scale * torch.ones(1, 2, dtype=torch.float64)).to(dtype), normalise=True)
     half = torch.full((1, 2), 0.5**0.5, dtype=dtype)
     torch.testing.assert_close(memory.patterns, half, rtol=4 * torch.finfo(dtype).eps, atol=0)
+
+
+def test_bad_rows_are_numbered_over_blocks():
+    patterns = torch.zeros(140_000, 1)
+    patterns[133_000] = math.nan
+    with pytest.raises(ValueError, match=r"^patterns holds NaN or infinity, first in row 133000:"):
+        Memory(patterns)
+    patterns[133_000] = 5.0
+    assert Memory(patterns).radius == 5.0
 
 
 def test_overflow_is_refused_not_stored():

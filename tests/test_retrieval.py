@@ -171,12 +171,14 @@ def test_no_queries():
 @pytest.mark.parametrize(
     ("arguments", "match"),
     [
-        ({"tol": 0.0}, "tol is 0.0"),
-        ({"tol": math.nan}, "tol is nan"),
-        ({"max_steps": 0}, "max_steps is 0"),
-        ({"max_steps": 2.5}, "max_steps is 2.5"),
-        ({"queries": [[1.0]]}, "queries has shape"),
-        ({"queries": [[math.nan, 0.0]]}, "queries holds NaN"),
+        ({"tol": 0.0}, "^tol is 0.0: it must be a finite number above 0"),
+        ({"tol": math.nan}, "^tol is nan"),
+        ({"tol": math.inf}, "^tol is inf"),
+        ({"max_steps": 0}, "^max_steps is 0: it must be an integer of at least 1"),
+        ({"max_steps": 2.5}, "^max_steps is 2.5"),
+        ({"max_steps": True}, "^max_steps is True"),
+        ({"queries": [[1.0]]}, "^queries has shape"),
+        ({"queries": [[math.nan, 0.0]]}, "^queries holds NaN"),
     ],
 )
 def test_bad_input_is_refused_by_name(arguments, match):
@@ -191,6 +193,47 @@ def test_accelerated_queries_from_far_away_keep_their_first_update(dtype, far):
     for steps in (1, 1000):
         plain, fast = (retrieve(memory, query, max_steps=steps, accelerate=fast) for fast in (False, True))
         torch.testing.assert_close(fast.state, plain.state, rtol=0, atol=1e-5)
+
+
+def test_iterations_get_the_tolerance_and_the_rounding_of_the_memory(monkeypatch):
+    from hopfield_theory import fixed_point
+
+    calls = {}
+    for name in ("iterate", "accelerate"):
+        original = getattr(fixed_point, name)
+        monkeypatch.setattr(
+            fixed_point, name, lambda *a, name=name, original=original: calls.update({name: a}) or original(*a)
+        )
+    memory, eps = Memory(sphere(7, 3, 5.0, 8).float(), 2.0), 2.0**-23
+    for fast in (False, True):
+        for tol in (1e-12, 1e-2):
+            found = retrieve(memory, memory.patterns, tol, 50, accelerate=fast)
+            update, start, tolerance, steps, *rounding, progress = calls["accelerate" if fast else "iterate"]
+            assert (update, steps, progress) == (memory.step if fast else memory.update, 50, None)
+            assert torch.equal(start, memory.patterns)
+            assert found.tolerance == tolerance == max(tol, 8 * eps * memory.radius)
+            # an energy is a sum of terms of the size m² + (log M + 1)/β
+            assert rounding == ([16 * eps * (memory.radius**2 + (math.log(7) + 1) / 2.0)] if fast else [])
+
+
+def test_scores_may_reach_a_sixteenth_of_the_largest_number():
+    memory = Memory(torch.eye(4, dtype=torch.float64), 2.0)
+    # β m · √d |x|_∞ against max / 16
+    edge = torch.finfo(torch.float64).max / 16 / 4
+    query = torch.tensor([1.0, 0.0, 0.0, 0.0], dtype=torch.float64)
+    assert retrieve(memory, 0.99 * edge * query).converged
+    with pytest.raises(ValueError, match=r"^queries reach coordinates of 2\.84e\+306: their scores overflow"):
+        retrieve(memory, 1.01 * edge * query)
+
+
+def test_energies_are_those_of_the_final_states():
+    memory = Memory(sphere(20, 6, 3.0, 5), 1.0)
+    queries = memory.patterns.reshape(4, 5, 6)
+    found = retrieve(memory, queries, energies=True)
+    assert torch.equal(found.energy, memory.energy(found.state))
+    assert [t.shape for t in (found.steps, found.residual, found.status, found.energy, found.ambiguous)] == [(4, 5)] * 5
+    assert retrieve(memory, queries).energy is None
+    assert not found.state.requires_grad
 
 
 def test_any_number_of_steps_is_taken():

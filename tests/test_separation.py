@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hopfield_theory.separation import Entmax, SoftmaxN, lse_n, softmax_n
+from hopfield_theory.separation import Entmax, SoftmaxN, log_noop, lse_n, softmax_n
 
 DTYPES = [torch.float16, torch.bfloat16, torch.float32, torch.float64]
 NOOPS = [0.0, 5e-324, 1e-300, 1e-8, 1.0, 1e8, 1e300]
@@ -114,8 +114,65 @@ def test_bad_types_are_refused():
     with pytest.raises(TypeError, match="noop"):
         SoftmaxN("1")  # pyright: ignore
     for alpha in (1.0, math.inf, math.nan):
-        with pytest.raises(ValueError, match="alpha is"):
+        with pytest.raises(ValueError, match=r"^alpha is"):
             Entmax(alpha)
+    for wrong in (True, "2", None):
+        with pytest.raises(TypeError, match=f"^noop is {wrong!r}: it must be a number"):
+            SoftmaxN(wrong)
+        with pytest.raises(TypeError, match=f"^alpha is {wrong!r}: it must be a number"):
+            Entmax(wrong)
+
+
+def test_the_noop_mass_is_one_unless_given():
+    assert SoftmaxN() == SoftmaxN(1.0) != SoftmaxN(2.0)
+    scores = torch.zeros(2)
+    assert torch.equal(softmax_n(scores), softmax_n(scores, 1.0))
+    assert torch.equal(lse_n(scores), lse_n(scores, 1.0))
+
+
+def test_shapes_that_do_not_fit_are_told():
+    with pytest.raises(ValueError, match=r"^n has shape \(2, 3\): it must broadcast to \(2, 1\), .* along dim=-1$"):
+        softmax_n(torch.zeros(2, 3), torch.ones(2, 3))
+    with pytest.raises(ValueError, match=r"^n has shape \(5,\): it must broadcast to \(1, 3\), .* along dim=0$"):
+        lse_n(torch.zeros(2, 3), torch.ones(5), dim=0)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_a_tensor_of_masses_is_taken_to_its_logarithm_in_float32_at_least(dtype):
+    n = torch.tensor([0.0, 1.0, 3.0], dtype=dtype)
+    log_n = log_noop(n)
+    assert log_n.dtype == torch.promote_types(dtype, torch.float32)
+    assert torch.equal(log_n, n.to(log_n.dtype).log())
+    assert log_noop(torch.ones(1), -2.0) == -2.0
+    assert log_noop(1.0, -math.inf) == -math.inf
+
+
+def test_everything_happens_on_the_device_of_the_scores():
+    scores = torch.zeros(2, 3, device="meta")
+    for n in (0.0, 2.0, torch.ones(2, 1)):
+        assert softmax_n(scores, n).device == scores.device
+        assert lse_n(scores, n).device == scores.device
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("separation", [SoftmaxN(1.0), Entmax(1.3), Entmax(1.5), Entmax(2.0)])
+def test_half_types_are_the_rounded_float32(dtype, separation):
+    scores = 3 * torch.randn(5, 9, generator=torch.Generator().manual_seed(7)).to(dtype)
+    for method in (separation.weights, separation.conjugate):
+        assert method(scores).dtype == dtype
+        assert torch.equal(method(scores), method(scores.float()).to(dtype))
+
+
+def test_curvature_off_the_support_is_zero_at_every_alpha():
+    weights = torch.tensor([[0.75, 0.25, 0.0]], dtype=torch.float64)
+    for alpha in (1.5, 2.0, 3.0):
+        s, c = Entmax(alpha).curvature(weights)
+        torch.testing.assert_close(s[0, :2], weights[0, :2] ** (2 - alpha))
+        assert s[0, 2] == 0
+        assert torch.equal(c, s.sum(-1, keepdim=True))
+    s, c = SoftmaxN(2.0).curvature(weights)
+    assert s is weights
+    assert torch.equal(c, torch.ones(1, 1, dtype=torch.float64))
 
 
 @pytest.mark.parametrize("separation", [SoftmaxN(0), SoftmaxN(3), Entmax(1.3), Entmax(1.5), Entmax(2), Entmax(3)])

@@ -51,6 +51,21 @@ def clipped_weights(weights: Tensor, gamma: float = 0.0, zeta: float = 1.0) -> T
     return ((zeta - gamma) * weights + gamma).clamp(0.0, 1.0)
 
 
+def stretch(keys: int, gamma: float = 0.0, alpha: float | None = None) -> float:
+    """Return gamma of clipped softmax: as it is, or ``-alpha`` divided by the number of keys.
+
+    Examples
+    --------
+    >>> stretch(8, alpha=2.0)
+    -0.25
+    """
+    if alpha is None:
+        return gamma
+    if gamma != 0 or not 0 <= alpha < math.inf:
+        raise ValueError(f"alpha is {alpha} and gamma {gamma}: alpha must be at least 0, and stands in place of gamma")
+    return -alpha / max(1, keys)
+
+
 def clipped_attention(
     query: Tensor,
     key: Tensor,
@@ -62,6 +77,7 @@ def clipped_attention(
     enable_gqa: bool = False,
     *,
     gamma: float = 0.0,
+    alpha: float | None = None,
     zeta: float = 1.0,
     n: float | Tensor = 0.0,
     log_n: float | Tensor | None = None,
@@ -70,7 +86,8 @@ def clipped_attention(
 
     Parameters, errors
         Those of :func:`hopfield_theory.attention.softmax_n_attention` and :func:`clipped_weights`; ``n = 0``, the
-        default, is clipped softmax. What a mask hides has weight zero, clipped or not.
+        default, is clipped softmax. What a mask hides has weight zero, clipped or not. With ``alpha`` of at least 0, in
+        place of ``gamma``, gamma is ``-alpha/S``, for S keys: a uniform weight is then treated alike at every length.
 
     Returns
     -------
@@ -82,6 +99,7 @@ def clipped_attention(
     >>> clipped_attention(query, key, key + 1.0, gamma=-0.5)[0, 0, 0]
     tensor(0.)
     """
+    gamma = stretch(key.shape[-2], gamma, alpha)
     if is_causal and attn_mask is not None:
         raise ValueError("is_causal must not be set together with attn_mask: put the causal part into the mask")
     if enable_gqa:

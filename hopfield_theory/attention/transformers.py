@@ -11,20 +11,20 @@ r"""Softmax_n attention in models of Hugging Face transformers.
 
 They are added to the registry of masks too: an attention function alone would be given no causal and no padding mask.
 The no-op mass and the stretch are read from the model's configuration: ``outeffhop_noop`` (1 if it is not there),
-``outeffhop_gamma`` (0) and ``outeffhop_zeta`` (1). :func:`convert` switches a model in hand, and adds what a method
-learns: a no-op mass a head, or gates.
+``outeffhop_gamma`` (0), ``outeffhop_alpha`` (none) and ``outeffhop_zeta`` (1). :func:`convert` switches a model in
+hand, and adds what a method learns: a no-op mass a head, or gates.
 """
 
 from __future__ import annotations
 
 import copy
 import math
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
-from hopfield_theory.attention.baselines import AttentionGate, clipped_weights
+from hopfield_theory.attention.baselines import AttentionGate, clipped_weights, stretch
 from hopfield_theory.attention.functional import repeated_heads, softmax_n_attention, softmax_n_weights
 
 __all__ = ["Conversion", "convert", "register"]
@@ -93,6 +93,7 @@ def convert(
     noop: float = 1.0,
     learn_noop: bool = False,
     clip: tuple[float, float] | None = None,
+    alpha: float | None = None,
     gate: bool = False,
     gate_hidden: int | None = None,
     initial_gate: float = 0.5,
@@ -100,8 +101,8 @@ def convert(
 ) -> Conversion:
     r"""Switch a model to softmax_n attention, clipped or gated: the six methods of Hu et al. 2024 (arXiv:2404.03828).
 
-    Softmax, clipped softmax and gated attention are ``noop=0`` without, with ``clip`` and with ``gate``; the same with
-    ``noop=1`` are OutEffHop and its combinations.
+    Softmax, clipped softmax and gated attention are ``noop=0`` alone, with ``clip`` or ``alpha``, and with ``gate``;
+    the same with ``noop=1`` are OutEffHop and its combinations.
 
     Parameters
     ----------
@@ -114,6 +115,8 @@ def convert(
         modules.
     clip : (gamma, zeta), optional
         Stretch of clipped softmax, at most 0 and at least 1.
+    alpha : float, at least 0, optional
+        In place of gamma: gamma is ``-alpha`` divided by the number of keys.
     gate : bool
         Whether each head's output is gated by a function of the hidden state that enters the attention: modules
         ``outeffhop_gate``, an :class:`hopfield_theory.attention.AttentionGate` each.
@@ -144,38 +147,40 @@ def convert(
     """
     if not 0 <= noop < math.inf or (learn_noop and noop == 0):
         raise ValueError(f"noop is {noop}: it must be a finite number of at least 0, and above 0 where it is learnt")
-    clipped_weights(torch.zeros(()), *(clip or ()))
+    clipped = clip is not None or alpha is not None
+    gamma, zeta = clip or (0.0, 1.0)
+    clipped_weights(torch.zeros(()), stretch(1, gamma, alpha), zeta)
     attention = {name: module for name, module in model.named_modules() if _heads(module) is not None}
     if not attention:
         raise ValueError(f"{type(model).__name__} has no attention module with a projection named query or q_proj")
     if any(hasattr(m, "outeffhop_log_n") or hasattr(m, "outeffhop_gate") for m in attention.values()):
         raise ValueError("the model is converted already: undo that first")
+    # everything that may be refused comes before the first change
+    gates = {n: _gate(m, gate_hidden, initial_gate) for n, m in attention.items()} if gate else {}
     register()
     conversion = Conversion(model, attention)
-    _switch(conversion, noop, clip, eager)
-    for module in attention.values():
-        query, (heads, _) = _query(module), _heads(module) or (0, 0)
+    options = {"noop": float(noop), "gamma": gamma, "alpha": alpha, "zeta": zeta}
+    _switch(conversion, options, _CLIPPED if clipped else _EAGER if eager else _FUSED)
+    for name, module in attention.items():
         if learn_noop:
-            log_n = torch.full((heads, 1, 1), math.log(noop), dtype=query.weight.dtype, device=query.weight.device)
+            weight = _query(module).weight
+            log_n = torch.full((_heads(module) or 0, 1, 1), math.log(noop), dtype=weight.dtype, device=weight.device)
             module.outeffhop_log_n = nn.Parameter(log_n)
         if gate:
-            if query.in_features % heads:
-                raise ValueError(f"{heads} heads do not share a hidden state of {query.in_features} numbers")
-            gates = AttentionGate(heads, query.in_features // heads, gate_hidden, initial_gate)
-            module.outeffhop_gate = gates.to(query.weight)
+            module.outeffhop_gate = gates[name]
             conversion._hooks.append(module.register_forward_pre_hook(_opened, with_kwargs=True))
     return conversion
 
 
-def _switch(conversion: Conversion, noop: float, clip: tuple[float, float] | None, eager: bool) -> None:
+def _switch(conversion: Conversion, options: dict[str, Any], implementation: str) -> None:
     """Give every module that holds the model's configuration, or one inside it, its copy."""
     copies: dict[int, Any] = {}
     copied = copy.deepcopy(conversion.model.config, copies)
     held = [(m, m.config) for m in conversion.model.modules() if id(getattr(m, "config", None)) in copies]
     for config in [copied, *(copies[id(old)] for _, old in held)]:
-        config.outeffhop_noop = float(noop)
-        config.outeffhop_gamma, config.outeffhop_zeta = clip or (0.0, 1.0)
-        config._attn_implementation = _CLIPPED if clip is not None else _EAGER if eager else _FUSED
+        for name, value in options.items():
+            setattr(config, f"outeffhop_{name}", value)
+        config._attn_implementation = implementation
     for module, old in held:
         conversion._configs.append((module, old))
         module.config = copies[id(old)]
@@ -185,18 +190,25 @@ def _query(module: nn.Module) -> nn.Linear:
     return next(getattr(module, name) for name in _QUERIES if isinstance(getattr(module, name, None), nn.Linear))
 
 
-def _heads(module: nn.Module) -> tuple[int, int] | None:
-    """Return the number of query heads and their size, of a module that attends; None for any other."""
+def _gate(module: nn.Module, hidden: int | None, initial_gate: float) -> AttentionGate:
+    query, heads = _query(module), _heads(module) or 0
+    if query.in_features % heads:
+        raise ValueError(f"{heads} heads do not share a hidden state of {query.in_features} numbers")
+    return AttentionGate(heads, query.in_features // heads, hidden, initial_gate).to(query.weight)
+
+
+def _heads(module: nn.Module) -> int | None:
+    """Return the number of query heads of a module that attends; None for any other."""
     if not any(isinstance(getattr(module, name, None), nn.Linear) for name in _QUERIES):
         return None
     size = getattr(module, "head_dim", getattr(module, "attention_head_size", None))
-    return None if size is None else (_query(module).out_features // size, size)
+    return None if size is None else _query(module).out_features // size
 
 
 def _opened(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
     # an attention function sees no hidden state: its gates wait for it
     states = args[0] if args else kwargs["hidden_states"]
-    module.__dict__["_outeffhop_gates"] = module.outeffhop_gate(states)
+    module.__dict__["_outeffhop_gates"] = cast("AttentionGate", module.outeffhop_gate)(states)
 
 
 # --- the attention functions ---
@@ -289,5 +301,6 @@ def _clipped(
     **_: Any,
 ) -> tuple[Tensor, Tensor]:
     config = module.config
-    clip = (getattr(config, "outeffhop_gamma", 0.0), getattr(config, "outeffhop_zeta", 1.0))
+    gamma = stretch(key.shape[-2], getattr(config, "outeffhop_gamma", 0.0), getattr(config, "outeffhop_alpha", None))
+    clip = (gamma, getattr(config, "outeffhop_zeta", 1.0))
     return _by_weights(module, query, key, value, attention_mask, dropout, scaling, is_causal, clip)

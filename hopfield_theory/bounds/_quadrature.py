@@ -85,7 +85,8 @@ def log_gap(log_gain: float, log_loss: float) -> float:
     """Return ``exp(log_loss) - exp(log_gain)``, the exponent of a tail bound, or 0 if the gain does not stand out."""
     if log_gain <= log_loss + _MARGIN:
         return 0.0
-    return math.exp(log_gain) * math.expm1(log_loss - log_gain)
+    # an exponent of -e^700 claims less than the floats could hold, and no more than is true
+    return math.exp(min(log_gain, 700.0)) * math.expm1(log_loss - log_gain)
 
 
 def largest(holds: Callable[[float], bool], low: float, high: float, steps: int = 60) -> float:

@@ -49,6 +49,17 @@ def test_zeros_and_ones_are_exact_and_have_no_gradient():
     assert (hidden == 0).all()
 
 
+def test_alpha_is_gamma_times_the_length():
+    query, key = some(1, 4, 5), some(1, 8, 5, seed=1)
+    torch.testing.assert_close(
+        clipped_attention(query, key, key, alpha=0.4), clipped_attention(query, key, key, gamma=-0.05)
+    )
+    with pytest.raises(ValueError, match="stands in place of gamma"):
+        clipped_attention(query, key, key, alpha=0.4, gamma=-0.1)
+    with pytest.raises(ValueError, match="alpha is -1"):
+        clipped_attention(query, key, key, alpha=-1.0)
+
+
 def test_grouped_heads_and_dropout():
     query, key = some(1, 4, 3, 5), some(1, 2, 6, 5, seed=1)
     out = clipped_attention(query, key, key, enable_gqa=True, gamma=-0.02)

@@ -237,3 +237,25 @@ def test_on_a_gpu():
     query, key, value = (some(2, 2, 5, 4, seed=seed, grad=False) for seed in range(3))
     there = softmax_n_attention(*(x.cuda() for x in (query, key, value)), is_causal=True)
     close(there.cpu(), plain(query, key, value, is_causal=True), torch.float64)
+
+
+@pytest.mark.parametrize(
+    "shape", [(4, 5), (1, 5), (4, 1), (1, 1, 1, 5), (2, 1, 1, 5), (3, 4, 5), (2, 3, 4, 1), (1, 3, 1, 5)]
+)
+@pytest.mark.parametrize("width", [4, 6])
+def test_masks_broadcast_and_are_never_spread_out(shape, width):
+    """What heads, queries or a batch have in common; width 6 of the values takes the chunked path."""
+    query, key, value = some(2, 3, 4, 4), some(2, 3, 5, 4, seed=1), some(2, 3, 5, width, seed=2)
+    generator = torch.Generator().manual_seed(3)
+    for mask in (torch.rand(shape, generator=generator) < 0.6, torch.randn(shape, generator=generator).double()):
+        spread = mask.expand(2, 3, 4, 5).contiguous()
+        gradients = []
+        for either in (mask, spread):
+            out = softmax_n_attention(query, key, value, either, n=0.5)
+            gradients.append((out, *torch.autograd.grad(out.square().sum(), (query, key, value))))
+        for one, other in zip(*gradients, strict=True):
+            torch.testing.assert_close(one, other)
+        mapped = torch.vmap(lambda q, k, v, m=mask: softmax_n_attention(q, k, v, m, n=0.5))(
+            *(torch.stack([x, x + 1]) for x in (query, key, value))
+        )
+        torch.testing.assert_close(mapped[0], gradients[0][0])

@@ -2,6 +2,7 @@ import math
 import subprocess
 import sys
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pytest
@@ -16,6 +17,16 @@ ROWS = [(20, 3.0), (75, 1.0), (30, 2.0)]
 
 def setting(dim, scale, **more):
     return {"dim": dim, "beta": 1.0, "scale": scale, "failure_probability": 1e-3, **more}
+
+
+@cache
+def stored_witness(quantifier="all"):
+    return capacity.chernoff_witness(**setting(20, 3.0, quantifier=quantifier))
+
+
+@cache
+def merging_pair():
+    return capacity.pair_witness(**setting(20, 3.0))
 
 
 def kappa_setting(dim, kappa, **more):
@@ -109,10 +120,10 @@ def test_typical_ceiling_comes_down_to_the_mean_field_curve(row, error, size):
 
 def test_witnesses_reproduce_their_bounds():
     model = capacity.Model(171.0, 20, 0.0)
-    stored = capacity.chernoff_witness(**setting(20, 3.0))
+    stored = stored_witness()
     assert stored.shells
     assert chernoff.log_failure(model, stored, stored.log_patterns, "all") == pytest.approx(math.log(1e-3), abs=1e-6)
-    pair = capacity.pair_witness(**setting(20, 3.0))
+    pair = merging_pair()
     assert merging.log_pair_failure(model, pair, pair.log_patterns) == pytest.approx(math.log(1e-3), abs=1e-6)
     typical = capacity.typical_witness(**setting(20, 3.0, error=0.01))
     assert crowding.log_typical_survival(model, typical, typical.log_patterns) <= math.log(0.999)
@@ -125,7 +136,7 @@ def test_witnesses_reproduce_their_bounds():
 @pytest.mark.parametrize("quantifier", ["all", "typical"])
 def test_failure_bound_grows_with_the_number_of_patterns(quantifier):
     model = capacity.Model(171.0, 20, 0.0)
-    witness = capacity.chernoff_witness(**setting(20, 3.0, quantifier=quantifier))
+    witness = stored_witness(quantifier)
     values = [
         chernoff.log_failure(model, witness, x, quantifier) for x in np.linspace(0.0, witness.log_patterns + 3, 40)
     ]
@@ -134,7 +145,7 @@ def test_failure_bound_grows_with_the_number_of_patterns(quantifier):
 
 def test_void_allowances_prove_nothing():
     model = capacity.Model(171.0, 20, 0.0)
-    witness = capacity.chernoff_witness(**setting(20, 3.0))
+    witness = stored_witness()
     no_room = replace(witness.shells[0], ball=1e-9)
     assert chernoff.log_failure(model, replace(witness, shells=(no_room,)), 10.0, "all") > chernoff.log_failure(
         model, replace(witness, shells=(witness.shells[0],)), 10.0, "all"
@@ -203,8 +214,8 @@ def sphere_points(rng, count, dim, radius):
 def test_pairs_below_the_ceiling_merge_and_above_the_shells_do_not():
     rng = np.random.default_rng(11)
     dim, kappa = 20, 171.0
-    height = capacity.pair_witness(**setting(20, 3.0)).height
-    first = capacity.chernoff_witness(**setting(20, 3.0)).shells[0]
+    height = merging_pair().height
+    first = stored_witness().shells[0]
     for u, merges in [(0.98 * height, True), (first.low, False)]:
         patterns = sphere_points(rng, 400, dim, 1.0)
         side = rng.normal(size=dim)
@@ -315,3 +326,146 @@ def test_bad_error_is_named():
         capacity.ceiling(**setting(20, 3.0, error=1.5, quantifier="typical"))
     with pytest.raises(ValueError, match=r"radius is 0\.0"):
         capacity.forced_separation(beta=1.0, radius=0.0)
+
+
+@pytest.mark.parametrize("bound", [capacity.published_base, capacity.packing])
+@pytest.mark.parametrize(("name", "value"), [("dim", 1), ("beta", math.nan), ("scale", 0.0)])
+def test_bad_input_of_the_other_bounds_is_named(bound, name, value):
+    arguments = {"dim": 5, "beta": 1.0, "scale": 1.0, name: value}
+    if bound is capacity.published_base:
+        arguments["failure_probability"] = 1e-3
+    with pytest.raises(ValueError, match=f"^{name} is {value!r}; it must"):
+        bound(**arguments)
+
+
+@pytest.mark.parametrize("witness", [capacity.chernoff_witness, capacity.pair_witness, capacity.typical_witness])
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("dim", 1),
+        ("beta", 0.0),
+        ("scale", math.inf),
+        ("failure_probability", 1.0),
+        ("noop", -1.0),
+        ("log_noop", math.nan),
+    ],
+)
+def test_bad_input_of_witnesses_is_named(witness, name, value):
+    with pytest.raises(ValueError, match=f"^{name} is {value!r}; it must"):
+        witness(**{**setting(20, 3.0), name: value})
+
+
+def test_bad_errors_are_named_wherever_they_are_given():
+    for quantifier in ("all", "typical"):
+        with pytest.raises(ValueError, match=r"^error is 0\.0; it must lie strictly between 0 and 1"):
+            capacity.ceiling(**kappa_setting(5, 0.5, error=0.0, quantifier=quantifier))
+    with pytest.raises(ValueError, match=r"^error is 1\.0; it must lie strictly between 0 and 1"):
+        capacity.typical_witness(**kappa_setting(5, 0.5, error=1.0))
+
+
+def test_a_cool_memory_is_asked_for_its_noop_mass_too():
+    for name, value in (("noop", -1.0), ("log_noop", math.nan)):
+        with pytest.raises(ValueError, match=f"^{name} is {value!r}; it must"):
+            capacity.ceiling(**kappa_setting(5, 0.5), **{name: value})
+
+
+def test_the_published_bound_is_void_below_two_patterns():
+    for scale, size in ((2.0, 1.46), (2.5, 3.36), (2.25, 2.22)):
+        arguments = setting(20, scale)
+        formula = 0.5 * math.log(1e-3) + 0.25 * 19 * capacity.published_base(**arguments)
+        assert math.exp(formula) == pytest.approx(size, abs=5e-3)
+        assert capacity.published(**arguments) == (formula if size >= 2.0 else -math.inf)
+
+
+def test_a_cool_memory_stores_no_two_patterns():
+    cool, warm = kappa_setting(5, 1.0 - 1e-9), kappa_setting(5, 1.0)
+    assert capacity.ceiling(**cool) == math.log(2.0)
+    assert capacity.ceiling(**cool, quantifier="typical") > 1.0
+    assert capacity.ceiling(**warm) > 1.0
+
+
+def test_a_single_pattern_stays_where_the_slot_leaves_it_a_ball():
+    alone = capacity.chernoff_witness(**kappa_setting(2, 1e-6))
+    assert (alone.log_patterns, alone.cap, alone.crowd_cap, alone.shells) == (0.0, 2.0, 2.0, ())
+    lost = capacity.chernoff_witness(**kappa_setting(60, 60.0, log_noop=80.0))
+    assert (lost.log_patterns, lost.cap, lost.crowd_cap, lost.shells) == (-math.inf, 2.0, 2.0, ())
+    held = chernoff._single(capacity.Model(9.0, 5, 3.0))
+    assert held.log_patterns == 0.0
+    # the ball is mapped into itself and contracted with no other pattern about
+    leak = math.exp(3.0 - 9.0 * (1.0 - held.lone.ball))
+    assert (1.0 - held.lone.ball) * leak < held.lone.ball
+    assert 8.0 * leak < 1.0
+
+
+class CalledError(Exception):
+    """Raised in place of the work, with the arguments of the call."""
+
+
+def called_with(monkeypatch, place, name, function, arguments):
+    def stand_in(*args, **kwargs):
+        raise CalledError(args, kwargs)
+
+    monkeypatch.setattr(place, name, stand_in)
+    with pytest.raises(CalledError) as caught:
+        function(**arguments)
+    monkeypatch.undo()
+    return caught.value.args
+
+
+@pytest.mark.parametrize(
+    "bound", [capacity.pairwise, capacity.chernoff_witness, capacity.pair_witness, capacity.typical_witness]
+)
+def test_the_model_is_that_of_the_arguments_and_its_noop_mass_one_unless_given(bound, monkeypatch):
+    place = capacity.Model
+    args, kwargs = called_with(monkeypatch, place, "of", bound, setting(20, 3.0))
+    assert (args, kwargs) == ((20, 1.0, 3.0), {"noop": 1.0, "log_noop": None})
+    args, kwargs = called_with(monkeypatch, place, "of", bound, setting(20, 3.0, noop=7.0, log_noop=5.0))
+    assert (args, kwargs) == ((20, 1.0, 3.0), {"noop": 7.0, "log_noop": 5.0})
+    assert capacity.Model.of(20, 1.0, 3.0) == capacity.Model(171.0, 20, 0.0)
+    assert capacity.Model.of(20, 1.0, 3.0, noop=7.0, log_noop=5.0) == capacity.Model(171.0, 20, 5.0)
+
+
+def test_wrappers_pass_their_arguments_on(monkeypatch):
+    from hopfield_theory.bounds import ceiling
+
+    given = setting(20, 3.0, noop=7.0, log_noop=5.0)
+    default = setting(20, 3.0, noop=1.0, log_noop=None)
+    for arguments, passed in ((setting(20, 3.0), default), (given, given)):
+        for quantifier in ("all", "typical"):
+            more = {**arguments, "quantifier": quantifier}
+            found = called_with(monkeypatch, chernoff, "chernoff_witness", capacity.chernoff, more)
+            assert found == ((), {**passed, "quantifier": quantifier})
+            found = called_with(monkeypatch, ceiling, "typical_witness", capacity.ceiling, {**more, "error": 0.2})
+            assert found == ((), {**passed, "error": 0.2})
+        found = called_with(monkeypatch, crowding, "chernoff_witness", capacity.typical_witness, arguments)
+        assert found == ((), {**passed, "quantifier": "typical"})
+        monkeypatch.setattr(ceiling, "typical_witness", lambda **_: merging.PairWitness(9.0, 0.0, 0.0))
+        found = called_with(monkeypatch, ceiling, "pair_witness", capacity.ceiling, arguments)
+        assert found == ((), passed)
+    for bound in (capacity.chernoff, capacity.chernoff_witness):
+        place, name = (chernoff, "chernoff_witness") if bound is capacity.chernoff else (chernoff._arguments, "one_of")
+        args, kwargs = called_with(monkeypatch, place, name, bound, setting(20, 3.0))
+        assert "all" in (*args, kwargs.get("quantifier"))
+
+
+def test_the_ceiling_for_all_is_the_smaller_of_the_two(monkeypatch):
+    from hopfield_theory.bounds import ceiling
+
+    for typical, pair in ((9.0, 8.0), (7.0, 8.0)):
+        monkeypatch.setattr(ceiling, "typical_witness", lambda typical=typical, **_: merging.PairWitness(typical, 0, 0))
+        monkeypatch.setattr(ceiling, "pair_witness", lambda pair=pair, **_: merging.PairWitness(pair, 0, 0))
+        assert capacity.ceiling(**setting(20, 3.0)) == min(typical, pair)
+        assert capacity.ceiling(**setting(20, 3.0), quantifier="typical") == typical
+
+
+@pytest.mark.parametrize(
+    ("log_patterns", "ball", "error"),
+    [(5.0, 0.2, 0.2), (5.0, 1e-3, 1 / 171), (5.0, 0.7, 0.5), (0.0, 0.2, 1 / 171), (-math.inf, 0.2, 1 / 171)],
+)
+def test_the_default_error_of_the_typical_ceiling(monkeypatch, log_patterns, ball, error):
+    """The ball of C3 where it stores anything, at least 1/κ and at most ½."""
+    lone = chernoff.Case(math.inf, math.inf, ball, 0.0, 0.0)
+    monkeypatch.setattr(crowding, "chernoff_witness", lambda **_: chernoff.Witness(log_patterns, 0.1, 0.1, lone))
+    monkeypatch.setattr(crowding, "_typical_solved", lambda model, best, *_: best)
+    found = capacity.typical_witness(**setting(20, 3.0))
+    assert (found.error, found.log_patterns, found.strips) == (error, math.inf, ())

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from scipy import integrate, special
+from scipy import integrate, optimize, special
 
 from hopfield_theory.bounds import capacity, chernoff, crowding, merging
 
@@ -120,6 +120,39 @@ def test_c7(error):
     assert tails[1] < 0.0
 
 
+def test_c3_summands_and_their_allowances():
+    u = np.array([0.5, 0.9, 1.4, 2.0])
+    w = np.sqrt(2 * u)
+    for rho in (0.06, 0.12):
+        leak, weight = NOOP * math.exp(-KAPPA * (1 - rho)), np.exp(-KAPPA * (u - rho * w))
+        lone = chernoff._log_rates(MODEL, chernoff.Case(math.inf, math.inf, rho, 0.0, 0.0), u)
+        move, stretch = rho - (1 - rho) * leak, 1 - (KAPPA - 1) * leak
+        np.testing.assert_allclose(np.exp(lone), [(w - rho) * weight / move, (KAPPA * w**2 - 1) * weight / stretch])
+
+        low, high = 0.15, 0.16
+        near, far = math.sqrt(2 * low), math.sqrt(2 * high)
+        y2 = math.exp(-KAPPA * (low - rho * near))
+        move -= (near - rho) * y2
+        pull = far**2 * y2 / (1 + y2)
+        stretch = 1 - KAPPA * (pull / (1 + y2) + (2 + pull) * leak)
+        shell = chernoff._log_rates(MODEL, chernoff.Case(low, high, rho, 0.0, 0.0), u)
+        if min(move, stretch) <= 0:
+            assert shell is None
+        else:
+            expected = [(w - rho) * weight / move, KAPPA * (2 * w**2 + pull) * weight / stretch]
+            np.testing.assert_allclose(np.exp(shell), expected)
+    assert shell is not None
+    # balls reach at most half way to others and to the neighbour, and an allowance of nothing is none
+    assert chernoff._log_rates(MODEL, chernoff.Case(math.inf, math.inf, 0.6, 0.0, 0.0), np.array([0.5])) is None
+    assert chernoff._log_rates(MODEL, chernoff.Case(0.02, 0.03, 0.11, 0.0, 0.0), np.array([0.5])) is None
+    half = chernoff.Case(math.inf, math.inf, 0.5, 0.0, 0.0)
+    assert chernoff._log_rates(capacity.Model(1.0, DIM, 0.5), half, np.array([2.0])) is None
+    assert chernoff._log_rates(capacity.Model(1.0, DIM, 0.499), half, np.array([2.0])) is not None
+    # far below the mean slope of 1 a pattern does not stretch at all
+    cool = chernoff._log_rates(capacity.Model(0.3, DIM, -5.0), half, np.array([0.5, 1.0]))
+    assert (cool[1] < -700).all()
+
+
 def test_c3_sums_certify_what_they_say():
     # Memories whose sums stay within the allowances map the ball into itself and contract it.
     rng = np.random.default_rng(0)
@@ -143,3 +176,114 @@ def test_c3_sums_certify_what_they_say():
             spread = (patterns * p[:, None]).T @ patterns - np.outer(centre, centre)
             assert KAPPA * np.linalg.eigvalsh(spread)[-1] < 1.0
     assert met > 20
+
+
+@pytest.mark.parametrize("s", [0.1, 0.25])
+def test_kinks_of_c6_are_where_its_terms_change(s):
+    """The narrower tube ends where the distance to the midpoint has its other form."""
+    u = 0.06
+    h, c = math.sqrt(u / 2), math.sqrt(1 - u / 2)
+
+    def w(v):
+        return math.sqrt(max(2 * v, (1 - c) ** 2 + 2 * c * v))
+
+    def across(v):
+        x = KAPPA * h * math.sqrt(v * (2 - v))
+        bessel = special.gamma((DIM - 1) / 2) * (2 / x) ** ((DIM - 3) / 2) * special.iv((DIM - 3) / 2, x)
+        return math.log(2 * bessel) - x
+
+    changes = {
+        "form": lambda v: 2 * v - (1 - c) ** 2 - 2 * c * v,
+        "tube": lambda v: w(v) - s,
+        "slope": lambda v: KAPPA * w(v) ** 2 - 1,
+        "near": across,
+        "far": lambda v: across(2 - v),
+    }
+    brackets = {"form": (1e-6, 0.2), "tube": (1e-6, 1.9), "slope": (1e-6, 1.9), "near": (1e-6, 1.0), "far": (1e-6, 1.0)}
+    found = merging._kinks(MODEL, merging.PairWitness(0.0, u, s))
+    for name, change in changes.items():
+        place = optimize.brentq(change, *brackets[name], xtol=1e-14)
+        place = 2 - place if name == "far" else place
+        assert min(abs(v - place) for v in found) < 1e-9, name
+    # neither across a weak pair nor in the plane, where the other side of a pair is a sign, does the bound change
+    for kappa in (KAPPA, 1e5):
+        plane = capacity.Model(kappa, 2, 0.0)
+        assert merging._kinks(plane, merging.PairWitness(0.0, u, s))[-2:] == [0.0, 2.0]
+    assert merging._kinks(capacity.Model(KAPPA, DIM, 0.0), merging.PairWitness(0.0, 1e-4, s))[-2:] == [0.0, 2.0]
+
+
+def test_c6_bound_for_written_chances():
+    def bound(x, eta):
+        size = math.log(100.0)
+        return merging._pair_bound(math.log(2 * x / (100 * 99)), math.log(eta) - size, size)
+
+    for x, eta in ((0.01, 0.2), (0.3, 0.05), (0.8, 0.0001), (5.0, 0.3)):
+        expected = max(x * (1 - eta) - x * x / 2, x * (1 - eta) ** 2 / (1 - eta + x))
+        assert bound(x, eta) == pytest.approx(math.log(expected), rel=1e-12)
+    assert bound(0.3, 1.0) == -math.inf
+    assert bound(0.3, 1.5) == -math.inf
+    assert merging._pair_bound(0.0, -50.0, 0.0) == -math.inf
+    assert merging._pair_bound(-1e4, -50.0, 1.0) == -math.inf
+
+
+def test_a_bound_of_c6_needs_room_for_the_tube():
+    model = capacity.Model(KAPPA, DIM, 0.0)
+    # s beyond the midpoint; a pair that has not merged; a leak that moves more than the tube
+    for height, tube, log_noop in ((0.06, 0.99, 0.0), (2.0 / KAPPA, 0.02, 0.0), (0.06, 0.02, 30.0)):
+        changed = capacity.Model(KAPPA, DIM, log_noop)
+        assert merging._log_loudness(changed, merging.PairWitness(0.0, height, tube)) is None
+    assert merging._log_loudness(model, merging.PairWitness(0.0, 0.06, 0.02)) is not None
+
+
+def test_c7_far_beyond_the_numbers_that_it_is_about():
+    strip = crowding.Strip(0.01, 0.02, 1.0, math.log(0.1), 0.0)
+    witness = crowding.TypicalWitness(0.0, 0.1, 0.3, (strip,))
+    for log_patterns in (300.0, 900.0, 5000.0):
+        # the crowd's pull is certain, its direction and a close pattern are not excluded
+        expected = np.logaddexp(log_patterns + math.log(share(0.1)), 0.0)
+        assert crowding.log_typical_survival(MODEL, witness, log_patterns) == pytest.approx(expected, rel=1e-12)
+
+
+def test_others_are_one_pattern_less():
+    assert crowding._log_others(math.log(7.0)) == pytest.approx(math.log(6.0), rel=1e-14)
+    assert crowding._log_others(800.0) == 800.0
+    assert crowding._log_others(0.0) == crowding._log_others(-1.0) == -math.inf
+
+
+def test_a_strip_that_needs_no_crowd_costs_nothing():
+    # the leak alone takes more than the strip
+    crowd = crowding._Crowd(capacity.Model(KAPPA, DIM, 30.0), 0.1, 0.3, 0.01, 0.02)
+    assert crowd.needed <= 0.0
+    assert crowd.strip(0.01, 0.02, 5.0) == crowding.Strip(0.01, 0.02, 0.0, 0.0, 0.0)
+    assert crowd.log_tails(crowding.Strip(0.01, 0.02, 1.0, 1.0, 1.0), 5.0) == (-math.inf, -math.inf)
+    assert crowd.log_least() == -math.inf
+    held = crowding._Crowd(MODEL, 0.1, 0.3, 0.01, 0.02)
+    assert held.log_tails(crowding.Strip(0.01, 0.02, 1.0, -math.inf, 1.0), 5.0) == (0.0, 0.0)
+
+
+@pytest.mark.parametrize("rise", [0.3, 3.0, 30.0])
+def test_tilts_of_c7_are_stationary(rise):
+    cap, low, high = 0.3, 0.01, 0.02
+    crowd = crowding._Crowd(MODEL, 0.1, cap, low, high)
+
+    def g(u):
+        return (u - high) * math.exp(-KAPPA * u * (1 - low))
+
+    needed = high - (1 - high) * NOOP * math.exp(-KAPPA * (1 - low))
+    assert crowd.log_least() == pytest.approx(math.log(needed / mean(g, cap)), rel=1e-9)
+    others = crowd.log_least() + rise
+    tilt = math.exp(crowd._tilt(math.log(needed), others))
+    pull = mean(lambda u: g(u) * math.exp(-tilt * g(u)), cap)
+    assert math.exp(others) * pull == pytest.approx(needed, rel=1e-6)
+    assert crowd._tilt(math.log(needed), crowd.log_least() - 1e-9) == -math.inf
+
+
+def test_tilts_of_c7_stay_within_the_floats():
+    # at κ = 3000 every weight is below e^-800, and the best tilts lie beyond e^300
+    crowd = crowding._Crowd(capacity.Model(3000.0, DIM, -math.inf), 0.1, 0.3, 0.01, 0.02)
+    for others, tilt in ((1700.0, "log_tilt"), (0.0, "side_log_tilt")):
+        strip = crowd.strip(0.01, 0.02, others)
+        bound = math.log(crowd.needed) + strip.slack
+        if tilt == "side_log_tilt":
+            bound += math.log(strip.slack / crowd.across)
+        assert getattr(strip, tilt) + bound == pytest.approx(300.0, abs=1e-9)

@@ -146,6 +146,12 @@ def test_separation_is_the_edge_of_t12(log_noop, size):
     assert math.isnan(retrieval.log_stored_ball(edge * (1 - 1e-6), **kwargs))
 
 
+def test_no_gap_makes_up_for_a_slot_as_heavy_as_the_pattern():
+    # κ = ½ and n = 1: the balls end at m, where the leak is m itself
+    assert retrieval.separation(log_patterns=1.0, beta=0.5, noop=1.0) == math.inf
+    assert math.isfinite(retrieval.separation(log_patterns=1.0, beta=0.5, noop=0.999))
+
+
 def test_separation_without_leak_in_closed_form():
     kappa, size = 171.0, 500
     gap = retrieval.separation(log_patterns=math.log(size), beta=kappa, noop=0.0)
@@ -191,3 +197,94 @@ def test_arrays_broadcast():
 def test_bad_input_is_named(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+# every function with arguments at which each default matters
+CALLS = {
+    retrieval.log_error: {"separation": 0.7, "overlap": 0.9, "log_patterns": 1.5, "beta": 1.3},
+    retrieval.log_outlier_errors: {"log_target": 1.0, "log_others": 0.3, "log_outliers": 0.8},
+    retrieval.log_outlier_threshold: {"log_target": 1.0, "log_others": 0.3},
+    retrieval.log_displacement: {"ball": 0.1, "gap": 0.9, "log_patterns": 1.5, "beta": 1.3},
+    retrieval.log_lipschitz: {"ball": 0.1, "gap": 0.9, "log_patterns": 1.5, "beta": 1.3},
+    retrieval.log_stored_ball: {"gap": 1.9, "log_patterns": 1.5, "beta": 14.0},
+    retrieval.separation: {"log_patterns": 1.5, "beta": 6.0},
+    retrieval.log_answer: {"top_score": 0.4, "log_patterns": 1.5},
+    retrieval.log_noop_weight: {"mean_score": 0.4, "log_patterns": 1.5},
+}
+SCALED = [f for f in CALLS if f not in (retrieval.log_outlier_threshold, retrieval.log_noop_weight)]
+
+
+@pytest.mark.parametrize("function", CALLS)
+def test_the_noop_mass_is_one_unless_given_and_its_logarithm_replaces_it(function):
+    arguments = CALLS[function]
+    default = np.asarray(function(**arguments))
+    assert np.isfinite(default).all()
+    assert np.array_equal(default, function(**arguments, noop=1.0))
+    other = np.asarray(function(**arguments, noop=1.5))
+    assert not np.isclose(other, default).any() or function is retrieval.log_outlier_errors
+    assert np.allclose(other, function(**arguments, noop=77.0, log_noop=math.log(1.5)), rtol=1e-14)
+
+
+@pytest.mark.parametrize("function", SCALED)
+def test_the_radius_is_one_unless_given(function):
+    assert np.array_equal(function(**CALLS[function]), function(**CALLS[function], radius=1.0))
+    assert not np.isclose(function(**CALLS[function]), function(**CALLS[function], radius=1.1)).any()
+
+
+@pytest.mark.parametrize("function", [retrieval.log_displacement, retrieval.log_lipschitz, retrieval.log_stored_ball])
+def test_the_norm_of_a_pattern_is_the_radius_unless_given(function):
+    arguments = {**CALLS[function], "radius": 1.1}
+    assert function(**arguments) == function(**arguments, norm=1.1)
+    assert not np.isclose(function(**arguments), function(**arguments, norm=1.0))
+
+
+@pytest.mark.parametrize("argument", ["gap", "log_patterns", "norm"])
+def test_a_stored_ball_has_the_shape_of_its_arguments(argument):
+    arguments = {**CALLS[retrieval.log_stored_ball], "norm": 1.0}
+    alone = retrieval.log_stored_ball(**arguments)
+    assert np.shape(alone) == ()
+    many = retrieval.log_stored_ball(**{**arguments, argument: np.full(3, arguments[argument])})
+    assert many.tolist() == [alone] * 3
+
+
+REAL, POSITIVE = r"holds nan; it must lie in \[-inf, inf\]", r"holds nan; it must lie in \[0, inf\]"
+RANGES = {
+    "separation": REAL,
+    "overlap": REAL,
+    "gap": REAL,
+    "log_target": REAL,
+    "log_others": REAL,
+    "log_outliers": REAL,
+    "top_score": REAL,
+    "mean_score": REAL,
+    "log_patterns": POSITIVE,
+    "ball": POSITIVE,
+    "squared_norm": POSITIVE,
+    "step": POSITIVE,
+    "lipschitz": POSITIVE,
+    "noop_weight": r"holds nan; it must lie in \[0, 1\]",
+    "norm": r"holds nan; it must lie in \[0, 1\]",
+    "beta": "is nan; it must be a finite number above 0",
+    "radius": "is nan; it must be a finite number above 0",
+    "outlier_radius": "is nan; it must be a finite number above 0",
+    "noop": "is nan; it must be a finite number of at least 0",
+    "log_noop": "is nan; it must be a real number or -inf",
+}
+NAMED = [
+    *((f, name) for f, arguments in CALLS.items() for name in (*arguments, "noop", "log_noop")),
+    *((f, "radius") for f in SCALED),
+    (retrieval.log_outlier_errors, "outlier_radius"),
+    *((f, "norm") for f in (retrieval.log_displacement, retrieval.log_lipschitz, retrieval.log_stored_ball)),
+    *((retrieval.closeness_slack, name) for name in ("overlap", "squared_norm", "noop_weight")),
+    *((retrieval.posterior_error, name) for name in ("step", "lipschitz")),
+]
+
+
+@pytest.mark.parametrize(("function", "name"), NAMED)
+def test_every_argument_is_refused_by_name_and_range(function, name):
+    more = {
+        retrieval.closeness_slack: {"overlap": 0.5, "squared_norm": 0.5, "noop_weight": 0.5},
+        retrieval.posterior_error: {"step": 0.1, "lipschitz": 0.5},
+    }
+    with pytest.raises(ValueError, match=rf"^{name} {RANGES[name]}$"):
+        function(**{**(CALLS | more)[function], name: math.nan})

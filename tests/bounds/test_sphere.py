@@ -132,6 +132,37 @@ def test_code_bound_holds_for_the_icosahedron_and_grows_as_points_may_come_close
     assert sizes == sorted(sizes)
 
 
+def test_levenshtein_reaches_to_degree_100():
+    edge = codes._largest_zero(100, 1, 1, 5)
+    assert math.isfinite(codes._log_levenshtein(edge * (1 - 1e-12), 5))
+    assert codes._log_levenshtein(edge * (1 + 1e-12), 5) == math.inf
+
+
+@pytest.mark.parametrize(
+    ("function", "name", "low", "high"),
+    [
+        (sphere.log_cap, "height", 0.0, 2.0),
+        (sphere.log_density, "angle", 0.0, math.pi),
+        (sphere.log_mgf, "kappa", 0.0, 1.7976931348623157e308),
+        (sphere.log_mgf_across, "kappa", 0.0, 1.7976931348623157e308),
+        (sphere.bessel_ratio, "kappa", 0.0, 1.7976931348623157e308),
+        (sphere.log_moment, "power", 0.0, 1.7976931348623157e308),
+        (codes.log_code_size, "height", 2.2250738585072014e-308, 2.0),
+    ],
+)
+def test_ranges_are_as_stated_and_named(function, name, low, high):
+    for wrong in (math.nan, math.nextafter(low, -math.inf), math.nextafter(high, math.inf)):
+        with pytest.raises(
+            ValueError, match=rf"^{name} holds .*; it must lie in \[{low:g}, {high:g}\]$".replace("+", "\\+")
+        ):
+            function(wrong, 2)
+    for end in (low, high):
+        assert not math.isnan(function(end, 2))
+    for dim in (1, 2.5, math.nan, math.inf):
+        with pytest.raises(ValueError, match=rf"^dim is {dim!r}; it must be an integer of at least 2$"):
+            function(0.5, dim)
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [

@@ -103,16 +103,97 @@ def test_no_overflow_at_the_extremes(dim, kappa, log_noop):
     assert not math.isnan(thermodynamics.predicted(dim, kappa / dim, log_noop=log_noop))
 
 
+@pytest.mark.parametrize("kappa", [0.5, 3.0, 4.5, 8.0, 40.0])
+@pytest.mark.parametrize("log_noop", [-20.0, -1.0, 0.0, 1.0, 3.0, 30.0])
+def test_the_branch_starts_at_the_largest_overlap_that_the_slot_leaves(kappa, log_noop):
+    # log(1 − q) − log q + κ q − log n changes its sign at every solution; the last one on a fine grid is the start
+    q = np.linspace(0.0, 1.0, 200_001)[1:-1]
+    q = np.concatenate(
+        [np.exp(np.linspace(-60.0, math.log(q[0]), 20_000)), q, 1.0 - np.exp(np.linspace(-11.5, -36.0, 9))]
+    )
+    above = np.log1p(-q) - np.log(q) + kappa * q >= log_noop
+    last = np.flatnonzero(above)[-1]
+    assert q[last] <= thermodynamics._start(kappa, log_noop) <= np.append(q, 1.0)[last + 1]
+
+
+@pytest.mark.parametrize("log_noop", [-math.inf, 0.0, 8.0])
+def test_the_slope_is_that_of_the_branch(log_noop):
+    dim, kappa, step = 16, 16.0, 1e-5
+    q = np.linspace(0.6, 0.9, 40)
+    pull, lead = thermodynamics._balance(q, dim, kappa, log_noop)
+    assert (pull > 0).all()
+    assert (lead > 0).all()
+    ends = [thermodynamics.log_branch(q + side * step, dim, 1.0, log_noop=log_noop) for side in (-1, 1)]
+    # d log M/dq, scaled by the two positive factors of M; the difference quotient errs by its step squared times a
+    # third derivative below 10⁴
+    slope = thermodynamics._slope(q, dim, kappa, log_noop) / (pull * lead)
+    np.testing.assert_allclose(slope, (ends[1] - ends[0]) / (2 * step), rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("dim", "lam", "overlap"), [(11, 0.4775031, 0.42562), (11, 0.95023198, 0.44456), (12, 0.42129578, 0.43615)]
+)
+def test_a_fold_between_two_points_of_the_scan_is_found(dim, lam, overlap):
+    """Close to where folds begin: one on one side, none on the other."""
+    side = -1e-9 if lam > 0.9 else 1e-9
+    end = thermodynamics.fold(dim, lam + side)
+    assert end.overlap == pytest.approx(overlap, abs=2e-4)
+    assert end.log_patterns == thermodynamics.log_branch(end.overlap, dim, lam + side)
+    assert thermodynamics.fold(dim, lam - 40 * side) is None
+
+
+def test_the_end_of_the_branch_counts_the_slot():
+    for log_noop in (3.0, 12.0):
+        end = thermodynamics.fold(16, 1.0, log_noop=log_noop)
+        assert end.log_patterns == thermodynamics.log_branch(end.overlap, 16, 1.0, log_noop=log_noop)
+        assert end.log_patterns != thermodynamics.log_branch(end.overlap, 16, 1.0)
+    assert thermodynamics.log_branch(0.9, 16, 1.0, 1e5) == thermodynamics.log_branch(
+        0.9, 16, 1.0, log_noop=math.log(1e5)
+    )
+    assert thermodynamics._start(16.0, -math.inf) == 1.0
+
+
+def test_defaults_leave_out_the_slot():
+    assert thermodynamics.fold(16, 1.0) == thermodynamics.fold(16, 1.0, 0.0)
+    assert thermodynamics.fold(16, 1.0, 2.0) == thermodynamics.fold(16, 1.0, 77.0, log_noop=math.log(2.0))
+    assert thermodynamics.predicted(16, 1.0) == thermodynamics.predicted(16, 1.0, 0.0, 0.5)
+    assert thermodynamics.predicted(16, 1.0, 60.0, 0.1) == thermodynamics.predicted(
+        16, 1.0, error=0.1, log_noop=math.log(60.0)
+    )
+    assert thermodynamics.log_branch(0.9, 16, 1.0) == thermodynamics.log_branch(0.9, 16, 1.0, 0.0)
+    assert thermodynamics.log_branch(0.9, 16, 1.0, 1e5) < thermodynamics.log_branch(0.9, 16, 1.0)
+    # an overlap that the slot alone forbids, and one that no crowd can bring down
+    assert thermodynamics.log_branch([0.999999, 1.0], 16, 1.0, 1e5).tolist() == [-math.inf] * 2
+    assert thermodynamics.log_branch(0.5, 30, 3.87) == math.inf
+
+
+CALLS = {
+    thermodynamics.threshold: {"lam": 1.0},
+    thermodynamics.log_branch: {"overlap": 0.9, "dim": 16, "lam": 1.0, "noop": 1.0, "log_noop": 0.0},
+    thermodynamics.fold: {"dim": 16, "lam": 1.0, "noop": 1.0, "log_noop": 0.0},
+    thermodynamics.predicted: {"dim": 16, "lam": 1.0, "noop": 1.0, "error": 0.5, "log_noop": 0.0},
+}
+
+
+@pytest.mark.parametrize(("function", "name"), [(f, name) for f, arguments in CALLS.items() for name in arguments])
+def test_every_argument_is_refused_by_name(function, name):
+    arguments = {**CALLS[function], name: math.nan}
+    if name == "noop":
+        arguments["log_noop"] = None
+    with pytest.raises(ValueError, match=rf"^{name} (is|holds) nan; it must"):
+        function(**arguments)
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: thermodynamics.threshold(0.0), "lam holds 0.0"),
+        (lambda: thermodynamics.threshold(0.0), r"lam holds 0.0; it must lie in \[2.22507e-308, 1.79769e\+308\]"),
         (lambda: thermodynamics.fold(1, 1.0), "dim is 1"),
         (lambda: thermodynamics.fold(16, -1.0), "lam is -1.0"),
         (lambda: thermodynamics.fold(16, 1.0, -2.0), "noop is -2.0"),
         (lambda: thermodynamics.fold(16, 1.0, log_noop=math.nan), "log_noop is nan"),
         (lambda: thermodynamics.predicted(16, 1.0, error=1.0), "error is 1.0"),
-        (lambda: thermodynamics.log_branch(1.5, 16, 1.0), "overlap holds 1.5"),
+        (lambda: thermodynamics.log_branch(1.5, 16, 1.0), r"overlap holds 1.5; it must lie in \[0, 1\]"),
     ],
 )
 def test_bad_input_is_named(call, message):

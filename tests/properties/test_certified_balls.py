@@ -281,6 +281,60 @@ def test_guarantees_end_at_the_radius():
         assert torch.equal(guaranteed(memory, queries)[0][near], expected[near])
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_the_rounding_of_a_distance_is_left_out_of_a_guarantee(dtype):
+    """8 √d ε m, no less and no more: queries off one pattern along another axis, whose distance has one rounding."""
+    memory = Memory(torch.eye(4, dtype=dtype), 20.0)
+    radius = certify(memory).radius[0].item()
+    margin = 8 * 2 * torch.finfo(dtype).eps
+    queries = torch.zeros(2, 4, dtype=torch.float64)
+    queries[:, 0] = 1.0
+    queries[:, 1] = radius - margin * torch.tensor([8.5 / 8, 7.5 / 8], dtype=torch.float64)
+    assert guaranteed(memory, queries.to(dtype))[0].tolist() == [0, -1]
+
+
+def test_guarantees_keep_the_shape_of_the_queries():
+    memory = Memory(torch.eye(3, dtype=torch.float64), 20.0)
+    queries = torch.eye(3, dtype=torch.float64)[[2, 0, 0, 1, 2, 2]].reshape(2, 1, 3, 3)
+    pattern, error = guaranteed(memory, queries)
+    assert pattern.tolist() == [[[2, 0, 0]], [[1, 2, 2]]]
+    torch.testing.assert_close(error, certify(memory).error[pattern], rtol=0, atol=0)
+    assert [t.shape for t in guaranteed(memory, queries[:0])] == [(0, 1, 3)] * 2
+    pattern, error = guaranteed(memory, torch.full((3,), 0.5, dtype=torch.float64))
+    assert pattern.item() == -1
+    assert math.isnan(error.item())
+
+
+def test_progress_goes_over_the_pairs_and_then_over_what_is_followed(monkeypatch):
+    from hopfield_theory import certificate as module
+
+    monkeypatch.setattr(module, "_ROWS", 150)
+    memory = Memory(sphere(400, 12, 7), 16.0, 1.0)
+    seen = []
+    proof = certify(memory, progress=lambda done, whole: seen.append((done, whole)))
+    assert seen[:3] == [(150, 400), (300, 400), (400, 400)]
+    followed = int((~proof.stored).sum())
+    assert seen[-1] == (followed, followed)
+    torch.testing.assert_close(vars(proof), vars(certify(memory)), rtol=0, atol=0, equal_nan=True)
+
+
+def test_what_has_not_converged_is_undecided():
+    memory = Memory(sphere(400, 12, 7), 16.0, 1.0)
+    proof = certify(memory, max_steps=1)
+    followed = ~proof.stored
+    assert (proof.status[followed] == Storage.UNDECIDED).all()
+    assert torch.isnan(proof.limit_distance).all()
+    assert not proof.retrieved[followed].any()
+    for wrong in (0, True, 2.0):
+        with pytest.raises(ValueError, match=f"^max_steps is {wrong!r}: it must be an integer of at least 1"):
+            certify(memory, max_steps=wrong)
+
+
+def test_states_are_said_in_words():
+    for status, words in zip(Storage, ("stored: proved", "not stored: retrieval", "undecided: the bound"), strict=True):
+        assert status.message.startswith(words)
+
+
 def test_duplicates_are_found_beside_near_neighbours():
     """In a large memory, whose sweeps are in float32."""
     from hopfield_theory.ball_bound import balls

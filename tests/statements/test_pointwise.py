@@ -69,7 +69,9 @@ def test_a_statement_says_what_it_is(statement):
 
 
 def test_all_of_them_are_there():
-    assert list(STATEMENTS) == [f"T{k}" for k in range(1, 20)] + [f"C{k}" for k in range(1, 9)] + [f"P{k}" for k in range(1, 27)]
+    assert list(STATEMENTS) == [f"T{k}" for k in range(1, 20)] + [f"C{k}" for k in range(1, 9)] + [
+        f"P{k}" for k in range(1, 27)
+    ]
     pointwise = {s.name for s, _ in PARTS}
     assert set(PLANTED) == pointwise
     assert all(len(variants) >= 3 for variants in PLANTED.values())

@@ -1,0 +1,330 @@
+"""Backends in small random models, against references written out here: masks, caches, weights, gates, undoing."""
+
+import copy
+import math
+
+import pytest
+import torch
+
+transformers = pytest.importorskip("transformers")
+
+from transformers import (  # noqa: E402
+    AutoModel,
+    AutoModelForCausalLM,
+    BertConfig,
+    GptOssConfig,
+    LlamaConfig,
+    OPTConfig,
+    Qwen2Config,
+    ViTConfig,
+)
+
+from hopfield_theory.attention import softmax_n_attention  # noqa: E402
+from hopfield_theory.attention.transformers import convert, register  # noqa: E402
+
+SMALL = {"hidden_size": 16, "num_attention_heads": 4, "num_hidden_layers": 2, "intermediate_size": 16}
+TEXT = {"vocab_size": 50, "pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2}
+
+
+def configuration(name):
+    return {
+        "bert": lambda: BertConfig(**SMALL, **TEXT, attention_probs_dropout_prob=0.0, hidden_dropout_prob=0.0),
+        "opt": lambda: OPTConfig(
+            **TEXT,
+            hidden_size=16,
+            num_attention_heads=4,
+            num_hidden_layers=2,
+            ffn_dim=16,
+            word_embed_proj_dim=16,
+            max_position_embeddings=64,
+        ),
+        "vit": lambda: ViTConfig(**SMALL, image_size=8, patch_size=4),
+        "llama": lambda: LlamaConfig(**SMALL, **TEXT, num_key_value_heads=2),
+        "qwen": lambda: Qwen2Config(**SMALL, **TEXT, num_key_value_heads=2),
+    }[name]()
+
+
+FAMILIES = ("bert", "opt", "vit", "llama", "qwen")
+DECODERS = ("opt", "llama", "qwen")
+
+
+def model_of(name, implementation, noop=1.0, of=AutoModel):
+    register()
+    torch.manual_seed(0)
+    config = configuration(name)
+    config.outeffhop_noop = noop
+    return of.from_config(config, attn_implementation=implementation).double().eval()
+
+
+def batch(name):
+    generator = torch.Generator().manual_seed(1)
+    if name == "vit":
+        return {"pixel_values": torch.randn(2, 3, 8, 8, generator=generator, dtype=torch.float64)}
+    mask = torch.ones(2, 6, dtype=torch.int64)
+    # padding on the left, as generation needs it
+    mask[1, :2] = 0
+    return {"input_ids": torch.randint(3, 50, (2, 6), generator=generator), "attention_mask": mask}
+
+
+def reference(noop, clip=(0.0, 1.0)):
+    """An eager attention function with the slot as a column of its own, and PyTorch's softmax."""
+
+    def attend(module, query, key, value, attention_mask, scaling=None, dropout=0.0, **_):
+        groups = query.shape[1] // key.shape[1]
+        key, value = key.repeat_interleave(groups, 1), value.repeat_interleave(groups, 1)
+        scores = query @ key.mT * (query.shape[-1] ** -0.5 if scaling is None else scaling)
+        if attention_mask is not None:
+            scores = scores + attention_mask
+        slot = torch.full((*scores.shape[:-1], 1), math.log(noop) if noop else -math.inf, dtype=scores.dtype)
+        weights = torch.cat([scores, slot], -1).softmax(-1)[..., :-1]
+        weights = ((clip[1] - clip[0]) * weights + clip[0]).clamp(0, 1)
+        return (weights @ value).transpose(1, 2).contiguous(), weights
+
+    return attend
+
+
+def referenced(model, noop, clip=(0.0, 1.0)):
+    """A copy of a model that runs the reference, with transformers' own eager masks."""
+    transformers.AttentionInterface.register("reference", reference(noop, clip))
+    transformers.AttentionMaskInterface.register("reference", transformers.masking_utils.eager_mask)
+    twin = copy.deepcopy(model)
+    for module in twin.modules():
+        if hasattr(module, "config"):
+            module.config._attn_implementation = "reference"
+    return twin
+
+
+def seen(name, output):
+    hidden = output.last_hidden_state
+    # what stands at padding is nobody's business
+    return hidden if name == "vit" else hidden[batch(name)["attention_mask"].bool()]
+
+
+@pytest.mark.parametrize("noop", [0.0, 1.0, 7.0])
+@pytest.mark.parametrize("implementation", ["outeffhop", "outeffhop_eager"])
+@pytest.mark.parametrize("name", FAMILIES)
+def test_each_family_against_the_reference(name, implementation, noop):
+    model = model_of(name, implementation, noop)
+    expected = referenced(model, noop)(**batch(name))
+    torch.testing.assert_close(seen(name, model(**batch(name))), seen(name, expected), rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_n_zero_is_the_model_itself(name):
+    model = model_of(name, "outeffhop", 0.0)
+    own = seen(name, model(**batch(name)))
+    model.set_attn_implementation("sdpa")
+    torch.testing.assert_close(own, seen(name, model(**batch(name))), rtol=0, atol=1e-9)
+    model.set_attn_implementation("outeffhop")
+    model.config.outeffhop_noop = 1.0
+    assert (seen(name, model(**batch(name))) - own).abs().max() > 1e-3
+
+
+@pytest.mark.parametrize("name", ["bert", "llama"])
+def test_masks_reach_the_attention(name):
+    """Padding does not change what is not padding, and in a decoder later tokens do not change earlier ones."""
+    model = model_of(name, "outeffhop")
+    inputs = batch(name)
+    changed = inputs["input_ids"].clone()
+    changed[1, :2] = 9
+    other = {**inputs, "input_ids": changed}
+    torch.testing.assert_close(seen(name, model(**inputs)), seen(name, model(**other)), rtol=0, atol=1e-12)
+    unpadded = {"input_ids": inputs["input_ids"][:1]}
+    later = unpadded["input_ids"].clone()
+    later[0, -1] = 9
+    first, second = (model(input_ids=ids).last_hidden_state[0, :-1] for ids in (unpadded["input_ids"], later))
+    assert torch.allclose(first, second, atol=1e-12) == (name == "llama")
+
+
+@pytest.mark.parametrize("implementation", ["outeffhop", "outeffhop_eager", "outeffhop_clipped"])
+@pytest.mark.parametrize("name", DECODERS)
+def test_generation_with_a_cache_is_the_full_pass(name, implementation):
+    model = model_of(name, implementation, 3.0, AutoModelForCausalLM)
+    ids = batch(name)["input_ids"][:1]
+    with torch.no_grad():
+        whole = model(ids).logits
+        cache, steps = None, []
+        for t in range(ids.shape[1]):
+            out = model(ids[:, t : t + 1], cache=cache, use_cache=True)
+            cache = out.cache
+            steps.append(out.logits)
+        torch.testing.assert_close(torch.cat(steps, 1), whole, rtol=0, atol=1e-9)
+        options = {"max_new_tokens": 5, "do_sample": False, "pad_token_id": 0}
+        cached = model.generate(**batch(name), **options, use_cache=True)
+        assert torch.equal(cached, model.generate(**batch(name), **options, use_cache=False))
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_weights_are_returned_where_they_are_promised(name):
+    model = model_of(name, "outeffhop_eager", 2.0)
+    attentions = model(**batch(name), output_attentions=True).attentions
+    expected = referenced(model, 2.0)(**batch(name), output_attentions=True).attentions
+    assert len(attentions) == 2
+    for own, other in zip(attentions, expected, strict=True):
+        rows = (
+            own.isfinite().all(-1)
+            if name == "vit"
+            else batch(name)["attention_mask"].bool()[:, None].expand(own.shape[:3])
+        )
+        torch.testing.assert_close(own[rows], other[rows], rtol=0, atol=1e-9)
+        assert (own[rows].sum(-1) < 1).all()
+    assert not any(
+        a is not None for a in model_of(name, "outeffhop")(**batch(name), output_attentions=True).attentions or []
+    )
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_clipped_softmax(name):
+    register()
+    model = model_of(name, "outeffhop", 1.0)
+    conversion = convert(model, noop=1.0, clip=(-0.25, 1.1))
+    out = model(**batch(name), output_attentions=True)
+    expected = referenced(model, 1.0, (-0.25, 1.1))(**batch(name))
+    torch.testing.assert_close(seen(name, out), seen(name, expected), rtol=0, atol=1e-9)
+    assert any((a == 0).any() for a in out.attentions)
+    conversion.undo()
+
+
+def test_clipped_softmax_by_length():
+    model = model_of("bert", "sdpa")
+    convert(model, noop=0.0, alpha=1.5)
+    expected = referenced(model, 0.0, (-1.5 / 6, 1.0))(**batch("bert"))
+    torch.testing.assert_close(seen("bert", model(**batch("bert"))), seen("bert", expected), rtol=0, atol=1e-9)
+
+
+# --- converting a model in hand ---
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_a_model_in_hand_is_switched_and_switched_back(name):
+    model = model_of(name, "sdpa")
+    config, before, state = model.config, model(**batch(name)).last_hidden_state, set(model.state_dict())
+    conversion = convert(model, noop=5.0, learn_noop=True, gate=True, gate_hidden=3)
+    assert len(conversion.attention) == 2
+    assert model.config is not config
+    assert config._attn_implementation == "sdpa"
+    assert not hasattr(config, "outeffhop_gamma")
+    assert not torch.allclose(model(**batch(name)).last_hidden_state, before)
+    assert set(model.state_dict()) > state
+    with pytest.raises(ValueError, match="converted already"):
+        convert(model)
+    conversion.undo()
+    conversion.undo()
+    assert model.config is config
+    assert set(model.state_dict()) == state
+    assert torch.equal(model(**batch(name)).last_hidden_state, before)
+    assert all(not module._forward_pre_hooks for module in model.modules())
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_a_learnt_slot_starts_at_n_and_learns(name):
+    model = model_of(name, "sdpa")
+    conversion = convert(model, noop=2.0, learn_noop=True)
+    expected = referenced(model, 2.0)(**batch(name))
+    out = model(**batch(name))
+    torch.testing.assert_close(seen(name, out), seen(name, expected), rtol=0, atol=1e-9)
+    seen(name, out).square().sum().backward()
+    for module in conversion.attention.values():
+        assert (module.outeffhop_log_n.grad != 0).any()
+    with torch.no_grad():
+        for module in conversion.attention.values():
+            module.outeffhop_log_n.fill_(math.log(9.0))
+    expected = referenced(model, 9.0)(**batch(name))
+    torch.testing.assert_close(seen(name, model(**batch(name))), seen(name, expected), rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_gates_multiply_the_heads(name):
+    """With a gate of one half everywhere, each head's output is halved: as if the values were."""
+    model = model_of(name, "sdpa")
+    halved = copy.deepcopy(model)
+    for module in halved.modules():
+        value = getattr(module, "value", getattr(module, "v_proj", None))
+        if isinstance(value, torch.nn.Linear):
+            with torch.no_grad():
+                for parameter in value.parameters():
+                    parameter.mul_(0.5)
+    conversion = convert(model, noop=0.0, gate=True, initial_gate=0.5)
+    for module in conversion.attention.values():
+        with torch.no_grad():
+            module.outeffhop_gate.weights[0].zero_()
+    torch.testing.assert_close(seen(name, model(**batch(name))), seen(name, halved(**batch(name))), rtol=0, atol=1e-9)
+    model(**batch(name)).last_hidden_state.sum().backward()
+    assert all((m.outeffhop_gate.weights[0].grad != 0).any() for m in conversion.attention.values())
+    assert all("_outeffhop_gates" not in vars(m) for m in conversion.attention.values())
+
+
+def test_dropout_in_training_alone():
+    torch.manual_seed(0)
+    config = BertConfig(**SMALL, **TEXT, attention_probs_dropout_prob=0.5, hidden_dropout_prob=0.0)
+    for implementation in ("outeffhop", "outeffhop_eager"):
+        register()
+        model = AutoModel.from_config(config, attn_implementation=implementation).double()
+        first, second = (model(**batch("bert")).last_hidden_state for _ in range(2))
+        assert not torch.equal(first, second)
+        model.eval()
+        assert torch.equal(*(model(**batch("bert")).last_hidden_state for _ in range(2)))
+
+
+def test_a_saved_configuration_keeps_n(tmp_path):
+    model = model_of("bert", "outeffhop", 4.0)
+    expected = model(**batch("bert")).last_hidden_state
+    model.save_pretrained(tmp_path)
+    again = AutoModel.from_pretrained(tmp_path, attn_implementation="outeffhop", dtype=torch.float64).eval()
+    assert again.config.outeffhop_noop == 4.0
+    torch.testing.assert_close(again(**batch("bert")).last_hidden_state, expected)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"noop": -1.0}, "noop is -1.0"),
+        ({"noop": 0.0, "learn_noop": True}, "noop is 0.0"),
+        ({"noop": math.inf}, "noop is inf"),
+        ({"clip": (0.1, 1.0)}, "gamma is 0.1"),
+        ({"clip": (-0.1, 1.0), "alpha": 1.0}, "stands in place of gamma"),
+        ({"gate": True, "initial_gate": 1.0}, "initial_gate is 1.0"),
+    ],
+)
+def test_what_is_refused_changes_nothing(arguments, message):
+    model = model_of("bert", "sdpa")
+    before = model(**batch("bert")).last_hidden_state
+    with pytest.raises(ValueError, match=message):
+        convert(model, **arguments)
+    assert torch.equal(model(**batch("bert")).last_hidden_state, before)
+    convert(model).undo()
+
+
+def test_a_model_without_attention_is_refused():
+    with pytest.raises(ValueError, match="Linear has no attention module"):
+        convert(torch.nn.Linear(2, 2))
+
+
+# --- learnt sinks, as another model has them ---
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_n_is_the_exponential_of_a_sink(dtype):
+    """The attention of gpt-oss, eager and small: outputs and gradients."""
+    from transformers.models.gpt_oss.modeling_gpt_oss import eager_attention_forward
+
+    torch.manual_seed(0)
+    config = GptOssConfig(hidden_size=16, num_attention_heads=4, num_key_value_heads=2, head_dim=4, num_hidden_layers=1)
+    module = torch.nn.Module()
+    module.num_key_value_groups = config.num_attention_heads // config.num_key_value_heads
+    module.sinks = torch.nn.Parameter(torch.randn(4, dtype=dtype))
+    query = torch.randn(2, 4, 5, 4, dtype=dtype, requires_grad=True)
+    key, value = (torch.randn(2, 2, 5, 4, dtype=dtype, requires_grad=True) for _ in range(2))
+    mask = torch.zeros(5, 5, dtype=dtype).masked_fill(torch.ones(5, 5).triu(1).bool(), torch.finfo(dtype).min)
+    theirs = eager_attention_forward(module, query, key, value, mask[None, None], scaling=0.5)[0]
+    weight = torch.randn_like(theirs)
+    inputs = (query, key, value, module.sinks)
+    expected = torch.autograd.grad((theirs * weight).sum(), inputs)
+    log_n = module.sinks[:, None, None]
+    own = softmax_n_attention(query, key, value, is_causal=True, scale=0.5, enable_gqa=True, log_n=log_n).transpose(
+        1, 2
+    )
+    allowed = 1e-5 if dtype == torch.float32 else 1e-12
+    torch.testing.assert_close(own, theirs, rtol=0, atol=allowed)
+    for one, other in zip(torch.autograd.grad((own * weight).sum(), inputs), expected, strict=True):
+        torch.testing.assert_close(one, other, rtol=0, atol=10 * allowed)
