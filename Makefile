@@ -11,7 +11,7 @@ install: $(VENV)/installed
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[data,testing,cluster,transformers,dev]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[data,testing,cluster,report,transformers,dev]'
 	touch $@
 
 reproduce: install

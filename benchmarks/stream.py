@@ -7,12 +7,13 @@ import sys
 
 import torch
 
-from benchmarks.timing import in_turn
+from benchmarks.timing import in_turn, ratios, record
 from hopfield_theory.association import association_with_lse
 from hopfield_theory.engine.stream import Stream, in_threads
 from hopfield_theory.patterns import RandomPatterns, Sphere
 
 QUERIES, DIM, BETA = 64, 32, 20.0
+_PARTS = {"drawing alone": "draw", "products alone": "product"}
 
 
 def main() -> None:
@@ -36,6 +37,10 @@ def main() -> None:
     rounds = 3 if count < 50_000_000 else 1
     seconds = in_turn({"update": lambda: stream.update(queries), "draw": drawn, "product": multiplied}, rounds)
     update, draw, fused = (sorted(seconds[name])[rounds // 2] for name in ("update", "draw", "product"))
+    record(
+        "stream",
+        [(name, "streamed update", ratios(seconds, part, "update")) for name, part in _PARTS.items()],
+    )
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     print(f"Streamed update, {QUERIES} queries, {count:.0e} patterns, d = {DIM}, {torch.get_num_threads()} threads")
     print(f"  {update:.1f} s; drawing alone {draw:.1f} s, product alone {fused:.1f} s: {(draw + fused) / update:.0%}")

@@ -5,6 +5,10 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable
+from pathlib import Path
+
+RESULTS = Path(__file__).parent.parent / "build" / "results"
+EXPERIMENT = "speed"
 
 
 def in_turn(alternatives: dict[str, Callable[[], object]], rounds: int = 7) -> dict[str, list[float]]:
@@ -20,7 +24,51 @@ def in_turn(alternatives: dict[str, Callable[[], object]], rounds: int = 7) -> d
     return seconds
 
 
+def ratios(seconds: dict[str, list[float]], above: str, below: str) -> list[float]:
+    """Ratios round by round, in order of size."""
+    return sorted(a / b for a, b in zip(seconds[above], seconds[below], strict=True))
+
+
 def ratio(seconds: dict[str, list[float]], above: str, below: str) -> str:
     """Median of the ratios round by round, with the least and the largest."""
-    ratios = sorted(a / b for a, b in zip(seconds[above], seconds[below], strict=True))
-    return f"{statistics.median(ratios):.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f})"
+    found = ratios(seconds, above, below)
+    return f"{statistics.median(found):.2f} ({found[0]:.2f} to {found[-1]:.2f})"
+
+
+def record(
+    benchmark: str,
+    found: list[tuple[str, str, list[float]]],
+    device: str = "cpu",
+    folder: Path = RESULTS,
+) -> None:
+    """Keep ratios in the store of results, in place of those of an earlier run.
+
+    Parameters
+    ----------
+    benchmark : str
+        Its name: one cell of the experiment ``speed``.
+    found : list of (str, str, list of float)
+        What is above and what is below, as a figure is to name them, and the ratios, one for each round.
+    device : str
+        Where it was measured.
+    folder : path
+        Of the store.
+    """
+    import torch
+
+    from hopfield_theory.engine.store import Cell, Store
+
+    rows = [
+        {
+            "place": place,
+            "above": above,
+            "below": below,
+            "median": statistics.median(rounds),
+            "least": min(rounds),
+            "largest": max(rounds),
+            "rounds": len(rounds),
+            "threads": torch.get_num_threads(),
+        }
+        for place, (above, below, rounds) in enumerate(found)
+    ]
+    Store(folder).write(Cell(EXPERIMENT, "quick", 0, {"benchmark": benchmark}), rows, 0.0, device)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.timing import in_turn, ratio
+from benchmarks.timing import in_turn, ratio, ratios, record
 from hopfield_theory import Memory
 
 QUERIES, PATTERNS, DIM = 1024, 65_536, 64
@@ -78,6 +78,14 @@ def main() -> None:
     print(f"  plain Softmax₁ formula / update: {ratio(seconds, 'plain', 'update')}")
     few = in_turn({"loop": lambda: loop(queries, patterns, 0.125), "update": lambda: memory.update(queries)}, rounds=3)
     print(f"  loop over single queries / update: {ratio(few, 'loop', 'update')}")
+    record(
+        "update",
+        [
+            ("update", "two bare products", ratios(seconds, "update", "bare")),
+            ("plain formula", "update", ratios(seconds, "plain", "update")),
+            ("loop over queries", "update", ratios(few, "loop", "update")),
+        ],
+    )
     print("  memory beyond the input: " + ", ".join(f"{peak(m):.0f} MiB at M = {m}" for m in (65_536, 262_144)))
 
 

@@ -275,6 +275,10 @@ def verify(
     counterexamples: Annotated[
         str | None, typer.Option(metavar="FOLDER", help="Write each counterexample to a file that `replay` reads.")
     ] = None,
+    html: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Write the verdicts as one self-contained web page.")
+    ] = None,
+    figures: Annotated[str | None, typer.Option(metavar="FOLDER", help="Of figures to embed in that page.")] = None,
     json: Json = None,
 ) -> None:
     """Check every theorem: on random instances, by attack, in experiments, by algebra and in ball arithmetic.
@@ -284,6 +288,9 @@ def verify(
     """
     with _one_line_errors("verify"):
         _check_output(json)
+        _check_output(html, option="--html")
+        if figures is not None and (html is None or not Path(figures).is_dir()):
+            raise ValueError(f"--figures {figures}: it must be a folder, and needs --html")
         from hopfield_theory.engine.executors import Processes
         from hopfield_theory.verification import replay as files
         from hopfield_theory.verification import report
@@ -299,6 +306,13 @@ def verify(
         if counterexamples is not None:
             found = [part.counterexample for v in verdicts for part in v.parts if part.counterexample is not None]
             lines += [f"Written: {files.write(counterexample, counterexamples)}" for counterexample in found]
+        if html is not None:
+            from hopfield_theory import __version__
+            from hopfield_theory.verification.page import page
+
+            folder = None if figures is None else Path(figures)
+            write_whole(html, page(verdicts, version=__version__, level=level, seed=seed, figures=folder).encode())
+            lines.append(f"Written: {html}")
         has_digits = digits() is not None
         if not has_digits:
             lines.append("The digits were not among the instances: scikit-learn (extra data) is not installed.")
@@ -404,22 +418,22 @@ def _naming(source: str) -> Iterator[None]:
         raise ValueError(f"{source}: {error}") from error
 
 
-def _check_output(json: str | None, *inputs: str) -> None:
+def _check_output(json: str | None, *inputs: str, option: str = "--json") -> None:
     """Refuse before the work what could not be written after it."""
     if json is None or json == "-":
         return
     path = Path(json)
     if path.is_dir() or not path.absolute().parent.is_dir():
-        raise ValueError(f"--json {json}: it must name a file in a folder that exists")
+        raise ValueError(f"{option} {json}: it must name a file in a folder that exists")
     if path.exists() and not path.is_file():
-        raise ValueError(f"--json {json}: it must name a regular file")
+        raise ValueError(f"{option} {json}: it must name a regular file")
     if any(path.exists() and Path(name).exists() and path.samefile(name) for name in inputs):
-        raise ValueError(f"--json {json}: this is the input; name another file")
+        raise ValueError(f"{option} {json}: this is the input; name another file")
     try:
         write_whole(path.with_name(f"{path.name}.trial"), b"")
         path.with_name(f"{path.name}.trial").unlink()
     except OSError as error:
-        raise ValueError(f"--json {json}: cannot be written ({error.strerror}); name another file") from error
+        raise ValueError(f"{option} {json}: cannot be written ({error.strerror}); name another file") from error
 
 
 def _load(source: str) -> tuple[Tensor, str]:

@@ -16,8 +16,9 @@ from hopfield_theory.bounds.model import Model
 Floats = NDArray[np.float64]
 
 _STRIPS = 48
-# How many standard deviations of the crowd's common direction C7 provides for.
-_DEVIATIONS = 4.0
+# What C7 provides for in the crowd's common direction, as the square of a number of standard deviations: at any chance
+# of survival, and more for each e-fold that it is to be rarer.
+_SQUARED_DEVIATIONS, _FOR_RARER = 16.0, 6.0
 
 
 @dataclass(frozen=True)
@@ -174,11 +175,11 @@ class _Crowd:
         direction = math.exp(strip.side_log_tilt + log_enough + math.log(strip.slack / self.across))
         return weak, _quadrature.log_gap(math.log(float(sphere.log_mgf_across(direction, self._dim + 1))), grown)
 
-    def strip(self, low: float, high: float, others: float) -> Strip:
+    def strip(self, low: float, high: float, others: float, log_survival: float) -> Strip:
         """Return the strip with a slack that the direction's fluctuations need, and the tilts to go with it."""
         if self.needed <= 0.0:
             return Strip(low, high, 0.0, 0.0, 0.0)
-        deviation = math.sqrt(self._dim) + _DEVIATIONS
+        deviation = math.sqrt(self._dim) + math.sqrt(_SQUARED_DEVIATIONS - _FOR_RARER * log_survival)
         log_spread = 0.5 * (others + self._log_square - math.log(self._dim)) + math.log(deviation)
         demand = math.log(self.across / self.needed) + log_spread
         # Larger slacks than e^300 are of no use, smaller ones than the margin of the tails gain nothing.
@@ -233,7 +234,7 @@ def _typical_solved(model: Model, best: TypicalWitness, cap: float, log_survival
         others = _log_others(log_patterns)
         total = others + close
         for i in order:
-            strip = crowds[i].strip(*bounds[i], others)
+            strip = crowds[i].strip(*bounds[i], others, log_survival)
             total = float(np.logaddexp(total, np.logaddexp(*crowds[i].log_tails(strip, others))))
             if total > log_survival:
                 return False
@@ -248,7 +249,7 @@ def _typical_solved(model: Model, best: TypicalWitness, cap: float, log_survival
         middle = 0.5 * (low + high)
         low, high = (low, middle) if excluded(middle) else (middle, high)
     others = _log_others(high)
-    strips = tuple(crowd.strip(*bound, others) for crowd, bound in zip(crowds, bounds, strict=True))
+    strips = tuple(crowd.strip(*bound, others, log_survival) for crowd, bound in zip(crowds, bounds, strict=True))
     return TypicalWitness(high, best.error, cap, strips)
 
 

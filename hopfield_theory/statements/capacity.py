@@ -502,7 +502,7 @@ STATEMENTS = (
             _all_stored(_published, _Setting(3, 600.0, 0.5), (200, 5000)),
             _all_stored(_published, _Setting(4, 1000.0, 0.5), (200, 5000)),
             _all_stored(_published, _Setting(3, 4000.0, 0.3, 0.0), (200, 5000)),
-            _rarely_lost(_published, _Setting(4, 1e8, 1e-6), 2.2, (100, 3000)),
+            _rarely_lost(_published, _Setting(3, 1e9, 1e-6), 2.2, (200, 10000)),
             _rarely_lost(_published, _Setting(5, 1e8, 1e-9, 0.0), 2.2, (100, 3000)),
         ),
     ),

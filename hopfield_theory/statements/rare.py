@@ -54,8 +54,8 @@ def mean_interval(values: Tensor, confidence: float) -> Interval:
 
     Examples
     --------
-    >>> mean_interval(torch.tensor([0.0, 1.0, 1.0, 0.5] * 100), 0.999)
-    Interval(estimate=0.625, low=0.5329..., high=0.7111..., confidence=0.999)
+    >>> print(mean_interval(torch.tensor([0.0, 1.0, 1.0, 0.5] * 100), 0.999))
+    0.625 [0.5329, 0.7114] (99.9%)
     """
     if len(values) == 0 or not bool(((values >= 0) & (values <= 1)).all()):
         raise ValueError("values must be numbers in [0, 1], at least one")
@@ -68,7 +68,8 @@ def mean_interval(values: Tensor, confidence: float) -> Interval:
     def end(edge: float, side: float) -> float:
         if mean == side or excess(edge) <= 0:
             return side
-        return math.exp(optimize.brentq(excess, edge, math.log(mean), xtol=1e-14))
+        bracket = (edge, math.log(mean))
+        return math.exp(optimize.root_scalar(excess, bracket=bracket, method="brentq", xtol=1e-14).root)
 
     high = 1 - math.exp(-allowed) if mean == 0 else end(math.log(math.nextafter(1.0, 0.0)), 1.0)
     # logarithms, since the lower end may be smaller than the mean by many orders
@@ -204,7 +205,8 @@ class QuietCrowd:
         high = 1.0 / self.most
         while self._mean_pull(high) > self.most:
             high *= 2
-        return float(optimize.brentq(lambda t: self._mean_pull(t) - self.most, 0.0, high, rtol=1e-12))
+        found = optimize.root_scalar(lambda t: self._mean_pull(t) - self.most, bracket=(0.0, high), method="brentq")
+        return float(found.root)
 
     @functools.cached_property
     def log_factor(self) -> float:

@@ -399,12 +399,13 @@ def _estimated(part: RareEvent, seed: int, trials: int) -> PartResult:
     found, claimed = part.estimate(seed, trials, _CONFIDENCE), part.probability()
     slack = found.high / claimed - 1 if part.at_least else 1 - found.low / claimed
     sign = "≥" if part.at_least else "≤"
+    interval = f"{found.estimate:.3g} [{found.low:.3g}, {found.high:.3g}]"
     return PartResult(
         part.name,
         Outcome.CONSISTENT if slack >= 0 else Outcome.CONTRADICTED,
         trials,
         slack,
-        f"{found.estimate:.3g} [{found.low:.3g}, {found.high:.3g}] from {trials} memories, claimed {sign} {claimed:.3g}",
+        f"{interval} from {trials} memories, claimed {sign} {claimed:.3g}",
     )
 
 

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hopfield_theory.bounds import capacity, chernoff, crowding, merging, retrieval, sphere, thermodynamics
+from hopfield_theory.bounds.model import Model
 
 ROWS = [(20, 3.0), (75, 1.0), (30, 2.0)]
 
@@ -469,3 +470,13 @@ def test_the_default_error_of_the_typical_ceiling(monkeypatch, log_patterns, bal
     monkeypatch.setattr(crowding, "_typical_solved", lambda model, best, *_: best)
     found = capacity.typical_witness(**setting(20, 3.0))
     assert (found.error, found.log_patterns, found.strips) == (error, math.inf, ())
+
+
+@pytest.mark.parametrize("survival", [0.5, 1e-2, 1e-6])
+def test_c7_excludes_survival_however_rare_it_is_to_be(survival):
+    """Its strips once provided for four deviations of the crowd's direction, whatever the chance: none at 1e-6."""
+    arguments = {"dim": 12, "beta": 12 / 11, "scale": 1.0, "failure_probability": 1 - survival, "error": 0.01}
+    witness = crowding.typical_witness(**arguments)
+    assert witness.log_patterns < math.log(400)
+    model = Model.of(12, 12 / 11, 1.0)
+    assert crowding.log_typical_survival(model, witness, witness.log_patterns) <= math.log(survival) + 1e-9

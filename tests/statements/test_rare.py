@@ -56,32 +56,23 @@ def assert_agree(estimated, factor, events):
 # --- the interval ---
 
 
-@pytest.mark.parametrize("mean", [0.01, 0.2, 0.5, 0.83, 0.999])
-@pytest.mark.parametrize("values", [(0.0, 1.0), (0.0, 0.5, 1.0), (0.1, 0.4, 1.0)])
-def test_either_end_fails_as_seldom_as_it_says(mean, values):
+@pytest.mark.parametrize("chances", [(0.5, 0.5), (0.99, 0.01), (0.02, 0.98), (0.3, 0.4, 0.3), (0.05, 0.15, 0.8)])
+@pytest.mark.parametrize("middle", [0.2, 0.5])
+def test_either_end_fails_as_seldom_as_it_says(chances, middle):
     """All outcomes of 24 draws of a variable with two or three values, with their exact probabilities."""
-    trials, confidence, lowest = 24, 0.9, values[0]
-    spread = [(value - lowest) / (1 - lowest) for value in values]
-    mean = max(mean, lowest + 0.02)
-    scaled = (mean - lowest) / (1 - lowest)
-    chances = [1 - scaled, scaled] if len(values) == 2 else [1 - scaled * 1.2, 0.4 * scaled, scaled]
-    if len(values) == 3:
-        middle = min(scaled, 1 - scaled) * 0.5
-        top = scaled - middle * spread[1]
-        chances = [1 - middle - top, middle, top]
-    assert sum(c * v for c, v in zip(chances, values, strict=True)) == pytest.approx(mean)
+    trials, confidence = 24, 0.9
+    values = (0.0, 1.0) if len(chances) == 2 else (0.0, middle, 1.0)
+    mean = sum(chance * value for chance, value in zip(chances, values, strict=True))
     too_high = too_low = 0.0
-    for counts in itertools.product(range(trials + 1), repeat=len(values) - 1):
-        if sum(counts) > trials:
+    for counts in itertools.product(range(trials + 1), repeat=len(values)):
+        if sum(counts) != trials:
             continue
-        counts = (trials - sum(counts), *counts)
-        drawn = torch.tensor([v for v, c in zip(values, counts, strict=True) for _ in range(c)], dtype=torch.float64)
-        interval = mean_interval(drawn, confidence)
+        drawn = [value for value, count in zip(values, counts, strict=True) for _ in range(count)]
+        interval = mean_interval(torch.tensor(drawn, dtype=torch.float64), confidence)
         chance = stats.multinomial.pmf(counts, trials, chances)
         too_high += chance * (interval.low > mean)
         too_low += chance * (interval.high < mean)
-    assert too_high <= 0.1
-    assert too_low <= 0.1
+    assert 0 < max(too_high, too_low) <= 1 - confidence
 
 
 def test_intervals_where_the_divergence_is_explicit():
@@ -211,17 +202,16 @@ def test_a_crowd_louder_than_usual_is_refused():
 
 
 def test_the_crowd_alone_fails_less_often_than_is_proved():
-    setting, size, cap = _Setting(8, 30.0, 0.5), 12, 4.0 / 30.0
+    setting, size, cap = _Setting(8, 30.0, 0.5), 30, 3.0 / 30.0
     bound = math.exp(tails.log_crowd_failure(setting.model, cap, math.log(size)))
-    assert 1e-3 < bound < 0.5
-    plain = uniform(4000, size, 8)
+    assert bound < 0.5
+    plain = uniform(2000, size, 8)
     lost = ~batched.storable(plain, capacity._limits(plain, size, setting)[0], 1e-6)
     alone = ~(batched.distances(plain) ** 2 <= 2 * cap).any(-1).any(-1)
-    assert mean_interval((lost & alone).double(), CONFIDENCE).low <= bound
+    assert mean_interval((lost & alone).double(), CONFIDENCE).high <= bound
 
 
-def test_the_crowd_s_bound_is_the_best_of_c3():
-    """A witness of C3 for all patterns, taken without its caps, proves no less than ... the searched one."""
+def test_the_higher_the_cap_the_less_the_crowd_can_do():
     setting = _Setting(4, 1e5, 1e-6)
     logs = [tails.log_crowd_failure(setting.model, reach / 1e5, math.log(7)) for reach in (2.5, 3.0, 4.0)]
     assert logs == sorted(logs, reverse=True)
@@ -280,10 +270,10 @@ def other_probability(part, factor):
     return dataclasses.replace(part, probability=lambda: factor * part.probability())
 
 
-C1, C2, C3 = _Setting(4, 1e8, 1e-6), _Setting(3, 3e8, 1e-6), _Setting(4, 1e5, 1e-6)
+C1, C2, C3 = _Setting(3, 1e9, 1e-6), _Setting(3, 3e8, 1e-6), _Setting(4, 1e5, 1e-6)
 MERGED, CROWDED = _Setting(6, 1e5, 1e-9, 0.0), _Setting(16, 60.0, 1e-6, 0.0)
 MISTAKES = {
-    "C1 60 times as many": capacity._rarely_lost(times(capacity._published, 60), C1, 2.2, (300, 300)),
+    "C1 20 times as many": capacity._rarely_lost(times(capacity._published, 20), C1, 2.2, (100, 100)),
     "C2 4 times as many": capacity._rarely_lost(times(capacity._pairwise, 4), C2, 2.2, (300, 300)),
     "C3 1.6 times as many": capacity._rarely_lost(times(capacity._chernoff, 1.6), C3, 2.2, (400, 400)),
     "C3 a third of p": other_probability(capacity._rarely_lost(capacity._chernoff, C3, 2.2, (300, 300)), 1 / 3),
@@ -291,8 +281,8 @@ MISTAKES = {
     "C3 1.7 times as many, typical": capacity._rarely_off(
         times(capacity._typical, 1.7), capacity._ball, C3, 2.5, (400, 400)
     ),
-    "C3 0.8 of the ball, typical": capacity._rarely_off(
-        capacity._typical, lambda s: 0.3 * capacity._ball(s), C3, 4.0, (600, 600)
+    "C3 a third of the ball, typical": capacity._rarely_off(
+        capacity._typical, lambda s: capacity._ball(s) / 3, C3, 4.0, (600, 600)
     ),
     "C6 0.7 as many": capacity._rarely_merged(times(capacity._merging, 0.7), C3, 3.0, (400, 400)),
     "C6 0.7 as many, n = 1": capacity._rarely_merged(times(capacity._merging, 0.7), MERGED, 3.0, (300, 300)),

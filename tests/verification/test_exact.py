@@ -188,7 +188,6 @@ def test_ends_beyond_all_exponents_are_still_ends():
 
 def test_a_fixed_point_that_attracts_at_once_is_enclosed():
     """With one pattern and no slot the Jacobian is zero, and its enclosure a ball around zero."""
-    ctx.prec = 64
     alone = Dynamics(np.array([[arb(1)]], dtype=object), arb(1), arb(0), exact.Balls())
     assert alone.limit(np.array([arb(3)], dtype=object))[0].contains(1)
 
