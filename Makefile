@@ -4,14 +4,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 OUT ?= build
 
-.PHONY: install reproduce test lint attack claims mutants bench clean
+.PHONY: install reproduce test lint attack claims mutants bench figures clean
 .DELETE_ON_ERROR:
 
 install: $(VENV)/installed
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[data,testing,cluster,report,transformers,dev]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[data,testing,cluster,figures,report,transformers,dev]'
 	touch $@
 
 reproduce: install
@@ -55,6 +55,15 @@ mutants: install
 
 bench: install
 	$(BIN)/python -m benchmarks
+
+# every figure, from the quick experiments and one benchmark; finished cells are not measured again
+EXPERIMENTS := basins capacity closeness convergence digits exponents landscape metastable noise outliers rejection
+figures: install
+	@for name in $(EXPERIMENTS); do \
+		echo "== $$name" && $(BIN)/python -m simulations $$name --out $(OUT)/results || exit $$?; \
+	done
+	RESULTS=$(abspath $(OUT))/results $(BIN)/python -m benchmarks update
+	$(BIN)/python -m figures --results $(OUT)/results --out $(OUT)/figures
 
 clean:
 	rm -rf $(VENV) $(OUT) dist .pytest_cache .ruff_cache .hypothesis

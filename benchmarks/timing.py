@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import statistics
 import time
 from collections.abc import Callable
 from pathlib import Path
 
-RESULTS = Path(__file__).parent.parent / "build" / "results"
+RESULTS = Path(os.environ.get("RESULTS", Path(__file__).parent.parent / "build" / "results"))
 EXPERIMENT = "speed"
 
 

@@ -291,7 +291,7 @@ def verify(
         _check_output(html, option="--html")
         if figures is not None and (html is None or not Path(figures).is_dir()):
             raise ValueError(f"--figures {figures}: it must be a folder, and needs --html")
-        from hopfield_theory.engine.executors import Processes
+        from hopfield_theory.engine.executors import Processes, Serial
         from hopfield_theory.verification import replay as files
         from hopfield_theory.verification import report
         from hopfield_theory.verification.suite import digits
@@ -299,7 +299,9 @@ def verify(
 
         if counterexamples is not None:
             Path(counterexamples).mkdir(parents=True, exist_ok=True)
-        with _progress("verifying") as progress, Processes() as workers:
+        # other processes take seconds to begin, which a few statements do not pay for
+        workers = Serial() if statements and level == "quick" else Processes()
+        with _progress("verifying") as progress, workers:
             options = {"level": level, "seed": seed, "budget": budget}
             verdicts = run(statements or None, **options, progress=progress, over=workers.map)
         lines = report.lines(verdicts)

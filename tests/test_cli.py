@@ -817,6 +817,42 @@ def test_verify_to_standard_output_is_json_alone():
     assert "T8" in result.stderr
 
 
+def test_verify_writes_counterexamples_that_replay(tmp_path):
+    result = run("verify", "P1", "P3", "T8", "--counterexamples", tmp_path / "found")
+    assert result.exit_code == 0
+    written = sorted(path.name for path in (tmp_path / "found").iterdir())
+    assert written == ["P1-never-farther.json", "P3-a-slot-each-n-k.json", "P3-one-slot-n-1.json"]
+    for name in written:
+        replayed = run("replay", tmp_path / "found" / name)
+        assert replayed.exit_code == 0
+        assert replayed.stdout.startswith(f"{name[:2]} is false: ")
+        assert "slack in [-" in replayed.stdout
+
+
+def test_a_file_that_is_no_counterexample_is_refused_in_one_line(tmp_path):
+    run("verify", "P1", "--counterexamples", tmp_path)
+    file = tmp_path / "P1-never-farther.json"
+    file.write_text(file.read_text().replace('"noop": "1"', '"noop": "0"'))
+    result = run("replay", file)
+    assert result.exit_code == 1
+    assert "no counterexample to P1, never farther: a hypothesis is not met" in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+    file.write_text("{}")
+    assert "malformed" in one_line(run("replay", file))
+    assert "nothing.json" in one_line(run("replay", tmp_path / "nothing.json"))
+
+
+def test_verify_writes_a_page(tmp_path):
+    result = run("verify", "T8", "--html", tmp_path / "page.html", "--figures", tmp_path)
+    assert result.exit_code == 0
+    assert "<math" in (tmp_path / "page.html").read_text()
+    assert f"Written: {tmp_path / 'page.html'}" in result.stdout.replace("\n", "")
+    assert "--html" in one_line(run("verify", "T8", "--html", tmp_path / "no" / "page.html"))
+    assert "it must be a folder" in one_line(run("verify", "T8", "--figures", tmp_path))
+    missing = run("verify", "T8", "--html", tmp_path / "page.html", "--figures", tmp_path / "no")
+    assert "it must be a folder" in one_line(missing)
+
+
 def test_verify_says_where_it_went_without_the_digits(monkeypatch):
     def missing():
         raise ImportError("no scikit-learn")

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import copy
 import math
+from collections.abc import Callable
 from typing import Any, cast
 
 import torch
@@ -30,6 +31,7 @@ from hopfield_theory.attention.functional import repeated_heads, softmax_n_atten
 __all__ = ["Conversion", "convert", "register"]
 
 _FUSED, _EAGER, _CLIPPED = "outeffhop", "outeffhop_eager", "outeffhop_clipped"
+_DEFAULTS: dict[str, Any] = {"noop": 1.0, "gamma": 0.0, "alpha": None, "zeta": 1.0}
 # what attention modules of the library call their projections of the query
 _QUERIES = ("query", "q_proj")
 
@@ -53,7 +55,7 @@ def register() -> None:
     from transformers import AttentionInterface, AttentionMaskInterface
     from transformers.masking_utils import sdpa_mask
 
-    for name, function in ((_FUSED, _fused), (_EAGER, _eager), (_CLIPPED, _clipped)):
+    for name, function in ((_FUSED, _fused), (_EAGER, _weighted(False)), (_CLIPPED, _weighted(True))):
         AttentionInterface.register(name, function)
         AttentionMaskInterface.register(name, sdpa_mask)
 
@@ -217,7 +219,11 @@ def _opened(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) ->
 def _slot(module: nn.Module) -> dict[str, Any]:
     if hasattr(module, "outeffhop_log_n"):
         return {"log_n": module.outeffhop_log_n}
-    return {"n": getattr(getattr(module, "config", None), "outeffhop_noop", 1.0)}
+    return {"n": _option(module, "noop")}
+
+
+def _option(module: nn.Module, name: str) -> Any:
+    return getattr(getattr(module, "config", None), f"outeffhop_{name}", _DEFAULTS[name])
 
 
 def _visible(
@@ -257,50 +263,27 @@ def _fused(
     return _finished(module, heads), None
 
 
-def _by_weights(
-    module: nn.Module,
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
-    mask: Tensor | None,
-    dropout: float,
-    scaling: float | None,
-    is_causal: bool | None,
-    clip: tuple[float, float],
-) -> tuple[Tensor, Tensor]:
-    key, value, causal = _visible(module, query, key, value, mask, is_causal)
-    key, value = repeated_heads(query, key, "key"), repeated_heads(query, value, "value")
-    weights = clipped_weights(softmax_n_weights(query, key, mask, causal, scaling, **_slot(module)), *clip)
-    dropped = nn.functional.dropout(weights, dropout, module.training)
-    return _finished(module, dropped @ value), dropped
+def _weighted(clipped: bool) -> Callable[..., tuple[Tensor, Tensor]]:
+    """Return the attention function that returns weights, clipped or not."""
 
+    def attend(
+        module: nn.Module,
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
+        attention_mask: Tensor | None,
+        dropout: float = 0.0,
+        scaling: float | None = None,
+        is_causal: bool | None = None,
+        **_: Any,
+    ) -> tuple[Tensor, Tensor]:
+        key, value, causal = _visible(module, query, key, value, attention_mask, is_causal)
+        key, value = repeated_heads(query, key, "key"), repeated_heads(query, value, "value")
+        weights = softmax_n_weights(query, key, attention_mask, causal, scaling, **_slot(module))
+        if clipped:
+            gamma, alpha, zeta = (_option(module, name) for name in ("gamma", "alpha", "zeta"))
+            weights = clipped_weights(weights, stretch(key.shape[-2], gamma, alpha), zeta)
+        weights = nn.functional.dropout(weights, dropout, module.training)
+        return _finished(module, weights @ value), weights
 
-def _eager(
-    module: nn.Module,
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
-    attention_mask: Tensor | None,
-    dropout: float = 0.0,
-    scaling: float | None = None,
-    is_causal: bool | None = None,
-    **_: Any,
-) -> tuple[Tensor, Tensor]:
-    return _by_weights(module, query, key, value, attention_mask, dropout, scaling, is_causal, (0.0, 1.0))
-
-
-def _clipped(
-    module: nn.Module,
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
-    attention_mask: Tensor | None,
-    dropout: float = 0.0,
-    scaling: float | None = None,
-    is_causal: bool | None = None,
-    **_: Any,
-) -> tuple[Tensor, Tensor]:
-    config = module.config
-    gamma = stretch(key.shape[-2], getattr(config, "outeffhop_gamma", 0.0), getattr(config, "outeffhop_alpha", None))
-    clip = (gamma, getattr(config, "outeffhop_zeta", 1.0))
-    return _by_weights(module, query, key, value, attention_mask, dropout, scaling, is_causal, clip)
+    return attend
