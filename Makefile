@@ -16,8 +16,6 @@ $(VENV)/installed: pyproject.toml constraints.txt
 
 reproduce: install
 	mkdir -p $(OUT)
-	@echo "== Every theorem, checked"
-	$(BIN)/hopfield-theory verify --json $(OUT)/verdicts.json
 	@echo "== From which inverse temperature on are the 1 797 handwritten digits stored?"
 	$(BIN)/hopfield-theory find-beta digits --centre --normalise --json $(OUT)/digits-beta.json
 	@echo "== The certificate there"
@@ -26,9 +24,12 @@ reproduce: install
 	$(BIN)/hopfield-theory retrieve digits --centre --normalise --beta 363 --hide 0.5 --json $(OUT)/digits-half-hidden.json
 	@echo "== How many random patterns fit in 20 dimensions"
 	$(BIN)/hopfield-theory bounds --dim 20 --beta 1 --scale 3 --json $(OUT)/bounds.json
-	@echo "== How many are stored in fact"
+	@echo "== How many are stored in fact, and a picture of it"
 	$(BIN)/python -m simulations capacity --out $(OUT)/results
-	@echo "Results: $(OUT)/"
+	$(BIN)/python -m figures rates capacity --results $(OUT)/results --out $(OUT)/figures
+	@echo "== Every theorem, checked"
+	$(BIN)/hopfield-theory verify --json $(OUT)/verdicts.json --html $(OUT)/verdicts.html --figures $(OUT)/figures
+	@echo "Results: $(OUT)/, the verdicts: $(OUT)/verdicts.html"
 
 test: install
 	OMP_WAIT_POLICY=passive $(BIN)/python -m pytest -q -n auto

@@ -298,7 +298,7 @@ def verify(
         from hopfield_theory.verification.suite import verify as run
 
         if counterexamples is not None:
-            Path(counterexamples).mkdir(parents=True, exist_ok=True)
+            _check_folder(counterexamples)
         # other processes take seconds to begin, which a few statements do not pay for
         workers = Serial() if statements and level == "quick" else Processes()
         with _progress("verifying") as progress, workers:
@@ -436,6 +436,15 @@ def _check_output(json: str | None, *inputs: str, option: str = "--json") -> Non
         path.with_name(f"{path.name}.trial").unlink()
     except OSError as error:
         raise ValueError(f"{option} {json}: cannot be written ({error.strerror}); name another file") from error
+
+
+def _check_folder(name: str) -> None:
+    try:
+        Path(name).mkdir(parents=True, exist_ok=True)
+        write_whole(Path(name) / "trial", b"")
+        (Path(name) / "trial").unlink()
+    except OSError as error:
+        raise ValueError(f"{name}: no file can be written there ({error.strerror}); name another folder") from error
 
 
 def _load(source: str) -> tuple[Tensor, str]:

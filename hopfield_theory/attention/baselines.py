@@ -17,7 +17,7 @@ from hopfield_theory.attention.functional import repeated_heads, softmax_n_weigh
 __all__ = ["AttentionGate", "clipped_attention", "clipped_weights"]
 
 
-def clipped_weights(weights: Tensor, gamma: float = 0.0, zeta: float = 1.0) -> Tensor:
+def clipped_weights(weights: Tensor, gamma: float | Tensor = 0.0, zeta: float = 1.0) -> Tensor:
     r"""Stretch weights and clip them: :math:`\mathrm{clip}((\zeta - \gamma)\,p + \gamma,\ 0,\ 1)`.
 
     Weights below :math:`-\gamma/(\zeta - \gamma)` become exact zeros, and those above :math:`(1 - \gamma)/(\zeta -
@@ -27,8 +27,9 @@ def clipped_weights(weights: Tensor, gamma: float = 0.0, zeta: float = 1.0) -> T
     ----------
     weights : Tensor
         p, in [0, 1].
-    gamma : float
-        At most 0; ``-α/length`` in the form that does not depend on the length.
+    gamma : float or Tensor
+        At most 0; ``-α/length`` in the form that does not depend on the length. A tensor broadcasts, and its values are
+        not checked.
     zeta : float
         At least 1.
 
@@ -46,24 +47,43 @@ def clipped_weights(weights: Tensor, gamma: float = 0.0, zeta: float = 1.0) -> T
     >>> clipped_weights(torch.tensor([0.01, 0.5, 0.98]), gamma=-0.03, zeta=1.03)
     tensor([0.0000, 0.5000, 1.0000])
     """
-    if not -math.inf < gamma <= 0 or not 1 <= zeta < math.inf:
+    number = 0.0 if isinstance(gamma, Tensor) else gamma
+    if not -math.inf < number <= 0 or not 1 <= zeta < math.inf:
         raise ValueError(f"gamma is {gamma} and zeta {zeta}: they must be at most 0 and at least 1")
     return ((zeta - gamma) * weights + gamma).clamp(0.0, 1.0)
 
 
-def stretch(keys: int, gamma: float = 0.0, alpha: float | None = None) -> float:
-    """Return gamma of clipped softmax: as it is, or ``-alpha`` divided by the number of keys.
+def visible_keys(query: Tensor, key: Tensor, attn_mask: Tensor | None, is_causal: bool) -> Tensor:
+    """Return how many keys each query sees, broadcasting to (..., L, 1).
 
     Examples
     --------
-    >>> stretch(8, alpha=2.0)
-    -0.25
+    >>> visible_keys(torch.zeros(3, 4), torch.zeros(5, 4), None, True).flatten()
+    tensor([1, 2, 3])
+    """
+    length, keys = query.shape[-2], key.shape[-2]
+    if is_causal:
+        return torch.arange(1, length + 1, device=query.device)[:, None].clamp(max=keys)
+    if attn_mask is None:
+        return torch.full((1, 1), keys, device=query.device)
+    # what models add to hide a score is a number as low as they have
+    seen = attn_mask if attn_mask.dtype == torch.bool else attn_mask > 0.5 * torch.finfo(attn_mask.dtype).min
+    return seen.expand(*seen.shape[:-1], keys).sum(-1, keepdim=True)
+
+
+def stretch(keys: Tensor, gamma: float = 0.0, alpha: float | None = None) -> float | Tensor:
+    """Return gamma of clipped softmax: as it is, or ``-alpha`` divided by the number of keys that a query sees.
+
+    Examples
+    --------
+    >>> stretch(torch.tensor([8]), alpha=2.0)
+    tensor([-0.2500])
     """
     if alpha is None:
         return gamma
     if gamma != 0 or not 0 <= alpha < math.inf:
         raise ValueError(f"alpha is {alpha} and gamma {gamma}: alpha must be at least 0, and stands in place of gamma")
-    return -alpha / max(1, keys)
+    return -alpha / keys.clamp(min=1)
 
 
 def clipped_attention(
@@ -87,7 +107,8 @@ def clipped_attention(
     Parameters, errors
         Those of :func:`hopfield_theory.attention.softmax_n_attention` and :func:`clipped_weights`; ``n = 0``, the
         default, is clipped softmax. What a mask hides has weight zero, clipped or not. With ``alpha`` of at least 0, in
-        place of ``gamma``, gamma is ``-alpha/S``, for S keys: a uniform weight is then treated alike at every length.
+        place of ``gamma``, gamma is ``-alpha/S`` for a query that sees S keys: a uniform weight is then treated alike
+        at every length, whatever is padding or not yet there.
 
     Returns
     -------
@@ -99,13 +120,13 @@ def clipped_attention(
     >>> clipped_attention(query, key, key + 1.0, gamma=-0.5)[0, 0, 0]
     tensor(0.)
     """
-    gamma = stretch(key.shape[-2], gamma, alpha)
     if is_causal and attn_mask is not None:
         raise ValueError("is_causal must not be set together with attn_mask: put the causal part into the mask")
     if enable_gqa:
         key, value = repeated_heads(query, key, "key"), repeated_heads(query, value, "value")
     weights = softmax_n_weights(query, key, attn_mask, is_causal, scale, n=n, log_n=log_n)
-    return nn.functional.dropout(clipped_weights(weights, gamma, zeta), dropout_p) @ value
+    stretched = stretch(visible_keys(query, key, attn_mask, is_causal), gamma, alpha)
+    return nn.functional.dropout(clipped_weights(weights, stretched, zeta), dropout_p) @ value
 
 
 class AttentionGate(nn.Module):

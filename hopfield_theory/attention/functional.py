@@ -87,6 +87,8 @@ def softmax_n_attention(
     """
     if not 0.0 <= dropout_p <= 1.0:
         raise ValueError(f"dropout_p is {dropout_p}: it must be in [0, 1]")
+    if scale is not None and not -math.inf < scale < math.inf:
+        raise ValueError(f"scale is {scale}: it must be a finite number")
     if is_causal and attn_mask is not None:
         raise ValueError("is_causal must not be set together with attn_mask: put the causal part into the mask")
     query, key, value = _autocast(query, key, value)

@@ -235,7 +235,9 @@ class Hopfield(nn.Module):
     def _stepped(self, state: Tensor, new: Tensor, moving: Tensor | None) -> tuple[Tensor, Tensor]:
         """Take a step where queries still move; return where the step was a long one."""
         length = torch.linalg.vector_norm((new - state).detach(), dim=-1, keepdim=True)
-        long = length > self.update_steps_eps * torch.linalg.vector_norm(new.detach(), dim=-1, keepdim=True)
+        # below a few roundings nothing comes to rest
+        enough = max(self.update_steps_eps, 4 * torch.finfo(new.dtype).eps) if self.update_steps_eps else 0.0
+        long = length > enough * torch.linalg.vector_norm(new.detach(), dim=-1, keepdim=True)
         if moving is None:
             return new, long
         return torch.where(moving, new, state), moving & long

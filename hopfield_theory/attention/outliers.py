@@ -8,6 +8,7 @@ are those of Bondarenko et al. 2023 (arXiv:2306.12929) and Hu et al. 2024 (arXiv
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -49,6 +50,8 @@ def kurtosis(x: Tensor) -> Tensor:
 
 def _moments(rows: Tensor) -> Tensor:
     centred = rows - rows.mean(-1, keepdim=True)
+    # the mean of equal numbers may be rounded
+    centred = torch.where((rows == rows[:, :1]).all(-1, keepdim=True), 0.0, centred)
     # in units of the largest, whose fourth power is 1
     unit = centred / centred.abs().amax(-1, keepdim=True)
     squares = unit * unit
@@ -97,7 +100,7 @@ class LayerOutliers:
         self.batches += 1
         self._kurtosis_sum += values[said].sum().item()
         self._norm_sum += norm
-        self.largest = max(self.largest, norm)
+        self.largest = norm if math.isnan(norm) else max(self.largest, norm)
 
 
 class OutlierMeter:

@@ -106,7 +106,8 @@ def quantized(model: nn.Module, ranges: Ranges, skip: tuple[str, ...] = ()) -> n
     ranges : dict
         Of the activations, from :func:`calibrate`; an activation without a range stays as it is.
     skip : tuple of str
-        Names of modules that stay in floating point with all that is in them.
+        Names of modules that stay in floating point with all that is in them; a weight that they share with a module
+        that is not named is rounded with that.
 
     Returns
     -------
@@ -147,7 +148,7 @@ def _chosen(model: nn.Module, skip: tuple[str, ...], kinds: tuple[type, ...]) ->
     return [
         (name, module)
         for name, module in modules.items()
-        if isinstance(module, kinds) and not any(name == top or name.startswith(f"{top}.") for top in skip)
+        if isinstance(module, kinds) and not any(top in ("", name) or name.startswith(f"{top}.") for top in skip)
     ]
 
 
@@ -199,5 +200,7 @@ def _after(of: _OfTensor, _module: nn.Module, _inputs: Any, output: Tensor) -> T
 
 
 def _before(of: _OfTensor, _module: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...] | None:
+    if not inputs:
+        raise TypeError(f"{type(_module).__name__} was called without positional arguments: its input cannot be seen")
     changed = of(inputs[0])
     return None if changed is None else (changed, *inputs[1:])

@@ -25,7 +25,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from hopfield_theory.attention.baselines import AttentionGate, clipped_weights, stretch
+from hopfield_theory.attention.baselines import AttentionGate, clipped_weights, stretch, visible_keys
 from hopfield_theory.attention.functional import repeated_heads, softmax_n_attention, softmax_n_weights
 
 __all__ = ["Conversion", "convert", "register"]
@@ -87,6 +87,7 @@ class Conversion:
                 if hasattr(module, name):
                     delattr(module, name)
             module.__dict__.pop("_outeffhop_gates", None)
+        self.model.__dict__.pop("outeffhop_conversion", None)
 
 
 def convert(
@@ -118,7 +119,7 @@ def convert(
     clip : (gamma, zeta), optional
         Stretch of clipped softmax, at most 0 and at least 1.
     alpha : float, at least 0, optional
-        In place of gamma: gamma is ``-alpha`` divided by the number of keys.
+        In place of gamma: gamma is ``-alpha`` divided by the number of keys that a query sees.
     gate : bool
         Whether each head's output is gated by a function of the hidden state that enters the attention: modules
         ``outeffhop_gate``, an :class:`hopfield_theory.attention.AttentionGate` each.
@@ -130,13 +131,20 @@ def convert(
     Returns
     -------
     Conversion
+        Also at hand as ``model.outeffhop_conversion``, until it is undone.
 
     Raises
     ------
     ValueError
-        For a model in which no attention module is found, for numbers out of range, and for a second conversion.
+        For a model in which no attention module is found or which does not let its attention be chosen, for numbers out
+        of range, and for a second conversion.
     ImportError
         Without transformers.
+
+    Notes
+    -----
+    To load the weights of a converted model that learns, convert a model of the same configuration alike, then
+    ``load_state_dict``: ``from_pretrained`` knows nothing of slots and gates.
 
     Examples
     --------
@@ -151,16 +159,22 @@ def convert(
         raise ValueError(f"noop is {noop}: it must be a finite number of at least 0, and above 0 where it is learnt")
     clipped = clip is not None or alpha is not None
     gamma, zeta = clip or (0.0, 1.0)
-    clipped_weights(torch.zeros(()), stretch(1, gamma, alpha), zeta)
+    clipped_weights(torch.zeros(()), gamma, zeta)
+    stretch(torch.ones(()), gamma, alpha)
     attention = {name: module for name, module in model.named_modules() if _heads(module) is not None}
     if not attention:
         raise ValueError(f"{type(model).__name__} has no attention module with a projection named query or q_proj")
-    if any(hasattr(m, "outeffhop_log_n") or hasattr(m, "outeffhop_gate") for m in attention.values()):
-        raise ValueError("the model is converted already: undo that first")
+    if not all(getattr(m, "_supports_attention_backend", True) for m in model.modules()):
+        raise ValueError(
+            f"{type(model).__name__} computes its attention itself and cannot be given another: it does not support "
+            "the attention interface of transformers"
+        )
+    if hasattr(model, "outeffhop_conversion"):
+        raise ValueError("the model is converted already: call model.outeffhop_conversion.undo() first")
     # everything that may be refused comes before the first change
     gates = {n: _gate(m, gate_hidden, initial_gate) for n, m in attention.items()} if gate else {}
     register()
-    conversion = Conversion(model, attention)
+    conversion = model.outeffhop_conversion = Conversion(model, attention)
     options = {"noop": float(noop), "gamma": gamma, "alpha": alpha, "zeta": zeta}
     _switch(conversion, options, _CLIPPED if clipped else _EAGER if eager else _FUSED)
     for name, module in attention.items():
@@ -216,10 +230,18 @@ def _opened(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) ->
 # --- the attention functions ---
 
 
-def _slot(module: nn.Module) -> dict[str, Any]:
-    if hasattr(module, "outeffhop_log_n"):
-        return {"log_n": module.outeffhop_log_n}
-    return {"n": _option(module, "noop")}
+def _slot(module: nn.Module, others: dict[str, Any]) -> dict[str, Any]:
+    """Return the no-op mass, with a sink that the model has of its own; refuse what would be left out."""
+    left_out = [name for name in ("softcap", "position_bias") if others.get(name) is not None]
+    if left_out:
+        raise ValueError(f"{type(module).__name__}: its attention uses {', '.join(left_out)}, which outeffhop does not")
+    sink, noop = others.get("s_aux"), _option(module, "noop")
+    learnt = getattr(module, "outeffhop_log_n", None)
+    if sink is None:
+        return {"n": noop} if learnt is None else {"log_n": learnt}
+    if learnt is None:
+        learnt = torch.tensor(math.log(noop) if noop else -math.inf, dtype=sink.dtype, device=sink.device)
+    return {"log_n": torch.logaddexp(cast("Tensor", learnt), sink.reshape(-1, 1, 1))}
 
 
 def _option(module: nn.Module, name: str) -> Any:
@@ -254,11 +276,19 @@ def _fused(
     dropout: float = 0.0,
     scaling: float | None = None,
     is_causal: bool | None = None,
-    **_: Any,
+    **others: Any,
 ) -> tuple[Tensor, None]:
     key, value, causal = _visible(module, query, key, value, attention_mask, is_causal)
     heads = softmax_n_attention(
-        query, key, value, attention_mask, dropout, causal, scaling, key.shape[1] != query.shape[1], **_slot(module)
+        query,
+        key,
+        value,
+        attention_mask,
+        dropout,
+        causal,
+        scaling,
+        key.shape[1] != query.shape[1],
+        **_slot(module, others),
     )
     return _finished(module, heads), None
 
@@ -275,14 +305,15 @@ def _weighted(clipped: bool) -> Callable[..., tuple[Tensor, Tensor]]:
         dropout: float = 0.0,
         scaling: float | None = None,
         is_causal: bool | None = None,
-        **_: Any,
+        **others: Any,
     ) -> tuple[Tensor, Tensor]:
         key, value, causal = _visible(module, query, key, value, attention_mask, is_causal)
         key, value = repeated_heads(query, key, "key"), repeated_heads(query, value, "value")
-        weights = softmax_n_weights(query, key, attention_mask, causal, scaling, **_slot(module))
+        weights = softmax_n_weights(query, key, attention_mask, causal, scaling, **_slot(module, others))
         if clipped:
             gamma, alpha, zeta = (_option(module, name) for name in ("gamma", "alpha", "zeta"))
-            weights = clipped_weights(weights, stretch(key.shape[-2], gamma, alpha), zeta)
+            seen = visible_keys(query, key, attention_mask, causal)
+            weights = clipped_weights(weights, stretch(seen, gamma, alpha), zeta)
         weights = nn.functional.dropout(weights, dropout, module.training)
         return _finished(module, weights @ value), weights
 

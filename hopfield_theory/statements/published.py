@@ -300,6 +300,7 @@ def _all_of_equal_norms(i: Instance) -> list[Any]:
     return [_all_nonzero(i)]
 
 
+_SCALED = storage.SCALED
 _OUT = ("patterns", "beta", "query", "outliers")
 _NO_QUERY = ("patterns", "beta", "noop")
 _TWO = ("patterns", "beta", "noop", "query", "other")
@@ -563,7 +564,7 @@ STATEMENTS = (
         _FOLKLORE,
         "false",
         Kind.FIXED_POINT,
-        (Implication("of equal norms, dense", _limit_nearest, _query_nearest, min_patterns=2),),
+        (Implication("of equal norms, dense", _limit_nearest, _query_nearest, min_patterns=2, given=_SCALED),),
         instead=("T12",),
     ),
     Statement(
@@ -591,7 +592,11 @@ STATEMENTS = (
         _FOLKLORE,
         "false",
         Kind.FIXED_POINT,
-        (Implication("of equal norms, dense", _success_at_twice, _success_now, uses=_NO_QUERY, min_patterns=2),),
+        (
+            Implication(
+                "of equal norms, dense", _success_at_twice, _success_now, uses=_NO_QUERY, min_patterns=2, given=_SCALED
+            ),
+        ),
         instead=("T18",),
     ),
     Statement(
@@ -604,7 +609,12 @@ STATEMENTS = (
         Kind.FIXED_POINT,
         (
             Implication(
-                "of equal norms, dense", _adding_does_not_help, _all_of_equal_norms, uses=_NO_QUERY, min_patterns=2
+                "of equal norms, dense",
+                _adding_does_not_help,
+                _all_of_equal_norms,
+                uses=_NO_QUERY,
+                min_patterns=2,
+                given=_SCALED,
             ),
         ),
         instead=("T19",),

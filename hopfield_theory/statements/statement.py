@@ -86,6 +86,8 @@ class Implication:
         M from which on the part says something.
     max_patterns : int or None
         M up to which it does.
+    given : str
+        What is done to the variables before, if not nothing.
     """
 
     name: str
@@ -94,6 +96,7 @@ class Implication:
     uses: tuple[str, ...] = ("patterns", "beta", "noop", "query")
     min_patterns: int = 1
     max_patterns: int | None = None
+    given: str = ""
 
     def speaks_of(self, count: int) -> bool:
         """Whether the part says something about ``count`` patterns."""

@@ -125,6 +125,7 @@ def _rate_shrinks_with_fewer(i: Instance) -> Any:
 
 _BALL = ("patterns", "beta", "noop", "other", "ball")
 _TWO_IN_BALL = ("patterns", "beta", "noop", "query", "other", "ball")
+SCALED = "each pattern is first scaled to the largest norm among them"
 _EQUAL_NORMS = ("patterns", "beta", "noop")
 
 STATEMENTS = (
@@ -154,8 +155,15 @@ STATEMENTS = (
         "proved here",
         Kind.FIXED_POINT,
         (
-            Implication("mean slope between the limits", _mean_slope, both_stored, uses=_EQUAL_NORMS, min_patterns=2),
-            Implication("separation", _separated, both_stored, uses=_EQUAL_NORMS, min_patterns=2),
+            Implication(
+                "mean slope between the limits",
+                _mean_slope,
+                both_stored,
+                uses=_EQUAL_NORMS,
+                min_patterns=2,
+                given=SCALED,
+            ),
+            Implication("separation", _separated, both_stored, uses=_EQUAL_NORMS, min_patterns=2, given=SCALED),
         ),
     ),
     Statement(

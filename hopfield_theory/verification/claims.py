@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from hopfield_theory.statements.registry import STATEMENTS
+from hopfield_theory.statements.statement import Implication
 from hopfield_theory.whole_file import write_whole
 
 __all__ = ["page"]
@@ -66,7 +67,8 @@ def _claim(verdict: dict[str, Any]) -> str:
     for part in verdict["parts"]:
         found = part["counterexample"]
         if found is not None:
-            said += ["```text", *_lines(found), "```\n"]
+            given = next(p.given for p in statement.parts if isinstance(p, Implication) and p.name == found["part"])
+            said += ["```text", *_lines(found), *[f"where {given}"] * bool(given), "```\n"]
         elif part["by"] == "experiment":
             said += ["```text", f"{part['name']}: {part['where']}", "```\n"]
     if statement.instead:

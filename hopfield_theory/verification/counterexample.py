@@ -26,12 +26,15 @@ class Counterexample:
     values : dict
         The variables, as decimals: strings, in nested lists for vectors and matrices. Each is exact.
     decision : exact.Decision
+    given : str
+        What the part does to the variables first, if not nothing.
     """
 
     statement: str
     part: str
     values: dict[str, Any]
     decision: exact.Decision
+    given: str = ""
 
     @classmethod
     def shrunk(cls, statement: Statement, part: Implication, values: dict[str, Any]) -> Counterexample:
@@ -66,7 +69,7 @@ class Counterexample:
         if not _falsifies(part, short):
             # a float is a binary fraction, which has finitely many decimals
             short = {name: _mapped(value, lambda x: str(Decimal(x))) for name, value in values.items()}
-        return cls(statement.name, part.name, short, exact.decide(part, short))
+        return cls(statement.name, part.name, short, exact.decide(part, short), part.given)
 
     def data(self) -> dict[str, Any]:
         """Return what JSON can hold."""
@@ -77,7 +80,7 @@ class Counterexample:
         numbers = ", ".join(f"{name} = {_plain(value)}" for name, value in self.values.items())
         slack = self.decision.conclusion
         return [
-            f"{self.part}: {numbers}",
+            f"{self.part}: {numbers}{f' ({self.given})' if self.given else ''}",
             f"slack in [{slack.low}, {slack.high}], decided at {self.decision.bits} bits",
         ]
 

@@ -155,6 +155,7 @@ def _part(part: dict[str, Any]) -> str:
     if found:
         numbers = "\n".join(f"{name} = {_plain(value)}" for name, value in found["values"].items())
         slack = found["decision"]["conclusion"]
+        numbers += f"\n({found['given']})" if found["given"] else ""
         said += f"<pre>{html.escape(numbers)}\nslack in [{slack['low']}, {slack['high']}]</pre>"
     return f"<li>{said}</li>"
 

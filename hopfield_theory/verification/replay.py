@@ -19,7 +19,7 @@ __all__ = ["NoCounterexampleError", "file_name", "replay", "write"]
 _FORMAT = "hopfield-theory counterexample"
 _FIELDS = ("format", "version", "statement", "part", "values", "enclosures")
 # an exponent of more digits would be a number of millions of digits
-_DECIMAL = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,4})?")
+_DECIMAL = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,4})?", re.ASCII)
 _LONGEST = 2000
 _AXES = {"patterns": 2, "outliers": 2, "query": 1, "other": 1}
 
@@ -62,6 +62,7 @@ def write(counterexample: Counterexample, folder: str | os.PathLike[str]) -> Pat
 
     data = counterexample.data()
     content = {"format": _FORMAT, "version": __version__, "statement": data["statement"], "part": data["part"]}
+    content |= {"given": data["given"]} if data["given"] else {}
     content |= {"values": data["values"], "enclosures": data["decision"]}
     path = Path(folder) / file_name(counterexample)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -108,7 +109,7 @@ def replay(path: str | os.PathLike[str]) -> Counterexample:
     if not decision.falsifies:
         what = f"{data['statement']}, {part.name}"
         raise NoCounterexampleError(f"{path}: no counterexample to {what}: {_why_not(decision)}")
-    return Counterexample(data["statement"], part.name, values, decision)
+    return Counterexample(data["statement"], part.name, values, decision, part.given)
 
 
 def _read(path: str | os.PathLike[str]) -> dict[str, Any]:

@@ -221,7 +221,7 @@ def test_exports():
         ({"dropout_p": math.nan}, ValueError, "dropout_p is nan"),
         ({"is_causal": True, "attn_mask": torch.ones(2, 2, dtype=torch.bool)}, ValueError, "is_causal must not"),
         ({"n": -1.0}, ValueError, "n"),
-        ({"scale": math.inf}, ValueError, "beta is inf"),
+        ({"scale": math.inf}, ValueError, "scale is inf"),
         ({"attn_mask": torch.ones(3, 2, dtype=torch.bool)}, ValueError, "must broadcast"),
         ({"attn_mask": torch.ones(2, 2, dtype=torch.int64)}, TypeError, "mask is torch.int64"),
     ],

@@ -188,8 +188,20 @@ def test_clipped_softmax(name):
 def test_clipped_softmax_by_length():
     model = model_of("bert", "sdpa")
     convert(model, noop=0.0, alpha=1.5)
-    expected = referenced(model, 0.0, (-1.5 / 6, 1.0))(**batch("bert"))
-    torch.testing.assert_close(seen("bert", model(**batch("bert"))), seen("bert", expected), rtol=0, atol=1e-9)
+    # the second row sees four keys, two are padding
+    for row, keys in enumerate((6, 4)):
+        rows = {name: value[row : row + 1, -keys:] for name, value in batch("bert").items()}
+        expected = referenced(model, 0.0, (-1.5 / keys, 1.0))(**rows).last_hidden_state
+        torch.testing.assert_close(model(**rows).last_hidden_state, expected, rtol=0, atol=1e-9)
+    model.outeffhop_conversion.undo()
+    decoder = model_of("llama", "sdpa", of=AutoModelForCausalLM)
+    convert(decoder, noop=1.0, alpha=2.0)
+    ids = batch("llama")["input_ids"][:1]
+    whole, cache, steps = decoder(ids).logits, None, []
+    for t in range(ids.shape[1]):
+        out = decoder(ids[:, t : t + 1], cache=cache, use_cache=True)
+        cache, steps = out.cache, [*steps, out.logits]
+    torch.testing.assert_close(torch.cat(steps, 1), whole, rtol=0, atol=1e-9)
 
 
 # --- converting a model in hand ---
@@ -298,6 +310,67 @@ def test_what_is_refused_changes_nothing(arguments, message):
 def test_a_model_without_attention_is_refused():
     with pytest.raises(ValueError, match="Linear has no attention module"):
         convert(torch.nn.Linear(2, 2))
+
+
+def test_a_model_that_computes_its_attention_itself_is_refused_and_untouched():
+    """It would go on as before, with masks that it does not understand."""
+    config = transformers.BigBirdConfig(**SMALL, **TEXT, attention_type="original_full")
+    model = transformers.BigBirdModel(config).eval()
+    with pytest.raises(ValueError, match="BigBirdModel computes its attention itself"):
+        convert(model)
+    assert model.config is config
+    assert not hasattr(config, "outeffhop_noop")
+
+
+def test_a_second_conversion_is_refused_whatever_the_first_added():
+    model = model_of("bert", "sdpa")
+    before = model(**batch("bert")).last_hidden_state
+    convert(model, noop=1.0)
+    with pytest.raises(ValueError, match="converted already"):
+        convert(model, noop=5.0)
+    twin = copy.deepcopy(model)
+    model.outeffhop_conversion.undo()
+    assert torch.equal(model(**batch("bert")).last_hidden_state, before)
+    assert not torch.equal(twin(**batch("bert")).last_hidden_state, before)
+    twin.outeffhop_conversion.undo()
+    assert torch.equal(twin(**batch("bert")).last_hidden_state, before)
+
+
+def test_learnt_slots_are_loaded_into_a_model_converted_alike():
+    model = model_of("bert", "sdpa")
+    conversion = convert(model, learn_noop=True, gate=True)
+    with torch.no_grad():
+        for module in conversion.attention.values():
+            module.outeffhop_log_n.fill_(2.0)
+    other = model_of("bert", "sdpa")
+    convert(other, learn_noop=True, gate=True)
+    other.load_state_dict(model.state_dict())
+    assert torch.equal(other(**batch("bert")).last_hidden_state, model(**batch("bert")).last_hidden_state)
+
+
+@pytest.mark.parametrize("eager", [False, True])
+def test_sinks_of_the_model_s_own_stay(eager):
+    torch.manual_seed(0)
+    sizes = {"head_dim": 4, "num_key_value_heads": 2, "num_local_experts": 2, "num_experts_per_tok": 1}
+    config = GptOssConfig(**SMALL, **TEXT, **sizes, attn_implementation="eager")
+    model = transformers.GptOssModel(config).eval()
+    with torch.no_grad():
+        for layer in model.layers:
+            layer.self_attn.sinks.normal_()
+    expected = model(**batch("llama")).last_hidden_state
+    convert(model, noop=0.0, eager=eager)
+    visible = batch("llama")["attention_mask"].bool()
+    own = model(**batch("llama")).last_hidden_state
+    # float32, which its experts need
+    torch.testing.assert_close(own[visible], expected[visible], rtol=0, atol=1e-5)
+
+
+def test_what_an_attention_would_leave_out_is_refused():
+    sizes = {"head_dim": 4, "num_key_value_heads": 2, "attn_logit_softcapping": 0.5}
+    model = transformers.Gemma2Model(transformers.Gemma2Config(**SMALL, **TEXT, **sizes)).eval()
+    convert(model)
+    with pytest.raises(ValueError, match="its attention uses softcap"):
+        model(**batch("llama"))
 
 
 # --- learnt sinks, as another model has them ---
