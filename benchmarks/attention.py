@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 
-from benchmarks.timing import in_turn, ratio
+from benchmarks.timing import in_turn, ratio, ratios, record
 from hopfield_theory.attention import softmax_n_attention
 
 PEER = "flash_attention_softmax_n"
@@ -46,7 +46,8 @@ def peer() -> Callable[..., Tensor] | None:
     return lambda q, k, v, mask, is_causal: slow_attention_n(q, k, v, mask, is_causal=is_causal, softmax_n_param=1.0)
 
 
-def measure(shape: tuple[int, int, int, int], kind: str, device: str) -> None:
+def measure(shape: tuple[int, int, int, int], kind: str, device: str) -> list[tuple[str, str, list[float]]]:
+    """Print the ratios of one case, and return those of the fused attention over dense attention."""
     generator = torch.Generator().manual_seed(0)
     dtype = torch.bfloat16 if device == "cuda" else torch.float32
     tensors = [torch.randn(shape, generator=generator).to(device, dtype) for _ in range(4)]
@@ -77,6 +78,9 @@ def measure(shape: tuple[int, int, int, int], kind: str, device: str) -> None:
         f", {name} / fused {ratio(seconds, name, 'fused')}" for name in attentions if name in ("plain", "peer")
     )
     print(f"  {shape} {kind:7} fused / dense {ratio(seconds, 'fused', 'dense')}{others}", flush=True)
+    if kind == "masked":
+        return []
+    return [(f"softmax_n attention, length {length}, {kind}", "dense attention", ratios(seconds, "fused", "dense"))]
 
 
 def memory(name: str, length: int) -> None:
@@ -97,9 +101,11 @@ def main() -> None:
     device = "cuda" if torch.cuda.is_available() else "cpu"
     where = torch.cuda.get_device_name() if device == "cuda" else f"{torch.get_num_threads()} threads"
     print(f"Attention forward and backward, n = 1, {device}, {where}; medians of 9 rounds (least to largest)")
+    found: list[tuple[str, str, list[float]]] = []
     for shape in SHAPES_ON_A_GPU if device == "cuda" else SHAPES:
         for kind in ("plain", "causal", "masked") if shape[2] <= 2048 else ("plain", "causal"):
-            measure(shape, kind, device)
+            found += measure(shape, kind, device)
+    record("attention", found, device)
     peaks = {}
     for name in ("fused", "dense"):
         for length in (1024, 8192):

@@ -2,8 +2,9 @@
 
 Grid: the number of patterns as a share of the mean-field fold (C5), in logarithms; plain and accelerated iteration.
 
-Held against: T5 (a step of at most sqrt(2 E/τ) among τ), T7 and T13 (the contraction factor near the fixed point
-bounds the error of a state by its last step), and the fold, where the factor reaches 1.
+Held against: T3 (the energy falls by at least half the squared step), T5 (a step of at most sqrt(2 E/τ) among τ), T7
+and T13 (the contraction factor near the fixed point bounds the error of a state by its next step), and the fold, where
+the factor reaches 1.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from hopfield_theory.bounds import retrieval as bounds
 from hopfield_theory.bounds import thermodynamics
 from hopfield_theory.fixed_point import Status
 from hopfield_theory.memory import Memory
@@ -28,6 +30,8 @@ PRESETS = ("quick", "paper", "large")
 _SHARES = (0.5, 0.7, 0.8, 0.9, 0.95, 1.0, 1.05)
 _SCALE = {"quick": (16, 12, 8), "paper": (16, 60, 32), "large": (20, 100, 64)}
 _TOLERANCE, _MOST, _FOLLOWED = 1e-8, 20_000, 30
+# a shorter step lowers the energy by less than its rounding
+_SHORTEST = 1e-5
 
 
 def cells(preset: str) -> list[dict[str, Any]]:
@@ -52,7 +56,7 @@ def measure(parameters: Mapping[str, Any], seed: int, device: str) -> list[dict[
     dim, kappa = parameters["dim"], parameters["lam"] * parameters["dim"]
     size = _size(parameters)
     steps, rates, reached, ambiguous = [], [], [], []
-    residuals, allowed, kept = [], [], []
+    residuals, allowed, drops, errors, betrayed, kept = [], [], [], [], [], []
     for index in range(parameters["memories"]):
         source = RandomPatterns(Sphere(1.0), size, dim, seed=seed, cell=(index,), dtype=torch.float64, device=device)
         memory = Memory(source.tensor(), kappa, parameters["noop"])
@@ -64,12 +68,16 @@ def measure(parameters: Mapping[str, Any], seed: int, device: str) -> list[dict[
         kept.append(((found.state - start).norm(dim=-1) <= 0.5).cpu().numpy())
         rates.append(torch.linalg.eigvalsh(memory.jacobian(found.state))[..., -1].cpu().numpy())
         if not parameters["accelerate"]:
-            path, limit = _path(memory, start)
+            path, limit, drop, error = _path(memory, start, found.state)
             residuals.append(path)
             allowed.append(limit)
+            drops.append(drop)
+            errors.append(error)
+            betrayed.append(bounds.posterior_error(path, np.maximum(rates[-1], 0.0)[:, None]))
     clusters = np.repeat(np.arange(parameters["memories"]), parameters["queries"])
     spent = np.concatenate(steps).astype(float)
     median = cluster_bootstrap(spent, clusters, np.median, num_resamples=999, seed=0)
+    contraction = cluster_bootstrap(np.concatenate(rates), clusters, np.median, num_resamples=999, seed=0)
     row = {
         "kind": "updates",
         "num_patterns": size,
@@ -81,11 +89,16 @@ def measure(parameters: Mapping[str, Any], seed: int, device: str) -> list[dict[
         "converged": np.concatenate(reached).mean(),
         "retrieved": np.concatenate(kept).mean(),
         "ambiguous": np.concatenate(ambiguous).mean(),
-        "contraction": float(np.median(np.concatenate(rates))),
+        "contraction": contraction.estimate,
+        "contraction_low": contraction.low,
+        "contraction_high": contraction.high,
     }
     if not residuals:
         return [row]
     seen, bound = np.concatenate(residuals), np.concatenate(allowed)
+    fallen, off, said = np.concatenate(drops), np.concatenate(errors), np.concatenate(betrayed)
+    # of the step from a state: how much of T3's decrease it brings
+    share = np.where(seen > _SHORTEST, fallen / (0.5 * np.square(np.maximum(seen, _SHORTEST))), np.inf)
     return [row] + [
         {
             "kind": "residual",
@@ -96,6 +109,13 @@ def measure(parameters: Mapping[str, Any], seed: int, device: str) -> list[dict[
             "median_high": float(np.quantile(seen[:, step], 0.9)),
             "allowed": float(np.median(bound[:, step])),
             "worst": float((seen[:, : step + 1].min(1) / bound[:, step]).max()),
+            "drop": float(np.median(fallen[:, step])),
+            "drop_needed": float(np.median(0.5 * seen[:, step] ** 2)),
+            "drop_least": float(share[:, step].min()),
+            "error": float(np.median(off[:, step])),
+            "error_low": float(np.quantile(off[:, step], 0.1)),
+            "error_high": float(np.quantile(off[:, step], 0.9)),
+            "posterior": float(np.median(said[:, step])),
         }
         for step in range(_FOLLOWED)
     ]
@@ -114,13 +134,17 @@ def _size(parameters: Mapping[str, Any]) -> int:
     return round(math.exp(parameters["share"] * fold.log_patterns))
 
 
-def _path(memory: Memory, start: torch.Tensor) -> tuple[np.ndarray, np.ndarray]:
-    """Residuals of the first updates, and the least of them that T5 allows."""
+def _path(memory: Memory, start: torch.Tensor, end: torch.Tensor) -> tuple[np.ndarray, ...]:
+    """Residuals of the first updates, the least that T5 allows, the decrease of the energy, and the errors before."""
     energy = memory.energy(start)
-    state, residuals = start, []
+    state, residuals, energies, errors = start, [], [energy], []
     for _ in range(_FOLLOWED):
         before, state = state, memory.update(state)
         residuals.append((state - before).norm(dim=-1))
+        energies.append(memory.energy(state))
+        errors.append((before - end).norm(dim=-1))
     steps = torch.arange(1, _FOLLOWED + 1, device=start.device)
     allowed = (2 * energy[:, None] / steps).sqrt()
-    return torch.stack(residuals, 1).cpu().numpy(), allowed.cpu().numpy()
+    drops = -torch.stack(energies, 1).diff(dim=1)
+    found = (torch.stack(residuals, 1), allowed, drops, torch.stack(errors, 1))
+    return tuple(values.cpu().numpy() for values in found)

@@ -1,7 +1,7 @@
 """Which handwritten digits does each model store and complete, raw, centred and normalised?
 
 Grid: preparation of the 1 797 images, model and β. Queries: the images themselves, and the images with their lower
-half hidden.
+half hidden. Cells that are ``pictured`` keep images instead: two cues, what becomes of them, and where they end.
 
 Held against: the certificate (a digit that is proved stored must be retrieved).
 """
@@ -9,6 +9,7 @@ Held against: the certificate (a digit that is proved stored must be retrieved).
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -29,15 +30,19 @@ _KAPPAS = {
     "paper": tuple(2.0**k for k in range(2, 13)),
     "large": tuple(2.0 ** (k / 2) for k in range(4, 27)),
 }
+# a mass far below, at, and inside the window in which unmatched cues are drained and matched ones are not
+_PICTURED_KAPPA, _PICTURED_NOOPS, _PICTURED_STEPS = 64.0, (0.0, 1.0, math.exp(36.0)), 3
 _SUBSET = {"quick": 400, "paper": 1797, "large": 1797}
 
 
 def cells(preset: str) -> list[dict[str, Any]]:
     """List the parameters of all cells."""
-    return [
+    measured = [
         {"preparation": preparation, "noop": noop, "kappa": kappa, "patterns": _SUBSET[preset]}
         for preparation, noop, kappa in itertools.product(_PREPARATIONS, (0.0, 1.0), _KAPPAS[preset])
     ]
+    shared = {"preparation": "normalised", "kappa": _PICTURED_KAPPA, "patterns": _SUBSET[preset], "pictured": True}
+    return measured + [shared | {"noop": noop} for noop in _PICTURED_NOOPS]
 
 
 def measure(parameters: Mapping[str, Any], seed: int, device: str) -> list[dict[str, Any]]:
@@ -54,6 +59,8 @@ def measure(parameters: Mapping[str, Any], seed: int, device: str) -> list[dict[
     proof = certify(memory)
     mean = images.mean(0) if centre else torch.zeros_like(images[0])
     hidden = corruption.mask_tail(images - mean, 0.5) + mean
+    if parameters.get("pictured", False):
+        return _pictures(memory, images, hidden)
     rows, own = [], torch.arange(len(images), device=images.device)
     for cue, queries in (("whole", images), ("half hidden", hidden)):
         found = retrieve(memory, queries, 1e-8, 2000)
@@ -73,6 +80,24 @@ def measure(parameters: Mapping[str, Any], seed: int, device: str) -> list[dict[
                 "steps": found.steps.double().median().item(),
             }
         )
+    return rows
+
+
+def _pictures(memory: Memory, images: torch.Tensor, hidden: torch.Tensor) -> list[dict[str, Any]]:
+    """Keep the first image half hidden, and the same image with its pixels shuffled, on their way."""
+    shuffled = images[:1, torch.randperm(images.shape[1], generator=torch.Generator().manual_seed(1))]
+    rows = []
+    for cue, query in (("matched", hidden[:1]), ("unmatched", shuffled)):
+        state = memory.prepare(query)
+        pictures = [("query", state)]
+        for step in range(1, _PICTURED_STEPS + 1):
+            state = memory.update(state)
+            pictures.append((f"after {step}", state))
+        pictures += [("answer", retrieve(memory, query, 1e-8, 2000).state), ("pattern", memory.patterns[:1])]
+        rows += [
+            {"cue": cue, "picture": name, "beta": memory.beta, "image": x[0].tolist(), "norm": x.norm().item()}
+            for name, x in pictures
+        ]
     return rows
 
 

@@ -64,6 +64,7 @@ def measure(parameters: Mapping[str, Any], seed: int, device: str) -> list[dict[
     clusters = np.repeat(np.arange(len(mixed)), parameters["queries"])
     number = np.concatenate(mixed)
     mean = cluster_bootstrap(np.log(number), clusters, num_resamples=999, seed=0)
+    norm = cluster_bootstrap(np.concatenate(norms), clusters, num_resamples=999, seed=0)
     return [
         {
             "mixed": float(np.exp(mean.estimate)),
@@ -72,7 +73,9 @@ def measure(parameters: Mapping[str, Any], seed: int, device: str) -> list[dict[
             "single": float((number < 1.5).mean()),
             "all": float((number > 0.8 * parameters["num_patterns"]).mean()),
             "noop_weight": float(np.concatenate(drained).mean()),
-            "norm": float(np.concatenate(norms).mean()),
+            "norm": norm.estimate,
+            "norm_low": norm.low,
+            "norm_high": norm.high,
             "contraction": parameters["beta"] * max(diameters) ** 2 / 4,
             "trials": number.size,
         }

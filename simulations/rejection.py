@@ -3,7 +3,7 @@
 Grid: the no-op mass n, for random memories of several sizes and β, and for the handwritten digits with one class held
 out. Matched queries are noisy stored patterns; unmatched ones are fresh patterns of the same kind (or the held-out
 class). Scores of the detector: the no-op weight p_0 and the norm of the answer, after one update; beside them the
-dense model's energy.
+dense model's energy. Rows of the detector ``roc`` are points of the norm's curve, at chosen rates of false alarms.
 
 Held against: T14 (an unmatched query returns almost nothing where n is far above M e^s, s its largest score).
 """
@@ -28,6 +28,7 @@ from hopfield_theory.statistics import bootstrap
 PRESETS = ("quick", "paper", "large")
 
 _LOG_NOOPS = (-2.0, 0.0, 4.0, 8.0, 12.0, 16.0, 20.0, 32.0, 48.0, 60.0)
+_FALSE_ALARMS = (0.0, 0.02, 0.04, 0.06, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0)
 _SCALE = {"quick": (20, 50), "paper": (100, 200), "large": (400, 500)}
 
 
@@ -48,6 +49,7 @@ def cells(preset: str) -> list[dict[str, Any]]:
 def measure(parameters: Mapping[str, Any], seed: int, device: str) -> list[dict[str, Any]]:
     """Measure one cell: a row for every no-op mass, and one for the energy of the dense model."""
     scores: dict[float, list[tuple[float, float, float, float]]] = {n: [] for n in _LOG_NOOPS}
+    detected: dict[float, list[np.ndarray]] = {n: [] for n in _LOG_NOOPS}
     energies = []
     for index in range(parameters["memories"]):
         patterns, matched, unmatched = (x.to(device) for x in _drawn(parameters, seed, index))
@@ -65,7 +67,9 @@ def measure(parameters: Mapping[str, Any], seed: int, device: str) -> list[dict[
                     math.exp(bounds.log_answer(top, log_patterns=math.log(len(patterns)), log_noop=log_noop)),
                 )
             )
+            detected[log_noop].append(_detected(ours.norm(dim=-1), theirs.norm(dim=-1)))
     rows = [_row("norm", n, np.array(values)) for n, values in scores.items()]
+    rows += [row for n, found in detected.items() for row in _curve(n, np.array(found))]
     return [*rows, _row("energy", -math.inf, np.array(energies)[:, None])]
 
 
@@ -100,14 +104,33 @@ def _auroc(matched: torch.Tensor, unmatched: torch.Tensor) -> float:
     return float(stats.mannwhitneyu(matched.cpu().numpy(), unmatched.cpu().numpy()).statistic) / pairs
 
 
+def _detected(matched: torch.Tensor, unmatched: torch.Tensor) -> np.ndarray:
+    """Return the share of matched queries above the level that each share of unmatched ones passes."""
+    falling = unmatched.sort(descending=True).values.cpu().numpy()
+    ours, found = matched.cpu().numpy(), []
+    for share in _FALSE_ALARMS:
+        allowed = round(share * len(falling))
+        found.append(1.0 if allowed == len(falling) else float((ours > falling[allowed]).mean()))
+    return np.array(found)
+
+
+def _curve(log_noop: float, detected: np.ndarray) -> list[dict[str, Any]]:
+    return [
+        {"detector": "roc", "log_noop": log_noop, "false_alarms": share} | _mean("detected", detected[:, index])
+        for index, share in enumerate(_FALSE_ALARMS)
+    ]
+
+
 def _row(detector: str, log_noop: float, values: np.ndarray) -> dict[str, Any]:
-    auroc = bootstrap(values[:, 0], num_resamples=999, seed=0) if values[:, 0].std() > 0 else None
-    row = {
-        "detector": detector,
-        "log_noop": log_noop,
-        "auroc": float(values[:, 0].mean()),
-        "auroc_low": auroc.low if auroc else float(values[:, 0].mean()),
-        "auroc_high": auroc.high if auroc else float(values[:, 0].mean()),
-    }
-    names = ("matched_norm", "unmatched_norm", "unmatched_bound")
-    return row | dict(zip(names, values[:, 1:].mean(0).tolist() if values.shape[1] > 1 else [np.nan] * 3, strict=True))
+    row = {"detector": detector, "log_noop": log_noop} | _mean("auroc", values[:, 0])
+    if values.shape[1] == 1:
+        return row | dict.fromkeys(("matched_norm", "unmatched_norm", "unmatched_bound"), np.nan)
+    norms = _mean("matched_norm", values[:, 1]) | _mean("unmatched_norm", values[:, 2])
+    return row | norms | {"unmatched_bound": float(values[:, 3].mean())}
+
+
+def _mean(name: str, values: np.ndarray) -> dict[str, float]:
+    mean = float(values.mean())
+    interval = bootstrap(values, num_resamples=999, seed=0) if values.std() > 0 else None
+    low, high = (interval.low, interval.high) if interval else (mean, mean)
+    return {name: mean, f"{name}_low": low, f"{name}_high": high}

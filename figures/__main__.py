@@ -1,0 +1,88 @@
+"""Draw figures from stored results: ``python -m figures``; with names, those alone."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+import figures
+from figures import style
+from figures.output import DOTS_PER_INCH, save
+from figures.results import DEFAULT, Found, UnusableError, load
+
+_PARTS = ("output", "results", "style")
+NAMES = sorted(
+    module.name
+    for module in pkgutil.iter_modules(figures.__path__)
+    if not module.name.startswith("_") and module.name not in _PARTS
+)
+FIGURES = Path("build/figures")
+
+
+def main(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="NAME", help=f"Of {', '.join(NAMES)}; all if none.", show_default=False),
+    ] = None,
+    results: Annotated[Path, typer.Option(help="Folder of the results, as simulations write them.")] = DEFAULT,
+    out: Annotated[Path, typer.Option(help="Folder for a PDF, a PNG and a caption of each.")] = FIGURES,
+    page: Annotated[str, typer.Option(metavar="icml|neurips", help="Whose widths.")] = "icml",
+    dpi: Annotated[int, typer.Option(help="Dots per inch of the PNG.")] = DOTS_PER_INCH,
+    partial: Annotated[bool, typer.Option("--partial", help="Draw from presets that are not finished too.")] = False,
+) -> None:
+    """Draw figures; where results are missing, say which command makes them, and draw the others.
+
+    Exit status 0; 2 for bad input or missing results.
+    """
+    chosen = names or NAMES
+    unknown = [name for name in chosen if name not in NAMES]
+    if unknown:
+        _refuse(f"{', '.join(unknown)}: no such figure; there are {', '.join(NAMES)}")
+    if page not in style.PAGES:
+        _refuse(f"page is {page!r}: it must be one of {', '.join(style.PAGES)}")
+    if not 10 <= dpi <= 1200:
+        _refuse(f"dpi is {dpi}: it must be from 10 to 1200")
+    wanting = 0
+    for name in chosen:
+        try:
+            draw(name, results, out, page, partial, dpi)
+        except (UnusableError, OSError) as error:
+            print(f"figures: {name}: {' '.join(str(error).split())}", file=sys.stderr)
+            wanting += 1
+    if wanting < len(chosen):
+        print(f"Figures: {out}/")
+    raise typer.Exit(2 if wanting else 0)
+
+
+def draw(
+    name: str, results: Path, out: Path, page: str = "icml", partial: bool = False, dpi: int = DOTS_PER_INCH
+) -> list[Path]:
+    """Draw one figure and return its files.
+
+    Raises
+    ------
+    UnusableError
+        If its results are not there.
+    OSError
+        If it cannot be written.
+    """
+    module = importlib.import_module(f"figures.{name}")
+    found: dict[str, Found] = {
+        experiment: load(results, experiment, columns, partial) for experiment, columns in module.NEEDS.items()
+    }
+    with style.applied():
+        return save(name, module.draw(found, style.PAGES[page]), found, out, dpi)
+
+
+def _refuse(why: str) -> None:
+    print(f"figures: {why}", file=sys.stderr)
+    raise typer.Exit(2)
+
+
+if __name__ == "__main__":
+    typer.run(main)

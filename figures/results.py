@@ -1,0 +1,174 @@
+"""Stored results as figures need them: whole, of this version, one preset and one seed; or one line on why not."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import importlib.util
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from hopfield_theory import __version__
+from hopfield_theory.engine.store import Cell, Store
+
+__all__ = ["DEFAULT", "Found", "UnusableError", "load"]
+
+DEFAULT = Path("build/results")
+_PRESETS = ("large", "paper", "quick")
+
+
+class UnusableError(ValueError):
+    """What results are wanting, and which command makes them."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """Results of one experiment.
+
+    Attributes
+    ----------
+    frame : DataFrame
+        As of :meth:`hopfield_theory.engine.store.Store.gather`.
+    experiment, preset, seed, version
+        What they are of.
+    cells, expected : int
+        How many cells are there, and how many the preset has.
+    digest : str
+        SHA-256 of the rows, without how long they took and where.
+    """
+
+    frame: pd.DataFrame
+    experiment: str
+    preset: str
+    seed: int
+    version: str
+    cells: int
+    expected: int
+    digest: str
+
+    def __str__(self) -> str:
+        some = "" if self.cells >= self.expected else f", {self.cells} of {self.expected} cells"
+        return (
+            f"{self.experiment} (preset {self.preset}, seed {self.seed}{some}, version {self.version}, "
+            f"sha256 {self.digest[:16]})"
+        )
+
+    def where(self, need: str, **values: object) -> pd.DataFrame:
+        """Return the rows with these values, or say that there are none."""
+        rows = self.frame
+        for name, value in values.items():
+            rows = rows[rows[name] == value]
+        if rows.empty:
+            raise UnusableError(f"the stored results of {self.experiment}, {self.preset}, have no {need}")
+        return rows
+
+
+def load(folder: Path, experiment: str, columns: Sequence[str] = (), partial: bool = False) -> Found:
+    """Read what a figure needs.
+
+    Parameters
+    ----------
+    folder : path
+        Of the store. Nothing in it is changed.
+    experiment : str
+    columns : sequence of str
+        That must be there.
+    partial : bool
+        Take what there is of a preset that is not finished.
+
+    Returns
+    -------
+    Found
+        Of the finest preset that is finished, and of its least seed.
+
+    Raises
+    ------
+    UnusableError
+        In one line: what is missing, damaged or too old, and the command that mends it.
+    """
+    if not folder.is_dir():
+        raise UnusableError(f"{folder}: no such folder; {_command(experiment, folder)} makes it")
+    try:
+        store = Store(folder)
+        every = store.gather(experiment)
+        skipped = list(store.skipped)
+        current = every[every["version"] == __version__]
+        choices = [_choice(store, experiment, *key) for key in _keys(current)]
+    except OSError as error:
+        raise UnusableError(f"{' '.join(str(error).split())}") from error
+    damage = f" ({skipped[0]})" if skipped else ""
+    if current.empty:
+        others = ", ".join(sorted(set(every["version"])))
+        why = f"results of {experiment} of version {others} only" if others else f"no results of {experiment}"
+        raise UnusableError(f"{folder} holds {why}{damage}; {_command(experiment, folder)} makes them")
+    whole = [choice for choice in choices if choice[2] >= choice[3]]
+    if not whole and not partial:
+        preset, seed, cells, expected = choices[0]
+        raise UnusableError(
+            f"{folder} holds {cells} of the {expected} cells of {experiment}, {preset}{damage}; "
+            f"{_command(experiment, folder, preset, seed)} completes them, --partial draws them as they are"
+        )
+    preset, seed, cells, expected = (whole or choices)[0]
+    frame = current[(current["preset"] == preset) & (current["seed"] == seed)]
+    frame = _of_the_grid(frame, _grid(experiment, preset, seed)).reset_index(drop=True)
+    lacking = [name for name in columns if name not in frame or frame[name].isna().all()]
+    if lacking:
+        raise UnusableError(
+            f"the results of {experiment}, {preset}, in {folder} have no {', '.join(lacking)}: they are of an earlier "
+            f"state; move {experiment}-*.parquet away, and {_command(experiment, folder, preset, seed)} makes them anew"
+        )
+    return Found(frame, experiment, preset, seed, __version__, cells, expected, _digest(frame))
+
+
+def _keys(frame: pd.DataFrame) -> list[tuple[str, int]]:
+    present = {(str(preset), int(seed)) for preset, seed in zip(frame["preset"], frame["seed"], strict=True)}
+    order = {name: place for place, name in enumerate(_PRESETS)}
+    return sorted(present, key=lambda key: (order.get(key[0], len(order)), key))
+
+
+def _choice(store: Store, experiment: str, preset: str, seed: int) -> tuple[str, int, int, int]:
+    """Return preset and seed, with how many cells are there and how many there should be."""
+    grid = _grid(experiment, preset, seed)
+    return preset, seed, sum(store.seconds(cell) is not None for cell in grid), len(grid)
+
+
+def _grid(experiment: str, preset: str, seed: int) -> list[Cell]:
+    """Return the cells that an experiment has, none where there is no such experiment or preset."""
+    module = importlib.import_module(f"simulations.{experiment}") if _known(experiment) else None
+    if module is None or preset not in module.PRESETS:
+        return []
+    return [Cell(experiment, preset, seed, parameters) for parameters in module.cells(preset)]
+
+
+def _of_the_grid(frame: pd.DataFrame, grid: list[Cell]) -> pd.DataFrame:
+    """Leave out what a store still holds of an earlier grid of the preset."""
+    if not grid:
+        return frame
+    names = {name for cell in grid for name in cell.parameters}
+    wanted = {frozenset(cell.parameters.items()) for cell in grid}
+    records = frame[[name for name in frame if name in names]].to_dict("records")
+    kept = [frozenset(item for item in record.items() if not pd.isna(item[1])) in wanted for record in records]
+    return frame[kept]
+
+
+def _known(experiment: str) -> bool:
+    return importlib.util.find_spec(f"simulations.{experiment}") is not None
+
+
+def _command(experiment: str, folder: Path, preset: str = "quick", seed: int = 0) -> str:
+    if not _known(experiment):
+        return "`python -m benchmarks`"
+    words = ["python", "-m", "simulations", experiment]
+    words += ["--preset", preset] if preset != "quick" else []
+    words += ["--seed", str(seed)] if seed else []
+    words += ["--out", str(folder)] if folder != DEFAULT else []
+    return f"`{shlex.join(words)}`"
+
+
+def _digest(frame: pd.DataFrame) -> str:
+    kept = frame.drop(columns=["seconds", "device"])
+    return hashlib.sha256(kept.to_csv(index=False).encode()).hexdigest()

@@ -1,0 +1,53 @@
+"""Critical slowing down: updates until convergence as the memory fills up, plain and accelerated."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from figures import style
+from figures.output import Drawing
+from figures.results import Found
+
+NEEDS = {
+    "convergence": ("share", "accelerate", "median", "median_low", "median_high", "contraction", "contraction_low")
+}
+_PLAIN, _FAST = style.Look("#000000", "o", "-"), style.Look("#1C5598", "^", "--")
+
+
+def draw(found: Mapping[str, Found], page: style.Page) -> Drawing:
+    """Draw updates above the contraction factor that explains them."""
+    rows = found["convergence"].where("updates", kind="updates")
+    figure = style.blank(page.narrow, 2.9)
+    above, below = figure.subplots(2, 1, sharex=True, height_ratios=(1.5, 1))
+    ends = {}
+    for fast, look, label in ((False, _PLAIN, "plain"), (True, _FAST, "accelerated")):
+        chosen = rows[rows["accelerate"] == fast].sort_values("share")
+        interval = (chosen[f"median{end}"] for end in ("", "_low", "_high"))
+        style.measured(above, chosen["share"], *interval, look, label)
+        near = chosen[chosen["share"] <= 1.0]
+        ends[label] = (near if len(near) else chosen).iloc[-1]
+    plain = rows[~rows["accelerate"].astype(bool)].sort_values("share")
+    interval = (plain[f"contraction{end}"] for end in ("", "_low", "_high"))
+    style.measured(below, plain["share"], *interval, _PLAIN, "contraction")
+    for panel in (above, below):
+        panel.axvline(1.0, color=style.HEURISTIC.colour, ls=style.HEURISTIC.dash, lw=0.9, zorder=1, gid="fold (C5)")
+    above.text(
+        0.995, 0.03, "fold (C5)", transform=above.get_xaxis_transform(), ha="right", fontsize=6.5, color="#555555"
+    )
+    below.axhline(1.0, color="black", ls=":", lw=0.9)
+    above.set(ylabel="updates, median", yscale="log")
+    below.set(ylabel="contraction factor", xlabel=r"$\log M/\log M_{\mathrm{fold}}$", ylim=(-0.03, 1.08))
+    above.legend(loc="upper left")
+    style.letter(above, "a")
+    style.letter(below, "b")
+    said = "; ".join(
+        f"{label} {row['median']:g} [{row['median_low']:g}, {row['median_high']:g}]" for label, row in ends.items()
+    )
+    about = rows.iloc[0]
+    return Drawing(
+        figure,
+        f"""Critical slowing down, d = {about["dim"]:g}, λ = {about["lam"]:g}, n = {about["noop"]:g}: (a) updates
+        until a step
+        is below 1e-8, (b) largest eigenvalue of the Jacobian at the limit; medians with 95% intervals over memories. At
+        {ends["plain"]["share"]:g} of the fold's log M: {said}.""",
+    )

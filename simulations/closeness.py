@@ -1,0 +1,69 @@
+"""On the same memory, when does a no-op slot bring one update closer to the pattern that was sought?
+
+Grid: the no-op mass n and the noise on the cue. A row for every query: by how much the dense answer overshoots,
+``<T_0, ξ> / |T_0|²``, what the slot leaves of it, ``s = 1 − p_0``, and how far both answers are from the pattern.
+
+Held against: T10, by which the no-op answer ``s T_0`` is closer exactly where the first is below ``½ (1 + s)``.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+
+from hopfield_theory.memory import Memory
+from hopfield_theory.patterns import RandomPatterns, Sphere, base
+
+PRESETS = ("quick", "paper", "large")
+
+_SCALE = {"quick": (4, 10), "paper": (20, 20), "large": (100, 40)}
+
+
+def cells(preset: str) -> list[dict[str, Any]]:
+    """List the parameters of all cells."""
+    memories, queries = _SCALE[preset]
+    return [
+        {
+            "dim": 16,
+            "beta": 8.0,
+            "num_patterns": 60,
+            "noop": noop,
+            "noise": noise,
+            "memories": memories,
+            "queries": queries,
+        }
+        for noop, noise in itertools.product((10.0, 100.0, 1000.0), (0.4, 1.0, 1.6))
+    ]
+
+
+def measure(parameters: Mapping[str, Any], seed: int, device: str) -> list[dict[str, Any]]:
+    """Measure one cell: a row for every query."""
+    dim, queries = parameters["dim"], parameters["queries"]
+    rows = []
+    for index in range(parameters["memories"]):
+        source = RandomPatterns(
+            Sphere(1.0), parameters["num_patterns"], dim, seed=seed, cell=(index,), dtype=torch.float64, device=device
+        )
+        dense, slotted = (Memory(source.tensor(), parameters["beta"], noop) for noop in (0.0, parameters["noop"]))
+        generator = torch.Generator().manual_seed(base(seed, index, 1))
+        targets = dense.patterns[:queries]
+        direction = torch.randn(queries, dim, dtype=torch.float64, generator=generator)
+        cues = targets + parameters["noise"] * (direction / direction.norm(dim=-1, keepdim=True)).to(device)
+        plain = dense.update(cues)
+        columns = {
+            "overshoot": (plain * targets).sum(-1) / plain.square().sum(-1),
+            "kept": 1.0 - slotted.noop_weight(cues),
+            "dense_error": (plain - targets).norm(dim=-1),
+            "noop_error": (slotted.update(cues) - targets).norm(dim=-1),
+        }
+        values = zip(*(column.tolist() for column in columns.values()), strict=True)
+        rows += [dict(zip(columns, row, strict=True)) for row in values]
+    return rows
+
+
+def cost(parameters: Mapping[str, Any]) -> tuple[float, float]:
+    """Predict seconds and bytes."""
+    return 0.05 + 2e-3 * parameters["memories"], 2e8

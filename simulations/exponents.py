@@ -1,0 +1,69 @@
+"""How does the logarithm of the capacity grow with the dimension, far beyond memories that can be held?
+
+Grid: λ = κ/d and the dimension d. Cells of kind ``update``: the number of patterns, sampled by their overlaps alone, at
+which one update leaves half of the weight with the pattern. Cells of kind ``bounds``: the closed forms at λ = 1, n = 1
+and p = ½, which measure nothing.
+
+Held against: the exact exponent α_1(λ) (C4).
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from hopfield_theory.bounds import capacity as bounds
+from hopfield_theory.bounds import thermodynamics
+from hopfield_theory.engine.virtual import one_update_capacity
+
+PRESETS = ("quick", "paper", "large")
+
+_LAMS = {
+    "quick": (0.25, 0.5, 1.0, 2.0),
+    "paper": (0.125, 0.25, 0.5, 1.0, 2.0, 4.0),
+    "large": tuple(2.0 ** (k / 2) for k in range(-6, 7)),
+}
+_DIMS = {"quick": (25, 50, 400), "paper": (25, 50, 100, 200, 400, 700), "large": (25, 50, 100, 200, 400, 700, 1000)}
+_TRIALS = {"quick": 100, "paper": 400, "large": 1000}
+_BOUND_DIMS = {"quick": (8, 12, 16, 24, 32, 48, 64), "paper": tuple(range(8, 65, 4)), "large": tuple(range(8, 129, 4))}
+
+
+def cells(preset: str) -> list[dict[str, Any]]:
+    """List the parameters of all cells."""
+    updates = [
+        {"kind": "update", "lam": lam, "dim": dim, "trials": _TRIALS[preset]}
+        for lam, dim in itertools.product(_LAMS[preset], _DIMS[preset])
+    ]
+    return updates + [{"kind": "bounds", "lam": 1.0, "dim": dim} for dim in _BOUND_DIMS[preset]]
+
+
+def measure(parameters: Mapping[str, Any], seed: int, device: str) -> list[dict[str, Any]]:
+    """Measure one cell: one row."""
+    del device
+    dim, lam = parameters["dim"], parameters["lam"]
+    alpha = float(thermodynamics.threshold(lam))
+    if parameters["kind"] == "bounds":
+        known = {"dim": dim, "beta": 1.0, "scale": math.sqrt(lam * dim / (dim - 1)), "failure_probability": 0.5}
+        return [
+            {
+                "alpha": alpha,
+                "published": bounds.published(**known),
+                "pairwise": bounds.pairwise(**known, noop=1.0),
+                "chernoff": bounds.chernoff(**known, noop=1.0, quantifier="all"),
+                "chernoff_typical": bounds.chernoff(**known, noop=1.0, quantifier="typical"),
+                # what a typical pattern cannot pass, all patterns together cannot either
+                "ceiling": bounds.ceiling(**known, noop=1.0, quantifier="typical"),
+                "predicted": thermodynamics.predicted(dim, lam, 1.0, 0.5),
+            }
+        ]
+    # half of the error to which a crowd without end leads: there the pattern has half of the weight
+    error = 0.5 - lam / (1.0 + math.hypot(1.0, 2.0 * lam))
+    found = one_update_capacity(dim=dim, lam=lam, error=error, trials=parameters["trials"], seed=seed)
+    return [{"alpha": alpha, "log_patterns": found.log_patterns, "log_low": found.low, "log_high": found.high}]
+
+
+def cost(parameters: Mapping[str, Any]) -> tuple[float, float]:
+    """Predict seconds and bytes."""
+    return (5.0, 2e8) if parameters["kind"] == "bounds" else (0.02 * parameters["trials"], 4e8)
