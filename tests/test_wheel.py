@@ -65,7 +65,12 @@ def test_the_wheel_holds_the_library_and_nothing_else(wheel):
         names = archive.namelist()
     modules = {path.relative_to(ROOT).as_posix() for path in (ROOT / "hopfield_theory").rglob("*.py")}
     inside = {name for name in names if name.startswith("hopfield_theory/")}
-    assert inside == modules | {"hopfield_theory/py.typed"}
+    parts = {
+        "hopfield_theory/py.typed",
+        "hopfield_theory/verification/page.css",
+        "hopfield_theory/verification/page.js",
+    }
+    assert inside == modules | parts
     assert all(name.partition("/")[0].endswith(".dist-info") for name in set(names) - inside)
     assert not any("test_" in name or "conftest" in name for name in names)
     assert any(name.endswith("licenses/LICENSE") for name in names)

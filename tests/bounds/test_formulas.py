@@ -254,7 +254,7 @@ def test_a_strip_that_needs_no_crowd_costs_nothing():
     # the leak alone takes more than the strip
     crowd = crowding._Crowd(capacity.Model(KAPPA, DIM, 30.0), 0.1, 0.3, 0.01, 0.02)
     assert crowd.needed <= 0.0
-    assert crowd.strip(0.01, 0.02, 5.0) == crowding.Strip(0.01, 0.02, 0.0, 0.0, 0.0)
+    assert crowd.strip(0.01, 0.02, 5.0, 0.0) == crowding.Strip(0.01, 0.02, 0.0, 0.0, 0.0)
     assert crowd.log_tails(crowding.Strip(0.01, 0.02, 1.0, 1.0, 1.0), 5.0) == (-math.inf, -math.inf)
     assert crowd.log_least() == -math.inf
     held = crowding._Crowd(MODEL, 0.1, 0.3, 0.01, 0.02)
@@ -282,7 +282,7 @@ def test_tilts_of_c7_stay_within_the_floats():
     # at κ = 3000 every weight is below e^-800, and the best tilts lie beyond e^300
     crowd = crowding._Crowd(capacity.Model(3000.0, DIM, -math.inf), 0.1, 0.3, 0.01, 0.02)
     for others, tilt in ((1700.0, "log_tilt"), (0.0, "side_log_tilt")):
-        strip = crowd.strip(0.01, 0.02, others)
+        strip = crowd.strip(0.01, 0.02, others, 0.0)
         bound = math.log(crowd.needed) + strip.slack
         if tilt == "side_log_tilt":
             bound += math.log(strip.slack / crowd.across)
