@@ -12,6 +12,8 @@ from typing import Any
 
 from hopfield_theory.statements.registry import STATEMENTS
 from hopfield_theory.statements.statement import Implication
+from hopfield_theory.verification.counterexample import plain
+from hopfield_theory.verification.report import thousands
 from hopfield_theory.whole_file import write_whole
 
 __all__ = ["page"]
@@ -82,24 +84,20 @@ def _tried(verdict: dict[str, Any]) -> str:
     starts = sum(part["attack"]["starts"] for part in verdict["parts"] if part["attack"])
     slacks = [part["attack"]["smallest_slack"] for part in verdict["parts"] if part["attack"]]
     if not starts:
-        return f"Instances and memories: {_thousands(verdict['instances'])}."
+        return f"Instances and memories: {thousands(verdict['instances'])}."
     least = f"smallest slack {min(slacks):.2g}"
-    return f"Instances: {_thousands(verdict['instances'])}; attacked with {_thousands(starts)} starts, {least}."
+    return f"Instances: {thousands(verdict['instances'])}; attacked with {thousands(starts)} starts, {least}."
 
 
 def _lines(counterexample: dict[str, Any]) -> list[str]:
     decision = counterexample["decision"]
-    numbers = ", ".join(f"{name} = {_plain(value)}" for name, value in counterexample["values"].items())
+    numbers = ", ".join(f"{name} = {plain(value)}" for name, value in counterexample["values"].items())
     hypotheses = ", ".join(_enclosure(h) for h in decision["hypotheses"]) or "none"
     return [
         f"{counterexample['part']}: {numbers}",
         f"slacks of the hypotheses, all above 0: {hypotheses}",
         f"slack of the conclusion, below 0: {_enclosure(decision['conclusion'])}, at {decision['bits']} bits",
     ]
-
-
-def _plain(value: Any) -> str:
-    return f"[{', '.join(map(_plain, value))}]" if isinstance(value, list) else str(value)
 
 
 def _enclosure(slack: dict[str, Any]) -> str:
@@ -114,13 +112,11 @@ def _table(verdicts: list[dict[str, Any]]) -> str:
     for v in verdicts:
         starts = sum(part["attack"]["starts"] for part in v["parts"] if part["attack"])
         statement = STATEMENTS[v["statement"]]
-        cells = (f"{statement.name} {statement.title}", statement.proof, v["verdict"], _thousands(v["instances"]))
-        rows.append(f"| {' | '.join((*cells, _thousands(starts), format(v['smallest_slack'], '.2g')))} |")
+        cells = (f"{statement.name} {statement.title}", statement.proof, v["verdict"], thousands(v["instances"]))
+        rows.append(
+            f"| {' | '.join((*cells, thousands(starts) if starts else '–', format(v['smallest_slack'], '.2g')))} |"
+        )
     return "\n".join([*rows, ""])
-
-
-def _thousands(count: int) -> str:
-    return f"{count:,}".replace(",", " ") if count else "–"
 
 
 if __name__ == "__main__":

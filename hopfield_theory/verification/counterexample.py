@@ -11,7 +11,7 @@ from typing import Any
 from hopfield_theory.statements.statement import Implication, Statement
 from hopfield_theory.verification import exact
 
-__all__ = ["Counterexample"]
+__all__ = ["Counterexample", "plain"]
 
 _DIGITS = range(1, 12)
 
@@ -77,7 +77,7 @@ class Counterexample:
 
     def lines(self) -> list[str]:
         """Return the instance and the enclosure of its slack, as lines to read."""
-        numbers = ", ".join(f"{name} = {_plain(value)}" for name, value in self.values.items())
+        numbers = ", ".join(f"{name} = {plain(value)}" for name, value in self.values.items())
         slack = self.decision.conclusion
         return [
             f"{self.part}: {numbers}{f' ({self.given})' if self.given else ''}",
@@ -138,5 +138,6 @@ def _size(value: Any) -> int:
     return {"0": 0, "1": 1}.get(text, 1 + len(text))
 
 
-def _plain(value: Any) -> str:
-    return f"[{', '.join(map(_plain, value))}]" if isinstance(value, list) else str(value)
+def plain(value: Any) -> str:
+    """Return nested lists of decimals as a line to read, without quotes."""
+    return f"[{', '.join(map(plain, value))}]" if isinstance(value, list) else str(value)

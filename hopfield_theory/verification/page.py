@@ -15,6 +15,7 @@ from hopfield_theory.statements.proofs import PROOFS
 from hopfield_theory.statements.registry import STATEMENTS
 from hopfield_theory.verification import report
 from hopfield_theory.verification.check import Verdict
+from hopfield_theory.verification.counterexample import plain
 
 __all__ = ["FIGURES", "page"]
 
@@ -153,15 +154,11 @@ def _part(part: dict[str, Any]) -> str:
         )
     found = part["counterexample"]
     if found:
-        numbers = "\n".join(f"{name} = {_plain(value)}" for name, value in found["values"].items())
+        numbers = "\n".join(f"{name} = {plain(value)}" for name, value in found["values"].items())
         slack = found["decision"]["conclusion"]
         numbers += f"\n({found['given']})" if found["given"] else ""
         said += f"<pre>{html.escape(numbers)}\nslack in [{slack['low']}, {slack['high']}]</pre>"
     return f"<li>{said}</li>"
-
-
-def _plain(value: Any) -> str:
-    return f"[{', '.join(map(_plain, value))}]" if isinstance(value, list) else str(value)
 
 
 def _mathematics(latex: str) -> str:

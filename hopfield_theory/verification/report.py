@@ -15,7 +15,7 @@ from rich.text import Text
 from hopfield_theory.statements.statement import Experiment, RareEvent, Trend
 from hopfield_theory.verification.check import Outcome, PartResult, Verdict
 
-__all__ = ["data", "lines", "table"]
+__all__ = ["data", "lines", "table", "thousands"]
 
 # a table has no room for identifiers; JSON has them
 _IDENTIFIER = re.compile(r",? (arXiv:\d+\.\d+|\(docs/[^)]*\))")
@@ -49,9 +49,7 @@ def table(verdicts: Sequence[Verdict]) -> Table:
             _IDENTIFIER.sub("", statement.source),
             statement.proof,
             Text(verdict.outcome, style="" if verdict.as_expected else _STYLES.get(verdict.outcome, "")),
-            "\n".join(
-                [_thousands(verdict.instances), *[f"{_thousands(verdict.starts)} starts"] * bool(verdict.starts)]
-            ),
+            "\n".join([thousands(verdict.instances), *[f"{thousands(verdict.starts)} starts"] * bool(verdict.starts)]),
             "\n".join([_slack(verdict.worst.smallest_slack), *[_slack(verdict.attacked_slack)] * bool(verdict.starts)]),
         )
     return shown
@@ -151,5 +149,6 @@ def _slack(value: float) -> str:
     return "0" if value == 0 else f"{value:.1e}"
 
 
-def _thousands(count: int) -> str:
+def thousands(count: int) -> str:
+    """Return a number with its digits in groups of three."""
     return f"{count:,}".replace(",", " ")
