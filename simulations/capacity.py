@@ -18,6 +18,7 @@ from typing import Any
 from hopfield_theory.bounds import capacity as bounds
 from hopfield_theory.bounds import thermodynamics
 from hopfield_theory.engine.capacity import Setting, capacity, outcomes
+from hopfield_theory.engine.virtual_capacity import half_weight_error
 from hopfield_theory.statistics import wilson
 
 PRESETS = ("quick", "paper", "large")
@@ -114,7 +115,7 @@ def _error(rule: str, lam: float) -> float:
 
     A crowd without end draws an update to ``s ξ``, and ``1 − s`` is below ½ for large λ.
     """
-    return 0.5 * (1.0 - (math.sqrt(1.0 + 4.0 * lam * lam) - 1.0) / (2.0 * lam)) if rule == "one update" else 0.5
+    return half_weight_error(lam) if rule == "one update" else 0.5
 
 
 def _sandwich(parameters: Mapping[str, Any], seed: int, device: str) -> list[dict[str, Any]]:

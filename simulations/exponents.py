@@ -16,7 +16,7 @@ from typing import Any
 
 from hopfield_theory.bounds import capacity as bounds
 from hopfield_theory.bounds import thermodynamics
-from hopfield_theory.engine.virtual import one_update_capacity
+from hopfield_theory.engine.virtual_capacity import one_update_capacity
 
 PRESETS = ("quick", "paper", "large")
 
@@ -58,10 +58,8 @@ def measure(parameters: Mapping[str, Any], seed: int, device: str) -> list[dict[
                 "predicted": thermodynamics.predicted(dim, lam, 1.0, 0.5),
             }
         ]
-    # half of the error to which a crowd without end leads: there the pattern has half of the weight
-    error = 0.5 - lam / (1.0 + math.hypot(1.0, 2.0 * lam))
-    found = one_update_capacity(dim=dim, lam=lam, error=error, trials=parameters["trials"], seed=seed)
-    return [{"alpha": alpha, "log_patterns": found.log_patterns, "log_low": found.low, "log_high": found.high}]
+    found = one_update_capacity(dim=dim, lam=lam, trials=parameters["trials"], seed=seed)
+    return [{"alpha": alpha, "log_patterns": found.estimate, "log_low": found.low, "log_high": found.high}]
 
 
 def cost(parameters: Mapping[str, Any]) -> tuple[float, float]:

@@ -121,7 +121,8 @@ def test_a_run_goes_on_where_it_stopped(tmp_path):
 def test_an_interrupted_run_says_how_to_go_on(tmp_path):
     line = [sys.executable, "-m", "simulations", "noise", "--preset", "paper", "--out", str(tmp_path)]
     process = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    time.sleep(4)
+    while process.poll() is None and not list(tmp_path.glob("*.parquet")):
+        time.sleep(0.05)
     os.kill(process.pid, signal.SIGINT)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 130

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import enum
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -19,19 +19,17 @@ from torch import Tensor
 
 from hopfield_theory import batched
 from hopfield_theory.bounds import thermodynamics
+from hopfield_theory.engine.crossing import Crossing, crossing
 from hopfield_theory.engine.stream import Stream, in_threads
 from hopfield_theory.patterns import RandomPatterns, Sphere, base
-from hopfield_theory.statistics import Interval, cluster_bootstrap, logistic_fit, wilson
+from hopfield_theory.statistics import Interval, cluster_bootstrap, wilson
 
-__all__ = ["Capacity", "Growth", "Rule", "Setting", "capacity", "clustered_rate", "growth_exponent", "outcomes", "rate"]
+__all__ = ["Rule", "Setting", "capacity", "clustered_rate", "outcomes", "rate"]
 
 # numbers that a batch of memories, or one memory with its scores, may hold; beyond the second, patterns are streamed
 _BATCH, _HELD = 1 << 20, 1 << 26
 # A step of this length is the last; limits closer than _APART, well above what is then left to go, are one.
 _TOLERANCE, _APART, _STEPS = 1e-8, 1e-5, 2000
-# trials of a first look at a number of patterns, and of each point of a round about the crossing
-_LOOK, _ROUND = 24, 64
-_STRIDE = 0.6
 
 
 class Rule(enum.StrEnum):
@@ -280,55 +278,6 @@ def clustered_rate(found: NDArray[np.bool_], confidence: float = 0.95) -> Interv
     return cluster_bootstrap(found.ravel().astype(float), clusters, confidence=confidence, num_resamples=999, seed=0)
 
 
-@dataclass(frozen=True)
-class Capacity:
-    """The number of patterns at which the rate of success crosses a level.
-
-    Attributes
-    ----------
-    setting : Setting
-    level : float
-    log_patterns : Interval
-        Natural logarithm; ``-inf`` where not even one pattern reaches the level.
-    slope : float
-        Fitted change of the log-odds per unit of log M.
-    num_patterns, successes, trials : tuple of int
-        What was measured.
-    """
-
-    setting: Setting
-    level: float
-    log_patterns: Interval
-    slope: float
-    num_patterns: tuple[int, ...] = field(repr=False)
-    successes: tuple[int, ...] = field(repr=False)
-    trials: tuple[int, ...] = field(repr=False)
-
-
-class _Search:
-    """Rates measured so far along log M, each with memories of its own."""
-
-    def __init__(self, measure: Callable[[int, int, int], int]) -> None:
-        self._measure, self._used = measure, 0
-        self.counts: dict[int, list[int]] = {}
-
-    def look(self, log_patterns: float, trials: int) -> float:
-        size = max(1, round(math.exp(log_patterns)))
-        count = self.counts.setdefault(size, [0, 0])
-        count[0] += self._measure(size, trials, self._used)
-        count[1] += trials
-        self._used += trials
-        return count[0] / count[1]
-
-    def columns(self) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
-        sizes = sorted(self.counts)
-        return tuple(sizes), tuple(self.counts[s][0] for s in sizes), tuple(self.counts[s][1] for s in sizes)
-
-    @property
-    def used(self) -> int:
-        return self._used
-
-
 def capacity(
     setting: Setting,
     seed: int,
@@ -339,8 +288,8 @@ def capacity(
     most_patterns: float = 1e7,
     progress: Callable[[str], None] = lambda _: None,
     **options: Any,
-) -> Capacity:
-    """Find the number of patterns at which the rate of success crosses a level, measuring where it tells most.
+) -> Crossing:
+    """Find the number of patterns at which the rate of success crosses a level.
 
     Parameters
     ----------
@@ -348,9 +297,9 @@ def capacity(
     seed : int
     level : float, in (0, 1)
     precision : float, above 0
-        Half width of the interval for log M at which to stop.
+        Half width to aim at, of the interval for log M.
     most_trials : int
-        Memories after which to stop in any case.
+        Most memories of the last measurement.
     most_patterns : float
         Memories are not made larger; if the rate is above the level there, the crossing is an extrapolation.
     progress : function of a str, optional
@@ -359,8 +308,8 @@ def capacity(
 
     Returns
     -------
-    Capacity
-        With the interval of a logistic fit on log M, all memories independent.
+    Crossing
+        With the interval of a logistic fit about the crossing, all memories independent.
 
     Raises
     ------
@@ -382,109 +331,11 @@ def capacity(
         progress(f"M = {size}")
         return int(outcomes(setting, size, trials, seed, first=first, **options)[:, 0].sum())
 
-    search, top = _Search(measure), math.log(most_patterns)
-    if not _bracketed(search, _guess(setting, top), level, top):
-        return Capacity(setting, level, Interval(-math.inf, -math.inf, 0.0, 0.95), math.nan, *search.columns())
-    while True:
-        sizes, won, tried = search.columns()
-        fit = logistic_fit(np.log(sizes), won, tried, increasing=False, level=level)
-        half = 0.5 * (fit.crossing.high - fit.crossing.low)
-        centre = fit.crossing.estimate
-        if half <= precision or search.used >= most_trials or not math.isfinite(centre):
-            return Capacity(setting, level, fit.crossing, fit.slope.estimate, sizes, won, tried)
-        width = min(max(1.0 / max(abs(fit.slope.estimate), 1e-9), precision / 2), _STRIDE)
-        for place in (centre - width, centre + width):
-            search.look(min(max(place, 0.0), top), min(_ROUND, max(1, most_trials - search.used)))
+    top = math.log(most_patterns)
+    return crossing(measure, _guess(setting, top), top, level=level, precision=precision, most_trials=most_trials)
 
 
 def _guess(setting: Setting, top: float) -> float:
     lam = setting.kappa / setting.dim
     guess = 0.4 if setting.rule == Rule.ALL else 0.8
     return min(max(guess * float(thermodynamics.threshold(lam)) * setting.dim, 1.0), top)
-
-
-def _bracketed(search: _Search, start: float, level: float, top: float) -> bool:
-    """Look up and down from a guess until the rate has been on both sides of the level; False if it never is."""
-    place, above = start, search.look(start, _LOOK) >= level
-    stride = _STRIDE if above else -_STRIDE
-    while 0.0 < place < top or place == start:
-        place = min(max(place + stride, 0.0), top)
-        if (search.look(place, _LOOK) >= level) != above:
-            return True
-        if place in (0.0, top):
-            break
-    # a single size tells no slope: look beside the end as well
-    return above
-
-
-@dataclass(frozen=True)
-class Growth:
-    """How capacities grow with the dimension.
-
-    Attributes
-    ----------
-    slope : Interval
-        Least-squares slope of log M over d, nats a dimension.
-    limit : Interval
-        The limit a of the fit ``log M/d = a + b log(d)/d + c/d``, for comparison with α_1.
-    """
-
-    slope: Interval
-    limit: Interval
-
-
-def growth_exponent(
-    dims: Sequence[int], log_patterns: Sequence[Interval], *, confidence: float = 0.95, seed: int = 0
-) -> Growth:
-    """Fit the growth of capacities, with intervals that carry those of the capacities.
-
-    Parameters
-    ----------
-    dims : sequence of int
-        At least three for the slope's interval to mean anything, at least four for the limit.
-    log_patterns : sequence of Interval
-        Capacities, all finite.
-    confidence : float, in (0, 1)
-    seed : int
-        Of the draws that carry the capacities' uncertainty into the fits.
-
-    Returns
-    -------
-    Growth
-
-    Raises
-    ------
-    ValueError
-        For fewer than three dimensions, or a capacity that is not finite.
-
-    Examples
-    --------
-    >>> found = growth_exponent([10, 20, 30, 40], [Interval(0.5 * d, 0.5 * d - 0.1, 0.5 * d + 0.1, 0.95)
-    ...                                            for d in (10, 20, 30, 40)])
-    >>> round(found.slope.estimate, 6), round(found.limit.estimate, 6)
-    (0.5, 0.5)
-    """
-    d = np.asarray(dims, dtype=float)
-    if len(d) < 3 or len(d) != len(log_patterns):
-        raise ValueError(f"dims has {len(d)} entries and log_patterns {len(log_patterns)}: at least 3 each, as many")
-    centre = np.array([interval.estimate for interval in log_patterns])
-    ends = np.array([(interval.low, interval.high) for interval in log_patterns])
-    if not (np.isfinite(centre).all() and np.isfinite(ends).all()):
-        raise ValueError("log_patterns must be finite, with finite intervals")
-    sd = np.maximum((ends[:, 1] - ends[:, 0]) / (2 * 1.96), 1e-12)
-    draws = centre + sd * np.random.default_rng(seed).standard_normal((4000, len(d)))
-    slope = np.stack([d, np.ones_like(d)], 1)
-    limit = np.stack([np.ones_like(d), np.log(d) / d, 1 / d], 1)
-    return Growth(
-        _fitted(slope, centre, draws, sd, confidence),
-        _fitted(limit, centre / d, draws / d, sd / d, confidence),
-    )
-
-
-def _fitted(design: Any, centre: Any, draws: Any, sd: Any, confidence: float) -> Interval:
-    """First coefficient of a weighted least-squares fit, and the quantiles of it over draws."""
-    weighted = design / sd[:, None]
-    solve = np.linalg.pinv(weighted)
-    first = (solve @ (draws / sd).T)[0]
-    low, high = np.quantile(first, [(1 - confidence) / 2, (1 + confidence) / 2])
-    return Interval(float((solve @ (centre / sd))[0]), float(low), float(high), confidence)

@@ -388,12 +388,14 @@ def _local_cluster(workers: int) -> Any:
     # no limit of memory, as cells need what they need: with a share for each worker, large ones would be killed
     shared = {"nthreads": 1, "memory_limit": 0, "silence_logs": logging.CRITICAL}
     options = [{**shared, "resources": {_slot(number): 1}} for number in range(workers)]
+    # its port of HTTP is any that is free: another cluster of this machine may have the usual one
+    scheduler = {"host": "127.0.0.1", "dashboard": False, "dashboard_address": "127.0.0.1:0"}
     # the cluster silences its logs until it is closed; connections that break as it closes are reported after that
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
     with _no_interrupts(), dask.config.set({"distributed.scheduler.allowed-failures": _RETRIES}):
         return distributed.SpecCluster(
             workers={number: {"cls": distributed.Nanny, "options": those} for number, those in enumerate(options)},
-            scheduler={"cls": distributed.Scheduler, "options": {"host": "127.0.0.1", "dashboard": False}},
+            scheduler={"cls": distributed.Scheduler, "options": scheduler},
             silence_logs=logging.CRITICAL,  # pyright: ignore[reportArgumentType]
         )
 

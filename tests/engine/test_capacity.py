@@ -9,11 +9,10 @@ import torch
 
 from hopfield_theory.bounds import thermodynamics
 from hopfield_theory.engine import capacity as module
-from hopfield_theory.engine.capacity import Capacity, Rule, Setting, capacity, growth_exponent, outcomes, rate
+from hopfield_theory.engine.capacity import Rule, Setting, capacity, outcomes, rate
 from hopfield_theory.memory import Memory
 from hopfield_theory.patterns import RandomPatterns, Sphere
 from hopfield_theory.retrieval import retrieve
-from hopfield_theory.statistics import Interval
 
 
 def drawn(setting, count, index, seed=5):
@@ -95,7 +94,7 @@ def test_a_planted_capacity_is_found(monkeypatch):
     for seed in range(20):
         found = capacity(Setting(8, 8.0), seed, precision=0.1)
         held += found.log_patterns.low <= truth <= found.log_patterns.high
-        assert found.log_patterns.high - found.log_patterns.low <= 0.2 or sum(found.trials) >= 2000
+        assert found.log_patterns.high - found.log_patterns.low <= 2 * 0.2
         assert abs(found.log_patterns.estimate - truth) < 0.3
     # at 95% each, fewer than 15 of 20 come once in ten thousand
     assert held >= 15
@@ -129,24 +128,7 @@ def test_where_nothing_is_retrieved_and_where_everything_is(monkeypatch):
 
 def test_the_measured_capacity_is_near_the_mean_field_fold():
     found = capacity(Setting(16, 16.0), 0, precision=0.1)
-    assert isinstance(found, Capacity)
     assert found.log_patterns.estimate == pytest.approx(thermodynamics.predicted(16, 1.0), rel=0.03)
-
-
-def test_growth_of_capacities():
-    dims = (10, 14, 20, 30, 50)
-    exact = [0.62 + 1.5 * math.log(d) / d - 2.0 / d for d in dims]
-    found = growth_exponent(
-        dims, [Interval(a * d, a * d - 0.02, a * d + 0.02, 0.95) for a, d in zip(exact, dims, strict=True)]
-    )
-    assert found.limit.estimate == pytest.approx(0.62, abs=1e-9)
-    assert found.limit.low < 0.62 < found.limit.high
-    slope = np.polyfit(dims, [a * d for a, d in zip(exact, dims, strict=True)], 1)[0]
-    assert found.slope.estimate == pytest.approx(slope, abs=1e-9)
-    with pytest.raises(ValueError, match="at least 3"):
-        growth_exponent([1, 2], [Interval(0, 0, 0, 0.95)] * 2)
-    with pytest.raises(ValueError, match="must be finite"):
-        growth_exponent([1, 2, 3], [Interval(-math.inf, -math.inf, 0, 0.95)] * 3)
 
 
 @pytest.mark.parametrize(

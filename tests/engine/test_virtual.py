@@ -5,11 +5,12 @@ from dataclasses import fields
 
 import numpy as np
 import pytest
-from flint import arb, ctx
 
-from hopfield_theory.bounds import sphere, thermodynamics
+from hopfield_theory.bounds import sphere
 from hopfield_theory.engine import virtual
-from hopfield_theory.engine.virtual import growth, log_height, one_update, one_update_capacity
+from hopfield_theory.engine.overlaps import Streams, overlap_law
+from hopfield_theory.engine.plan import Plan
+from hopfield_theory.engine.virtual import one_update
 
 NAMES = ("log_crowd", "target_weight", "along", "error")
 
@@ -95,14 +96,14 @@ def test_one_hundred_thousand_patterns(ensemble):
 
 def few(law, query, rivals, drawn, trials, seed=0):
     """The simulation with a threshold that only `drawn` rivals exceed in the mean, whatever their number."""
-    return virtual._simulate(law, query, virtual._Plan(math.log(rivals), float(rivals), drawn), trials, seed)
+    return virtual._simulate(law, query, Plan(math.log(rivals), float(rivals), drawn), trials, seed)
 
 
 @pytest.mark.parametrize("drawn", [1.0, 3.0, 30.0])
 @pytest.mark.parametrize(("name", "dim", "kappa"), [("sphere", 2, 1.5), ("sphere", 5, 4.0), ("gaussian", 5, 3.0)])
 def test_moments_are_exact_whatever_is_drawn(name, dim, kappa, drawn):
     """Sums over drawn rivals and bulk have the true means and covariances, at any threshold."""
-    law, rivals, trials = virtual._ensemble(name, dim), 200, 100_000
+    law, rivals, trials = overlap_law(name, dim), 200, 100_000
     found = few(law, virtual._query(kappa, 1.0, 0.0, -math.inf), rivals, drawn, trials)
     if name == "sphere":
         mean, mean_twice = (math.exp(float(sphere.log_mgf(k, dim))) for k in (kappa, 2 * kappa))
@@ -130,7 +131,7 @@ def test_moments_are_exact_whatever_is_drawn(name, dim, kappa, drawn):
 
 def test_planted_errors_are_noticed(monkeypatch):
     """The moments above see a bulk left out, a threshold off by one rival and a density of the wrong power."""
-    law, query = virtual._ensemble("sphere", 5), virtual._query(4.0, 1.0, 0.0, -math.inf)
+    law, query = overlap_law("sphere", 5), virtual._query(4.0, 1.0, 0.0, -math.inf)
 
     def offset(rivals=200, law=law):
         crowd = np.exp(few(law, query, rivals, 3.0, 100_000).log_crowd)
@@ -138,66 +139,22 @@ def test_planted_errors_are_noticed(monkeypatch):
 
     assert offset() < 5.0
     assert offset(rivals=201) > 5.0
-    assert offset(law=virtual._ensemble("sphere", 6)) > 5.0
-    honest = virtual._Plan.counts
+    assert offset(law=overlap_law("sphere", 6)) > 5.0
+    honest = Plan.counts
     with monkeypatch.context() as patch:
-        patch.setattr(virtual._Plan, "counts", lambda self, *a: honest(self, *a) + 1)
+        patch.setattr(Plan, "counts", lambda self, *a: honest(self, *a) + 1)
         assert offset() > 5.0
     with monkeypatch.context() as patch:
-        patch.setattr(virtual._Plan, "log_rest", lambda self, counts: np.full(counts.shape, -50.0))
+        patch.setattr(Plan, "log_rest", lambda self, counts: np.full(counts.shape, -50.0))
         assert offset() > 5.0
-
-
-@pytest.mark.parametrize("dim", [2, 3, 4, 5, 10, 100, 1000, 10_000])
-def test_heights_against_ball_arithmetic(dim):
-    shares = [-0.694, -0.7, -1.0, -3.0, -10.0, -100.0, -400.0, -500.5, -700.0]
-    before, ctx.prec = ctx.prec, 300
-    try:
-        for share, v in zip(shares, log_height(shares, dim), strict=True):
-            u, a = arb(float(v)).exp(), arb(dim - 1) / 2
-            x = u * (2 - u)
-            cap = (x.beta_lower(a, arb(1) / 2, regularized=True) / 2).log()
-            # Half an ulp of the root moves the share by this much.
-            rounding = abs(float(v)) * 2.3e-16 * 0.5 * dim
-            assert abs(float(cap) - share) < 1e-12 * abs(share) + rounding
-    finally:
-        ctx.prec = before
-
-
-@pytest.mark.parametrize("dim", [2, 3, 7, 100, 10_000])
-def test_heights_undo_caps(dim):
-    heights = np.array([0.02, 0.3, 0.7, 0.99, 1.0, 1.01, 1.3])
-    shares = sphere.log_cap(heights, dim)
-    # Past the half sphere the share is so close to one that only its complement tells.
-    kept = (shares < -1e-9) & (shares > -600.0)
-    np.testing.assert_allclose(np.exp(log_height(shares[kept], dim)), heights[kept], rtol=1e-6)
-    kept &= heights <= 1.0
-    np.testing.assert_allclose(np.exp(log_height(shares[kept], dim)), heights[kept], rtol=1e-12)
-
-
-def test_heights_at_the_ends():
-    assert log_height(-math.inf, 5) == -math.inf
-    assert float(log_height(0.0, 5)) == pytest.approx(math.log(2.0))
-    assert float(log_height(-1e5, 3)) == pytest.approx(math.log(2.0) - 1e5)
-    assert log_height(np.full((2, 3), -1.0), 4).shape == (2, 3)
-
-
-@pytest.mark.parametrize("dim", [3, 10, 100, 10_000])
-@pytest.mark.parametrize("log_share", [-math.log(8.0), -5.0, -50.0, -700.0])
-def test_the_table_is_the_inverse(dim, log_share):
-    excess = np.random.default_rng(0).exponential(size=2000)
-    t, across = virtual._Sphere(dim).tail(log_share)(excess)
-    u = np.exp(log_height(log_share - excess, dim))
-    np.testing.assert_allclose(t, 1.0 - u, rtol=0, atol=5e-14)
-    np.testing.assert_allclose(across, np.sqrt(u * (2.0 - u)), rtol=1e-11)
 
 
 @pytest.mark.parametrize("name", ["sphere", "gaussian"])
 def test_order_statistics_are_those_of_explicit_draws(name):
-    law, rivals, trials, drawn = virtual._ensemble(name, 6), 2000, 4000, 40.0
-    plan = virtual._Plan(math.log(rivals), float(rivals), drawn)
-    streams = virtual._Streams.of(1)
-    counts = plan.counts(streams, trials)
+    law, rivals, trials, drawn = overlap_law(name, 6), 2000, 4000, 40.0
+    plan = Plan(math.log(rivals), float(rivals), drawn)
+    streams = Streams.of(1)
+    counts = plan.counts(streams.counts, trials)
     t, _ = law.tail(plan.log_share)(streams.places.standard_exponential((trials, plan.width)))
     tails = -np.sort(-np.where(np.arange(plan.width) < counts[:, None], t, -2.0), axis=1)
     rng = np.random.default_rng(2)
@@ -287,28 +244,6 @@ def test_the_stated_error_is_small(dim):
             assert found.distribution_error < 0.03, (log_patterns, kappa)
 
 
-def test_capacity_lies_where_half_fail():
-    found = one_update_capacity(dim=8, lam=1.0, error=0.2, trials=400, seed=2)
-    assert found.low < found.log_patterns < found.high
-    shares = [
-        (one_update(dim=8, kappa=8.0, log_patterns=at, trials=10_000, seed=9).error <= 0.2).mean() for at in found
-    ]
-    assert abs(shares[0] - 0.5) < 4.0 * 0.5 / math.sqrt(400)
-    assert shares[1] > 0.5 > shares[2]
-
-
-def test_capacity_without_an_end_or_a_start():
-    assert one_update_capacity(dim=50, lam=1.0, trials=16).log_patterns == math.inf
-    assert one_update_capacity(dim=50, lam=1.0, log_noop=60.0, trials=16).log_patterns == -math.inf
-
-
-@pytest.mark.parametrize("lam", [0.5, 1.0, 2.0])
-def test_growth_reaches_the_exact_exponent(lam):
-    found = growth([50, 100, 200, 400, 700], lam, trials=50)
-    assert found.threshold == thermodynamics.threshold(lam)
-    assert found.limit == pytest.approx(found.threshold, rel=1e-3)
-
-
 @pytest.mark.parametrize(
     ("name", "value"),
     [
@@ -334,16 +269,3 @@ def test_refusals_name_the_argument(name, value):
     good = {"dim": 3, "kappa": 1.0, "log_patterns": 2.0, "trials": 1, "seed": 0}
     with pytest.raises(ValueError, match=f"^{name} is .*must be"):
         one_update(**(good | {name: value}))
-
-
-def test_refusals_of_the_others():
-    with pytest.raises(ValueError, match="log_share holds"):
-        log_height(0.1, 3)
-    with pytest.raises(ValueError, match="error is"):
-        one_update_capacity(dim=3, lam=1.0, error=1.0)
-    with pytest.raises(ValueError, match="trials is"):
-        one_update_capacity(dim=3, lam=1.0, trials=3)
-    with pytest.raises(ValueError, match="dims is"):
-        growth([10, 20, 20, 30], 1.0)
-    with pytest.raises(ValueError, match="error is"):
-        growth([20, 30, 40, 50], 1.0, error=0.5, trials=16)

@@ -1,0 +1,178 @@
+"""Where a rate that falls with the number of patterns crosses a level: found with few trials, then measured afresh."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from hopfield_theory.statistics import Interval, LogisticFit, logistic_fit
+
+__all__ = ["Crossing", "crossing"]
+
+Measure = Callable[[int, int, int], int]
+Counts = Mapping[int, tuple[int, int]]
+
+# trials of a look at a number of patterns, and of each point of a round about the crossing
+_LOOK, _ROUND = 24, 48
+_STRIDE = 0.6
+_ROUNDS = 2
+# Points of the last measurement are this far from the crossing, in units of the inverse slope: a rate of 0.38 and 0.62
+# for the level ½. Closer ones would not tell the slope, and farther ones see that no rate is exactly logistic.
+_BESIDE = 0.5
+_NEAR = 2.5
+# A last measurement that is so much less sharp than it should be was not about the crossing, and is repeated.
+_SLACK = 2.0
+_ATTEMPTS = 4
+_NORMAL = 1.959964
+
+
+@dataclass(frozen=True)
+class Crossing:
+    """Where the rate crosses the level.
+
+    Attributes
+    ----------
+    log_patterns : Interval
+        Natural logarithm; ``-inf`` where not even one pattern reaches the level.
+    slope : float
+        Fitted change of the log-odds per unit of log M, there.
+    num_patterns, successes, trials : tuple of int
+        All that was measured, in the order of the sizes.
+    """
+
+    log_patterns: Interval
+    slope: float
+    num_patterns: tuple[int, ...]
+    successes: tuple[int, ...]
+    trials: tuple[int, ...]
+
+
+class _Counts:
+    """Rates measured so far, each with trials of its own."""
+
+    def __init__(self, measure: Measure) -> None:
+        self._measure, self.used = measure, 0
+        self.counts: dict[int, tuple[int, int]] = {}
+
+    def add(self, size: int, trials: int) -> tuple[int, int]:
+        """Measure, and return the new counts alone."""
+        won = self._measure(size, trials, self.used)
+        self.used += trials
+        before = self.counts.get(size, (0, 0))
+        self.counts[size] = before[0] + won, before[1] + trials
+        return won, trials
+
+    def rate(self, size: int, trials: int) -> float:
+        self.add(size, trials)
+        won, tried = self.counts[size]
+        return won / tried
+
+
+def crossing(
+    measure: Measure, start: float, top: float, *, level: float, precision: float, most_trials: int
+) -> Crossing:
+    """Find the number of patterns at which a falling rate of success crosses a level.
+
+    Looks of few trials find the place and the slope. What is reported then rests on trials that had no part in that:
+    as many as the precision asks for, on both sides of the place, close enough for a logistic curve to be the tangent
+    of whatever the rate is. A fit to all looks would take its slope from their far ends, where rates are not logistic,
+    and trials chosen by their own outcomes would make the interval too narrow.
+
+    Parameters
+    ----------
+    measure : function of M, trials and first
+        Counts the successes of trials ``first`` to ``first + trials - 1`` at M patterns.
+    start, top : float
+        log M at which to begin, and the largest.
+    level : float, in (0, 1)
+    precision : float, above 0
+        Half width to aim at, of the interval for log M.
+    most_trials : int
+        Most trials of the last measurement.
+
+    Returns
+    -------
+    Crossing
+        With the interval of a logistic fit of the last measurement; of all looks, and an extrapolation, where the rate
+        is above the level even at the top.
+
+    Examples
+    --------
+    >>> import math
+    >>> import numpy as np
+    >>> rng = np.random.default_rng(0)
+    >>> found = crossing(
+    ...     lambda size, trials, first: rng.binomial(trials, 1 / (1 + (size / 1000) ** 8)),
+    ...     start=5.0, top=16.0, level=0.5, precision=0.05, most_trials=2000,
+    ... )
+    >>> abs(found.log_patterns.estimate - math.log(1000)) < 0.1
+    True
+    """
+    seen = _Counts(measure)
+    if not _bracketed(seen, start, level, top):
+        return _result(seen, Interval(-math.inf, -math.inf, 0.0, 0.95), math.nan)
+    for _ in range(_ROUNDS):
+        for size in _beside(_local(seen.counts, level), 1.0, top):
+            seen.add(size, _ROUND // 2)
+    for _ in range(_ATTEMPTS):
+        place = _local(seen.counts, level)
+        if not place.crossing.estimate < top:
+            break
+        steepness = abs(place.slope.estimate)
+        each = 0.5 * (2.0 * _NORMAL / (steepness * precision)) ** 2
+        trials = math.ceil(min(max(each, _ROUND), max(most_trials / 2, 1)))
+        found = _fit({size: seen.add(size, trials) for size in _beside(place, _BESIDE, top)}, level)
+        expected = 2.0 * _NORMAL / (steepness * math.sqrt(2 * trials))
+        if found.crossing.high - found.crossing.low <= 2.0 * _SLACK * expected:
+            return _result(seen, found.crossing, found.slope.estimate)
+    fit = _local(seen.counts, level)
+    return _result(seen, fit.crossing, fit.slope.estimate)
+
+
+def _bracketed(seen: _Counts, start: float, level: float, top: float) -> bool:
+    """Look up and down from a start until the rate has been on both sides of the level; False if it is never above."""
+    place, above = start, seen.rate(_size(start), _LOOK) >= level
+    stride = _STRIDE if above else -_STRIDE
+    while 0.0 < place < top or place == start:
+        place = min(max(place + stride, 0.0), top)
+        if (seen.rate(_size(place), _LOOK) >= level) != above:
+            return True
+        if place in (0.0, top):
+            break
+    return above
+
+
+def _fit(counts: Counts, level: float) -> LogisticFit:
+    sizes = sorted(counts)
+    won, tried = zip(*(counts[size] for size in sizes), strict=True)
+    return logistic_fit([math.log(size) for size in sizes], won, tried, increasing=False, level=level)
+
+
+def _local(counts: Counts, level: float) -> LogisticFit:
+    """Fit what lies near the crossing of a fit to everything, if that has points on both sides."""
+    fit = _fit(counts, level)
+    centre, reach = fit.crossing.estimate, _NEAR / max(abs(fit.slope.estimate), 1e-9)
+    near = {size: count for size, count in counts.items() if abs(math.log(size) - centre) <= reach}
+    if len(near) < 2 or not min(near) < math.exp(min(centre, 709.0)) < max(near):
+        return fit
+    local = _fit(near, level)
+    return local if math.isfinite(local.crossing.estimate) else fit
+
+
+def _beside(fit: LogisticFit, share: float, top: float) -> tuple[int, int]:
+    """Return two sizes about the crossing, a share of the inverse slope away; different ones."""
+    width = min(share / max(abs(fit.slope.estimate), 1e-9), _STRIDE)
+    centre = min(max(fit.crossing.estimate, 0.0), top)
+    low, high = (_size(min(max(centre + side, 0.0), top)) for side in (-width, width))
+    return (low, high) if low < high else (max(low - 1, 1), max(low, 2))
+
+
+def _size(log_patterns: float) -> int:
+    return max(1, round(math.exp(log_patterns)))
+
+
+def _result(seen: _Counts, log_patterns: Interval, slope: float) -> Crossing:
+    sizes = sorted(seen.counts)
+    won, tried = zip(*(seen.counts[size] for size in sizes), strict=True)
+    return Crossing(log_patterns, slope, tuple(sizes), won, tried)
