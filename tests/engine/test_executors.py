@@ -1,8 +1,10 @@
 """Whoever does the work, and whatever happens to them, the results are the same."""
 
+import contextlib
 import itertools
 import os
 import signal
+import socket
 import subprocess
 import sys
 import textwrap
@@ -75,6 +77,12 @@ def processes(work):
 def dask(work):
     pytest.importorskip("distributed")
     with Dask(workers=2) as workers:
+        # it starts with the first map: as if a cluster of someone else had the usual port, unless one has
+        with socket.socket() as other:
+            with contextlib.suppress(OSError):
+                other.bind(("127.0.0.1", 8787))
+                other.listen()
+            assert list(workers.map(abs, [-1])) == [1]
         yield workers
 
 
