@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 
 from figures import style
 from figures.output import Drawing
@@ -31,11 +32,11 @@ def draw(found: Mapping[str, Found], page: style.Page) -> Drawing:
     band = axes.fill_between(
         dims, np.exp(theory["chernoff"]), np.exp(theory["ceiling"]), color="#1C5598", alpha=0.2, lw=0
     )
-    band.set_label("C3 to C6, C7: all stored")
-    style.line(axes, dims, np.exp(theory["ceiling"]), style.CEILING, "ceiling (C6, C7)", linewidth=0.8)
+    band.set_label("between C3 and C6, C7")
+    style.line(axes, dims, np.exp(theory["ceiling"]), style.CEILING, "ceiling (C6, C7)")
     typical = style.Look("#4C86C6", dash="-")
-    style.line(axes, dims, np.exp(theory["chernoff_typical"]), typical, "typical stored (C3)", linewidth=0.8)
-    style.line(axes, dims, np.exp(theory["chernoff"]), style.BOUND, "all stored (C3)", linewidth=0.8)
+    style.line(axes, dims, np.exp(theory["chernoff_typical"]), typical, "typical stored (C3)")
+    style.line(axes, dims, np.exp(theory["chernoff"]), style.BOUND, "all stored (C3)")
     alpha = float(theory["alpha"].iloc[0])
     fine = np.arange(2, int(dims[-1]) + 1)
     style.line(axes, fine, np.exp(alpha * fine), style.THRESHOLD, r"$e^{\alpha_1 d}$ (C4)")
@@ -45,15 +46,8 @@ def draw(found: Mapping[str, Found], page: style.Page) -> Drawing:
     ]
     pairs = np.array([bounds.pairwise(**each, noop=NOOP) for each in known])
     published = np.array([bounds.published(**each) for each in known])
-    style.line(axes, fine, np.exp(pairs), style.Look("#5A5A5A", dash=(0, (1, 1))), "union bound (C2)")
-    style.line(
-        axes,
-        fine[np.isfinite(published)],
-        np.exp(published[np.isfinite(published)]),
-        style.Look("#000000", dash="-"),
-        "published (C1)",
-        linewidth=1.6,
-    )
+    _named(axes, fine, pairs, style.Look("#5A5A5A", dash=(0, (6, 1, 1, 1, 1, 1))), "union bound (C2)")
+    _named(axes, fine, published, style.Look("#000000"), "published (C1)")
     for rows, look, label in (
         (one, style.MODELS["OutEffHop"], "typical, measured"),
         (every, style.Look("#7A2E00", "v", ""), "all, measured"),
@@ -62,22 +56,31 @@ def draw(found: Mapping[str, Found], page: style.Page) -> Drawing:
         style.measured(axes, rows["dim"], *(np.exp(rows[n]) for n in _COLUMNS), look, label, markersize=3.4)
     axes.set(xlabel="dimension $d$", ylabel="number of patterns $M$", yscale="log", xlim=(4, dims[-1] + 1))
     axes.set_ylim(1, math.exp(alpha * dims[-1]) * 3)
-    axes.legend(loc="upper left", fontsize=6.2, handlelength=2.4)
+    axes.legend(loc="upper left", handlelength=2.4)
     last, first = theory.iloc[-1], int(fine[np.isfinite(published)][0]) if np.isfinite(published).any() else None
     vacuous = f"C1 promises two patterns from d = {first} on. " if first else "C1 promises fewer than two patterns. "
     top = one.iloc[-1]
     return Drawing(
         figure,
-        f"""Capacity at λ = κ/d = {LAM:g}, n = {NOOP:g}, p = {FAILURE:g}. Measured with 95% intervals: M at which half
-        of the
-        patterns have a fixed point within m/2 (squares), and at which all have, in half of the memories (triangles).
-        Band:
-        all stored is proved below it (C3), and refuted above it (C6, C7). At d = {last["dim"]:g}: C1
-        {_log(published[-1])}, C2 {_log(pairs[-1])}, C3 {_log(last["chernoff"])}, ceiling {_log(last["ceiling"])},
-        e^(α_1 d) {_log(alpha * last["dim"])}. {vacuous}At the largest measured d = {top["dim"]:g} half of the patterns
-        are stored at log M = {top["log_patterns"]:.2f} [{top["log_low"]:.2f}, {top["log_high"]:.2f}]. C7 speaks of
-        fixed points within 1/κ of the pattern, so that the squares may lie above it.""",
+        f"""Capacity at λ = κ/d = {LAM:g}, n = {NOOP:g}, p = {FAILURE:g}. Measured, with 95% intervals (within the
+        markers where not seen): M at which half of the patterns have a fixed point within m/2 (squares), and at
+        which all have in half of the memories (triangles). Band: that all are stored is proved below it (C3), and
+        refuted above it (C6, C7); solid: below it, a typical pattern is proved stored (C3). At d = {last["dim"]:g}:
+        C1 {_log(published[-1])}, C2 {_log(pairs[-1])}, C3 {_log(last["chernoff"])}, ceiling
+        {_log(last["ceiling"])}, e^(α_1 d) {_log(alpha * last["dim"])}. {vacuous}At the largest measured d =
+        {top["dim"]:g} half of the patterns are stored at log M = {top["log_patterns"]:.2f} [{top["log_low"]:.2f},
+        {top["log_high"]:.2f}]. C7 speaks of fixed points within 1/κ of the pattern, so that the squares may lie
+        above it.""",
     )
+
+
+def _named(axes: Axes, dims: np.ndarray, log_patterns: np.ndarray, look: style.Look, name: str) -> None:
+    """Draw a bound where it promises anything, with its name above its end."""
+    known = np.isfinite(log_patterns)
+    style.line(axes, dims[known], np.exp(log_patterns[known]), look, linewidth=1.3, gid=name)
+    if known.any():
+        end = float(log_patterns[known][-1])
+        axes.text(dims[known][-1], math.exp(end + 1.2), name, fontsize=7, color=look.colour, ha="right", va="bottom")
 
 
 _COLUMNS = ("log_patterns", "log_low", "log_high")

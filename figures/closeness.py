@@ -27,19 +27,19 @@ def draw(found: Mapping[str, Found], page: style.Page) -> Drawing:
     rows = found["outliers"].frame
     norms, overlaps = sorted(rows["norm"].unique()), sorted(rows["overlap"].unique())
     first = None
-    for place, (norm, letter) in enumerate(zip(norms[:3], "bcd", strict=False)):
-        panel = figure.add_subplot(grid[1, place], sharey=first)
-        for overlap, look in zip(overlaps, style.ramp(len(overlaps)), strict=True):
+    for column, (norm, letter) in enumerate(zip(norms[:3], "bcd", strict=False)):
+        panel = figure.add_subplot(grid[1, column], sharey=first)
+        for place, (overlap, look) in enumerate(zip(overlaps, style.ramp(len(overlaps)), strict=True)):
             chosen = rows[(rows["norm"] == norm) & (rows["overlap"] == overlap)].sort_values("outliers")
             interval = (chosen[name] for name in ("closer", "closer_low", "closer_high"))
-            style.measured(panel, chosen["outliers"], *interval, look, f"{overlap:g}")
+            beside = 2.0 ** style.dodged(np.log2(chosen["outliers"]), place, len(overlaps), 0.16)
+            style.measured(panel, beside, *interval, look, f"{overlap:g}")
             dotted = style.Look(look.colour, dash=":")
-            style.line(panel, chosen["outliers"], chosen["condition"], dotted, f"T11 {overlap:g}")
-        panel.set_xscale("log", base=2)
-        ticks = sorted(rows["outliers"].unique())
-        panel.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
-        panel.set_xlabel("outliers")
-        panel.set_ylim(0.35, 1.03)
+            style.line(panel, beside, chosen["condition"], dotted, f"T11 {overlap:g}")
+        style.doublings(panel)
+        panel.set_xticks(sorted(rows["outliers"].unique()))
+        panel.set_xlabel("number of outliers")
+        panel.set_ylim(top=1.03)
         style.letter(panel, letter, f"outliers of norm ${norm:g}\\,m$")
         if first is None:
             first = panel
@@ -56,16 +56,14 @@ def draw(found: Mapping[str, Found], page: style.Page) -> Drawing:
     held = rows[rows["condition"] >= 0.5]
     return Drawing(
         figure,
-        f"""Who is closer to the pattern after one update. (a) On the same memory, by the overshoot ⟨T_0, ξ⟩/‖T_0‖² of
-        the
-        dense answer and what the no-op slot leaves of it, s = 1 − p_0; left of the line ½(1 + s), T10 says, OutEff is
-        closer: {right} of {count} queries are on the right side (95% interval of the rate
-        [{wilson(right, count).low:.3f}, {wilson(right, count).high:.3f}]). (b–d) Outliers among the stored patterns:
-        share of queries that come closer where they are classified as one no-op slot than where they are kept (solid,
-        95% intervals), and share for which T11's condition gives the classified memory the smaller bound (dotted).
-        Where the
-        condition holds for half of the queries or more, the share that comes closer is between
-        {held["closer"].min():.2f} and {held["closer"].max():.2f}: T11 orders bounds, not errors.""",
+        f"""Who is closer to the pattern after one update. (a) On the same memory, by the overshoot ⟨T_0, ξ⟩/‖T_0‖²
+        of the dense answer T_0 and what the no-op slot leaves of it, s = 1 − p_0; left of the line ½(1 + s), T10
+        says, OutEff is closer: {right} of {count} queries are on the right side (95% interval of the rate
+        [{wilson(right, count).low:.3f}, {wilson(right, count).high:.3f}]). (b–d) Outliers among the stored
+        patterns: share of queries that come closer where they are classified as one no-op slot than where they are
+        kept (solid, 95% intervals), and share for which T11's condition gives the classified memory the smaller
+        bound (dotted). Where the condition holds for half of the queries or more, the share that comes closer is
+        between {held["closer"].min():.2f} and {held["closer"].max():.2f}: T11 orders bounds, not errors.""",
     )
 
 

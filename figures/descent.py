@@ -14,7 +14,7 @@ NEEDS = {
     "convergence": ("share", "step", "median", "allowed", "drop", "drop_needed", "drop_least", "error", "posterior")
 }
 SHARES = (0.5, 0.8, 0.95, 1.0)
-_ABOUT = ("the least step (T5)", "decrease (T3)", "a posteriori (T13)")
+_ABOUT = ("steps (T5)", "decrease (T3)", "a posteriori (T13)")
 # below, errors are those of the limit, which is known to about the tolerance
 LEAST_STEP = 1e-6
 
@@ -23,7 +23,7 @@ def draw(found: Mapping[str, Found], page: style.Page) -> Drawing:
     """Draw three panels, one for each theorem; shades tell how full the memory is."""
     rows = found["convergence"].where("residuals", kind="residual", accelerate=False)
     shares = [share for share in SHARES if (rows["share"] == share).any()] or sorted(rows["share"].unique())
-    figure = style.blank(page.full, 2.15)
+    figure = style.blank(page.full, 2.45)
     steps, energies, errors = figure.subplots(1, 3)
     for share, look in zip(shares, style.ramp(len(shares)), strict=True):
         chosen = rows[rows["share"] == share].sort_values("step")
@@ -46,23 +46,33 @@ def draw(found: Mapping[str, Found], page: style.Page) -> Drawing:
     steps.set(xlabel="update $t$", ylabel=r"step $\|x_t - x_{t-1}\|/m$", yscale="log", ylim=(1e-10, 4))
     _diagonal(energies)
     energies.set(xlabel=r"$\frac{1}{2}\|x_t - x_{t-1}\|^2/m^2$", ylabel=r"$(E(x_{t-1}) - E(x_t))/m^2$")
-    errors.set(xlabel="update $t$", ylabel=r"error $\|x_{t-1} - x^*\|/m$", yscale="log")
+    errors.set(xlabel="update $t$", ylabel=r"error $\|x_{t-1} - x^{*}\!\|/m$", yscale="log")
     for panel, name, about in zip((steps, energies, errors), "abc", _ABOUT, strict=True):
         style.letter(panel, name, about)
-    energies.legend(title=r"$\log M/\log M_{\mathrm{fold}}$", loc="lower right", title_fontsize=7)
+    for panel in (steps, energies, errors):
+        panel.minorticks_off()
+    handles, labels = steps.get_legend_handles_labels()
+    chosen = [(handle, label) for handle, label in zip(handles, labels, strict=True) if not label.startswith("T5")]
+    chosen.append((handles[labels.index(f"T5 {shares[0]:g}")], "T5, T3, T13"))
+    figure.legend(
+        *zip(*chosen, strict=True),
+        title=r"$\log M/\log M_{\mathrm{fold}}$",
+        title_fontsize=7,
+        loc="outside lower center",
+        ncols=len(chosen),
+    )
     reached = rows[rows["drop"] > 0]
     return Drawing(
         figure,
-        f"""Retrieval of stored patterns, d = {rows["dim"].iloc[0]:g}, λ = {rows["lam"].iloc[0]:g},
-        n = {rows["noop"].iloc[0]:g}, memories filled to a share of the fold's log M. Medians over queries with the
-        range of
-        80% of them. (a) Lengths of the steps, and (dotted) what T5 allows the least of them; no query's least step was
-        above {rows["worst"].max():.3f} of that. (b) Energy lost in each update against half the squared step, which
-        is the
-        least that T3 allows (line); the smallest ratio of a single query is
-        {reached["drop_least"].replace(np.inf, np.nan).min():.3f}. (c) Distance to the limit, and (dotted) what
-        T13 says of it from the next step with the largest eigenvalue at the limit in the place of the Lipschitz
-        constant: a bound only where that constant holds on the way too, which it does not at the fold.""",
+        f"""Retrieval of stored patterns, d = {rows["dim"].iloc[0]:g}, λ = {rows["lam"].iloc[0]:g}, n =
+        {rows["noop"].iloc[0]:g}, memories filled to a share of the log M of the fold (C5). Medians over queries; in
+        (a) and (c) with the range of 80% of them (shaded). (a) Lengths of the steps, and (dotted) what T5 allows
+        the least of them up to t; no query's least step was above {rows["worst"].max():.3f} of that. (b) Energy
+        lost in each update against half the squared step, which is the least that T3 allows (dotted); the smallest
+        ratio of a single query is {reached["drop_least"].replace(np.inf, np.nan).min():.3f}. (c) Distance to the
+        limit, and (dotted) what T13 says of it from the next step with the largest eigenvalue at the limit in the
+        place of the Lipschitz constant: a bound only where that constant holds on the way too, which it does not at
+        the fold.""",
     )
 
 

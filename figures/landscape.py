@@ -39,19 +39,19 @@ def draw(found: Mapping[str, Found], page: style.Page) -> Drawing:
         panel.set_aspect("equal")
         panel.set_xticks([-1, 0, 1])
         panel.set_yticks([-1, 0, 1])
-        panel.set_xlabel("$x_1$")
-    panels[0].set_ylabel("$x_2$")
+        panel.set_xlabel("first coordinate of $x$")
+    panels[0].set_ylabel("second coordinate of $x$")
     bar = figure.colorbar(shades, ax=panels, label="$E/m^2$", fraction=0.05, pad=0.01, aspect=20, shrink=0.86)
     bar.set_ticks(levels[::2], labels=[f"{level:.2f}" for level in levels[::2]])
     bar.minorticks_off()
-    beta = float(rows["beta"].iloc[0])
+    beta, paths = float(rows["beta"].iloc[0]), len(rows[rows["kind"] == "path"].groupby("path"))
     said = ", ".join(f"{count} at n = {noop:g}" for noop, count in ends.items())
     return Drawing(
         figure,
         f"""Energy landscape E/m² of {len(patterns) // len(noops)} patterns (stars) in the plane, β = {beta:g}, and
-        the paths of CCCP from a ring of 16 queries (white rings to black dots). Different ends of the 16 paths: {said}.
-        The largest change of the energy from one state of a path to the next is {_largest_rise(rows):.1g} (T3: above 0
-        by rounding alone).""",
+        the paths of CCCP from {paths} queries around them (white rings to black dots). Different ends of the paths:
+        {said}. The largest change of the energy from one state of a path to the next is
+        {style.power_of_ten(_largest_rise(rows))} (T3: above 0 by rounding alone).""",
     )
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import numpy as np
+
 from figures import style
 from figures.output import Drawing
 from figures.results import Found
@@ -19,22 +21,28 @@ def draw(found: Mapping[str, Found], page: style.Page) -> Drawing:
     looks = style.masses(sorted(rows["noop"].unique()))
     figure = style.blank(page.full, 2.1)
     left, right = figure.subplots(1, 2)
-    for noop, look in looks.items():
+    for place, (noop, look) in enumerate(looks.items()):
         chosen = rows[rows["noop"] == noop].sort_values("beta")
-        label = f"{noop:g}" if noop < 1e3 else f"$10^{{{len(f'{noop:.0f}') - 1}}}$"
+        label = f"{noop:g}" if noop < 1e3 else f"10^{{{len(f'{noop:.0f}') - 1}}}"
         for panel, name in ((left, "mixed"), (right, "norm")):
             interval = (chosen[f"{name}{end}"] for end in ("", "_low", "_high"))
-            style.measured(panel, chosen["beta"], *interval, look, label)
+            beside = 2.0 ** style.dodged(np.log2(chosen["beta"]), place, len(looks), 0.06)
+            style.measured(panel, beside, *interval, look, label)
     # T7's factor is proportional to β
     alone = float((rows["beta"] / rows["contraction"]).min())
     for panel in (left, right):
-        panel.axvspan(rows["beta"].min() * 0.9, alone, color="#DDDDDD", lw=0, zorder=0, label="one fixed\npoint (T7)")
-        panel.set_xscale("log", base=2)
+        panel.axvspan(rows["beta"].min() * 0.9, alone, color="#DDDDDD", lw=0, zorder=0, label="T7")
+        style.doublings(panel)
         panel.set_xlim(rows["beta"].min() * 0.9, rows["beta"].max() * 1.1)
         panel.set_xlabel(r"$\kappa = \beta m^2$")
-    left.set(ylabel=r"patterns mixed, $(\Sigma p)^2/\Sigma p^2$", yscale="log")
-    right.set(ylabel=r"norm of the fixed point $\|x^*\|/m$", ylim=(-0.03, 1.05))
-    right.legend(title="$n$", title_fontsize=7, loc="center left", bbox_to_anchor=(1.0, 0.5))
+    left.set(ylabel=r"patterns mixed, $(\Sigma_\mu p_\mu)^2/\Sigma_\mu p_\mu^2$", yscale="log")
+    right.set(ylabel=r"norm of the fixed point $\|x^{*}\!\|/m$", ylim=(-0.03, 1.05))
+    known = dict(zip(*reversed(left.get_legend_handles_labels()), strict=True))
+    shaded = known.pop("T7")
+    handles, names = [*known.values(), shaded], [f"$n = {n}$" for n in known] + ["unique (T7)"]
+    left.legend(
+        handles, names, loc="lower left", bbox_to_anchor=(alone, 0.0), bbox_transform=left.get_xaxis_transform()
+    )
     style.letter(left, "a")
     style.letter(right, "b")
     size = rows["num_patterns"].iloc[0]
@@ -45,9 +53,7 @@ def draw(found: Mapping[str, Found], page: style.Page) -> Drawing:
     return Drawing(
         figure,
         f"""Fixed points reached from stored patterns, d = {rows["dim"].iloc[0]:g}, M = {size:g}, with 95% intervals
-        over
-        memories: (a) how many patterns they mix (geometric mean of the participation number), (b) their norm. Shaded:
-        there
-        is a single fixed point for every n (T7). Smallest κ of the grid at which fewer than 1.5 are mixed:
-        {", ".join(said)}.""",
+        over memories: (a) how many patterns they mix (geometric mean of the participation number), (b) their norm.
+        Shaded: there is a single fixed point for every n (T7). Smallest κ of the grid at which fewer than 1.5 are
+        mixed: {", ".join(said)}.""",
     )

@@ -10,8 +10,8 @@ from figures.results import Found
 
 NEEDS = {"noise": ("model", "corruption", "strength", "rate", "rate_low", "rate_high", "error", "error_low")}
 _KINDS = {
-    "noise": r"noise $\sigma$ (per pattern norm)",
-    "mask": "share masked",
+    "noise": r"noise $\|x_0 - \xi\|/m$",
+    "mask": "share of entries masked",
     "flips": "share of signs flipped",
 }
 
@@ -29,8 +29,8 @@ def draw(found: Mapping[str, Found], page: style.Page) -> Drawing:
                 beside = style.dodged(rows["strength"], place, len(style.MODELS), 0.012 * rows["strength"].max())
                 style.measured(panel, beside, *interval, look, look.label)
         panels[1, column].set_xlabel(name)
-    panels[0, 0].set_ylabel("retrieved")
-    panels[1, 0].set_ylabel(r"error $\|x^* - \xi\|/m$")
+    panels[0, 0].set_ylabel("share retrieved")
+    panels[1, 0].set_ylabel(r"error $\|x^{*} - \xi\|/m$")
     panels[0, 0].set_ylim(-0.03, 1.05)
     # sparse models retrieve without any error
     panels[1, 0].set_yscale("symlog", linthresh=1e-3)
@@ -42,10 +42,9 @@ def draw(found: Mapping[str, Found], page: style.Page) -> Drawing:
     about = results.frame.iloc[0]
     return Drawing(
         figure,
-        f"""Retrieval of random sign patterns (d = {about["dim"]:g}, κ = β m² = {about["beta"]:g},
-        M = {about["num_patterns"]:g}) from corrupted cues: share retrieved to within m/2 and mean error of the limit,
-        with
-        95% intervals over memories. {_finding(results)}""",
+        f"""Retrieval of random sign patterns (d = {about["dim"]:g}, κ = β m² = {about["beta"]:g}, M =
+        {about["num_patterns"]:g}) from corrupted cues: share retrieved to within m/2 and mean error of the limit,
+        with 95% intervals over memories; the scale of the errors is linear below 10^-3. {_finding(results)}""",
     )
 
 

@@ -40,29 +40,31 @@ def draw(found: Mapping[str, Found], page: style.Page) -> Drawing:
     dim, kappa = sandwich["dim"].iloc[0], sandwich["kappa"].iloc[0]
     sandwich = sandwich[(sandwich["dim"] == dim) & (sandwich["kappa"] == kappa)]
     figure = style.blank(page.full, 2.1)
-    one, whole, small = figure.subplots(1, 3, sharey=True)
-    about = _rates(one, typical)
+    one, whole, small = figure.subplots(1, 3, sharey=True, width_ratios=(5, 4, 4))
+    about = _rates(one, typical, style.ramp(DIMS))
     style.mark(one, about["chernoff"], style.BOUND, "C3")
     sides = ("right", "left") if about["predicted"] < about["ceiling"] else ("left", "right")
     style.mark(one, about["predicted"], style.HEURISTIC, "C5", sides[0])
     style.mark(one, about["ceiling"], style.CEILING, "C7", sides[1])
     style.mark(one, about["alpha"] * about["dim"], style.THRESHOLD, r"$\alpha_1 d$", "left")
-    above = _rates(whole, every)
+    above = _rates(whole, every, style.ramp(DIMS))
     style.mark(whole, above["pairwise"], style.BOUND, "C2")
     style.mark(whole, above["chernoff"], style.BOUND, "C3")
     style.mark(whole, above["ceiling"], style.CEILING, "C6, C7")
-    below = _rates(small, sandwich)
+    below = _rates(small, sandwich, [style.MODELS["dense"]])
     for name, text, look in (("pairwise", "C2", "BOUND"), ("chernoff", "C3", "BOUND"), ("ceiling", "C6", "CEILING")):
         style.mark(small, below[name], getattr(style, look), text)
     promised = 1.0 - float(below["failure"])
     style.line(small, [0, 1], [promised] * 2, style.THRESHOLD, "$1 - p$", transform=small.get_yaxis_transform())
-    small.text(0.99, promised + 0.015, "$1-p$", transform=small.get_yaxis_transform(), ha="right", fontsize=7)
+    small.text(
+        0.99, promised + 0.015, "$1-p$", transform=small.get_yaxis_transform(), ha="right", va="bottom", fontsize=7
+    )
     published = {panel: row["published"] for panel, row in ((one, about), (whole, above), (small, below))}
     for panel, height in published.items():
         if math.isfinite(height):
             style.mark(panel, height, style.BOUND, "C1")
     for panel, name, text in zip(
-        (one, whole, small), "abc", ("a typical pattern", "every pattern", "every pattern, disjoint balls"), strict=True
+        (one, whole, small), "abc", ("a typical pattern", "every pattern", "disjoint balls"), strict=True
     ):
         style.letter(panel, name, text, pad=12)
         panel.set_xlabel(r"$\log M$")
@@ -74,26 +76,27 @@ def draw(found: Mapping[str, Found], page: style.Page) -> Drawing:
         panel.legend(title="$d$", title_fontsize=7, loc="lower left", handlelength=1.0)
     one.set_ylabel("success rate")
     nothing = [name for panel, name in ((one, "a"), (whole, "b"), (small, "c")) if not math.isfinite(published[panel])]
-    vacuous = f" C1 promises fewer than two patterns in {', '.join(nothing)} and has no mark." if nothing else ""
+    vacuous = (
+        f" C1 promises fewer than two patterns in {', '.join(f'({name})' for name in nothing)} and has no mark."
+        if nothing
+        else ""
+    )
     return Drawing(
         figure,
         f"""Success rates over log M with 95% intervals. Lines: logistic fits. (a) One pattern has its fixed point
-        within m/2, λ = 1, n = 1: half
-        succeed at log M = {about["log_patterns"]:.2f} [{about["log_low"]:.2f}, {about["log_high"]:.2f}] for
-        d = {about["dim"]:g}; marked for that d are C3 (proved from there down), C7 (none within 1/κ from there on, a
-        stricter event), the mean-field prediction C5 (heuristic) and α_1 d, at p = ½. (b) All patterns, λ = 1, n = 1;
-        marks
-        for d = {above["dim"]:g}: C2 and C3 from below, the ceiling from above. (c) All limits distinct and in
-        disjoint balls,
-        d = {dim:g}, κ = {kappa:g}, n = 0: C3 promises a rate of at least 1 − p = {promised:g}, C6 at most that from
-        there on.{vacuous}""",
+        within m/2, λ = 1, n = 1: half succeed at log M = {about["log_patterns"]:.2f} [{about["log_low"]:.2f},
+        {about["log_high"]:.2f}] for d = {about["dim"]:g}; marked for that d are C3 (proved from there down), C7
+        (none within 1/κ from there on, a stricter event), the mean-field prediction C5 (heuristic) and α_1 d, at p
+        = ½. (b) All patterns, λ = 1, n = 1; marks for d = {above["dim"]:g}: C2 and C3 from below, the ceiling from
+        above. (c) All limits distinct and in disjoint balls, d = {dim:g}, κ = {kappa:g}, n = 0: C3 promises a rate
+        of at least 1 − p = {promised:g}, C6 at most that from there on.{vacuous}""",
     )
 
 
-def _rates(panel: Axes, rows: pd.DataFrame) -> pd.Series:
-    """Draw a curve for each of the largest dimensions, and return a row of the very largest."""
+def _rates(panel: Axes, rows: pd.DataFrame, looks: list[style.Look]) -> pd.Series:
+    """Draw a curve for each of the largest dimensions, the very largest in the first look, and return a row of it."""
     dims = sorted(rows["dim"].unique())[-DIMS:]
-    for dim, look in zip(dims, reversed(style.ramp(len(dims))), strict=True):
+    for dim, look in zip(dims, looks[len(dims) - 1 :: -1], strict=True):
         chosen = rows[rows["dim"] == dim].sort_values("num_patterns")
         x = np.log(chosen["num_patterns"])
         points = style.Look(look.colour, look.marker, "")

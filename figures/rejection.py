@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -27,7 +28,11 @@ NEEDS = {
         "detected_low",
     )
 }
-_MATCHED, _UNMATCHED = style.Look("#1C5598", "o", "-"), style.Look("#D55E00", "s", "--")
+_OUTEFF = style.MODELS["OutEffHop"]
+_CUES = {
+    "matched": (_OUTEFF, _OUTEFF.colour),
+    "unmatched": (style.Look(_OUTEFF.colour, _OUTEFF.marker, "--"), "white"),
+}
 
 
 def draw(found: Mapping[str, Found], page: style.Page) -> Drawing:
@@ -39,37 +44,36 @@ def draw(found: Mapping[str, Found], page: style.Page) -> Drawing:
     norms = chosen[chosen["detector"] == "norm"].sort_values("log_noop")
     figure = style.blank(page.full, 2.1)
     left, middle, right = figure.subplots(1, 3)
-    for name, look in (("matched", _MATCHED), ("unmatched", _UNMATCHED)):
+    for name, (look, face) in _CUES.items():
         interval = (norms[f"{name}_norm{end}"] for end in ("", "_low", "_high"))
-        style.measured(left, norms["log_noop"], *interval, look, name)
+        style.measured(left, norms["log_noop"], *interval, look, name, mfc=face)
     style.line(left, norms["log_noop"], norms["unmatched_bound"], style.THRESHOLD, "bound (T14)")
     left.set(xlabel=r"$\log n$", ylabel=r"norm of the answer $\|T(x)\|/m$", ylim=(-0.03, 1.06))
-    left.legend(loc="lower left", fontsize=6.2)
+    left.legend(loc="lower left")
     for level, look in zip(betas, style.ramp(len(betas)), strict=True):
         of = digits[digits["beta"] == level]
         rows = of[of["detector"] == "norm"].sort_values("log_noop")
         interval = (rows[f"auroc{end}"] for end in ("", "_low", "_high"))
-        style.measured(middle, rows["log_noop"], *interval, look, rf"norm, $\kappa = {level:g}$")
+        style.measured(middle, rows["log_noop"], *interval, look, rf"$\kappa = {level:g}$")
         energy = of[of["detector"] == "energy"].iloc[0]
-        middle.axhline(
-            energy["auroc"], color=look.colour, ls=":", lw=1.0, label=rf"energy, $n = 0$, $\kappa = {level:g}$"
-        )
+        middle.axhline(energy["auroc"], color=look.colour, ls=":", lw=1.0, label="energy" if level == beta else None)
         middle.axhspan(energy["auroc_low"], energy["auroc_high"], color=look.colour, alpha=0.12, lw=0)
     middle.set(xlabel=r"$\log n$", ylabel="area under the ROC curve")
-    middle.legend(loc="center left", bbox_to_anchor=(0.0, 0.7), fontsize=6.2, handlelength=1.6)
+    middle.legend(loc="center left", bbox_to_anchor=(0.0, 0.7), handlelength=1.2)
     usable = norms[norms["matched_norm"] >= 0.9]
     if usable.empty:
         raise UnusableError("rejection: no stored n leaves the matched cues their norm")
     plain, best = 0.0, float(usable.loc[usable["auroc"].idxmax(), "log_noop"])
     points = {}
-    for log_noop, look in {best: style.Look("#1C5598", "o", "-"), plain: style.MODELS["OutEffHop"]}.items():
+    shown = sorted({plain, best})
+    for log_noop, look in zip(shown, style.masses([math.exp(n) for n in shown]).values(), strict=True):
         roc = chosen[(chosen["detector"] == "roc") & (chosen["log_noop"] == log_noop)].sort_values("false_alarms")
         interval = (roc[f"detected{end}"] for end in ("", "_low", "_high"))
         style.measured(right, roc["false_alarms"], *interval, look, rf"$\log n = {log_noop:g}$")
         points[log_noop] = roc[np.isclose(roc["false_alarms"], 0.02)]
     style.line(right, [0, 1], [0, 1], style.THRESHOLD, "chance")
     right.set(xlabel="unmatched cues accepted", ylabel="matched cues accepted", ylim=(-0.03, 1.05))
-    right.legend(loc="lower right", fontsize=6.2)
+    right.legend(loc="lower right")
     for panel, name in zip((left, middle, right), "abc", strict=True):
         style.letter(panel, name)
     told = [(log_noop, point.iloc[0]) for log_noop, point in points.items() if len(point)]
@@ -79,9 +83,9 @@ def draw(found: Mapping[str, Found], page: style.Page) -> Drawing:
     )
     return Drawing(
         figure,
-        f"""Rejection of a held-out class of the handwritten digits, centred and normalised; 95% intervals over the ten
-        classes. (a) Norm of the answer to matched cues (noisy stored digits) and unmatched ones, κ = β m² = {beta:g};
-        dotted
-        the bound T14 at the typical largest score. (b) Area under the ROC curve of the norm, and (dotted) of the dense
-        model's energy. (c) ROC at κ = {beta:g}; matched cues accepted where 2% of the unmatched ones are: {said}.""",
+        f"""Rejection of a held-out class of the handwritten digits, centred and normalised; 95% intervals over the
+        ten classes. (a) Norm of the answer to matched cues (noisy stored digits) and unmatched ones (of the class
+        held out), κ = β m² = {beta:g}; dotted: the bound T14 at the typical largest score. (b) Area under the ROC
+        curve of the norm, and (dotted, with shaded intervals) of the dense model's energy, n = 0. (c) ROC at κ =
+        {beta:g}; matched cues accepted where 2% of the unmatched ones are: {said}.""",
     )

@@ -11,7 +11,8 @@ from figures.results import Found
 NEEDS = {
     "convergence": ("share", "accelerate", "median", "median_low", "median_high", "contraction", "contraction_low")
 }
-_PLAIN, _FAST = style.Look("#000000", "o", "-"), style.Look("#1C5598", "^", "--")
+_OUTEFF = style.MODELS["OutEffHop"]
+_PLAIN, _FAST = _OUTEFF, style.Look(_OUTEFF.colour, _OUTEFF.marker, "--")
 
 
 def draw(found: Mapping[str, Found], page: style.Page) -> Drawing:
@@ -20,10 +21,10 @@ def draw(found: Mapping[str, Found], page: style.Page) -> Drawing:
     figure = style.blank(page.narrow, 2.9)
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=(1.5, 1))
     ends = {}
-    for fast, look, label in ((False, _PLAIN, "plain"), (True, _FAST, "accelerated")):
+    for fast, look, label, face in ((False, _PLAIN, "plain", _PLAIN.colour), (True, _FAST, "accelerated", "white")):
         chosen = rows[rows["accelerate"] == fast].sort_values("share")
         interval = (chosen[f"median{end}"] for end in ("", "_low", "_high"))
-        style.measured(above, chosen["share"], *interval, look, label)
+        style.measured(above, chosen["share"], *interval, look, label, mfc=face)
         near = chosen[chosen["share"] <= 1.0]
         ends[label] = (near if len(near) else chosen).iloc[-1]
     plain = rows[~rows["accelerate"].astype(bool)].sort_values("share")
@@ -31,11 +32,9 @@ def draw(found: Mapping[str, Found], page: style.Page) -> Drawing:
     style.measured(below, plain["share"], *interval, _PLAIN, "contraction")
     for panel in (above, below):
         panel.axvline(1.0, color=style.HEURISTIC.colour, ls=style.HEURISTIC.dash, lw=0.9, zorder=1, gid="fold (C5)")
-    above.text(
-        0.995, 0.03, "fold (C5)", transform=above.get_xaxis_transform(), ha="right", fontsize=6.5, color="#555555"
-    )
+    above.text(0.995, 0.03, "fold (C5)", transform=above.get_xaxis_transform(), ha="right", fontsize=7, color="#555555")
     below.axhline(1.0, color="black", ls=":", lw=0.9)
-    above.set(ylabel="updates, median", yscale="log")
+    above.set(ylabel="updates (median)", yscale="log")
     below.set(ylabel="contraction factor", xlabel=r"$\log M/\log M_{\mathrm{fold}}$", ylim=(-0.03, 1.08))
     above.legend(loc="upper left")
     style.letter(above, "a")
@@ -47,7 +46,7 @@ def draw(found: Mapping[str, Found], page: style.Page) -> Drawing:
     return Drawing(
         figure,
         f"""Critical slowing down, d = {about["dim"]:g}, λ = {about["lam"]:g}, n = {about["noop"]:g}: (a) updates
-        until a step
-        is below 1e-8, (b) largest eigenvalue of the Jacobian at the limit; medians with 95% intervals over memories. At
-        {ends["plain"]["share"]:g} of the fold's log M: {said}.""",
+        until a step is shorter than 10^-8 m, (b) contraction factor: the largest eigenvalue of the Jacobian at the
+        limit, of the plain dynamics. Medians with 95% intervals over memories (within the markers where not seen);
+        dashed: the fold of the mean-field prediction C5. At log M/log M_fold = {ends["plain"]["share"]:g}: {said}.""",
     )

@@ -35,18 +35,19 @@ def draw(found: Mapping[str, Found], page: style.Page) -> Drawing:
     axes.axvline(1.0, color="black", lw=0.8, ls=":")
     axes.set_yticks(range(len(rows)), names)
     axes.set_ylim(len(rows) - 0.5, -0.5)
-    axes.set(xscale="log", xlabel="ratio of times")
+    axes.set(xscale="log", xlabel="time of the first / time of the second")
     low, high = rows["least"].min(), rows["largest"].max()
-    ticks = [t for t in (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100) if low / 1.6 <= t <= high * 1.6 or t == 1]
+    axes.set_xlim(min(low, 1.0) / 1.25, max(high, 1.0) * 1.25)
+    ticks = [t for t in (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100) if low / 1.25 <= t <= high * 1.25 or t == 1]
     axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
     axes.minorticks_off()
     said = "; ".join(
         f"{name} {row['median']:.2f} ({row['least']:.2f} to {row['largest']:.2f})"
         for name, (_, row) in zip(names, rows.iterrows(), strict=True)
     )
-    where = ", ".join(sorted(set(rows["threads"].map(lambda count: f"{count:g} threads"))))
+    where = ", ".join(f"{count:g} thread{'s' if count > 1 else ''}" for count in sorted(set(rows["threads"])))
     return Drawing(
         figure,
-        f"""Ratios of times, medians over rounds in which the alternatives ran in turn, with the least and the largest
-        ({where}): {said}.""",
+        f"""Ratios of times, medians over rounds in which the alternatives ran in turn, with the least and the
+        largest ({where}). Above 1 (dotted), the second is the faster: {said}.""",
     )

@@ -25,11 +25,13 @@ __all__ = [
     "applied",
     "blank",
     "dodged",
+    "doublings",
     "letter",
     "line",
     "mark",
     "masses",
     "measured",
+    "power_of_ten",
     "ramp",
 ]
 
@@ -174,6 +176,18 @@ def mark(axes: Axes, x: float, look: Look, text: str, side: str = "center") -> A
 def dodged(x: Any, place: int, of: int, width: float) -> Any:
     """Move x aside, so that points of several curves at one x are all seen."""
     return np.asarray(x, dtype=float) + width * (place - (of - 1) / 2)
+
+
+def doublings(axes: Axes) -> None:
+    """Let x run in powers of two, with plain numbers at its ticks."""
+    axes.set_xscale("log", base=2)
+    axes.xaxis.set_major_formatter("{x:g}")
+
+
+def power_of_ten(value: float) -> str:
+    """Return a number for a caption, to two digits."""
+    digits, power = f"{value:.1e}".split("e")
+    return f"{digits} × 10^{int(power)}"
 
 
 def letter(axes: Axes, text: str, about: str = "", pad: float = 3) -> None:

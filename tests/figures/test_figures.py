@@ -50,6 +50,24 @@ def same(seen, rows, x, y, scale=lambda values: values):
         np.testing.assert_allclose(axis, scale(rows[column]) if column != x else rows[column], rtol=1e-12)
 
 
+def words(figure):
+    """Every text that is seen in a figure."""
+    texts = [text for legend in figure.legends for text in [*legend.get_texts(), legend.get_title()]]
+    for axes in figure.axes:
+        legend = axes.get_legend()
+        texts += [*legend.get_texts(), legend.get_title()] if legend else []
+        texts += [*axes.texts, axes.title, axes._left_title]
+        if axes.axison:
+            for axis in (axes.xaxis, axes.yaxis):
+                low, high = sorted(axis.get_view_interval())
+                ticks = axis.get_major_ticks() + axis.get_minor_ticks()
+                texts += [
+                    each for tick in ticks if low <= tick.get_loc() <= high for each in (tick.label1, tick.label2)
+                ]
+                texts.append(axis.label)
+    return [text for text in texts if text.get_visible() and text.get_text().strip()]
+
+
 def marked(axes):
     return {line.get_gid(): line.get_xdata()[0] for line in axes.lines if line.get_gid()}
 
@@ -117,7 +135,7 @@ def test_capacity(made):
         x, y = curve(axes, label)
         np.testing.assert_array_equal(x, theory["dim"])
         np.testing.assert_allclose(np.log(y), theory[column])
-    [band] = [each for each in axes.collections if each.get_label() == "C3 to C6, C7: all stored"]
+    [band] = [each for each in axes.collections if each.get_label() == "between C3 and C6, C7"]
     corners = band.get_paths()[0].vertices
     assert corners[:, 1].min() == pytest.approx(math.exp(theory["chernoff"].min()))
     assert corners[:, 1].max() == pytest.approx(math.exp(theory["ceiling"].max()))
@@ -155,7 +173,7 @@ def test_noise(made):
 def test_basins(made):
     axes, frames = drawn("basins", made)
     rows = frames["basins"].query("lam == 2.0 and num_patterns == 300")
-    x, *rest = points(axes[1], "returned, $M = 300$")
+    x, *rest = points(axes[1], "$M = 300$")
     np.testing.assert_allclose(x, rows["distance"], atol=0.02)
     same((rows["distance"], *rest), rows, "distance", "rate")
     assert curve(axes[1], "certified, $M = 300$")[0][0] == rows["radius_median"].iloc[0]
@@ -171,7 +189,9 @@ def test_closeness(made):
     x, s = curve(plane, r"$\frac{1}{2}(1 + s)$ (T10)")
     np.testing.assert_allclose(x, (1 + s) / 2)
     rows = frames["outliers"].query("norm == 1.0 and overlap == 0.3")
-    same(points(panels[1], "0.3"), rows, "outliers", "closer")
+    same((rows["outliers"], *points(panels[1], "0.3")[1:]), rows, "outliers", "closer")
+    for overlap in ("0", "0.3", "0.6"):
+        np.testing.assert_allclose(points(panels[1], overlap)[0], rows["outliers"], rtol=0.12)
     np.testing.assert_array_equal(curve(panels[1], "T11 0.3")[1], rows["condition"])
 
 
@@ -182,7 +202,7 @@ def test_rejection(made):
     same(points(norms, "matched"), chosen, "log_noop", "matched_norm")
     same(points(norms, "unmatched"), chosen, "log_noop", "unmatched_norm")
     np.testing.assert_array_equal(curve(norms, "bound (T14)")[1], chosen["unmatched_bound"])
-    same(points(areas, r"norm, $\kappa = 64$"), chosen, "log_noop", "auroc")
+    same(points(areas, r"$\kappa = 64$"), chosen, "log_noop", "auroc")
     same(points(roc, r"$\log n = 0$"), rows.query("detector == 'roc' and log_noop == 0"), "false_alarms", "detected")
 
 
@@ -207,8 +227,10 @@ def test_digits(made):
 def test_metastable(made):
     (left, right), frames = drawn("metastable", made)
     rows = frames["metastable"].query("noop == 100.0").sort_values("beta")
-    same(points(left, "100"), rows, "beta", "mixed")
-    same(points(right, "100"), rows, "beta", "norm")
+    for panel, value in ((left, "mixed"), (right, "norm")):
+        x, *rest = points(panel, "100")
+        np.testing.assert_allclose(x, rows["beta"], rtol=0.07)
+        same((rows["beta"], *rest), rows, "beta", value)
 
 
 def test_slowing(made):
@@ -290,11 +312,32 @@ def test_other_results_give_another_digest(filled):
     assert load(folder, "basins").digest != before
 
 
-def test_pages(made, tmp_path):
-    for page, width in (("icml", 6.75), ("neurips", 5.5)):
-        draw("basins", made, tmp_path, page, dpi=100)
-        with Image.open(tmp_path / "basins.png") as image:
-            assert image.width / 100 == pytest.approx(width, abs=0.01)
+def test_another_page(made, tmp_path):
+    draw("speed", made, tmp_path, "neurips", dpi=100)
+    with Image.open(tmp_path / "speed.png") as image:
+        assert image.width / 100 == pytest.approx(5.5, abs=0.01)
+
+
+@pytest.mark.parametrize("page", style.PAGES)
+@pytest.mark.parametrize("name", SET)
+def test_every_text_can_be_read(name, page, made):
+    module = importlib.import_module(f"figures.{name}")
+    found = {experiment: load(made, experiment, columns) for experiment, columns in module.NEEDS.items()}
+    with style.applied():
+        figure = module.draw(found, style.PAGES[page]).figure
+        figure.draw_without_rendering()
+        seen = [(text.get_text(), text.get_window_extent()) for text in words(figure)]
+        assert min(text.get_fontsize() for text in words(figure)) >= 7
+    for index, (text, box) in enumerate(seen):
+        assert figure.bbox.x0 <= box.x0, text
+        assert figure.bbox.y0 <= box.y0, text
+        assert box.x1 <= figure.bbox.x1, text
+        assert box.y1 <= figure.bbox.y1, text
+        for other, its in seen[index + 1 :]:
+            # boxes are of whole lines, letters are not
+            width = min(box.x1, its.x1) - max(box.x0, its.x0)
+            height = min(box.y1, its.y1) - max(box.y0, its.y0)
+            assert min(width, height) <= 1.0, f"{text!r} lies on {other!r}"
 
 
 def test_models_are_told_apart_in_grey():
