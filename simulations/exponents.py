@@ -1,10 +1,12 @@
 """How does the logarithm of the capacity grow with the dimension, far beyond memories that can be held?
 
 Grid: λ = κ/d and the dimension d. Cells of kind ``update``: the number of patterns, sampled by their overlaps alone, at
-which one update leaves half of the weight with the pattern. Cells of kind ``bounds``: the closed forms at λ = 1, n = 1
-and p = ½, which measure nothing.
+which one update leaves half of the weight with the pattern. Cells of kind ``fixed point``: at which half of the
+patterns lose theirs, with the patterns of a cap drawn and the others by their mean, for λ up to 1 (beyond, the mean
+leaves a state no hold across its direction, and the fluctuations that are left out decide). Cells of kind ``bounds``:
+the closed forms at λ = 1, n = 1 and p = ½, which measure nothing.
 
-Held against: the exact exponent α_1(λ) (C4).
+Held against: the exact exponent α_1(λ) (C4), and the mean-field prediction C5 for fixed points.
 """
 
 from __future__ import annotations
@@ -16,7 +18,8 @@ from typing import Any
 
 from hopfield_theory.bounds import capacity as bounds
 from hopfield_theory.bounds import thermodynamics
-from hopfield_theory.engine.virtual_capacity import one_update_capacity
+from hopfield_theory.engine.virtual_capacity import fixed_point_capacity, one_update_capacity
+from hopfield_theory.engine.virtual_limit import limits
 
 PRESETS = ("quick", "paper", "large")
 
@@ -27,6 +30,9 @@ _LAMS = {
 }
 _DIMS = {"quick": (25, 50, 400), "paper": (25, 50, 100, 200, 400, 700), "large": (25, 50, 100, 200, 400, 700, 1000)}
 _TRIALS = {"quick": 100, "paper": 400, "large": 1000}
+_LIMIT_DIMS = {"quick": (16, 32), "paper": (12, 16, 20, 24, 32, 48, 64), "large": (12, 16, 20, 24, 32, 48, 64, 96, 128)}
+_CHECKED = 64
+_DRAWN = {"quick": 300.0, "paper": 1000.0, "large": 4000.0}
 _BOUND_DIMS = {"quick": (8, 12, 16, 24, 32, 48, 64), "paper": tuple(range(8, 65, 4)), "large": tuple(range(8, 129, 4))}
 
 
@@ -36,12 +42,15 @@ def cells(preset: str) -> list[dict[str, Any]]:
         {"kind": "update", "lam": lam, "dim": dim, "trials": _TRIALS[preset]}
         for lam, dim in itertools.product(_LAMS[preset], _DIMS[preset])
     ]
-    return updates + [{"kind": "bounds", "lam": 1.0, "dim": dim} for dim in _BOUND_DIMS[preset]]
+    limits = [
+        {"kind": "fixed point", "lam": lam, "dim": dim, "drawn": _DRAWN[preset]}
+        for lam, dim in itertools.product((0.5, 1.0), _LIMIT_DIMS[preset])
+    ]
+    return updates + limits + [{"kind": "bounds", "lam": 1.0, "dim": dim} for dim in _BOUND_DIMS[preset]]
 
 
 def measure(parameters: Mapping[str, Any], seed: int, device: str) -> list[dict[str, Any]]:
     """Measure one cell: one row."""
-    del device
     dim, lam = parameters["dim"], parameters["lam"]
     alpha = float(thermodynamics.threshold(lam))
     if parameters["kind"] == "bounds":
@@ -58,10 +67,33 @@ def measure(parameters: Mapping[str, Any], seed: int, device: str) -> list[dict[
                 "predicted": thermodynamics.predicted(dim, lam, 1.0, 0.5),
             }
         ]
+    if parameters["kind"] == "fixed point":
+        return _fixed_point(dim, lam, parameters["drawn"], seed, device)
     found = one_update_capacity(dim=dim, lam=lam, trials=parameters["trials"], seed=seed)
     return [{"alpha": alpha, "log_patterns": found.estimate, "log_low": found.low, "log_high": found.high}]
 
 
 def cost(parameters: Mapping[str, Any]) -> tuple[float, float]:
     """Predict seconds and bytes."""
-    return (5.0, 2e8) if parameters["kind"] == "bounds" else (0.02 * parameters["trials"], 4e8)
+    kind = parameters["kind"]
+    if kind == "fixed point":
+        return 1.6e-3 * parameters["drawn"] * parameters["dim"] * parameters["lam"], 2e8
+    return (5.0, 2e8) if kind == "bounds" else (0.02 * parameters["trials"], 4e8)
+
+
+def _fixed_point(dim: int, lam: float, drawn: float, seed: int, device: str) -> list[dict[str, Any]]:
+    memory = {"dim": dim, "drawn": drawn, "seed": seed, "device": device}
+    found = fixed_point_capacity(**memory, lam=lam).log_patterns
+    # trials after those of the search
+    there = limits(**memory, kappa=lam * dim, log_patterns=found.estimate, trials=_CHECKED, first=1_000_000)
+    stored = there.error <= 0.5
+    return [
+        {
+            "alpha": float(thermodynamics.threshold(lam)),
+            "log_patterns": found.estimate,
+            "log_low": found.low,
+            "log_high": found.high,
+            "predicted": thermodynamics.predicted(dim, lam, 0.0, 0.5),
+            "fluctuation": float(there.fluctuation[stored].max(initial=0.0)),
+        }
+    ]

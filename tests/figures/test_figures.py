@@ -142,7 +142,7 @@ def test_capacity(made):
 
 
 def test_exponents(made):
-    (above, below), frames = drawn("exponents", made)
+    (above, middle, below), frames = drawn("exponents", made)
     rows = frames["exponents"].query("kind == 'update' and dim == 400").sort_values("lam")
     x, y, low, high = points(above, "one update, $d = 400$")
     np.testing.assert_array_equal(x, rows["lam"])
@@ -150,10 +150,18 @@ def test_exponents(made):
     lams, alphas = curve(above, r"$\alpha_1(\lambda)$ (C4)")
     np.testing.assert_allclose(alphas, thermodynamics.threshold(lams))
     rows = frames["exponents"].query("kind == 'update' and lam == 0.5").sort_values("dim")
-    _, gap, low, high = points(below, r"$\lambda = 0.5$")
+    _, gap, low, high = points(middle, r"$\lambda = 0.5$")
     np.testing.assert_allclose(gap, 1 - rows["log_patterns"] / (0.6 * rows["dim"]))
     assert (low < gap).all()
     assert (gap < high).all()
+    rows = frames["exponents"].query("kind == 'fixed point' and lam == 0.5").sort_values("dim")
+    x, gap, *_ = points(below, r"$\lambda = 0.5$, sampled")
+    np.testing.assert_array_equal(x, rows["dim"])
+    np.testing.assert_allclose(gap, 1 - rows["log_patterns"] / rows["predicted"])
+    rows = frames["capacity"].query("rule == 'stored' and lam == 1.0 and noop == 1.0").drop_duplicates("dim")
+    x, gap, *_ = points(below, r"$\lambda = 1$, explicit")
+    np.testing.assert_array_equal(x, rows["dim"])
+    np.testing.assert_allclose(gap, 1 - rows["log_patterns"] / rows["predicted"])
 
 
 def test_noise(made):
