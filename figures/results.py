@@ -8,6 +8,7 @@ import importlib.util
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import pandas as pd
@@ -37,8 +38,6 @@ class Found:
         What they are of.
     cells, expected : int
         How many cells are there, and how many the preset has.
-    digest : str
-        SHA-256 of the rows, without how long they took and where.
     """
 
     frame: pd.DataFrame
@@ -48,7 +47,16 @@ class Found:
     version: str
     cells: int
     expected: int
-    digest: str
+
+    @cached_property
+    def table(self) -> str:
+        """The rows as comma-separated values, without how long they took and where."""
+        return self.frame.drop(columns=["seconds", "device"]).to_csv(index=False)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the table."""
+        return hashlib.sha256(self.table.encode()).hexdigest()
 
     def __str__(self) -> str:
         some = "" if self.cells >= self.expected else f", {self.cells} of {self.expected} cells"
@@ -121,7 +129,7 @@ def load(folder: Path, experiment: str, columns: Sequence[str] = (), partial: bo
             f"the results of {experiment}, {preset}, in {folder} have no {', '.join(lacking)}: they are of an earlier "
             f"state; move {experiment}-*.parquet away, and {_command(experiment, folder, preset, seed)} makes them anew"
         )
-    return Found(frame, experiment, preset, seed, __version__, cells, expected, _digest(frame))
+    return Found(frame, experiment, preset, seed, __version__, cells, expected)
 
 
 def _keys(frame: pd.DataFrame) -> list[tuple[str, int]]:
@@ -167,8 +175,3 @@ def _command(experiment: str, folder: Path, preset: str = "quick", seed: int = 0
     words += ["--seed", str(seed)] if seed else []
     words += ["--out", str(folder)] if folder != DEFAULT else []
     return f"`{shlex.join(words)}`"
-
-
-def _digest(frame: pd.DataFrame) -> str:
-    kept = frame.drop(columns=["seconds", "device"])
-    return hashlib.sha256(kept.to_csv(index=False).encode()).hexdigest()

@@ -1,5 +1,6 @@
 """Figures: what is drawn are the stored numbers, all are there, twice the same bytes; what is missing is one line."""
 
+import hashlib
 import importlib
 import math
 import subprocess
@@ -11,7 +12,7 @@ import pytest
 import typer
 from PIL import Image
 
-from figures import style
+from figures import style, tables
 from figures.__main__ import NAMES, draw, main
 from figures.results import UnusableError, load
 from hopfield_theory import __version__
@@ -474,3 +475,20 @@ def test_an_unwritable_folder_is_one_line(capsys, made):
     from pathlib import Path
 
     assert "basins: " in refused(capsys, "basins", results=made, out=Path("/dev/null/here"))
+
+
+def test_a_table_has_the_hash_that_figures_carry(made, tmp_path):
+    tables.main(made, tmp_path / "tables")
+    for name in ("basins", "capacity", "speed"):
+        content = (tmp_path / "tables" / f"{name}.csv").read_bytes()
+        assert hashlib.sha256(content).hexdigest() == load(made, name).digest
+    assert not (tmp_path / "tables" / "landscape.csv").exists()
+
+
+def test_tables_of_missing_results_are_one_line(filled, tmp_path, capsys):
+    with pytest.raises(typer.Exit) as stopped:
+        tables.main(filled("basins"), tmp_path / "tables")
+    assert stopped.value.exit_code == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "capacity" in line
+    assert "python -m simulations capacity" in line

@@ -1,0 +1,44 @@
+"""Write what figures are drawn from as one table each: ``python -m figures.tables FROM TO``.
+
+The SHA-256 of a table is the hash that a figure drawn from these results carries.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from figures.__main__ import NAMES
+from figures.results import UnusableError, load
+from hopfield_theory.whole_file import write_whole
+
+# the energies of whole planes; a second makes them again
+_LARGE = {"landscape"}
+
+
+def main(
+    results: Annotated[Path, typer.Argument(metavar="FROM", help="Folder of the results, as simulations write them.")],
+    out: Annotated[Path, typer.Argument(metavar="TO", help="Folder for a CSV file of each experiment.")],
+) -> None:
+    """Write the results of every experiment that a figure needs.
+
+    Exit status 0; 2 for missing results, or a folder that cannot be written.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    needed = {name for figure in NAMES for name in importlib.import_module(f"figures.{figure}").NEEDS}
+    for experiment in sorted(needed - _LARGE):
+        try:
+            found = load(results, experiment)
+            write_whole(path := out / f"{experiment}.csv", found.table.encode())
+        except (UnusableError, OSError) as error:
+            print(f"tables: {experiment}: {' '.join(str(error).split())}", file=sys.stderr)
+            raise typer.Exit(2) from error
+        print(f"{path}: {len(found.frame)} rows, preset {found.preset}, sha256 {found.digest[:16]}")
+
+
+if __name__ == "__main__":
+    typer.run(main)
