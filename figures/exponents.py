@@ -53,7 +53,9 @@ def draw(found: Mapping[str, Found], page: style.Page) -> Drawing:
         look, rows = looks[lam], limits[limits["lam"] == lam].sort_values("dim")
         dotted = style.Look(look.colour, look.marker, ":")
         style.measured(middle, rows["dim"], *_lacking(rows, rows["alpha"] * rows["dim"]), dotted, None, **hollow)
-        known = explicit[lam][explicit[lam]["predicted"] < math.inf]
+        if math.isinf(rows["predicted"].iloc[0]):
+            continue
+        known = explicit[lam]
         style.measured(
             below,
             known["dim"],

@@ -24,23 +24,25 @@ from hopfield_theory.statistics import wilson
 PRESETS = ("quick", "paper", "large")
 
 _GRIDS: dict[str, dict[str, Any]] = {
-    "quick": {"dims": (8, 10, 12), "lams": (0.5, 1.0), "noops": (0.0, 1.0), "precision": 0.15},
+    "quick": {"dims": (8, 10, 12), "lams": (0.5, 1.0), "noops": (0.0, 1.0), "precision": 0.15, "ruled": (8, 12)},
     "paper": {
         "dims": (12, 14, 16, 18, 20, 22),
         "lams": (0.5, 1.0),
         "noops": (0.0, 1.0, 10.0, 100.0),
         "precision": 0.05,
+        "ruled": (12, 14, 16),
     },
     "large": {
         "dims": (12, 14, 16, 18, 20, 22, 24, 26),
         "lams": (0.5, 1.0, 2.0),
         "noops": (0.0, 1.0, 10.0, 100.0, 1000.0),
         "precision": 0.03,
+        "ruled": (12, 14, 16),
     },
 }
 # d, κ and p of the sandwich: small enough for 'all stored' to be seen failing
 _SANDWICH = ((4, 200.0, 0.1), (5, 120.0, 0.1), (6, 100.0, 0.1), (4, 400.0, 0.1))
-_TRIALS = {"quick": 200, "paper": 1000, "large": 4000}
+_TRIALS = {"quick": 120, "paper": 1000, "large": 4000}
 
 
 def cells(preset: str) -> list[dict[str, Any]]:
@@ -52,7 +54,7 @@ def cells(preset: str) -> list[dict[str, Any]]:
     ]
     others = [
         {"kind": "crossing", "rule": rule, "dim": dim, "lam": 1.0, "noop": 1.0, "precision": grid["precision"]}
-        for rule, dim in itertools.product(("one update", "from noise", "all patterns"), grid["dims"][:3])
+        for rule, dim in itertools.product(("one update", "from noise", "all patterns"), grid["ruled"])
     ]
     if preset != "quick":
         # no fold here (C5): a crossover, to be seen as it is

@@ -2,9 +2,9 @@
 
 Grid: λ = κ/d and the dimension d. Cells of kind ``update``: the number of patterns, sampled by their overlaps alone, at
 which one update leaves half of the weight with the pattern. Cells of kind ``fixed point``: at which half of the
-patterns lose theirs, with the patterns of a cap drawn and the others by their mean, for λ up to 1 (beyond, the mean
-leaves a state no hold across its direction, and the fluctuations that are left out decide). Cells of kind ``bounds``:
-the closed forms at λ = 1, n = 1 and p = ½, which measure nothing.
+patterns lose theirs, with the patterns of a cap drawn and the others by their mean. For λ above 1 the mean leaves a
+state no hold across its direction, and fluctuations decide: there all patterns of an overlap above 0.4 are drawn. Cells
+of kind ``bounds``: the closed forms at λ = 1, n = 1 and p = ½, which measure nothing.
 
 Held against: the exact exponent α_1(λ) (C4), and the mean-field prediction C5 for fixed points.
 """
@@ -31,8 +31,10 @@ _LAMS = {
 _DIMS = {"quick": (25, 50, 400), "paper": (25, 50, 100, 200, 400, 700), "large": (25, 50, 100, 200, 400, 700, 1000)}
 _TRIALS = {"quick": 100, "paper": 400, "large": 1000}
 _LIMIT_DIMS = {"quick": (16, 32), "paper": (12, 16, 20, 24, 32, 48, 64), "large": (12, 16, 20, 24, 32, 48, 64, 96, 128)}
+# by dimension, at λ = 2: those of an overlap above 0.4 where half are stored
+_MANY_DRAWN = {14: 2e4, 16: 1e5}
 _CHECKED = 64
-_DRAWN = {"quick": 300.0, "paper": 1000.0, "large": 4000.0}
+_DRAWN = {"quick": 200.0, "paper": 1000.0, "large": 4000.0}
 _BOUND_DIMS = {"quick": (8, 12, 16, 24, 32, 48, 64), "paper": tuple(range(8, 65, 4)), "large": tuple(range(8, 129, 4))}
 
 
@@ -46,6 +48,8 @@ def cells(preset: str) -> list[dict[str, Any]]:
         {"kind": "fixed point", "lam": lam, "dim": dim, "drawn": _DRAWN[preset]}
         for lam, dim in itertools.product((0.5, 1.0), _LIMIT_DIMS[preset])
     ]
+    if preset != "quick":
+        limits += [{"kind": "fixed point", "lam": 2.0, "dim": dim, "drawn": many} for dim, many in _MANY_DRAWN.items()]
     return updates + limits + [{"kind": "bounds", "lam": 1.0, "dim": dim} for dim in _BOUND_DIMS[preset]]
 
 
@@ -77,13 +81,15 @@ def cost(parameters: Mapping[str, Any]) -> tuple[float, float]:
     """Predict seconds and bytes."""
     kind = parameters["kind"]
     if kind == "fixed point":
-        return 1.6e-3 * parameters["drawn"] * parameters["dim"] * parameters["lam"], 2e8
+        size = parameters["drawn"] * parameters["dim"]
+        # near a fold, which there is for λ up to 1 only, fixed points take ten times as many updates
+        return (1.6e-3 if parameters["lam"] <= 1.0 else 1.5e-4) * size, 2e8 + 100 * size
     return (5.0, 2e8) if kind == "bounds" else (0.02 * parameters["trials"], 4e8)
 
 
 def _fixed_point(dim: int, lam: float, drawn: float, seed: int, device: str) -> list[dict[str, Any]]:
     memory = {"dim": dim, "drawn": drawn, "seed": seed, "device": device}
-    found = fixed_point_capacity(**memory, lam=lam).log_patterns
+    found = fixed_point_capacity(**memory, lam=lam, precision=0.05 if lam <= 1.0 else 0.1).log_patterns
     # trials after those of the search
     there = limits(**memory, kappa=lam * dim, log_patterns=found.estimate, trials=_CHECKED, first=1_000_000)
     stored = there.error <= 0.5
