@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import optimize
+from scipy import optimize, special
 
 from hopfield_theory.bounds import _arguments, _quadrature, sphere
 from hopfield_theory.bounds.model import Model
@@ -16,6 +16,7 @@ Floats = NDArray[np.float64]
 QUANTIFIERS = ("all", "typical")
 
 _SHELLS = 32
+_SETTLED = 1000
 _ROUNDS = 4
 
 
@@ -290,10 +291,13 @@ def _solved(model: Model, witness: Witness, log_p: float, quantifier: str, high:
 
 def _single(model: Model) -> Witness:
     """Return the witness for one pattern: the no-op slot alone must leave a ball in place."""
-    for rho in np.geomspace(1e-300, 1.0, 400):
-        case = Case(math.inf, math.inf, float(rho), 0.0, 0.0)
-        if _log_rates(model, case, np.array([2.0])) is not None:
-            return Witness(0.0, 2.0, 2.0, case)
+    # the iteration rises to the smallest ball that maps into itself; just above it, it maps into its inside
+    rho = 0.0
+    for _ in range(_SETTLED):
+        rho = float(special.expit(model.log_noop - model.kappa * (1.0 - rho)))
+    case = Case(math.inf, math.inf, min(max((1.0 + 1e-6) * rho, 1e-300), 1.0), 0.0, 0.0)
+    if _log_rates(model, case, np.array([2.0])) is not None:
+        return Witness(0.0, 2.0, 2.0, case)
     return Witness(-math.inf, 2.0, 2.0, Case(math.inf, math.inf, 1.0, 0.0, 0.0))
 
 
@@ -332,8 +336,14 @@ def _plain(model: Model, log_p: float, quantifier: str) -> Witness | None:
     crowd = 1.0 - float(sphere.bessel_ratio(model.kappa, model.dim))
     balls = (1.0 / math.sqrt(2.0 * crowd), 0.4 * math.sqrt(model.kappa))
     caps = (*np.geomspace(2.4, 12.0, 4), *np.geomspace(0.02, 0.6, 3) * crowd * model.kappa)
-    starts = [(math.log(ball), math.log(cap)) for ball in balls for cap in caps]
-    start = min(starts, key=lambda point: cost(np.array(point)))
+    # a heavy no-op slot leaves room for small balls only
+    for shrink in range(8):
+        starts = [(math.log(0.5**shrink * ball), math.log(cap)) for ball in balls for cap in caps]
+        start = min(starts, key=lambda point: cost(np.array(point)))
+        if attempt(*start) is not None:
+            break
+    else:
+        return None
     options = {"xatol": 1e-4, "fatol": 1e-6, "maxfev": 120}
     found = optimize.minimize(cost, start, method="Nelder-Mead", options=options)
     return attempt(float(found.x[0]), float(found.x[1]))

@@ -134,6 +134,12 @@ def test_witnesses_reproduce_their_bounds():
     assert all(a.high == b.low for a, b in zip(typical.strips[:-1], typical.strips[1:], strict=True))
 
 
+@pytest.mark.parametrize("log_noop", [288.0, 290.0, 292.0, 293.0])
+def test_the_search_finds_the_small_balls_that_a_heavy_slot_leaves(log_noop):
+    arguments = kappa_setting(12, 300.0, log_noop=log_noop) | {"failure_probability": 1e-6}
+    assert capacity.chernoff(**arguments) > capacity.pairwise(**arguments) > math.log(5)
+
+
 @pytest.mark.parametrize("quantifier", ["all", "typical"])
 def test_failure_bound_grows_with_the_number_of_patterns(quantifier):
     model = capacity.Model(171.0, 20, 0.0)
