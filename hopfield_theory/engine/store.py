@@ -429,10 +429,11 @@ def _parse(path: Path) -> _Finished:
     if hashlib.sha256(blank).hexdigest().encode() != content[start:end]:
         raise _UntrustedError("it is damaged: its checksum is another")
     try:
-        file = parquet.ParquetFile(io.BytesIO(content))
+        # no threads: one of Arrow's that lets go of Python's bytes while the interpreter ends aborts the process
+        file = parquet.ParquetFile(pa.BufferReader(content))
         record = json.loads(file.metadata.metadata[_RECORD.encode()])
         cell = Cell(**record["cell"])
-        return _Finished(cell, str(record["device"]), float(record["seconds"]), file.read())
+        return _Finished(cell, str(record["device"]), float(record["seconds"]), file.read(use_threads=False))
     except (pa.ArrowException, KeyError, TypeError, ValueError) as error:
         raise _UntrustedError(f"it is not a finished cell's file ({error})") from None
 
