@@ -83,13 +83,13 @@ def draw(found: Mapping[str, Found], page: style.Page) -> Drawing:
     )
     return Drawing(
         figure,
-        f"""Success rates over log M with 95% intervals. Lines: logistic fits. (a) One pattern has its fixed point
-        within m/2, λ = 1, n = 1: half succeed at log M = {about["log_patterns"]:.2f} [{about["log_low"]:.2f},
-        {about["log_high"]:.2f}] for d = {about["dim"]:g}; marked for that d are C3 (proved from there down), C7
-        (none within 1/κ from there on, a stricter event), the mean-field prediction C5 (heuristic) and α_1 d, at p
-        = ½. (b) All patterns, λ = 1, n = 1; marks for d = {above["dim"]:g}: C2 and C3 from below, the ceiling from
-        above. (c) All limits distinct and in disjoint balls, d = {dim:g}, κ = {kappa:g}, n = 0: C3 promises a rate
-        of at least 1 − p = {promised:g}, C6 at most that from there on.{vacuous}""",
+        f"""Success rates over log M with 95% intervals. Lines: logistic fits to the last trials, about the crossing.
+        (a) One pattern has its fixed point within m/2, λ = 1, n = 1: half succeed at log M =
+        {about["log_patterns"]:.2f} [{about["log_low"]:.2f}, {about["log_high"]:.2f}] for d = {about["dim"]:g}; marked
+        for that d are C3 (proved from there down), C7 (none within 1/κ from there on, a stricter event), the mean-field
+        prediction C5 (heuristic) and α_1 d, at p = ½. (b) All patterns, λ = 1, n = 1; marks for d = {above["dim"]:g}:
+        C2 and C3 from below, the ceiling from above. (c) All limits distinct and in disjoint balls, d = {dim:g}, κ =
+        {kappa:g}, n = 0: C3 promises a rate of at least 1 − p = {promised:g}, C6 at most that from there on.{vacuous}""",
     )
 
 
@@ -110,5 +110,5 @@ def _curve(panel: Axes, chosen: pd.DataFrame, look: style.Look) -> None:
     slope, centre = (float(chosen[name].iloc[0]) for name in ("slope", "log_patterns"))
     if not (math.isfinite(slope) and math.isfinite(centre)):
         return
-    x = centre + np.linspace(-4.5, 4.5, 121) / abs(slope)
+    x = centre + np.linspace(-2.5, 2.5, 121) / abs(slope)
     panel.plot(x, 1.0 / (1.0 + np.exp(-slope * (x - centre))), "-", color=look.colour, lw=0.8, zorder=2)
