@@ -89,7 +89,8 @@ def draw(found: Mapping[str, Found], page: style.Page) -> Drawing:
         for that d are C3 (proved from there down), C7 (none within 1/κ from there on, a stricter event), the mean-field
         prediction C5 (heuristic) and α_1 d, at p = ½. (b) All patterns, λ = 1, n = 1; marks for d = {above["dim"]:g}:
         C2 and C3 from below, the ceiling from above. (c) All limits distinct and in disjoint balls, d = {dim:g}, κ =
-        {kappa:g}, n = 0: C3 promises a rate of at least 1 − p = {promised:g}, C6 at most that from there on.{vacuous}""",
+        {kappa:g}, n = 0: C3 promises a rate of at least 1 − p = {promised:g}, C6 at most that from there
+        on.{vacuous}""",
     )
 
 
