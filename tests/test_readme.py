@@ -71,7 +71,8 @@ PHRASES = {
     "convert": "`hopfield_theory.attention.transformers.convert(model, noop={})`",
     "figures": "`make figures` runs the quick experiments and draws all {} figures.",
     "streamed": "10{} patterns, none of them kept",
-    "virtual": "e^{} patterns",
+    "virtual": "one update of e^{} patterns",
+    "limits": "the fixed points, of e^{} patterns",
     "years": "(Hu et al., ICML 2024, [arXiv:2404.03828](https://arxiv.org/abs/2404.03828))",
     "definition": "(the definition of Ramsauer et al. 2021)",
     "citing": "that of Hu et al. 2024; the dense case is that of Ramsauer et al. 2021 "
@@ -266,6 +267,8 @@ def test_the_capacity_lines_run_on_fewer_patterns():
     assert CAPACITY.count("log_patterns=600.0") == 1
     holds("streamed", "⁸")
     holds("virtual", 600)
+    assert CAPACITY.count("log_patterns=36.0") == 1
+    holds("limits", 36)
     names: dict = {"ht": ht}
     # what stands alone in a line is what a reader looks at
     values = []
@@ -274,12 +277,13 @@ def test_the_capacity_lines_run_on_fewer_patterns():
             values.append(eval(ast.unparse(step), names))
         else:
             exec(ast.unparse(step), names)
-    middle, updated, error = values
+    middle, updated, error, ends = values
     assert names["source"].num_patterns == 100_000
     assert middle.low < middle.estimate < middle.high
     assert updated.shape == (64, 32)
     assert bool(torch.isfinite(updated).all())
     assert len(error) == 1000
+    assert ends.max() < 0.5
 
 
 def test_the_cluster_block_asks_slurm_for_what_it_says(capsys, monkeypatch):
