@@ -15,6 +15,8 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+import torch
+
 from hopfield_theory.bounds import capacity as bounds
 from hopfield_theory.bounds import thermodynamics
 from hopfield_theory.engine.capacity import Setting, capacity, outcomes
@@ -56,6 +58,10 @@ def cells(preset: str) -> list[dict[str, Any]]:
         {"kind": "crossing", "rule": rule, "dim": dim, "lam": 1.0, "noop": 1.0, "precision": grid["precision"]}
         for rule, dim in itertools.product(("one update", "from noise", "all patterns"), grid["ruled"])
     ]
+    for cell in crossings:
+        if cell["dim"] >= 22 and cell["lam"] == 1.0:
+            # a memory takes a seventh of the time, and a rounding of 1e-7 does not shift the fold of 1e5 patterns
+            cell["dtype"] = "float32"
     if preset != "quick":
         # no fold here (C5): a crossover, to be seen as it is
         crossings += [
@@ -90,7 +96,8 @@ def cost(parameters: Mapping[str, Any]) -> tuple[float, float]:
 def _crossing(parameters: Mapping[str, Any], seed: int, device: str) -> list[dict[str, Any]]:
     dim, lam, noop, rule = (parameters[name] for name in ("dim", "lam", "noop", "rule"))
     setting = Setting(dim, lam * dim, _log(noop), rule, _error(rule, lam), noise=0.5 if rule == "from noise" else 0.0)
-    found = capacity(setting, seed, precision=parameters["precision"], device=device)
+    dtype = getattr(torch, parameters.get("dtype", "float64"))
+    found = capacity(setting, seed, precision=parameters["precision"], dtype=dtype, device=device)
     scale, known = math.sqrt(lam * dim / (dim - 1)), {"failure_probability": 0.5}
     memory = {"dim": dim, "beta": 1.0, "scale": scale, "noop": noop} | known
     quantifier = "all" if rule == "all patterns" else "typical"
