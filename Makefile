@@ -57,13 +57,13 @@ mutants: install
 bench: install
 	$(BIN)/python -m benchmarks
 
-# every figure, from the quick experiments and one benchmark; finished cells are not measured again
+# every figure, from the quick experiments and two benchmarks; finished cells are not measured again
 EXPERIMENTS := basins capacity closeness convergence digits exponents landscape metastable noise outliers rejection
 figures: install
 	@for name in $(EXPERIMENTS); do \
 		echo "== $$name" && $(BIN)/python -m simulations $$name --out $(OUT)/results || exit $$?; \
 	done
-	RESULTS=$(abspath $(OUT))/results $(BIN)/python -m benchmarks update
+	RESULTS=$(abspath $(OUT))/results $(BIN)/python -m benchmarks attention update
 	$(BIN)/python -m figures --results $(OUT)/results --out $(OUT)/figures
 
 clean:

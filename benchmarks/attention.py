@@ -80,7 +80,8 @@ def measure(shape: tuple[int, int, int, int], kind: str, device: str) -> list[tu
     print(f"  {shape} {kind:7} fused / dense {ratio(seconds, 'fused', 'dense')}{others}", flush=True)
     if kind == "masked":
         return []
-    return [(f"softmax_n attention, length {length}, {kind}", "dense attention", ratios(seconds, "fused", "dense"))]
+    name = f"softmax_n attention, length {length}, width {shape[3]}, {kind}"
+    return [(name, "dense attention", ratios(seconds, "fused", "dense"))]
 
 
 def memory(name: str, length: int) -> None:

@@ -25,8 +25,8 @@ def draw(found: Mapping[str, Found], page: style.Page) -> Drawing:
     virtual = found["exponents"].where("updates", kind="update")
     lams = sorted(virtual["lam"].unique())
     limits = found["exponents"].where("fixed points", kind="fixed point")
-    figure = style.blank(page.narrow, 4.7)
-    above, middle, below = figure.subplots(3, 1, height_ratios=(1.25, 1, 1))
+    figure = style.blank(page.narrow, 5.4)
+    above, middle, below = figure.subplots(3, 1, height_ratios=(1.1, 1.1, 1))
     fine = np.geomspace(min(lams) / 1.3, max(lams) * 1.3, 200)
     style.line(above, fine, thermodynamics.threshold(fine), style.THRESHOLD, r"$\alpha_1(\lambda)$ (C4)", linewidth=1.3)
     dims = sorted(virtual["dim"].unique())
@@ -65,23 +65,24 @@ def draw(found: Mapping[str, Found], page: style.Page) -> Drawing:
             **hollow,
         )
         style.measured(below, rows["dim"], *_lacking(rows, rows["predicted"]), look, rf"$\lambda = {lam:g}$, sampled")
+    # no place inside is free of points or of lines of theory
+    beside = {"loc": "lower right", "bbox_to_anchor": (1.0, 0.98), "handlelength": 1.2, "columnspacing": 1.0}
     above.set(xscale="log", xlabel=r"$\lambda = \kappa/d$", ylabel=r"$\log M/d$")
     above.set_xticks(lams, [f"{lam:g}" for lam in lams])
     above.minorticks_off()
-    above.legend(loc="upper left")
+    above.legend(**beside, ncols=2)
     middle.axhline(0.0, color="black", lw=0.6, ls=":")
     middle.set_yscale("symlog", linthresh=1e-4)
     middle.set_ylim(-3e-3, 1)
     middle.set_yticks([-1e-3, -1e-4, 0, 1e-4, 1e-3, 1e-2, 1e-1, 1])
     middle.set(xlabel="dimension $d$", ylabel=r"$1 - \log M/(\alpha_1 d)$")
-    # no place inside is free of points or of the line at 0
-    middle.legend(loc="lower right", bbox_to_anchor=(1.0, 0.98), ncols=len(lams), handlelength=1.2, columnspacing=1.0)
+    middle.legend(**beside, ncols=min(len(lams), 3))
     below.axhline(0.0, color="black", lw=0.6, ls=":")
     below.set_yscale("symlog", linthresh=1e-3)
     below.set_ylim(-1e-2, 1)
     below.set_yticks([-1e-2, -1e-3, 0, 1e-3, 1e-2, 1e-1, 1])
     below.set(xlabel="dimension $d$", ylabel=r"$1 - \log M/$C5")
-    below.legend(loc="lower right", bbox_to_anchor=(1.0, 0.98), ncols=2, handlelength=1.2, columnspacing=1.0)
+    below.legend(**beside, ncols=2)
     for panel in (middle, below):
         style.doublings(panel)
     for panel, name in zip((above, middle, below), "abc", strict=True):
