@@ -28,11 +28,11 @@ def main(
 
     Exit status 0; 2 for missing results, or a folder that cannot be written.
     """
-    out.mkdir(parents=True, exist_ok=True)
     needed = {name for figure in NAMES for name in importlib.import_module(f"figures.{figure}").NEEDS}
     for experiment in sorted(needed - _LARGE):
         try:
             found = load(results, experiment)
+            out.mkdir(parents=True, exist_ok=True)
             write_whole(path := out / f"{experiment}.csv", found.table.encode())
         except (UnusableError, OSError) as error:
             print(f"tables: {experiment}: {' '.join(str(error).split())}", file=sys.stderr)

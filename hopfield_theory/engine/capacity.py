@@ -322,10 +322,6 @@ def capacity(
     >>> 2.5 < found.log_patterns.estimate < 4.5
     True
     """
-    if not 0 < level < 1:
-        raise ValueError(f"level is {level}: it must be between 0 and 1")
-    if not 0 < precision < math.inf:
-        raise ValueError(f"precision is {precision}: it must be a finite number above 0")
 
     def measure(size: int, trials: int, first: int) -> int:
         progress(f"M = {size}")

@@ -88,7 +88,7 @@ def crossing(
     level : float, in (0, 1)
     precision : float, above 0
         Half width to aim at, of the interval for log M.
-    most_trials : int
+    most_trials : int, at least 1
         Most trials of the last measurement.
 
     Returns
@@ -96,6 +96,11 @@ def crossing(
     Crossing
         With the interval of a logistic fit of the last measurement; of all looks, and an extrapolation, where the rate
         is above the level even at the top.
+
+    Raises
+    ------
+    ValueError
+        If a number leaves its range.
 
     Examples
     --------
@@ -109,6 +114,12 @@ def crossing(
     >>> abs(found.log_patterns.estimate - math.log(1000)) < 0.1
     True
     """
+    if not 0 < level < 1:
+        raise ValueError(f"level is {level}: it must be between 0 and 1")
+    if not 0 < precision < math.inf:
+        raise ValueError(f"precision is {precision}: it must be a finite number above 0")
+    if most_trials < 1:
+        raise ValueError(f"most_trials is {most_trials}: it must be an integer of at least 1")
     seen = _Counts(measure)
     if not _bracketed(seen, start, level, top):
         return _result(seen, Interval(-math.inf, -math.inf, 0.0, 0.95), math.nan)

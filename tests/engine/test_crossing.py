@@ -67,3 +67,10 @@ def test_a_rate_that_is_nowhere_above_or_nowhere_below():
 def test_sizes_beyond_any_float_of_an_integer_are_counted():
     found = crossing(measured("logistic", 600.0, 1.0, 0), 590.0, 700.0, level=0.5, precision=0.2, most_trials=2000)
     assert abs(found.log_patterns.estimate - 600.0) < 0.6
+
+
+@pytest.mark.parametrize("changed", [{"level": 1.0}, {"precision": 0.0}, {"precision": math.inf}, {"most_trials": 0}])
+def test_bad_numbers_are_refused(changed):
+    [name] = changed
+    with pytest.raises(ValueError, match=f"{name} is"):
+        crossing(lambda *_: 0, 3.0, 5.0, **({"level": 0.5, "precision": 0.1, "most_trials": 100} | changed))

@@ -124,7 +124,10 @@ def test_the_mean_field_fold_is_reached_in_high_dimensions():
         ({"kappa": 0.0}, "kappa"),
         ({"log_patterns": math.nan}, "log_patterns is nan"),
         ({"drawn": 0.5}, "drawn is 0.5"),
+        ({"dim": 2}, "dim is 2"),
         ({"trials": 0}, "trials is 0"),
+        ({"seed": -1}, "seed is -1"),
+        ({"first": 0.5}, "first is 0.5"),
     ],
 )
 def test_bad_numbers_are_refused(changed, message):

@@ -5,6 +5,7 @@ import importlib
 import math
 import subprocess
 import sys
+from pathlib import Path
 
 import matplotlib as mpl
 import numpy as np
@@ -492,3 +493,11 @@ def test_tables_of_missing_results_are_one_line(filled, tmp_path, capsys):
     (line,) = capsys.readouterr().err.splitlines()
     assert "capacity" in line
     assert "python -m simulations capacity" in line
+
+
+def test_tables_that_cannot_be_written_are_one_line(made, capsys):
+    with pytest.raises(typer.Exit) as stopped:
+        tables.main(made, Path("/dev/null/here"))
+    assert stopped.value.exit_code == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "/dev/null/here" in line
