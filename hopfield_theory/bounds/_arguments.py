@@ -12,6 +12,13 @@ def dimension(dim: float) -> int:
     return int(dim)
 
 
+def integer(name: str, number: float, least: int) -> int:
+    """Return `number` as an int of at least `least`, or raise ValueError."""
+    if isinstance(number, bool) or not math.isfinite(number) or number != int(number) or number < least:
+        raise ValueError(f"{name} is {number!r}; it must be an integer of at least {least}")
+    return int(number)
+
+
 def positive(name: str, number: float) -> float:
     """Return `number` as a finite float above zero, or raise ValueError."""
     if not (math.isfinite(number) and number > 0):

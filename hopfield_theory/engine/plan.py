@@ -54,7 +54,14 @@ class Plan:
             How many are drawn in the mean,
         all_drawn : float, at least `drawn`
             unless there are no more rivals than this: then all are.
+
+        Raises
+        ------
+        ValueError
+            If `log_patterns` is below 0, infinite or NaN.
         """
+        if not (math.isfinite(log_patterns) and log_patterns >= 0.0):
+            raise ValueError(f"log_patterns is {log_patterns!r}; it must be a finite number of at least 0")
         if log_patterns > math.log(MOST_COUNTED):
             return cls(log_patterns, math.exp(min(log_patterns, 709.0)), drawn)
         rivals = float(round(math.exp(log_patterns)) - 1)

@@ -131,9 +131,9 @@ def one_update(
     0.11920292202211755
     """
     query = _checked_query(kappa, overlap, noise, log_noop)
-    plan = Plan.of(_log_patterns(log_patterns))
+    plan = Plan.of(log_patterns)
     law = overlap_law(ensemble, dim)
-    return _simulate(law, query, plan, _integer("trials", trials, 1), _integer("seed", seed, 0))
+    return _simulate(law, query, plan, _arguments.integer("trials", trials, 1), _arguments.integer("seed", seed, 0))
 
 
 def _checked_query(kappa: float, overlap: float, noise: float, log_noop: float) -> _Query:
@@ -143,18 +143,6 @@ def _checked_query(kappa: float, overlap: float, noise: float, log_noop: float) 
     if noise < 0.0:
         raise ValueError(f"noise is {noise!r}; it must be at least 0")
     return _query(_arguments.positive("kappa", kappa), overlap, noise, _arguments.log_mass(0.0, log_noop))
-
-
-def _log_patterns(log_patterns: float) -> float:
-    if not (math.isfinite(log_patterns) and log_patterns >= 0.0):
-        raise ValueError(f"log_patterns is {log_patterns!r}; it must be a finite number of at least 0")
-    return float(log_patterns)
-
-
-def _integer(name: str, number: int, least: int) -> int:
-    if isinstance(number, bool) or not math.isfinite(number) or number != int(number) or number < least:
-        raise ValueError(f"{name} is {number!r}; it must be an integer of at least {least}")
-    return int(number)
 
 
 @dataclass(frozen=True)

@@ -112,13 +112,10 @@ def limits(
     (True, True)
     """
     kappa, log_noop = _arguments.positive("kappa", kappa), _arguments.log_mass(0.0, log_noop)
-    if not (math.isfinite(log_patterns) and log_patterns >= 0.0):
-        raise ValueError(f"log_patterns is {log_patterns!r}; it must be a finite number of at least 0")
     if not drawn >= 1.0:
         raise ValueError(f"drawn is {drawn!r}; it must be at least 1")
-    for name, number, least in (("dim", dim, 3), ("trials", trials, 1), ("seed", seed, 0), ("first", first, 0)):
-        if isinstance(number, bool) or number != int(number) or number < least:
-            raise ValueError(f"{name} is {number!r}; it must be an integer of at least {least}")
+    dim, trials = _arguments.integer("dim", dim, 3), _arguments.integer("trials", trials, 1)
+    seed, first = _arguments.integer("seed", seed, 0), _arguments.integer("first", first, 0)
     law, plan = overlap_law("sphere", dim), Plan.of(log_patterns, drawn, 2.0 * drawn)
     crowd = None if plan.complete else MeanCrowd(law, plan.log_share, kappa, device)
     place = None if plan.complete else law.tail(plan.log_share)
