@@ -25,7 +25,7 @@ reproduce: install
 	@echo "== How many random patterns fit in 20 dimensions"
 	$(BIN)/hopfield-theory bounds --dim 20 --beta 1 --scale 3 --json $(OUT)/bounds.json
 	@echo "== How many are stored in fact, and a picture of it"
-	$(BIN)/python -m simulations capacity --out $(OUT)/results
+	$(BIN)/python -m simulations capacity --executor processes --out $(OUT)/results
 	$(BIN)/python -m figures rates --results $(OUT)/results --out $(OUT)/figures
 	@echo "== Every theorem, checked"
 	$(BIN)/hopfield-theory verify --json $(OUT)/verdicts.json --html $(OUT)/verdicts.html --figures $(OUT)/figures
@@ -61,7 +61,7 @@ bench: install
 EXPERIMENTS := basins capacity closeness convergence digits exponents landscape metastable noise outliers rejection
 figures: install
 	@for name in $(EXPERIMENTS); do \
-		echo "== $$name" && $(BIN)/python -m simulations $$name --out $(OUT)/results || exit $$?; \
+		echo "== $$name" && $(BIN)/python -m simulations $$name --executor processes --out $(OUT)/results || exit $$?; \
 	done
 	RESULTS=$(abspath $(OUT))/results $(BIN)/python -m benchmarks attention update
 	$(BIN)/python -m figures --results $(OUT)/results --out $(OUT)/figures
