@@ -83,19 +83,20 @@ def crossing(
     ----------
     measure : function of M, trials and first
         Counts the successes of trials ``first`` to ``first + trials - 1`` at M patterns.
-    start, top : float
+    start, top : float, ``0 <= start <= top``
         log M at which to begin, and the largest.
     level : float, in (0, 1)
     precision : float, above 0
         Half width to aim at, of the interval for log M.
     most_trials : int, at least 1
-        Most trials of the last measurement.
+        Most trials of a last measurement, rounded up to an even number.
 
     Returns
     -------
     Crossing
-        With the interval of a logistic fit of the last measurement; of all looks, and an extrapolation, where the rate
-        is above the level even at the top.
+        One of several, where the rate is not monotone. With the interval of a logistic fit of the last measurement; of
+        all looks near it, where four last measurements were no sharper than a look (a step); of all looks, and an
+        extrapolation, where the rate is above the level even at the top.
 
     Raises
     ------
@@ -114,6 +115,8 @@ def crossing(
     >>> abs(found.log_patterns.estimate - math.log(1000)) < 0.1
     True
     """
+    if not 0.0 <= start <= top < math.inf:
+        raise ValueError(f"start is {start} and top {top}: they must be finite, in order, and at least 0")
     if not 0 < level < 1:
         raise ValueError(f"level is {level}: it must be between 0 and 1")
     if not 0 < precision < math.inf:
@@ -124,11 +127,14 @@ def crossing(
     if not _bracketed(seen, start, level, top):
         return _result(seen, Interval(-math.inf, -math.inf, 0.0, 0.95), math.nan)
     for _ in range(_ROUNDS):
-        for size in _beside(_local(seen.counts, level), 1.0, top):
-            seen.add(size, _ROUND // 2)
+        place = _local(seen.counts, level)
+        # a rate that is the same everywhere has no place
+        if math.isfinite(place.crossing.estimate):
+            for size in _beside(place, 1.0, top):
+                seen.add(size, _ROUND // 2)
     for _ in range(_ATTEMPTS):
         place = _local(seen.counts, level)
-        if not place.crossing.estimate < top:
+        if not -math.inf < place.crossing.estimate < top:
             break
         steepness = abs(place.slope.estimate)
         each = 0.5 * (2.0 * _NORMAL / (steepness * precision)) ** 2
@@ -151,6 +157,9 @@ def _bracketed(seen: _Counts, start: float, level: float, top: float) -> bool:
             return True
         if place in (0.0, top):
             break
+    if above and len(seen.counts) == 1:
+        # a single size tells no slope
+        seen.rate(_size(place) + 1, _LOOK)
     return above
 
 

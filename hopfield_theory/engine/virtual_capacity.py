@@ -176,8 +176,9 @@ def fixed_point_capacity(
     Returns
     -------
     Crossing
-        With an interval for the noise of the trials alone; what patterns that are not drawn add to it,
-        ``Limits.fluctuation`` bounds for each trial.
+        With an interval for the noise of the trials alone. For λ above 1 the fluctuations of patterns that are not
+        drawn may be what ends retrieval: `drawn` must then hold all of a large overlap with the target. For λ above
+        ``1/(1 - (1 - error)²)``, 4/3 by default, the mean alone never loses a pattern.
 
     Raises
     ------
@@ -207,4 +208,4 @@ def fixed_point_capacity(
         )
         return int((found.error <= error).sum())
 
-    return crossing(stored, 0.9 * alpha, 700.0, level=0.5, precision=precision, most_trials=most_trials)
+    return crossing(stored, min(0.9 * alpha, 700.0), 700.0, level=0.5, precision=precision, most_trials=most_trials)

@@ -30,6 +30,7 @@ Floats = NDArray[np.float64]
 # numbers that the drawn patterns of a batch of trials may hold
 _BATCH = 1 << 21
 _TOLERANCE, _STEPS = 1e-8, 2000
+_MOST_DRAWN = 1e8
 # updates that a batch takes together, before the trials at rest are left behind
 _TOGETHER = 25
 
@@ -43,11 +44,12 @@ class Limits:
     error : ndarray, shape (trials,), at least 0
         ``|x - ξ_1| / m`` at the end.
     updates : ndarray of int, shape (trials,)
+        How many, in steps of 25; at most 2 000.
     at_rest : ndarray of bool, shape (trials,)
         Whether the last step was no longer than 1e-8.
     fluctuation : ndarray, shape (trials,), at least 0
-        Bound on the root mean square, over the patterns that were not drawn, of what their fluctuations about the mean
-        would move the last update by, in units of m: ``2 sqrt(N E exp(2κ<ξ, x>)) / Z``; 0 if all were drawn.
+        Bound, to first order in them, on the root mean square of what the fluctuations of the patterns that were not
+        drawn would move the last update by, in units of m: ``2 sqrt(N E exp(2κ<ξ, x>)) / Z``; 0 if all were drawn.
     """
 
     error: NDArray[np.float64]
@@ -83,11 +85,11 @@ def limits(
         Dimension d.
     kappa : float, above 0
         ``β m²``.
-    log_patterns : float, at least 0
+    log_patterns : float, from 0 to 700
         log M, in nats.
     log_noop : float
         log n; ``-inf`` for n = 0.
-    drawn : float, at least 1
+    drawn : float, from 1 to 1e8
         How many patterns are drawn in the mean beside the target: those of the largest overlaps with it. All are where
         there are at most twice as many, and the memory is then the explicit one.
     trials : int, at least 1
@@ -112,8 +114,10 @@ def limits(
     (True, True)
     """
     kappa, log_noop = _arguments.positive("kappa", kappa), _arguments.log_mass(0.0, log_noop)
-    if not drawn >= 1.0:
-        raise ValueError(f"drawn is {drawn!r}; it must be at least 1")
+    if log_patterns > 700.0:
+        raise ValueError(f"log_patterns is {log_patterns!r}; it must be at most 700")
+    if not 1.0 <= drawn <= _MOST_DRAWN:
+        raise ValueError(f"drawn is {drawn!r}; it must be from 1 to {_MOST_DRAWN:g}")
     dim, trials = _arguments.integer("dim", dim, 3), _arguments.integer("trials", trials, 1)
     seed, first = _arguments.integer("seed", seed, 0), _arguments.integer("first", first, 0)
     law, plan = overlap_law("sphere", dim), Plan.of(log_patterns, drawn, 2.0 * drawn)

@@ -74,3 +74,13 @@ def test_bad_numbers_are_refused(changed):
     [name] = changed
     with pytest.raises(ValueError, match=f"{name} is"):
         crossing(lambda *_: 0, 3.0, 5.0, **({"level": 0.5, "precision": 0.1, "most_trials": 100} | changed))
+
+
+def test_rates_without_a_slope_and_a_start_at_the_top():
+    flat = crossing(lambda size, trials, first: trials // 2, 5.0, 8.0, level=0.5, precision=0.05, most_trials=200)
+    assert not flat.log_patterns.high - flat.log_patterns.low < 1
+    for end in (0.0, 5.0):
+        top = crossing(lambda size, trials, first: trials, end, end, level=0.5, precision=0.05, most_trials=200)
+        assert top.log_patterns.high == math.inf
+    with pytest.raises(ValueError, match=r"start is 8\.0 and top 5\.0"):
+        crossing(lambda *_: 0, 8.0, 5.0, level=0.5, precision=0.05, most_trials=200)

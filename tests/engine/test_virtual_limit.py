@@ -46,6 +46,16 @@ def test_the_mean_is_that_of_the_patterns_below_the_threshold(dim, kappa, log_sh
     assert float(crowd.log_square(numbers(a), numbers(b))) == pytest.approx(float(twice(numbers(a), numbers(b))[0]))
 
 
+def test_the_smallest_shares_of_many_dimensions_are_kept():
+    """Beyond e^745 of shares the nodes that carry the mean were once dropped: with no cap to speak of, g is Ψ_d."""
+    dim, kappa = 1000, 5000.0
+    log_mean, _, _ = MeanCrowd(overlap_law("sphere", dim), -1200.0, kappa)(numbers(1.0), numbers(0.0))
+    t = np.linspace(-1, float(overlap_law("sphere", dim).quantile(np.array(-1200.0))), 2_000_001)[1:]
+    log_weight = (dim - 3) / 2 * np.log1p(-t * t)
+    exact = np.logaddexp.reduce(log_weight + kappa * t) - np.logaddexp.reduce(log_weight)
+    assert float(log_mean) == pytest.approx(exact, abs=0.05)
+
+
 def test_its_gradient_is_that_of_its_logarithm():
     crowd = MeanCrowd(overlap_law("sphere", 12), -5.0, 12.0)
     a, b = (it.requires_grad_() for it in (numbers(0.9, 0.2, -0.3), numbers(0.1, 0.5, 0.7)))
@@ -125,6 +135,8 @@ def test_the_mean_field_fold_is_reached_in_high_dimensions():
         ({"log_patterns": math.nan}, "log_patterns is nan"),
         ({"drawn": 0.5}, "drawn is 0.5"),
         ({"dim": 2}, "dim is 2"),
+        ({"log_patterns": 701.0}, "log_patterns is 701"),
+        ({"drawn": math.inf}, "drawn is inf"),
         ({"trials": 0}, "trials is 0"),
         ({"seed": -1}, "seed is -1"),
         ({"first": 0.5}, "first is 0.5"),
