@@ -16,6 +16,8 @@ Counts = Mapping[int, tuple[int, int]]
 # trials of a look at a number of patterns, and of each point of a round about the crossing
 _LOOK, _ROUND = 24, 48
 _STRIDE = 0.6
+# looks at that stride; one that is farther away than these is sought in strides that double
+_NEARBY = 8
 _ROUNDS = 2
 # Points of the last measurement are this far from the crossing, in units of the inverse slope: a rate of 0.38 and 0.62
 # for the level ½. Closer ones would not tell the slope, and farther ones see that no rate is exactly logistic.
@@ -149,18 +151,27 @@ def crossing(
 
 def _bracketed(seen: _Counts, start: float, level: float, top: float) -> bool:
     """Look up and down from a start until the rate has been on both sides of the level; False if it is never above."""
-    place, above = start, seen.rate(_size(start), _LOOK) >= level
-    stride = _STRIDE if above else -_STRIDE
+
+    def above(place: float) -> bool:
+        return seen.rate(_size(place), _LOOK) >= level
+
+    place, begun, looks = start, above(start), 0
+    stride = _STRIDE if begun else -_STRIDE
     while 0.0 < place < top or place == start:
-        place = min(max(place + stride, 0.0), top)
-        if (seen.rate(_size(place), _LOOK) >= level) != above:
+        looks += 1
+        stride *= 2.0 if looks > _NEARBY else 1.0
+        before, place = place, min(max(place + stride, 0.0), top)
+        if above(place) != begun:
+            while abs(place - before) > 2.0 * _STRIDE:
+                middle = 0.5 * (before + place)
+                before, place = (middle, place) if above(middle) == begun else (before, middle)
             return True
         if place in (0.0, top):
             break
-    if above and len(seen.counts) == 1:
+    if begun and len(seen.counts) == 1:
         # a single size tells no slope
         seen.rate(_size(place) + 1, _LOOK)
-    return above
+    return begun
 
 
 def _fit(counts: Counts, level: float) -> LogisticFit:

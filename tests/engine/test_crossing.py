@@ -84,3 +84,20 @@ def test_rates_without_a_slope_and_a_start_at_the_top():
         assert top.log_patterns.high == math.inf
     with pytest.raises(ValueError, match=r"start is 8\.0 and top 5\.0"):
         crossing(lambda *_: 0, 8.0, 5.0, level=0.5, precision=0.05, most_trials=200)
+
+
+def test_what_is_far_away_is_found_in_few_looks():
+    looks = []
+
+    def look(size, trials, first):
+        looks.append(size)
+        return trials if math.log(size) < 600.3 else 0
+
+    found = crossing(look, 5.0, 700.0, level=0.5, precision=0.05, most_trials=200)
+    assert found.log_patterns.estimate == pytest.approx(600.3, abs=0.3)
+    assert len(looks) < 60
+    looks.clear()
+    crossing(
+        lambda size, trials, first: looks.append(size) or trials, 5.0, 700.0, level=0.5, precision=0.05, most_trials=9
+    )
+    assert len(looks) < 60
