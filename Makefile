@@ -48,7 +48,7 @@ attack: install
 claims: install
 	mkdir -p $(OUT)
 	$(BIN)/hopfield-theory verify --level full --counterexamples docs/counterexamples --json $(OUT)/claims.json
-	$(BIN)/python -m hopfield_theory.verification.claims $(OUT)/claims.json docs/claims.md
+	$(BIN)/python -m hopfield_theory.verification.render.markdown $(OUT)/claims.json docs/claims.md
 
 # how many small errors in the library the tests notice
 mutants: install

@@ -10,7 +10,7 @@ import dataclasses
 import sys
 import time
 
-from hopfield_theory.engine.executors import Processes
+from hopfield_theory.runs.executors import Processes
 from hopfield_theory.statements.planted import PLANTED
 from hopfield_theory.statements.registry import STATEMENTS
 from hopfield_theory.statistics import wilson

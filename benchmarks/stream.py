@@ -8,9 +8,9 @@ import sys
 import torch
 
 from benchmarks.timing import in_turn, ratios, record
-from hopfield_theory.association import association_with_lse
-from hopfield_theory.engine.stream import Stream, in_threads
-from hopfield_theory.patterns import RandomPatterns, Sphere
+from hopfield_theory.data.ensembles import RandomPatterns, Sphere
+from hopfield_theory.fused.attention import association_with_lse
+from hopfield_theory.model.stream import Stream, in_threads
 
 QUERIES, DIM, BETA = 64, 32, 20.0
 _PARTS = {"drawing alone": "draw", "products alone": "product"}

@@ -57,7 +57,7 @@ def record(
     """
     import torch
 
-    from hopfield_theory.engine.store import Cell, Store
+    from hopfield_theory.runs.store import Cell, Store
 
     rows = [
         {

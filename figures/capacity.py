@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from figures import style
 from figures.output import Drawing
 from figures.results import Found
-from hopfield_theory.bounds import capacity as bounds
+from hopfield_theory.bounds import union
 
 NEEDS = {
     "capacity": ("kind", "rule", "log_patterns", "log_low", "log_high"),
@@ -44,8 +44,8 @@ def draw(found: Mapping[str, Found], page: style.Page) -> Drawing:
         {"dim": int(d), "beta": 1.0, "scale": math.sqrt(LAM * d / (d - 1)), "failure_probability": FAILURE}
         for d in fine
     ]
-    pairs = np.array([bounds.pairwise(**each, noop=NOOP) for each in known])
-    published = np.array([bounds.published(**each) for each in known])
+    pairs = np.array([union.pairwise(**each, noop=NOOP) for each in known])
+    published = np.array([union.published(**each) for each in known])
     _named(axes, fine, pairs, style.Look("#5A5A5A", dash=(0, (6, 1, 1, 1, 1, 1))), "union bound (C2)")
     _named(axes, fine, published, style.Look("#000000"), "published (C1)")
     for rows, look, label in (

@@ -12,7 +12,7 @@ from figures import style
 from figures.capacity import crossings
 from figures.output import Drawing
 from figures.results import Found
-from hopfield_theory.bounds import thermodynamics
+from hopfield_theory.bounds import mean_field
 
 NEEDS = {
     "exponents": ("kind", "lam", "dim", "alpha", "log_patterns", "log_low", "log_high", "predicted"),
@@ -28,7 +28,7 @@ def draw(found: Mapping[str, Found], page: style.Page) -> Drawing:
     figure = style.blank(page.narrow, 5.4)
     above, middle, below = figure.subplots(3, 1, height_ratios=(1.1, 1.1, 1))
     fine = np.geomspace(min(lams) / 1.3, max(lams) * 1.3, 200)
-    style.line(above, fine, thermodynamics.threshold(fine), style.THRESHOLD, r"$\alpha_1(\lambda)$ (C4)", linewidth=1.3)
+    style.line(above, fine, mean_field.threshold(fine), style.THRESHOLD, r"$\alpha_1(\lambda)$ (C4)", linewidth=1.3)
     dims = sorted(virtual["dim"].unique())
     shown = [dims[0], dims[-1]]
     once = style.Look(style.MODELS["dense"].colour, style.MODELS["dense"].marker, "")

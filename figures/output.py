@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from figures.results import Found
 from hopfield_theory import __version__
-from hopfield_theory.whole_file import write_whole
+from hopfield_theory._atomic_write import write_whole
 
 __all__ = ["DOTS_PER_INCH", "Drawing", "save"]
 

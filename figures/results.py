@@ -14,7 +14,7 @@ from pathlib import Path
 import pandas as pd
 
 from hopfield_theory import __version__
-from hopfield_theory.engine.store import Cell, Store
+from hopfield_theory.runs.store import Cell, Store
 
 __all__ = ["DEFAULT", "Found", "UnusableError", "load"]
 
@@ -33,7 +33,7 @@ class Found:
     Attributes
     ----------
     frame : DataFrame
-        As of :meth:`hopfield_theory.engine.store.Store.gather`.
+        As of :meth:`hopfield_theory.runs.store.Store.gather`.
     experiment, preset, seed, version
         What they are of.
     cells, expected : int

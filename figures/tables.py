@@ -14,7 +14,7 @@ import typer
 
 from figures.__main__ import NAMES
 from figures.results import UnusableError, load
-from hopfield_theory.whole_file import write_whole
+from hopfield_theory._atomic_write import write_whole
 
 # the energies of whole planes; a second makes them again
 _LARGE = {"landscape"}

@@ -1,5 +1,5 @@
 """``python -m hopfield_theory`` is the command line."""
 
-from hopfield_theory.cli import main
+from hopfield_theory.cli.main import main
 
 main()

@@ -22,8 +22,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from torch import Tensor
 
-from hopfield_theory.memory import Memory
-from hopfield_theory.separation import Entmax, Separation, SoftmaxN
+from hopfield_theory.model.memory import Memory
+from hopfield_theory.model.separation import Entmax, Separation, SoftmaxN
 
 __all__ = ["betas", "memories", "noops", "pattern_sets", "problems", "queries", "separations"]
 

@@ -14,9 +14,9 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
 import simulations
-from hopfield_theory.engine.executors import executor
-from hopfield_theory.engine.store import Store
-from hopfield_theory.engine.sweep import Advance, Interrupted, Sweep, plan, run
+from hopfield_theory.runs.executors import executor
+from hopfield_theory.runs.store import Store
+from hopfield_theory.runs.sweep import Advance, Interrupted, Sweep, plan, run
 
 NAMES = sorted(module.name for module in pkgutil.iter_modules(simulations.__path__) if not module.name.startswith("_"))
 RESULTS = Path("build/results")

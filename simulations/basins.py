@@ -17,11 +17,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from hopfield_theory.certificate import certify
-from hopfield_theory.engine.capacity import clustered_rate
-from hopfield_theory.memory import Memory
-from hopfield_theory.patterns import RandomPatterns, Sphere, base
-from hopfield_theory.retrieval import retrieve
+from hopfield_theory.certificates.certify import certify
+from hopfield_theory.data.ensembles import RandomPatterns, Sphere, base
+from hopfield_theory.measured.capacity import clustered_rate
+from hopfield_theory.model.memory import Memory
+from hopfield_theory.model.retrieval import retrieve
 
 PRESETS = ("quick", "paper", "large")
 

@@ -17,10 +17,9 @@ from typing import Any
 
 import torch
 
-from hopfield_theory.bounds import capacity as bounds
-from hopfield_theory.bounds import thermodynamics
-from hopfield_theory.engine.capacity import Setting, capacity, outcomes
-from hopfield_theory.engine.virtual_capacity import half_weight_error
+from hopfield_theory.bounds import mean_field, union
+from hopfield_theory.measured.capacity import Setting, capacity, outcomes
+from hopfield_theory.measured.sampled_capacity import half_weight_error
 from hopfield_theory.statistics import wilson
 
 PRESETS = ("quick", "paper", "large")
@@ -86,7 +85,7 @@ def cost(parameters: Mapping[str, Any]) -> tuple[float, float]:
     if parameters["kind"] == "sandwich":
         return 0.01 * parameters["memories"], 2e8
     lam = parameters["lam"]
-    log_patterns = 0.9 * float(thermodynamics.threshold(lam)) * parameters["dim"]
+    log_patterns = 0.9 * float(mean_field.threshold(lam)) * parameters["dim"]
     size = (
         math.exp(min(log_patterns * (0.5 if parameters["rule"] == "all patterns" else 1.0), 20.0)) * parameters["dim"]
     )
@@ -101,19 +100,19 @@ def _crossing(parameters: Mapping[str, Any], seed: int, device: str) -> list[dic
     scale, known = math.sqrt(lam * dim / (dim - 1)), {"failure_probability": 0.5}
     memory = {"dim": dim, "beta": 1.0, "scale": scale, "noop": noop} | known
     quantifier = "all" if rule == "all patterns" else "typical"
-    fold = thermodynamics.fold(dim, lam, noop)
+    fold = mean_field.fold(dim, lam, noop)
     about = {
         "log_patterns": found.log_patterns.estimate,
         "log_low": found.log_patterns.low,
         "log_high": found.log_patterns.high,
         "slope": found.slope,
-        "predicted": thermodynamics.predicted(dim, lam, noop, setting.error),
+        "predicted": mean_field.predicted(dim, lam, noop, setting.error),
         "fold": math.nan if fold is None else fold.log_patterns,
-        "alpha": float(thermodynamics.threshold(lam)),
-        "published": bounds.published(dim=dim, beta=1.0, scale=scale, **known),
-        "pairwise": bounds.pairwise(**memory),
-        "chernoff": bounds.chernoff(**memory, quantifier=quantifier),
-        "ceiling": bounds.ceiling(**memory, quantifier=quantifier),
+        "alpha": float(mean_field.threshold(lam)),
+        "published": union.published(dim=dim, beta=1.0, scale=scale, **known),
+        "pairwise": union.pairwise(**memory),
+        "chernoff": union.chernoff(**memory, quantifier=quantifier),
+        "ceiling": union.ceiling(**memory, quantifier=quantifier),
     }
     rows = zip(found.num_patterns, found.successes, found.trials, strict=True)
     return [about | _rate(size, won, tried) for size, won, tried in rows]
@@ -130,11 +129,11 @@ def _error(rule: str, lam: float) -> float:
 def _sandwich(parameters: Mapping[str, Any], seed: int, device: str) -> list[dict[str, Any]]:
     dim, kappa, p, noop = (parameters[name] for name in ("dim", "kappa", "failure", "noop"))
     memory = {"dim": dim, "beta": 1.0, "scale": math.sqrt(kappa / (dim - 1)), "failure_probability": p}
-    low = bounds.chernoff(**memory, noop=noop, quantifier="all")
-    high = bounds.ceiling(**memory, noop=noop, quantifier="all")
+    low = union.chernoff(**memory, noop=noop, quantifier="all")
+    high = union.ceiling(**memory, noop=noop, quantifier="all")
     about = {
-        "published": bounds.published(**memory),
-        "pairwise": bounds.pairwise(**memory, noop=noop),
+        "published": union.published(**memory),
+        "pairwise": union.pairwise(**memory, noop=noop),
         "chernoff": low,
         "ceiling": high,
     }

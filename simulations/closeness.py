@@ -14,8 +14,8 @@ from typing import Any
 
 import torch
 
-from hopfield_theory.memory import Memory
-from hopfield_theory.patterns import RandomPatterns, Sphere, base
+from hopfield_theory.data.ensembles import RandomPatterns, Sphere, base
+from hopfield_theory.model.memory import Memory
 
 PRESETS = ("quick", "paper", "large")
 

@@ -17,12 +17,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from hopfield_theory.bounds import retrieval as bounds
-from hopfield_theory.bounds import thermodynamics
-from hopfield_theory.fixed_point import Status
-from hopfield_theory.memory import Memory
-from hopfield_theory.patterns import RandomPatterns, Sphere
-from hopfield_theory.retrieval import retrieve
+from hopfield_theory.bounds import mean_field, one_update
+from hopfield_theory.data.ensembles import RandomPatterns, Sphere
+from hopfield_theory.model.fixed_point import Status
+from hopfield_theory.model.memory import Memory
+from hopfield_theory.model.retrieval import retrieve
 from hopfield_theory.statistics import cluster_bootstrap
 
 PRESETS = ("quick", "paper", "large")
@@ -73,7 +72,7 @@ def measure(parameters: Mapping[str, Any], seed: int, device: str) -> list[dict[
             allowed.append(limit)
             drops.append(drop)
             errors.append(error)
-            betrayed.append(bounds.posterior_error(path, np.maximum(rates[-1], 0.0)[:, None]))
+            betrayed.append(one_update.posterior_error(path, np.maximum(rates[-1], 0.0)[:, None]))
     clusters = np.repeat(np.arange(parameters["memories"]), parameters["queries"])
     spent = np.concatenate(steps).astype(float)
     median = cluster_bootstrap(spent, clusters, np.median, num_resamples=999, seed=0)
@@ -129,7 +128,7 @@ def cost(parameters: Mapping[str, Any]) -> tuple[float, float]:
 
 
 def _size(parameters: Mapping[str, Any]) -> int:
-    fold = thermodynamics.fold(parameters["dim"], parameters["lam"], parameters["noop"])
+    fold = mean_field.fold(parameters["dim"], parameters["lam"], parameters["noop"])
     assert fold is not None
     return round(math.exp(parameters["share"] * fold.log_patterns))
 

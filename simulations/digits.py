@@ -15,10 +15,10 @@ from typing import Any
 
 import torch
 
-from hopfield_theory import corruption, pattern_files
-from hopfield_theory.certificate import certify
-from hopfield_theory.memory import Memory
-from hopfield_theory.retrieval import retrieve
+from hopfield_theory.certificates.certify import certify
+from hopfield_theory.data import corruption, files
+from hopfield_theory.model.memory import Memory
+from hopfield_theory.model.retrieval import retrieve
 from hopfield_theory.statistics import wilson
 
 PRESETS = ("quick", "paper", "large")
@@ -48,7 +48,7 @@ def cells(preset: str) -> list[dict[str, Any]]:
 def measure(parameters: Mapping[str, Any], seed: int, device: str) -> list[dict[str, Any]]:
     """Measure one cell: a row for whole images and one for half hidden ones."""
     del seed
-    images = pattern_files.digits()[0].double()
+    images = files.digits()[0].double()
     # the same images for every model: what differs between cells is the model alone
     generator = torch.Generator().manual_seed(0)
     images = images[torch.randperm(len(images), generator=generator)[: parameters["patterns"]]].to(device)

@@ -16,10 +16,9 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from hopfield_theory.bounds import capacity as bounds
-from hopfield_theory.bounds import thermodynamics
-from hopfield_theory.engine.virtual_capacity import fixed_point_capacity, one_update_capacity
-from hopfield_theory.engine.virtual_limit import limits
+from hopfield_theory.bounds import mean_field, union
+from hopfield_theory.measured.sampled_capacity import fixed_point_capacity, one_update_capacity
+from hopfield_theory.sampled.fixed_points import limits
 
 PRESETS = ("quick", "paper", "large")
 
@@ -56,19 +55,19 @@ def cells(preset: str) -> list[dict[str, Any]]:
 def measure(parameters: Mapping[str, Any], seed: int, device: str) -> list[dict[str, Any]]:
     """Measure one cell: one row."""
     dim, lam = parameters["dim"], parameters["lam"]
-    alpha = float(thermodynamics.threshold(lam))
+    alpha = float(mean_field.threshold(lam))
     if parameters["kind"] == "bounds":
         known = {"dim": dim, "beta": 1.0, "scale": math.sqrt(lam * dim / (dim - 1)), "failure_probability": 0.5}
         return [
             {
                 "alpha": alpha,
-                "published": bounds.published(**known),
-                "pairwise": bounds.pairwise(**known, noop=1.0),
-                "chernoff": bounds.chernoff(**known, noop=1.0, quantifier="all"),
-                "chernoff_typical": bounds.chernoff(**known, noop=1.0, quantifier="typical"),
+                "published": union.published(**known),
+                "pairwise": union.pairwise(**known, noop=1.0),
+                "chernoff": union.chernoff(**known, noop=1.0, quantifier="all"),
+                "chernoff_typical": union.chernoff(**known, noop=1.0, quantifier="typical"),
                 # what a typical pattern cannot pass, all patterns together cannot either
-                "ceiling": bounds.ceiling(**known, noop=1.0, quantifier="typical"),
-                "predicted": thermodynamics.predicted(dim, lam, 1.0, 0.5),
+                "ceiling": union.ceiling(**known, noop=1.0, quantifier="typical"),
+                "predicted": mean_field.predicted(dim, lam, 1.0, 0.5),
             }
         ]
     if parameters["kind"] == "fixed point":
@@ -95,11 +94,11 @@ def _fixed_point(dim: int, lam: float, drawn: float, seed: int, device: str) -> 
     stored = there.error <= 0.5
     return [
         {
-            "alpha": float(thermodynamics.threshold(lam)),
+            "alpha": float(mean_field.threshold(lam)),
             "log_patterns": found.estimate,
             "log_low": found.low,
             "log_high": found.high,
-            "predicted": thermodynamics.predicted(dim, lam, 0.0, 0.5),
+            "predicted": mean_field.predicted(dim, lam, 0.0, 0.5),
             "fluctuation": float(there.fluctuation[stored].max(initial=0.0)),
         }
     ]

@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from hopfield_theory.memory import Memory
+from hopfield_theory.model.memory import Memory
 
 PRESETS = ("quick", "paper", "large")
 

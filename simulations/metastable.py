@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from hopfield_theory.memory import Memory
-from hopfield_theory.patterns import RandomPatterns, Sphere
-from hopfield_theory.retrieval import retrieve
+from hopfield_theory.data.ensembles import RandomPatterns, Sphere
+from hopfield_theory.model.memory import Memory
+from hopfield_theory.model.retrieval import retrieve
 from hopfield_theory.statistics import cluster_bootstrap
 
 PRESETS = ("quick", "paper", "large")

@@ -16,12 +16,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from hopfield_theory import corruption
-from hopfield_theory.engine.capacity import clustered_rate
-from hopfield_theory.memory import Memory
-from hopfield_theory.patterns import Rademacher, RandomPatterns, base
-from hopfield_theory.retrieval import retrieve
-from hopfield_theory.separation import Entmax, Separation, SoftmaxN
+from hopfield_theory.data import corruption
+from hopfield_theory.data.ensembles import Rademacher, RandomPatterns, base
+from hopfield_theory.measured.capacity import clustered_rate
+from hopfield_theory.model.memory import Memory
+from hopfield_theory.model.retrieval import retrieve
+from hopfield_theory.model.separation import Entmax, Separation, SoftmaxN
 from hopfield_theory.statistics import cluster_bootstrap
 
 PRESETS = ("quick", "paper", "large")

@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from hopfield_theory.bounds import retrieval as bounds
-from hopfield_theory.engine.capacity import clustered_rate
-from hopfield_theory.memory import Memory
-from hopfield_theory.patterns import RandomPatterns, Sphere, base
-from hopfield_theory.retrieval import retrieve
+from hopfield_theory.bounds import one_update
+from hopfield_theory.data.ensembles import RandomPatterns, Sphere, base
+from hopfield_theory.measured.capacity import clustered_rate
+from hopfield_theory.model.memory import Memory
+from hopfield_theory.model.retrieval import retrieve
 from hopfield_theory.statistics import cluster_bootstrap
 
 PRESETS = ("quick", "paper", "large")
@@ -83,7 +83,7 @@ def _condition(scores: torch.Tensor, outliers: torch.Tensor) -> torch.Tensor:
     """Whether T11 gives the classified memory the smaller bound, where query i belongs to pattern i."""
     own = scores.diagonal()
     rest = scores.clone().fill_diagonal_(-torch.inf).logsumexp(-1)
-    needed = bounds.log_outlier_threshold(own.cpu().numpy(), rest.cpu().numpy())
+    needed = one_update.log_outlier_threshold(own.cpu().numpy(), rest.cpu().numpy())
     return torch.from_numpy(outliers.logsumexp(-1).cpu().numpy() > needed)
 
 

@@ -19,10 +19,10 @@ import numpy as np
 import torch
 from scipy import stats
 
-from hopfield_theory import pattern_files
-from hopfield_theory.bounds import retrieval as bounds
-from hopfield_theory.memory import Memory
-from hopfield_theory.patterns import RandomPatterns, Sphere, base
+from hopfield_theory.bounds import one_update
+from hopfield_theory.data import files
+from hopfield_theory.data.ensembles import RandomPatterns, Sphere, base
+from hopfield_theory.model.memory import Memory
 from hopfield_theory.statistics import bootstrap
 
 PRESETS = ("quick", "paper", "large")
@@ -64,7 +64,7 @@ def measure(parameters: Mapping[str, Any], seed: int, device: str) -> list[dict[
                     _auroc(ours.norm(dim=-1), theirs.norm(dim=-1)),
                     ours.norm(dim=-1).mean().item(),
                     theirs.norm(dim=-1).mean().item(),
-                    math.exp(bounds.log_answer(top, log_patterns=math.log(len(patterns)), log_noop=log_noop)),
+                    math.exp(one_update.log_answer(top, log_patterns=math.log(len(patterns)), log_noop=log_noop)),
                 )
             )
             detected[log_noop].append(_detected(ours.norm(dim=-1), theirs.norm(dim=-1)))
@@ -83,7 +83,7 @@ def _drawn(parameters: Mapping[str, Any], seed: int, index: int) -> tuple[torch.
     queries = parameters["queries"]
     generator = torch.Generator().manual_seed(base(seed, index, 1))
     if parameters["data"] == "digits":
-        images, labels = pattern_files.digits()
+        images, labels = files.digits()
         centred = images.double() - images.double().mean(0)
         unit = centred / centred.norm(dim=-1, keepdim=True)
         patterns, others = unit[labels != index % 10], unit[labels == index % 10]

@@ -23,8 +23,10 @@ import figures.__main__
 import figures.style
 import hopfield_theory as ht
 import simulations.__main__
-from hopfield_theory import beta_search, cli, pattern_files
-from hopfield_theory.bounds import capacity as bounds
+from hopfield_theory.bounds import union
+from hopfield_theory.certificates import find_beta
+from hopfield_theory.cli.main import main as cli
+from hopfield_theory.data import files
 from hopfield_theory.statements.registry import STATEMENTS
 
 ROOT = Path(__file__).parents[1]
@@ -193,7 +195,7 @@ def find_beta_at_the_rows_of(output, arguments, monkeypatch):
     The points that are left out lie between rows with the same counts. Below, where nothing is stored, a few patterns
     are retrieved; above, a ball smaller than the patterns' norm that certifies one certifies it at every larger β.
     """
-    grid = beta_search.beta_grid(1.0)
+    grid = find_beta.beta_grid(1.0)
     rows = re.findall(r"^ +(\S+) +\d+ +\d+ +\d+$", output, re.MULTILINE)
     kept = [beta for beta in grid.tolist() if f"{beta:.4g}" in rows]
     assert [f"{beta:.4g}" for beta in kept] == rows
@@ -216,7 +218,7 @@ def find_beta_at_the_rows_of(output, arguments, monkeypatch):
     np.testing.assert_allclose(grid[1:] / grid[:-1], math.sqrt(2), rtol=1e-12)
     holds("steps", 2)
     with monkeypatch.context() as patched:
-        patched.setattr(beta_search, "beta_grid", lambda radius: torch.tensor(kept, dtype=torch.float64) / radius**2)
+        patched.setattr(find_beta, "beta_grid", lambda radius: torch.tensor(kept, dtype=torch.float64) / radius**2)
         printed = shown(run("find-beta", *arguments))
     assert printed.count(f"grid of {len(kept)} values") == 1
     return printed.replace(f"grid of {len(kept)} values", f"grid of {len(grid)} values")
@@ -327,12 +329,12 @@ def test_no_beta_certifies_the_raw_digits():
     assert blocked == int((overlaps.max(1).values >= own).sum())
     holds("raw", spaced(blocked))
     # the command, on its largest β alone
-    found = beta_search.find_beta(patterns, betas=[float(beta_search.beta_grid(memory.radius)[-1])])
-    from hopfield_theory import reporting
+    found = find_beta.find_beta(patterns, betas=[float(find_beta.beta_grid(memory.radius)[-1])])
+    from hopfield_theory.cli import render
 
-    lines = reporting.beta_search_lines(found)
+    lines = render.beta_search_lines(found)
     assert sum(": its overlap with pattern" in line for text in lines for line in text.splitlines()) == 10
-    assert len(reporting.beta_search_data(found)["blocking"]) == blocked
+    assert len(render.beta_search_data(found)["blocking"]) == blocked
 
 
 def test_the_certificate_of_the_digits():
@@ -404,10 +406,10 @@ def test_the_other_rows_of_the_bounds_table(row, monkeypatch):
     beta, scale, dim = map(int, row[:3])
     case = {"dim": dim, "beta": float(beta), "scale": float(scale), "failure_probability": 1e-3}
     both = [
-        (bounds.chernoff(**case, quantifier=which, noop=1.0), bounds.ceiling(**case, quantifier=which, noop=1.0))
+        (union.chernoff(**case, quantifier=which, noop=1.0), union.ceiling(**case, quantifier=which, noop=1.0))
         for which in ("all", "typical")
     ]
-    logs = [bounds.published(**case), bounds.pairwise(**case, noop=1.0), *both[0], *both[1]]
+    logs = [union.published(**case), union.pairwise(**case, noop=1.0), *both[0], *both[1]]
     assert [table_entry(log, k) for k, log in enumerate(logs)] == row[3].split(" | ")
     # C7 is the better ceiling for "all" in the second row alone
     assert (logs[3] == logs[5]) == (row == BOUNDS_ROW.findall(PAGE)[1])
@@ -453,7 +455,7 @@ def test_exit_statuses(tmp_path, monkeypatch):
     def interrupt(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("hopfield_theory.certificate.certify", interrupt)
+    monkeypatch.setattr("hopfield_theory.certificates.certify.certify", interrupt)
     interrupted = CliRunner().invoke(cli.app, ["certify", str(source)])
     holds("statuses", 0, 1, bad.exit_code, interrupted.exit_code)
 
@@ -511,13 +513,13 @@ def test_commands_and_options_in_the_prose_exist():
 
 def test_the_kinds_of_file_are_those_it_lists():
     (listed,) = re.findall(r"Files: (.*), one pattern a row\.", SAID)
-    assert re.findall(r"`(\.\w+)`", listed) == list(pattern_files._OPENERS)
+    assert re.findall(r"`(\.\w+)`", listed) == list(files._OPENERS)
 
 
 def test_calls_in_the_prose_fit_what_they_call(tmp_path, monkeypatch):
-    from hopfield_theory.engine.executors import Dask
-    from hopfield_theory.engine.store import Cell, Store
-    from hopfield_theory.engine.stream import Stream
+    from hopfield_theory.model.stream import Stream
+    from hopfield_theory.runs.executors import Dask
+    from hopfield_theory.runs.store import Cell, Store
 
     assert "`Stream(source, beta, over=Dask(address).map)`" in SAID
     inspect.signature(Stream).bind("source", "beta", over=Dask.map)

@@ -12,9 +12,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hopfield_theory.bounds import capacity as bounds
-from hopfield_theory.engine.store import Store
-from hopfield_theory.engine.sweep import Sweep
+from hopfield_theory.bounds import union
+from hopfield_theory.runs.store import Store
+from hopfield_theory.runs.sweep import Sweep
 from simulations.__main__ import NAMES
 
 
@@ -47,8 +47,8 @@ def test_grids_are_what_a_sweep_takes(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_cell_is_measured_and_kept(name, tmp_path):
-    from hopfield_theory.engine.executors import Serial
-    from hopfield_theory.engine.sweep import run
+    from hopfield_theory.runs.executors import Serial
+    from hopfield_theory.runs.sweep import run
 
     cell = smallest(name)
     sweep = Sweep(name, "quick", 0, [cell], module(name).measure, module(name).cost)
@@ -70,7 +70,7 @@ def test_the_sandwich_holds_at_work():
     """Between C3 and C6 the frequency of 'all stored' falls from above 1 − p to below it."""
     [cell] = [c for c in module("capacity").cells("quick") if c["kind"] == "sandwich" and c["dim"] == 4][:1]
     rows = pd.DataFrame(module("capacity").measure(cell | {"memories": 300}, 0, "cpu"))
-    low = bounds.chernoff(dim=4, beta=1.0, scale=math.sqrt(200 / 3), failure_probability=0.1, noop=0.0)
+    low = union.chernoff(dim=4, beta=1.0, scale=math.sqrt(200 / 3), failure_probability=0.1, noop=0.0)
     assert rows["chernoff"].iloc[0] == pytest.approx(low)
     stored = rows[np.log(rows["num_patterns"]) <= rows["chernoff"] + 1e-9]
     beyond = rows[np.log(rows["num_patterns"] + 1) > rows["ceiling"]]

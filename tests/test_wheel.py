@@ -94,7 +94,7 @@ def test_its_metadata_is_the_project_s(wheel):
     }
     assert metadata["Version"] == PROJECT["version"]
     assert metadata["Requires-Python"] == PROJECT["requires-python"]
-    assert "hopfield-theory = hopfield_theory.cli:main" in scripts
+    assert "hopfield-theory = hopfield_theory.cli.main:main" in scripts
 
 
 def test_the_extras_are_hidden_and_the_dependencies_are_not(installed):

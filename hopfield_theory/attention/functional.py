@@ -1,8 +1,8 @@
 r"""Softmax_n attention with the signature of PyTorch's ``scaled_dot_product_attention``.
 
-It is :func:`hopfield_theory.association.association` with what models ask for on top: grouped heads, a default scale,
-dropout, autocast, and masks that learn. Dropout and learnt masks need the weights themselves, so there the plain
-formula is computed; all else is fused.
+It is :mod:`hopfield_theory.fused` with what models ask for on top: grouped heads, a default scale, dropout, autocast,
+and masks that learn. Dropout and learnt masks need the weights themselves, so there the plain formula is computed; all
+else is fused.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ import math
 import torch
 from torch import Tensor
 
-from hopfield_theory.association import association
-from hopfield_theory.separation import softmax_n
+from hopfield_theory.fused.attention import association
+from hopfield_theory.model.separation import softmax_n
 
 __all__ = ["softmax_n_attention", "softmax_n_weights"]
 

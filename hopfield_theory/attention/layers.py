@@ -15,10 +15,10 @@ import math
 import torch
 from torch import Tensor, nn
 
-from hopfield_theory.association import association_with_lse
 from hopfield_theory.attention.functional import softmax_n_attention
-from hopfield_theory.fixed_point import differentiable
-from hopfield_theory.separation import log_noop
+from hopfield_theory.fused.attention import association_with_lse
+from hopfield_theory.model.fixed_point import differentiable
+from hopfield_theory.model.separation import log_noop
 
 __all__ = ["Hopfield", "HopfieldLayer", "HopfieldPooling", "from_hflayers"]
 

@@ -1,29 +1,34 @@
 """Closed-form bounds on retrieval and capacity, in the log domain: NumPy and SciPy only.
 
-`sphere` and `codes` hold the geometry, `retrieval` the worst-case statements T9 to T14, `capacity` the statements C1,
-C2 and C8 and, from `chernoff`, `merging`, `crowding` and `ceiling`, C3, C6 and C7; `thermodynamics` holds C4 and C5.
+`random_memory` is what they speak of, `sphere` and `codes` the geometry; `one_update` holds the worst-case statements
+T9 to T14, `union` C1, C2 and C8, `chernoff` C3, `mean_field` C4 and C5, `merging` C6, `crowding` C7; `table` lists
+every bound.
 """
 
 from hopfield_theory.bounds import (
-    capacity,
     ceiling,
     chernoff,
     codes,
     crowding,
+    mean_field,
     merging,
-    retrieval,
+    one_update,
+    random_memory,
     sphere,
-    thermodynamics,
+    table,
+    union,
 )
 
 __all__ = [
-    "capacity",
     "ceiling",
     "chernoff",
     "codes",
     "crowding",
+    "mean_field",
     "merging",
-    "retrieval",
+    "one_update",
+    "random_memory",
     "sphere",
-    "thermodynamics",
+    "table",
+    "union",
 ]

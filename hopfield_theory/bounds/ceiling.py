@@ -2,11 +2,11 @@
 
 import math
 
-from hopfield_theory.bounds import _arguments
+from hopfield_theory import _arguments
 from hopfield_theory.bounds.chernoff import QUANTIFIERS
 from hopfield_theory.bounds.crowding import typical_witness
 from hopfield_theory.bounds.merging import pair_witness
-from hopfield_theory.bounds.model import Model
+from hopfield_theory.bounds.random_memory import Model
 
 
 def ceiling(

@@ -5,7 +5,8 @@ import math
 import numpy as np
 from scipy import linalg, special
 
-from hopfield_theory.bounds import _arguments, sphere
+from hopfield_theory import _arguments
+from hopfield_theory.bounds import sphere
 
 _LARGEST_DEGREE = 100
 
@@ -46,7 +47,7 @@ def log_code_size(height: float, dim: int) -> float:
     [240, 196560]
     """
     u = float(_arguments.array("height", height, np.finfo(float).tiny, 2.0))
-    dim = _arguments.dimension(dim)
+    dim = _arguments.integer("dim", dim, 2)
     if u > 1.0:
         # Half a unit in the last place may not cost a point where u/(u - 1) is an integer.
         return math.log(max(1, math.floor(u / (u - 1.0) * (1.0 + 1e-12))))

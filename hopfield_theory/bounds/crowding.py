@@ -8,10 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from hopfield_theory.bounds import _arguments, _quadrature, sphere
+from hopfield_theory import _arguments
+from hopfield_theory.bounds import _quadrature, sphere
 from hopfield_theory.bounds._quadrature import log_mean
 from hopfield_theory.bounds.chernoff import chernoff_witness
-from hopfield_theory.bounds.model import Model
+from hopfield_theory.bounds.random_memory import Model
 
 Floats = NDArray[np.float64]
 

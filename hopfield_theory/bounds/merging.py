@@ -7,8 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import optimize
 
-from hopfield_theory.bounds import _arguments, _quadrature, sphere
-from hopfield_theory.bounds.model import Model
+from hopfield_theory import _arguments
+from hopfield_theory.bounds import _quadrature, sphere
+from hopfield_theory.bounds.random_memory import Model
 
 Floats = NDArray[np.float64]
 

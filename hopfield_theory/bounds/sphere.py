@@ -13,7 +13,7 @@ from numpy.polynomial import Polynomial
 from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
-from hopfield_theory.bounds import _arguments
+from hopfield_theory import _arguments
 
 Floats = NDArray[np.float64]
 
@@ -54,7 +54,7 @@ def log_cap(height: ArrayLike, dim: int) -> Floats:
     -31077.957
     """
     u = _arguments.array("height", height, 0.0, 2.0)
-    a = 0.5 * (_arguments.dimension(dim) - 1)
+    a = 0.5 * (_arguments.integer("dim", dim, 2) - 1)
     small = np.minimum(u, 2.0 - u)
     x = small * (2.0 - small)
     with np.errstate(divide="ignore"):
@@ -107,7 +107,7 @@ def log_density(angle: ArrayLike, dim: int) -> Floats:
     0.5
     """
     theta = _arguments.array("angle", angle, 0.0, math.pi)
-    dim = _arguments.dimension(dim)
+    dim = _arguments.integer("dim", dim, 2)
     return special.xlogy(dim - 2, np.sin(theta)) - special.betaln(0.5 * (dim - 1), 0.5)
 
 
@@ -144,7 +144,7 @@ def log_mgf(kappa: ArrayLike, dim: int) -> Floats:
     971963.61
     """
     k = _arguments.array("kappa", kappa, 0.0, np.finfo(float).max)
-    nu = 0.5 * _arguments.dimension(dim) - 1.0
+    nu = 0.5 * _arguments.integer("dim", dim, 2) - 1.0
     series = _small(nu, k)
     low = np.where(series, k, 0.0)
     high = np.where(series, 1e3, k)
@@ -185,7 +185,7 @@ def log_mgf_across(kappa: ArrayLike, dim: int) -> Floats:
     >>> round(float(log_mgf_across(1.0, dim=2)), 6), round(float(np.log(np.cosh(1.0))), 6)
     (0.433781, 0.433781)
     """
-    if _arguments.dimension(dim) > 2:
+    if _arguments.integer("dim", dim, 2) > 2:
         return log_mgf(kappa, dim - 1)
     k = _arguments.array("kappa", kappa, 0.0, np.finfo(float).max)
     # log cosh without cancellation at either end.
@@ -222,7 +222,7 @@ def bessel_ratio(kappa: ArrayLike, dim: int) -> Floats:
     (0.537314721, 0.537314721)
     """
     k = _arguments.array("kappa", kappa, 0.0, np.finfo(float).max)
-    dim = _arguments.dimension(dim)
+    dim = _arguments.integer("dim", dim, 2)
     nu = 0.5 * dim - 1.0
     series = _small(nu, k)
     low = np.where(series, k, 0.0)
@@ -257,7 +257,7 @@ def log_moment(power: ArrayLike, dim: int) -> Floats:
     0.142857143
     """
     k = _arguments.array("power", power, 0.0, np.finfo(float).max)
-    half = 0.5 * _arguments.dimension(dim)
+    half = 0.5 * _arguments.integer("dim", dim, 2)
     return special.betaln(half - 0.5, 0.5 * (k + 1.0)) - special.betaln(half - 0.5, 0.5)
 
 

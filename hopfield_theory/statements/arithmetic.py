@@ -2,7 +2,7 @@
 
 A statement is written once, for one instance: vectors have shape (d,), pattern sets (M, d), numbers (). Operators,
 indexing and ``@`` work on torch tensors and on object arrays of balls alike; the rest is named here. Torch evaluates
-batches through ``torch.vmap``, with gradients; :mod:`hopfield_theory.verification.exact` evaluates in ball arithmetic.
+batches through ``torch.vmap``, with gradients; :mod:`hopfield_theory.verification.ball_arithmetic` in balls.
 """
 
 from __future__ import annotations

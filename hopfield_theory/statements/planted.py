@@ -10,7 +10,7 @@ import itertools
 from collections.abc import Callable
 from typing import Any
 
-from hopfield_theory.statements import closeness, descent, published, storage
+from hopfield_theory.statements import energy, one_update, published, storage
 from hopfield_theory.statements.statement import Implication, Instance
 
 __all__ = ["PLANTED"]
@@ -169,7 +169,7 @@ def _error_by_weights(others: float, slot: float) -> Callable[[Instance], Any]:
 def _weights_by_separation(share: float, slot: float) -> Callable[[Instance], Any]:
     def slack(i: Instance) -> Any:
         d, x = i.dynamics, i.query
-        a, b = (i.xp.exp(term) for term in closeness.rivals(i))
+        a, b = (i.xp.exp(term) for term in one_update.rivals(i))
         a, b = share * a, slot * b
         weights = 2 * i.xp.sum(d.weights(x)[1:]) + d.noop_weight(x)
         return ((2 * a + b) / (1 + a + b) - weights) * d.radius / d.length()
@@ -178,7 +178,7 @@ def _weights_by_separation(share: float, slot: float) -> Callable[[Instance], An
 
 
 def _half_the_exponential(i: Instance) -> Any:
-    a, b = (i.xp.exp(term) for term in closeness.rivals(i))
+    a, b = (i.xp.exp(term) for term in one_update.rivals(i))
     return (a + b - (2 * a + b) / (1 + a + b)) * i.dynamics.radius / i.dynamics.length()
 
 
@@ -194,7 +194,7 @@ def _bracket(square: Callable[[Any], Any]) -> Callable[[Instance], Any]:
 
 def _classified(noop: float) -> Callable[[Instance], Any]:
     def slack(i: Instance) -> Any:
-        o = closeness.Outliers(i)
+        o = one_update.Outliers(i)
         _, rest, slot = o.shares(o.log_noop)
         bound = o.radius * (2 * rest + noop * slot)
         return (bound - i.xp.norm(i.dynamics.update(i.query) - i.patterns[0])) / i.dynamics.length()
@@ -203,7 +203,7 @@ def _classified(noop: float) -> Callable[[Instance], Any]:
 
 
 def _kept(i: Instance) -> Any:
-    o = closeness.Outliers(i)
+    o = one_update.Outliers(i)
     dense = type(i.dynamics)(i.xp.rows(i.patterns, i.outliers), i.beta, 0 * i.noop, i.xp)
     _, rest, out = o.shares(o.log_out)
     bound = 2 * o.radius * rest + 0.95 * (o.radius + o.out_radius) * out
@@ -211,15 +211,15 @@ def _kept(i: Instance) -> Any:
 
 
 def _nearly_half(i: Instance) -> list[Any]:
-    return [closeness.Outliers(i).excess(0.45)]
+    return [one_update.Outliers(i).excess(0.45)]
 
 
 def _threefold_rest(i: Instance) -> list[Any]:
-    return [closeness.Outliers(i).threshold(rest=3.0)]
+    return [one_update.Outliers(i).threshold(rest=3.0)]
 
 
 def _less_of_the_rest(i: Instance) -> list[Any]:
-    return [closeness.Outliers(i).threshold(share=0.95)]
+    return [one_update.Outliers(i).threshold(share=0.95)]
 
 
 def _passes_but(dropped: int) -> Callable[[Instance], list[Any]]:
@@ -343,7 +343,7 @@ def _contracts(i: Instance) -> list[Any]:
 
 
 def _nearly_light(i: Instance) -> list[Any]:
-    return descent.light(i, share=1.05)
+    return energy.light(i, share=1.05)
 
 
 def _energies(count: Callable[[Instance], Any], share: float = 1.0) -> Callable[[Instance], Any]:
@@ -464,9 +464,9 @@ PLANTED: dict[str, tuple[Implication, ...]] = {
     "T11": (
         Implication("n a twentieth smaller", _classified(0.95), uses=_OUT),
         Implication("m + m_out a twentieth smaller", _kept, uses=_OUT),
-        Implication("0.45 n suffices", closeness.half_suffices, _nearly_half, uses=_OUT),
-        Implication("3a for 2a in the threshold", closeness.classifying_wins, _threefold_rest, uses=_OUT),
-        Implication("threshold a twentieth lower", closeness.classifying_wins, _less_of_the_rest, uses=_OUT),
+        Implication("0.45 n suffices", one_update.half_suffices, _nearly_half, uses=_OUT),
+        Implication("3a for 2a in the threshold", one_update.classifying_wins, _threefold_rest, uses=_OUT),
+        Implication("threshold a twentieth lower", one_update.classifying_wins, _less_of_the_rest, uses=_OUT),
     ),
     "T12": (
         Implication("2 a twentieth smaller", _displaced(others=1.9), uses=_BALL),
@@ -491,14 +491,14 @@ PLANTED: dict[str, tuple[Implication, ...]] = {
         Implication("¼ for any M", _weights(0.25), uses=_TWO),
     ),
     "T16": (
-        Implication("a twentieth more than softmax", lambda i: closeness.sparse_concentrates(i, 1.05)),
+        Implication("a twentieth more than softmax", lambda i: one_update.sparse_concentrates(i, 1.05)),
         Implication("the smallest weights", _smallest_weights),
-        Implication("2 a twentieth smaller", lambda i: closeness.sparse_error_by_weight(i, 1.9)),
+        Implication("2 a twentieth smaller", lambda i: one_update.sparse_error_by_weight(i, 1.9)),
     ),
     "T17": (
         Implication("M − 1 for M", _energies(lambda i: i.xp.number(len(i.patterns) - 1)), min_patterns=2),
         Implication("ln S a twentieth smaller", _energies(lambda i: i.xp.number(len(i.patterns)), 0.95)),
-        Implication("lower where S < 1.05 M", descent.below_dense, _nearly_light),
+        Implication("lower where S < 1.05 M", energy.below_dense, _nearly_light),
     ),
     "T18": (
         Implication("without ε(R) ≤ R", storage.error_shrinks_with_beta, _stays_but(2), uses=_BETAS),

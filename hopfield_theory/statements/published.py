@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hopfield_theory.statements import capacity, closeness, descent, storage
+from hopfield_theory.statements import energy, one_update, random_memories, storage
 from hopfield_theory.statements.dynamics import Dynamics
 from hopfield_theory.statements.statement import Implication, Instance, Kind, Statement
 
@@ -48,7 +48,7 @@ def classified_not_farther(i: Instance, noop: float) -> Any:
 
 def _bound_not_larger(i: Instance) -> Any:
     d = i.dense
-    return (2 * d.radius * i.xp.sum(d.weights(i.query)[1:]) - closeness.by_weights(i)) / d.length()
+    return (2 * d.radius * i.xp.sum(d.weights(i.query)[1:]) - one_update.by_weights(i)) / d.length()
 
 
 # --- Ramsauer et al. (P9 to P14); N patterns, M their largest norm ---
@@ -362,7 +362,7 @@ STATEMENTS = (
         f"a reading of 'tighter retrieval error' in {_HU}",
         "false",
         Kind.POINTWISE,
-        (Implication("never larger", closeness.classifying_wins, _has_noop, uses=(*_OUT, "noop")),),
+        (Implication("never larger", one_update.classifying_wins, _has_noop, uses=(*_OUT, "noop")),),
         instead=("T11",),
     ),
     Statement(
@@ -383,7 +383,7 @@ STATEMENTS = (
         f"{_HU}; {_MEMORY}",
         "proved here",
         Kind.POINTWISE,
-        (Implication("never rises", descent.decrease),),
+        (Implication("never rises", energy.decrease),),
         instead=("T3",),
     ),
     Statement(
@@ -395,7 +395,7 @@ STATEMENTS = (
         f"{_HU}; {_MEMORY}",
         "proved here",
         Kind.ASYMPTOTIC,
-        (Implication("steps become short", descent.residual_budget),),
+        (Implication("steps become short", energy.residual_budget),),
         instead=("T5", "T6"),
     ),
     Statement(
@@ -406,7 +406,7 @@ STATEMENTS = (
         f"Theorem 3 of {_RAMSAUER}, read without any condition on κ = βm²; {_HU}, for n = 1; {_MEMORY}",
         "false",
         Kind.PROBABILISTIC,
-        capacity.PUBLISHED_AT_SMALL_KAPPA,
+        random_memories.PUBLISHED_AT_SMALL_KAPPA,
         instead=("C1", "C2", "C3", "T7"),
     ),
     Statement(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hopfield_theory.statements import capacity, closeness, descent, jacobian, published, storage
+from hopfield_theory.statements import energy, jacobian, one_update, published, random_memories, storage
 from hopfield_theory.statements.statement import Statement
 
 __all__ = ["STATEMENTS", "chosen"]
@@ -15,7 +15,11 @@ def _order(statement: Statement) -> tuple[int, int]:
 STATEMENTS: dict[str, Statement] = {
     statement.name: statement
     for statement in sorted(
-        (s for module in (descent, jacobian, closeness, storage, capacity, published) for s in module.STATEMENTS),
+        (
+            s
+            for module in (energy, jacobian, one_update, storage, random_memories, published)
+            for s in module.STATEMENTS
+        ),
         key=_order,
     )
 }

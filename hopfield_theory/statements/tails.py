@@ -14,7 +14,7 @@ from scipy import optimize
 
 from hopfield_theory.bounds.chernoff import Case, Witness, log_failure
 from hopfield_theory.bounds.crowding import Strip, TypicalWitness, log_typical_survival
-from hopfield_theory.bounds.model import Model
+from hopfield_theory.bounds.random_memory import Model
 
 __all__ = ["log_crowd_failure", "log_near"]
 

@@ -15,11 +15,11 @@ import torch
 from scipy import stats
 from torch import Tensor
 
-from hopfield_theory.patterns import base
+from hopfield_theory.data.ensembles import base
 from hopfield_theory.statements.arithmetic import Floats
 from hopfield_theory.statements.statement import Experiment, Implication, Instance, RareEvent, Statement, Trend
-from hopfield_theory.verification import exact, exact_capacity
-from hopfield_theory.verification.counterexample import Counterexample
+from hopfield_theory.verification import ball_arithmetic, capacity_enclosures
+from hopfield_theory.verification.counterexamples import Counterexample
 from hopfield_theory.verification.instances import Batch, Draws
 from hopfield_theory.verification.search import SHAPES, Effort, attacks, slack
 
@@ -114,7 +114,7 @@ class Verdict:
     statement: Statement
     parts: tuple[PartResult, ...]
     derivation: str | None = None
-    enclosures: tuple[exact_capacity.Enclosure, ...] = ()
+    enclosures: tuple[capacity_enclosures.Enclosure, ...] = ()
 
     @property
     def worst(self) -> PartResult:
@@ -359,7 +359,7 @@ class _Watched:
         violated = sum(candidate.excess < -1 for candidate in self._candidates)
         for candidate in [*self._candidates[: max(_ALWAYS_DECIDED, violated)], *self._lost]:
             tick()
-            decision = exact.decide(part, candidate.values, _BITS)
+            decision = ball_arithmetic.decide(part, candidate.values, _BITS)
             if decision.falsifies:
                 found = Counterexample.shrunk(self._statement, part, candidate.values)
                 return PartResult(part.name, Outcome.FALSIFIED, self._tried, candidate.slack, candidate.where, found)

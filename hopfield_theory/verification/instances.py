@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from hopfield_theory import patterns as sources
+from hopfield_theory.data import ensembles as sources
 
 __all__ = ["SHAPES", "Batch", "Draws", "draw"]
 

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
 import os
 import re
 from pathlib import Path
 from typing import Any
 
+from hopfield_theory._atomic_write import write_whole
 from hopfield_theory.statements.registry import STATEMENTS
 from hopfield_theory.statements.statement import VARIABLES, Implication
-from hopfield_theory.verification import exact
-from hopfield_theory.verification.counterexample import Counterexample
-from hopfield_theory.whole_file import write_whole
+from hopfield_theory.verification import ball_arithmetic
+from hopfield_theory.verification.counterexamples import Counterexample
 
 __all__ = ["NoCounterexampleError", "file_name", "replay", "write"]
 
@@ -58,10 +59,10 @@ def write(counterexample: Counterexample, folder: str | os.PathLike[str]) -> Pat
     OSError
         If it cannot be written.
     """
-    from hopfield_theory import __version__
+    version = importlib.metadata.version("hopfield-theory")
 
     data = counterexample.data()
-    content = {"format": _FORMAT, "version": __version__, "statement": data["statement"], "part": data["part"]}
+    content = {"format": _FORMAT, "version": version, "statement": data["statement"], "part": data["part"]}
     content |= {"given": data["given"]} if data["given"] else {}
     content |= {"values": data["values"], "enclosures": data["decision"]}
     path = Path(folder) / file_name(counterexample)
@@ -103,7 +104,7 @@ def replay(path: str | os.PathLike[str]) -> Counterexample:
     part = _part(path, data["statement"], data["part"])
     values = _values(path, data["values"], part)
     try:
-        decision = exact.decide(part, values)
+        decision = ball_arithmetic.decide(part, values)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
     if not decision.falsifies:
@@ -162,7 +163,7 @@ def _values(path: str | os.PathLike[str], values: Any, part: Implication) -> dic
     return values
 
 
-def _why_not(decision: exact.Decision) -> str:
+def _why_not(decision: ball_arithmetic.Decision) -> str:
     failed = [h for h in decision.hypotheses if h.met is False]
     if failed:
         return f"a hypothesis is not met, its slack in [{failed[0].low}, {failed[0].high}]"

@@ -2,7 +2,7 @@
 
 Random instances rarely break a wrong theorem. From each start an augmented Lagrangian is descended with gradients, then
 a random search without gradients goes on from the best instance, where kinks or the edge of the hypotheses stop the
-first. Nothing is decided here: what is found goes to :mod:`hopfield_theory.verification.exact`.
+first. Nothing is decided here: what is found goes to :mod:`hopfield_theory.verification.ball_arithmetic`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from hopfield_theory import patterns as sources
+from hopfield_theory.data import ensembles as sources
 from hopfield_theory.statements.arithmetic import Floats
 from hopfield_theory.statements.statement import Implication, Instance
 from hopfield_theory.verification.instances import Batch, draw

@@ -13,10 +13,11 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
-from hopfield_theory import pattern_files
+from hopfield_theory.data import files
+from hopfield_theory.statements import derivations
 from hopfield_theory.statements.registry import STATEMENTS, chosen
 from hopfield_theory.statements.statement import Implication, Kind, Statement
-from hopfield_theory.verification import exact_capacity, symbolic
+from hopfield_theory.verification import capacity_enclosures
 from hopfield_theory.verification.check import PartResult, Verdict, attacked, check
 from hopfield_theory.verification.instances import Draws
 from hopfield_theory.verification.search import FULL, QUICK
@@ -66,7 +67,7 @@ def verify(
         Seconds after which to give up.
     progress : function of (done, whole), optional
     over : function of (function, items)
-        Who works: ``map``, or that of an executor of :mod:`hopfield_theory.engine.executors`; the verdicts are the
+        Who works: ``map``, or that of an executor of :mod:`hopfield_theory.runs.executors`; the verdicts are the
         same.
 
     Returns
@@ -150,7 +151,7 @@ class _Effort:
 
 
 # what a job finds: results by statement and part, or enclosures
-_Found = tuple[str, int, PartResult] | exact_capacity.Enclosure
+_Found = tuple[str, int, PartResult] | capacity_enclosures.Enclosure
 
 
 def _run(job: Callable[[], list[_Found]]) -> list[_Found]:
@@ -174,7 +175,7 @@ def _attacked(name: str, index: int, effort: _Effort) -> list[_Found]:
 
 def _enclosed(row: tuple[int, float, float], effort: _Effort) -> list[_Found]:
     effort.deadline.check()
-    return [*exact_capacity.sandwich(*row, _FAILURE)]
+    return [*capacity_enclosures.sandwich(*row, _FAILURE)]
 
 
 def _groups(wanted: list[Statement]) -> list[tuple[str, ...]]:
@@ -200,7 +201,7 @@ def _verdict(statement: Statement, found: list[_Found], derivation: str | None) 
         if isinstance(result, tuple) and result[0] == statement.name:
             _, index, part = result
             parts[index] = parts[index].joined(part) if index in parts else part
-    enclosures = (r for r in found if isinstance(r, exact_capacity.Enclosure) and r.statement == statement.name)
+    enclosures = (r for r in found if isinstance(r, capacity_enclosures.Enclosure) and r.statement == statement.name)
     return Verdict(statement, tuple(parts[index] for index in sorted(parts)), derivation, tuple(enclosures))
 
 
@@ -218,15 +219,15 @@ def _one_thread() -> Iterator[None]:
 def digits() -> Tensor | None:
     """Return the real patterns among the instances, or None where scikit-learn (extra ``data``) is not installed."""
     try:
-        return pattern_files.digits()[0]
+        return files.digits()[0]
     except ImportError:
         return None
 
 
 def _derivations(wanted: list[Statement]) -> dict[str, str]:
     def text(name: str) -> str:
-        identities = symbolic.DERIVATIONS[name]()
+        identities = derivations.DERIVATIONS[name]()
         listed = identities if isinstance(identities, list) else [identities]
         return "; ".join(f"{identity.lhs} = {identity.rhs}" for identity in listed)
 
-    return {s.name: text(s.name) for s in wanted if s.name in symbolic.DERIVATIONS}
+    return {s.name: text(s.name) for s in wanted if s.name in derivations.DERIVATIONS}

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from hopfield_theory.attention import Hopfield, HopfieldLayer, HopfieldPooling, from_hflayers, softmax_n_weights
-from hopfield_theory.fixed_point import differentiable
+from hopfield_theory.model.fixed_point import differentiable
 
 
 def layer(**arguments):

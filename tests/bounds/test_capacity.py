@@ -10,8 +10,8 @@ from flint import arb, ctx
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hopfield_theory.bounds import capacity, chernoff, crowding, merging, retrieval, sphere, thermodynamics
-from hopfield_theory.bounds.model import Model
+from hopfield_theory.bounds import chernoff, crowding, mean_field, merging, one_update, sphere, union
+from hopfield_theory.bounds.random_memory import Model
 
 ROWS = [(20, 3.0), (75, 1.0), (30, 2.0)]
 
@@ -22,12 +22,12 @@ def setting(dim, scale, **more):
 
 @cache
 def stored_witness(quantifier="all"):
-    return capacity.chernoff_witness(**setting(20, 3.0, quantifier=quantifier))
+    return union.chernoff_witness(**setting(20, 3.0, quantifier=quantifier))
 
 
 @cache
 def merging_pair():
-    return capacity.pair_witness(**setting(20, 3.0))
+    return union.pair_witness(**setting(20, 3.0))
 
 
 def kappa_setting(dim, kappa, **more):
@@ -36,12 +36,12 @@ def kappa_setting(dim, kappa, **more):
 
 @pytest.mark.parametrize(("dim", "scale", "base"), [(20, 3.0, 3.1546), (75, 1.0, 1.3718)])
 def test_published_constants_as_printed(dim, scale, base):
-    assert math.floor(1e4 * math.exp(capacity.published_base(**setting(dim, scale)))) / 1e4 == base
+    assert math.floor(1e4 * math.exp(union.published_base(**setting(dim, scale)))) / 1e4 == base
 
 
 @pytest.mark.parametrize(("row", "size"), list(zip(ROWS, [7.41, 10.97, 8.50], strict=True)))
 def test_published_capacity(row, size):
-    assert math.exp(capacity.published(**setting(*row))) == pytest.approx(size, abs=5e-3)
+    assert math.exp(union.published(**setting(*row))) == pytest.approx(size, abs=5e-3)
 
 
 @pytest.mark.parametrize("dim", [2, 3, 100, 10_000])
@@ -52,7 +52,7 @@ def test_published_base_against_ball_arithmetic(dim, kappa):
     a = 2 / arb(dim - 1) * (1 + (2 * beta * arb(0.001) * (dim - 1)).log())
     b = 2 * beta / 5
     reference = (b / (a + b.log()).exp().lambertw()).log()
-    value = capacity.published_base(**kappa_setting(dim, kappa))
+    value = union.published_base(**kappa_setting(dim, kappa))
     agrees = bool(abs(arb(value) - reference) < arb(1e-10) * abs(reference) + arb(1e-13))
     ctx.prec = 53
     assert agrees
@@ -61,20 +61,20 @@ def test_published_base_against_ball_arithmetic(dim, kappa):
 def test_published_bound_contradicts_the_single_fixed_point_of_a_cool_memory():
     # Below κ = 1 the update contracts the whole space, so no two patterns are stored; the formula promises hundreds.
     arguments = kappa_setting(2, 1e-6)
-    assert math.exp(capacity.published(**arguments)) > 400
-    assert capacity.packing(dim=2, beta=1e-6, scale=1.0) == 0.0
+    assert math.exp(union.published(**arguments)) > 400
+    assert union.packing(dim=2, beta=1e-6, scale=1.0) == 0.0
 
 
 @pytest.mark.parametrize(("row", "size"), list(zip(ROWS, [861, 353_005, 3824], strict=True)))
 @pytest.mark.parametrize("noop", [0.0, 1.0])
 def test_pairwise_table(row, size, noop):
-    assert math.floor(math.exp(capacity.pairwise(**setting(*row, noop=noop)))) == size
+    assert math.floor(math.exp(union.pairwise(**setting(*row, noop=noop)))) == size
 
 
 def test_pairwise_solves_its_own_equation():
     dim, scale = 20, 3.0
-    log_m = capacity.pairwise(**setting(dim, scale))
-    gap = retrieval.separation(log_patterns=log_m, beta=1.0, radius=math.sqrt(171.0))
+    log_m = union.pairwise(**setting(dim, scale))
+    gap = one_update.separation(log_patterns=log_m, beta=1.0, radius=math.sqrt(171.0))
     pairs = log_m + math.log(math.expm1(log_m)) - math.log(2.0)
     assert pairs + float(sphere.log_cap(gap / 171.0, dim)) == pytest.approx(math.log(1e-3), rel=1e-9)
 
@@ -91,16 +91,16 @@ def test_pairwise_solves_its_own_equation():
     ],
 )
 def test_chernoff_table_and_the_ceiling_above_it(row, quantifier, least, reached):
-    low = capacity.chernoff(**setting(*row, quantifier=quantifier))
-    high = capacity.ceiling(**setting(*row, quantifier=quantifier))
+    low = union.chernoff(**setting(*row, quantifier=quantifier))
+    high = union.ceiling(**setting(*row, quantifier=quantifier))
     assert least < reached < math.exp(low) < 1.02 * reached
-    assert capacity.pairwise(**setting(*row)) < low < high
+    assert union.pairwise(**setting(*row)) < low < high
 
 
 @pytest.mark.parametrize(("row", "size"), [(ROWS[0], 8.61e6), (ROWS[2], 7.35e9)])
 def test_pair_ceiling_is_just_above_the_merging_of_isolated_pairs(row, size):
     dim, scale = row
-    found = capacity.pair_witness(**setting(dim, scale))
+    found = union.pair_witness(**setting(dim, scale))
     kappa = scale**2 * (dim - 1)
     isolated = 0.5 * (math.log(2e-3) - float(sphere.log_cap(2.0 / kappa, dim)))
     assert isolated < found.log_patterns < isolated + 0.06
@@ -113,20 +113,20 @@ def test_pair_ceiling_is_just_above_the_merging_of_isolated_pairs(row, size):
 def test_typical_ceiling_comes_down_to_the_mean_field_curve(row, error, size):
     dim, scale = row
     kappa = scale**2 * (dim - 1)
-    found = capacity.typical_witness(**setting(dim, scale, error=error)).log_patterns
-    curve = thermodynamics.predicted(dim, kappa / dim, noop=1.0, error=error)
+    found = union.typical_witness(**setting(dim, scale, error=error)).log_patterns
+    curve = mean_field.predicted(dim, kappa / dim, noop=1.0, error=error)
     assert curve < found < curve + 0.07
     assert math.exp(found) == pytest.approx(size, rel=5e-3)
 
 
 def test_witnesses_reproduce_their_bounds():
-    model = capacity.Model(171.0, 20, 0.0)
+    model = union.Model(171.0, 20, 0.0)
     stored = stored_witness()
     assert stored.shells
     assert chernoff.log_failure(model, stored, stored.log_patterns, "all") == pytest.approx(math.log(1e-3), abs=1e-6)
     pair = merging_pair()
     assert merging.log_pair_failure(model, pair, pair.log_patterns) == pytest.approx(math.log(1e-3), abs=1e-6)
-    typical = capacity.typical_witness(**setting(20, 3.0, error=0.01))
+    typical = union.typical_witness(**setting(20, 3.0, error=0.01))
     assert crowding.log_typical_survival(model, typical, typical.log_patterns) <= math.log(0.999)
     # Strips cover the overlaps without a gap.
     assert typical.strips[0].low == 0.0
@@ -137,12 +137,12 @@ def test_witnesses_reproduce_their_bounds():
 @pytest.mark.parametrize("log_noop", [288.0, 290.0, 292.0, 293.0])
 def test_the_search_finds_the_small_balls_that_a_heavy_slot_leaves(log_noop):
     arguments = kappa_setting(12, 300.0, log_noop=log_noop) | {"failure_probability": 1e-6}
-    assert capacity.chernoff(**arguments) > capacity.pairwise(**arguments) > math.log(5)
+    assert union.chernoff(**arguments) > union.pairwise(**arguments) > math.log(5)
 
 
 @pytest.mark.parametrize("quantifier", ["all", "typical"])
 def test_failure_bound_grows_with_the_number_of_patterns(quantifier):
-    model = capacity.Model(171.0, 20, 0.0)
+    model = union.Model(171.0, 20, 0.0)
     witness = stored_witness(quantifier)
     values = [
         chernoff.log_failure(model, witness, x, quantifier) for x in np.linspace(0.0, witness.log_patterns + 3, 40)
@@ -151,7 +151,7 @@ def test_failure_bound_grows_with_the_number_of_patterns(quantifier):
 
 
 def test_void_allowances_prove_nothing():
-    model = capacity.Model(171.0, 20, 0.0)
+    model = union.Model(171.0, 20, 0.0)
     witness = stored_witness()
     no_room = replace(witness.shells[0], ball=1e-9)
     assert chernoff.log_failure(model, replace(witness, shells=(no_room,)), 10.0, "all") > chernoff.log_failure(
@@ -165,20 +165,20 @@ def test_void_allowances_prove_nothing():
 @given(st.integers(3, 60), st.floats(0.5, 3.0), st.sampled_from([0.0, 1.0, 100.0]))
 def test_orders_that_must_hold(dim, log10_kappa, noop):
     arguments = kappa_setting(dim, 10.0**log10_kappa, noop=noop)
-    plain, every = capacity.pairwise(**arguments), capacity.chernoff(**arguments)
+    plain, every = union.pairwise(**arguments), union.chernoff(**arguments)
     if plain > math.log(2.0):
         assert every > plain
-    assert every < capacity.pair_witness(**arguments).log_patterns
-    assert every <= capacity.packing(**{k: arguments[k] for k in ("dim", "beta", "scale")}) + 1e-9
+    assert every < union.pair_witness(**arguments).log_patterns
+    assert every <= union.packing(**{k: arguments[k] for k in ("dim", "beta", "scale")}) + 1e-9
 
 
 def test_exponent_of_both_bounds_tends_to_the_threshold():
-    alpha = float(thermodynamics.threshold(1.0))
+    alpha = float(mean_field.threshold(1.0))
     low, high = [], []
     for dim in (50, 200, 2000):
         arguments = kappa_setting(dim, float(dim))
-        low.append(capacity.chernoff(**arguments, quantifier="typical") / (alpha * dim))
-        high.append(capacity.typical_witness(**arguments, error=0.5 / dim).log_patterns / (alpha * dim))
+        low.append(union.chernoff(**arguments, quantifier="typical") / (alpha * dim))
+        high.append(union.typical_witness(**arguments, error=0.5 / dim).log_patterns / (alpha * dim))
     assert all(a < b < 1.0 for a, b in zip(low, high, strict=True))
     assert low == sorted(low)
     assert high == sorted(high)
@@ -186,18 +186,18 @@ def test_exponent_of_both_bounds_tends_to_the_threshold():
 
 
 def test_noop_mass_matters_only_beyond_lambda():
-    base = capacity.chernoff(**kappa_setting(60, 60.0, quantifier="typical", noop=0.0))
-    same = capacity.chernoff(**kappa_setting(60, 60.0, quantifier="typical", log_noop=30.0))
+    base = union.chernoff(**kappa_setting(60, 60.0, quantifier="typical", noop=0.0))
+    same = union.chernoff(**kappa_setting(60, 60.0, quantifier="typical", log_noop=30.0))
     assert same == pytest.approx(base, rel=1e-6)
-    assert capacity.chernoff(**kappa_setting(60, 60.0, quantifier="typical", log_noop=80.0)) == -math.inf
-    assert capacity.pairwise(**kappa_setting(60, 60.0, log_noop=80.0)) == -math.inf
+    assert union.chernoff(**kappa_setting(60, 60.0, quantifier="typical", log_noop=80.0)) == -math.inf
+    assert union.pairwise(**kappa_setting(60, 60.0, log_noop=80.0)) == -math.inf
 
 
 @pytest.mark.parametrize("quantifier", ["all", "typical"])
 @pytest.mark.parametrize(("dim", "kappa"), [(2, 1e-6), (2, 1e6), (10_000, 1e-6), (10_000, 1e4), (10_000, 1e6)])
 def test_no_overflow_at_the_extremes(dim, kappa, quantifier):
-    low = capacity.chernoff(**kappa_setting(dim, kappa, noop=0.0, quantifier=quantifier))
-    high = capacity.ceiling(**kappa_setting(dim, kappa, noop=0.0, quantifier=quantifier))
+    low = union.chernoff(**kappa_setting(dim, kappa, noop=0.0, quantifier=quantifier))
+    high = union.ceiling(**kappa_setting(dim, kappa, noop=0.0, quantifier=quantifier))
     assert 0.0 <= low <= high
 
 
@@ -239,8 +239,8 @@ def test_simulation_lies_between_the_typical_bounds():
     rng = np.random.default_rng(5)
     dim, kappa, trials = 16, 16.0, 40
     arguments = {**kappa_setting(dim, kappa, quantifier="typical", noop=0.0), "failure_probability": 0.5}
-    witness = capacity.chernoff_witness(**arguments)
-    limit = capacity.ceiling(**arguments, error=0.1)
+    witness = union.chernoff_witness(**arguments)
+    limit = union.ceiling(**arguments, error=0.1)
     successes = []
     for log_m in (witness.log_patterns, limit):
         hits = 0
@@ -254,10 +254,10 @@ def test_simulation_lies_between_the_typical_bounds():
 
 
 def test_forced_separation_holds_for_pairs_and_is_ln3_over_2_beta_m():
-    assert capacity.forced_separation(beta=2.0, radius=3.0) == pytest.approx(math.log(3.0) / 12.0)
+    assert union.forced_separation(beta=2.0, radius=3.0) == pytest.approx(math.log(3.0) / 12.0)
     # An isolated pair splits at β D² = 4, that is at D = 2/sqrt(β), with m >= D/2.
     for radius in (1.0, 2.0, 10.0):
-        assert capacity.forced_separation(beta=1.0, radius=radius) < 2.0
+        assert union.forced_separation(beta=1.0, radius=radius) < 2.0
 
 
 def test_circle_of_attractors_keeps_the_forced_separation():
@@ -270,19 +270,19 @@ def test_circle_of_attractors_keeps_the_forced_separation():
         ends = run(patterns, patterns, beta, 0.0)
         apart = np.linalg.norm(ends[0] - ends[1])
         if apart > 0.5 * gap and np.linalg.norm(ends[0] - patterns[0]) < 0.5 * gap:
-            assert gap >= capacity.forced_separation(beta=beta, radius=1.0)
-    assert capacity.packing(dim=2, beta=10.0, scale=1.0) >= math.log(count)
+            assert gap >= union.forced_separation(beta=beta, radius=1.0)
+    assert union.packing(dim=2, beta=10.0, scale=1.0) >= math.log(count)
 
 
 def test_packing_is_the_code_bound_at_the_forced_separation():
-    angle = math.acos(1.0 - 0.5 * (capacity.forced_separation(beta=1.0, radius=4.0) / 4.0) ** 2)
+    angle = math.acos(1.0 - 0.5 * (union.forced_separation(beta=1.0, radius=4.0) / 4.0) ** 2)
     cap = float(sphere.log_cap(1.0 - math.cos(0.5 * angle), 17))
-    assert capacity.packing(dim=17, beta=1.0, scale=1.0) == pytest.approx(-cap, rel=1e-6)
+    assert union.packing(dim=17, beta=1.0, scale=1.0) == pytest.approx(-cap, rel=1e-6)
 
 
 def test_packing_allows_one_pattern_only_where_memory_is_cool():
-    assert capacity.packing(dim=5, beta=0.05, scale=1.0) == 0.0
-    sizes = [capacity.packing(dim=5, beta=b, scale=1.0) for b in (0.1, 0.3, 1.0, 10.0, 1e5)]
+    assert union.packing(dim=5, beta=0.05, scale=1.0) == 0.0
+    sizes = [union.packing(dim=5, beta=b, scale=1.0) for b in (0.1, 0.3, 1.0, 10.0, 1e5)]
     assert sizes == sorted(sizes)
 
 
@@ -291,7 +291,7 @@ def test_import_does_not_load_torch():
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-BOUNDS = [capacity.published, capacity.pairwise, capacity.chernoff, capacity.ceiling]
+BOUNDS = [union.published, union.pairwise, union.chernoff, union.ceiling]
 
 
 @pytest.mark.parametrize("bound", BOUNDS)
@@ -330,22 +330,22 @@ def test_unknown_quantifier_is_named(bound):
 
 def test_bad_error_is_named():
     with pytest.raises(ValueError, match=r"error is 1\.5"):
-        capacity.ceiling(**setting(20, 3.0, error=1.5, quantifier="typical"))
+        union.ceiling(**setting(20, 3.0, error=1.5, quantifier="typical"))
     with pytest.raises(ValueError, match=r"radius is 0\.0"):
-        capacity.forced_separation(beta=1.0, radius=0.0)
+        union.forced_separation(beta=1.0, radius=0.0)
 
 
-@pytest.mark.parametrize("bound", [capacity.published_base, capacity.packing])
+@pytest.mark.parametrize("bound", [union.published_base, union.packing])
 @pytest.mark.parametrize(("name", "value"), [("dim", 1), ("beta", math.nan), ("scale", 0.0)])
 def test_bad_input_of_the_other_bounds_is_named(bound, name, value):
     arguments = {"dim": 5, "beta": 1.0, "scale": 1.0, name: value}
-    if bound is capacity.published_base:
+    if bound is union.published_base:
         arguments["failure_probability"] = 1e-3
     with pytest.raises(ValueError, match=f"^{name} is {value!r}; it must"):
         bound(**arguments)
 
 
-@pytest.mark.parametrize("witness", [capacity.chernoff_witness, capacity.pair_witness, capacity.typical_witness])
+@pytest.mark.parametrize("witness", [union.chernoff_witness, union.pair_witness, union.typical_witness])
 @pytest.mark.parametrize(
     ("name", "value"),
     [
@@ -365,38 +365,38 @@ def test_bad_input_of_witnesses_is_named(witness, name, value):
 def test_bad_errors_are_named_wherever_they_are_given():
     for quantifier in ("all", "typical"):
         with pytest.raises(ValueError, match=r"^error is 0\.0; it must lie strictly between 0 and 1"):
-            capacity.ceiling(**kappa_setting(5, 0.5, error=0.0, quantifier=quantifier))
+            union.ceiling(**kappa_setting(5, 0.5, error=0.0, quantifier=quantifier))
     with pytest.raises(ValueError, match=r"^error is 1\.0; it must lie strictly between 0 and 1"):
-        capacity.typical_witness(**kappa_setting(5, 0.5, error=1.0))
+        union.typical_witness(**kappa_setting(5, 0.5, error=1.0))
 
 
 def test_a_cool_memory_is_asked_for_its_noop_mass_too():
     for name, value in (("noop", -1.0), ("log_noop", math.nan)):
         with pytest.raises(ValueError, match=f"^{name} is {value!r}; it must"):
-            capacity.ceiling(**kappa_setting(5, 0.5), **{name: value})
+            union.ceiling(**kappa_setting(5, 0.5), **{name: value})
 
 
 def test_the_published_bound_is_void_below_two_patterns():
     for scale, size in ((2.0, 1.46), (2.5, 3.36), (2.25, 2.22)):
         arguments = setting(20, scale)
-        formula = 0.5 * math.log(1e-3) + 0.25 * 19 * capacity.published_base(**arguments)
+        formula = 0.5 * math.log(1e-3) + 0.25 * 19 * union.published_base(**arguments)
         assert math.exp(formula) == pytest.approx(size, abs=5e-3)
-        assert capacity.published(**arguments) == (formula if size >= 2.0 else -math.inf)
+        assert union.published(**arguments) == (formula if size >= 2.0 else -math.inf)
 
 
 def test_a_cool_memory_stores_no_two_patterns():
     cool, warm = kappa_setting(5, 1.0 - 1e-9), kappa_setting(5, 1.0)
-    assert capacity.ceiling(**cool) == math.log(2.0)
-    assert capacity.ceiling(**cool, quantifier="typical") > 1.0
-    assert capacity.ceiling(**warm) > 1.0
+    assert union.ceiling(**cool) == math.log(2.0)
+    assert union.ceiling(**cool, quantifier="typical") > 1.0
+    assert union.ceiling(**warm) > 1.0
 
 
 def test_a_single_pattern_stays_where_the_slot_leaves_it_a_ball():
-    alone = capacity.chernoff_witness(**kappa_setting(2, 1e-6))
+    alone = union.chernoff_witness(**kappa_setting(2, 1e-6))
     assert (alone.log_patterns, alone.cap, alone.crowd_cap, alone.shells) == (0.0, 2.0, 2.0, ())
-    lost = capacity.chernoff_witness(**kappa_setting(60, 60.0, log_noop=80.0))
+    lost = union.chernoff_witness(**kappa_setting(60, 60.0, log_noop=80.0))
     assert (lost.log_patterns, lost.cap, lost.crowd_cap, lost.shells) == (-math.inf, 2.0, 2.0, ())
-    held = chernoff._single(capacity.Model(9.0, 5, 3.0))
+    held = chernoff._single(union.Model(9.0, 5, 3.0))
     assert held.log_patterns == 0.0
     # the ball is mapped into itself and contracted with no other pattern about
     leak = math.exp(3.0 - 9.0 * (1.0 - held.lone.ball))
@@ -419,17 +419,15 @@ def called_with(monkeypatch, place, name, function, arguments):
     return caught.value.args
 
 
-@pytest.mark.parametrize(
-    "bound", [capacity.pairwise, capacity.chernoff_witness, capacity.pair_witness, capacity.typical_witness]
-)
+@pytest.mark.parametrize("bound", [union.pairwise, union.chernoff_witness, union.pair_witness, union.typical_witness])
 def test_the_model_is_that_of_the_arguments_and_its_noop_mass_one_unless_given(bound, monkeypatch):
-    place = capacity.Model
+    place = union.Model
     args, kwargs = called_with(monkeypatch, place, "of", bound, setting(20, 3.0))
     assert (args, kwargs) == ((20, 1.0, 3.0), {"noop": 1.0, "log_noop": None})
     args, kwargs = called_with(monkeypatch, place, "of", bound, setting(20, 3.0, noop=7.0, log_noop=5.0))
     assert (args, kwargs) == ((20, 1.0, 3.0), {"noop": 7.0, "log_noop": 5.0})
-    assert capacity.Model.of(20, 1.0, 3.0) == capacity.Model(171.0, 20, 0.0)
-    assert capacity.Model.of(20, 1.0, 3.0, noop=7.0, log_noop=5.0) == capacity.Model(171.0, 20, 5.0)
+    assert union.Model.of(20, 1.0, 3.0) == union.Model(171.0, 20, 0.0)
+    assert union.Model.of(20, 1.0, 3.0, noop=7.0, log_noop=5.0) == union.Model(171.0, 20, 5.0)
 
 
 def test_wrappers_pass_their_arguments_on(monkeypatch):
@@ -440,17 +438,17 @@ def test_wrappers_pass_their_arguments_on(monkeypatch):
     for arguments, passed in ((setting(20, 3.0), default), (given, given)):
         for quantifier in ("all", "typical"):
             more = {**arguments, "quantifier": quantifier}
-            found = called_with(monkeypatch, chernoff, "chernoff_witness", capacity.chernoff, more)
+            found = called_with(monkeypatch, chernoff, "chernoff_witness", union.chernoff, more)
             assert found == ((), {**passed, "quantifier": quantifier})
-            found = called_with(monkeypatch, ceiling, "typical_witness", capacity.ceiling, {**more, "error": 0.2})
+            found = called_with(monkeypatch, ceiling, "typical_witness", union.ceiling, {**more, "error": 0.2})
             assert found == ((), {**passed, "error": 0.2})
-        found = called_with(monkeypatch, crowding, "chernoff_witness", capacity.typical_witness, arguments)
+        found = called_with(monkeypatch, crowding, "chernoff_witness", union.typical_witness, arguments)
         assert found == ((), {**passed, "quantifier": "typical"})
         monkeypatch.setattr(ceiling, "typical_witness", lambda **_: merging.PairWitness(9.0, 0.0, 0.0))
-        found = called_with(monkeypatch, ceiling, "pair_witness", capacity.ceiling, arguments)
+        found = called_with(monkeypatch, ceiling, "pair_witness", union.ceiling, arguments)
         assert found == ((), passed)
-    for bound in (capacity.chernoff, capacity.chernoff_witness):
-        place, name = (chernoff, "chernoff_witness") if bound is capacity.chernoff else (chernoff._arguments, "one_of")
+    for bound in (union.chernoff, union.chernoff_witness):
+        place, name = (chernoff, "chernoff_witness") if bound is union.chernoff else (chernoff._arguments, "one_of")
         args, kwargs = called_with(monkeypatch, place, name, bound, setting(20, 3.0))
         assert "all" in (*args, kwargs.get("quantifier"))
 
@@ -461,8 +459,8 @@ def test_the_ceiling_for_all_is_the_smaller_of_the_two(monkeypatch):
     for typical, pair in ((9.0, 8.0), (7.0, 8.0)):
         monkeypatch.setattr(ceiling, "typical_witness", lambda typical=typical, **_: merging.PairWitness(typical, 0, 0))
         monkeypatch.setattr(ceiling, "pair_witness", lambda pair=pair, **_: merging.PairWitness(pair, 0, 0))
-        assert capacity.ceiling(**setting(20, 3.0)) == min(typical, pair)
-        assert capacity.ceiling(**setting(20, 3.0), quantifier="typical") == typical
+        assert union.ceiling(**setting(20, 3.0)) == min(typical, pair)
+        assert union.ceiling(**setting(20, 3.0), quantifier="typical") == typical
 
 
 @pytest.mark.parametrize(
@@ -474,7 +472,7 @@ def test_the_default_error_of_the_typical_ceiling(monkeypatch, log_patterns, bal
     lone = chernoff.Case(math.inf, math.inf, ball, 0.0, 0.0)
     monkeypatch.setattr(crowding, "chernoff_witness", lambda **_: chernoff.Witness(log_patterns, 0.1, 0.1, lone))
     monkeypatch.setattr(crowding, "_typical_solved", lambda model, best, *_: best)
-    found = capacity.typical_witness(**setting(20, 3.0))
+    found = union.typical_witness(**setting(20, 3.0))
     assert (found.error, found.log_patterns, found.strips) == (error, math.inf, ())
 
 

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from scipy import integrate, optimize, special
 
-from hopfield_theory.bounds import capacity, chernoff, crowding, merging
+from hopfield_theory.bounds import chernoff, crowding, merging, union
 
 KAPPA, DIM, NOOP = 25.0, 8, math.exp(16.0)
-MODEL = capacity.Model(KAPPA, DIM, math.log(NOOP))
+MODEL = union.Model(KAPPA, DIM, math.log(NOOP))
 
 
 def mean(function, low=0.0, dim=DIM):
@@ -146,10 +146,10 @@ def test_c3_summands_and_their_allowances():
     assert chernoff._log_rates(MODEL, chernoff.Case(math.inf, math.inf, 0.6, 0.0, 0.0), np.array([0.5])) is None
     assert chernoff._log_rates(MODEL, chernoff.Case(0.02, 0.03, 0.11, 0.0, 0.0), np.array([0.5])) is None
     half = chernoff.Case(math.inf, math.inf, 0.5, 0.0, 0.0)
-    assert chernoff._log_rates(capacity.Model(1.0, DIM, 0.5), half, np.array([2.0])) is None
-    assert chernoff._log_rates(capacity.Model(1.0, DIM, 0.499), half, np.array([2.0])) is not None
+    assert chernoff._log_rates(union.Model(1.0, DIM, 0.5), half, np.array([2.0])) is None
+    assert chernoff._log_rates(union.Model(1.0, DIM, 0.499), half, np.array([2.0])) is not None
     # far below the mean slope of 1 a pattern does not stretch at all
-    cool = chernoff._log_rates(capacity.Model(0.3, DIM, -5.0), half, np.array([0.5, 1.0]))
+    cool = chernoff._log_rates(union.Model(0.3, DIM, -5.0), half, np.array([0.5, 1.0]))
     assert (cool[1] < -700).all()
 
 
@@ -207,9 +207,9 @@ def test_kinks_of_c6_are_where_its_terms_change(s):
         assert min(abs(v - place) for v in found) < 1e-9, name
     # neither across a weak pair nor in the plane, where the other side of a pair is a sign, does the bound change
     for kappa in (KAPPA, 1e5):
-        plane = capacity.Model(kappa, 2, 0.0)
+        plane = union.Model(kappa, 2, 0.0)
         assert merging._kinks(plane, merging.PairWitness(0.0, u, s))[-2:] == [0.0, 2.0]
-    assert merging._kinks(capacity.Model(KAPPA, DIM, 0.0), merging.PairWitness(0.0, 1e-4, s))[-2:] == [0.0, 2.0]
+    assert merging._kinks(union.Model(KAPPA, DIM, 0.0), merging.PairWitness(0.0, 1e-4, s))[-2:] == [0.0, 2.0]
 
 
 def test_c6_bound_for_written_chances():
@@ -227,10 +227,10 @@ def test_c6_bound_for_written_chances():
 
 
 def test_a_bound_of_c6_needs_room_for_the_tube():
-    model = capacity.Model(KAPPA, DIM, 0.0)
+    model = union.Model(KAPPA, DIM, 0.0)
     # s beyond the midpoint; a pair that has not merged; a leak that moves more than the tube
     for height, tube, log_noop in ((0.06, 0.99, 0.0), (2.0 / KAPPA, 0.02, 0.0), (0.06, 0.02, 30.0)):
-        changed = capacity.Model(KAPPA, DIM, log_noop)
+        changed = union.Model(KAPPA, DIM, log_noop)
         assert merging._log_loudness(changed, merging.PairWitness(0.0, height, tube)) is None
     assert merging._log_loudness(model, merging.PairWitness(0.0, 0.06, 0.02)) is not None
 
@@ -252,7 +252,7 @@ def test_others_are_one_pattern_less():
 
 def test_a_strip_that_needs_no_crowd_costs_nothing():
     # the leak alone takes more than the strip
-    crowd = crowding._Crowd(capacity.Model(KAPPA, DIM, 30.0), 0.1, 0.3, 0.01, 0.02)
+    crowd = crowding._Crowd(union.Model(KAPPA, DIM, 30.0), 0.1, 0.3, 0.01, 0.02)
     assert crowd.needed <= 0.0
     assert crowd.strip(0.01, 0.02, 5.0, 0.0) == crowding.Strip(0.01, 0.02, 0.0, 0.0, 0.0)
     assert crowd.log_tails(crowding.Strip(0.01, 0.02, 1.0, 1.0, 1.0), 5.0) == (-math.inf, -math.inf)
@@ -280,7 +280,7 @@ def test_tilts_of_c7_are_stationary(rise):
 
 def test_tilts_of_c7_stay_within_the_floats():
     # at κ = 3000 every weight is below e^-800, and the best tilts lie beyond e^300
-    crowd = crowding._Crowd(capacity.Model(3000.0, DIM, -math.inf), 0.1, 0.3, 0.01, 0.02)
+    crowd = crowding._Crowd(union.Model(3000.0, DIM, -math.inf), 0.1, 0.3, 0.01, 0.02)
     for others, tilt in ((1700.0, "log_tilt"), (0.0, "side_log_tilt")):
         strip = crowd.strip(0.01, 0.02, others, 0.0)
         bound = math.log(crowd.needed) + strip.slack

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from scipy import integrate
 
-from hopfield_theory.bounds import _arguments, _quadrature, sphere
+from hopfield_theory import _arguments
+from hopfield_theory.bounds import _quadrature, sphere
 
 EPS = np.finfo(float).eps
 

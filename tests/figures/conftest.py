@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from benchmarks.timing import record
-from hopfield_theory.engine.store import Cell, Store, canonical
+from hopfield_theory.runs.store import Cell, Store, canonical
 
 
 def interval(name, middle, width):

@@ -17,8 +17,8 @@ from figures import style, tables
 from figures.__main__ import NAMES, draw, main
 from figures.results import UnusableError, load
 from hopfield_theory import __version__
-from hopfield_theory.bounds import thermodynamics
-from hopfield_theory.engine.store import Cell, Store
+from hopfield_theory.bounds import mean_field
+from hopfield_theory.runs.store import Cell, Store
 
 SET = ["landscape", "descent", "rates", "capacity", "exponents", "noise", "basins", "closeness", "rejection", "digits"]
 SET += ["metastable", "slowing", "speed"]
@@ -150,7 +150,7 @@ def test_exponents(made):
     np.testing.assert_array_equal(x, rows["lam"])
     np.testing.assert_allclose([y * 400, low * 400, high * 400], rows[["log_patterns", "log_low", "log_high"]].T)
     lams, alphas = curve(above, r"$\alpha_1(\lambda)$ (C4)")
-    np.testing.assert_allclose(alphas, thermodynamics.threshold(lams))
+    np.testing.assert_allclose(alphas, mean_field.threshold(lams))
     rows = frames["exponents"].query("kind == 'update' and lam == 0.5").sort_values("dim")
     _, gap, low, high = points(middle, r"$\lambda = 0.5$")
     np.testing.assert_allclose(gap, 1 - rows["log_patterns"] / (0.6 * rows["dim"]))

@@ -7,9 +7,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hopfield_theory.certificate import Storage, certify, guaranteed
-from hopfield_theory.memory import Memory
-from hopfield_theory.retrieval import retrieve
+from hopfield_theory.certificates.certify import Storage, certify, guaranteed
+from hopfield_theory.model.memory import Memory
+from hopfield_theory.model.retrieval import retrieve
 from hopfield_theory.testing import memories
 
 
@@ -124,7 +124,7 @@ def test_the_radii_are_the_largest_that_the_sums_allow():
 
 
 def test_entmax_balls_are_mapped_onto_the_pattern():
-    from hopfield_theory.separation import Entmax
+    from hopfield_theory.model.separation import Entmax
 
     for alpha in (1.5, 2.0, 3.0):
         memory = Memory(sphere(40, 8, 2), 12.0, separation=Entmax(alpha))
@@ -186,7 +186,7 @@ def test_a_single_pattern():
 
 
 def test_float32_sweeps_agree_with_float64_within_their_margin(monkeypatch):
-    from hopfield_theory import ball_bound
+    from hopfield_theory.certificates import ball_bound
 
     memory = Memory(sphere(9000, 16, 5).float(), 60.0, 1.0)
     block = torch.arange(0, 9000, 60)
@@ -210,7 +210,7 @@ def test_float32_sweeps_agree_with_float64_within_their_margin(monkeypatch):
 
 def test_close_neighbours_are_decided_in_float64():
     """In float32 the two near patterns could not be told apart."""
-    from hopfield_theory.ball_bound import balls
+    from hopfield_theory.certificates.ball_bound import balls
 
     patterns = sphere(8200, 8, 6)
     patterns[1] = patterns[0] + 1e-5 * patterns[2]
@@ -306,7 +306,7 @@ def test_guarantees_keep_the_shape_of_the_queries():
 
 
 def test_progress_goes_over_the_pairs_and_then_over_what_is_followed(monkeypatch):
-    from hopfield_theory import certificate as module
+    from hopfield_theory.certificates import certify as module
 
     monkeypatch.setattr(module, "_ROWS", 150)
     memory = Memory(sphere(400, 12, 7), 16.0, 1.0)
@@ -337,7 +337,7 @@ def test_states_are_said_in_words():
 
 def test_duplicates_are_found_beside_near_neighbours():
     """In a large memory, whose sweeps are in float32."""
-    from hopfield_theory.ball_bound import balls
+    from hopfield_theory.certificates.ball_bound import balls
 
     patterns = sphere(8200, 8, 10)
     patterns[1] = patterns[0] + 1e-7 * patterns[3]
@@ -354,7 +354,7 @@ def test_reduced_precision_cannot_make_a_proof():
     patterns[1] = patterns[0] + 0.0866 * torch.linalg.cross(patterns[0], patterns[1])
     patterns[1] /= patterns[1].norm()
     memory = Memory(torch.cat([patterns, (-patterns[:1]).expand(8298, -1)]), 480.0, 0.0)
-    from hopfield_theory.ball_bound import balls
+    from hopfield_theory.certificates.ball_bound import balls
 
     plain = balls(memory, torch.arange(2))
     with torch.autocast("cpu", dtype=torch.bfloat16):
@@ -411,7 +411,7 @@ def test_duplicates_among_near_duplicates():
 
 def test_large_memories_report_gaps_and_distances_in_float64():
     memory = Memory(sphere(8300, 16, 13), 40.0)
-    from hopfield_theory.ball_bound import balls
+    from hopfield_theory.certificates.ball_bound import balls
 
     found = balls(memory, torch.arange(5))
     for index in range(5):

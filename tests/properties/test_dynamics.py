@@ -5,8 +5,8 @@ import math
 import torch
 from hypothesis import given
 
-from hopfield_theory.memory import Memory
-from hopfield_theory.separation import SoftmaxN, lse_n
+from hopfield_theory.model.memory import Memory
+from hopfield_theory.model.separation import SoftmaxN, lse_n
 from hopfield_theory.testing import problems
 
 EPS = torch.finfo(torch.float64).eps

@@ -3,7 +3,7 @@
 import torch
 from hypothesis import given
 
-from hopfield_theory.separation import SoftmaxN
+from hopfield_theory.model.separation import SoftmaxN
 from hopfield_theory.testing import problems
 
 EPS = torch.finfo(torch.float64).eps

@@ -7,14 +7,14 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hopfield_theory.memory import Memory
+from hopfield_theory.model.memory import Memory
 from hopfield_theory.statements.arithmetic import Floats
 from hopfield_theory.statements.dynamics import Dynamics
 from hopfield_theory.statements.planted import PLANTED
 from hopfield_theory.statements.registry import STATEMENTS, chosen
 from hopfield_theory.statements.statement import Implication, Kind
 from hopfield_theory.testing import betas, noops, pattern_sets, problems, queries
-from hopfield_theory.verification import exact
+from hopfield_theory.verification import ball_arithmetic
 
 PARTS = [
     (statement, part)
@@ -49,7 +49,7 @@ def test_no_drawn_instance_is_a_counterexample(statement, part):
     @settings(max_examples=12 if statement.name == "C8" else 60)
     @given(instances(part))
     def check(values):
-        decision = exact.decide(part, {name: values[name] for name in part.uses}, 128)
+        decision = ball_arithmetic.decide(part, {name: values[name] for name in part.uses}, 128)
         assert not decision.falsifies, decision
 
     check()

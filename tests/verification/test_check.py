@@ -8,9 +8,10 @@ import torch
 from hopfield_theory.statements.planted import PLANTED
 from hopfield_theory.statements.registry import STATEMENTS, chosen
 from hopfield_theory.statements.statement import Experiment, Implication, Kind, Statement, Trend
-from hopfield_theory.verification import exact, report
+from hopfield_theory.verification import ball_arithmetic
 from hopfield_theory.verification.check import Outcome, check, slacks, tolerance
 from hopfield_theory.verification.instances import SHAPES, Draws, draw
+from hopfield_theory.verification.render import table
 
 POINTWISE = [s for s in STATEMENTS.values() if s.name in PLANTED]
 
@@ -35,7 +36,7 @@ def test_planted_errors_are_rejected(spoilt, name):
     for part in spoilt[name].parts:
         if part.counterexample is not None:
             variant = next(p for p in PLANTED[name] if p.name == part.name)
-            assert exact.decide(variant, part.counterexample.values).falsifies
+            assert ball_arithmetic.decide(variant, part.counterexample.values).falsifies
 
 
 def test_most_planted_errors_are_rejected(spoilt):
@@ -46,19 +47,19 @@ def test_most_planted_errors_are_rejected(spoilt):
 def test_true_statements_hold_and_the_strong_claim_is_falsified():
     statements = [*POINTWISE, STATEMENTS["P1"]]
     for verdict in check(statements, Draws(1, 2000), 1):
-        assert verdict.as_expected, report.lines([verdict])
+        assert verdict.as_expected, table.lines([verdict])
         assert all(part.instances > 0 for part in verdict.parts)
         assert all(part.smallest_slack >= 0 for part in verdict.parts) != verdict.statement.is_false
 
 
 def test_one_seed_one_table():
     def found(seed):
-        return report.data(check(chosen(["T2", "T9", "P1"]), Draws(seed, 600), seed))
+        return table.data(check(chosen(["T2", "T9", "P1"]), Draws(seed, 600), seed))
 
     assert found(3) == found(3)
     assert found(3) != found(4)
     # and a statement's row does not depend on the company it is checked in
-    assert report.data(check(chosen(["T9"]), Draws(3, 600), 3))[0] == found(3)[1]
+    assert table.data(check(chosen(["T9"]), Draws(3, 600), 3))[0] == found(3)[1]
 
 
 def test_rounding_is_below_the_tolerance():
@@ -75,7 +76,7 @@ def test_rounding_is_below_the_tolerance():
                 for index in range(len(batch)):
                     if not conclusion[index].isfinite():
                         continue
-                    decision = exact.decide(part, batch.values_at(index, part.uses), 256)
+                    decision = ball_arithmetic.decide(part, batch.values_at(index, part.uses), 256)
                     low, high = float(decision.conclusion.low), float(decision.conclusion.high)
                     room = allowed[index].item() * max(1.0, abs(high))
                     assert low - room <= conclusion[index].item() <= high + room, (name, part.name, index)
@@ -104,7 +105,7 @@ def test_a_conclusion_nowhere_tested_is_undecided():
     assert verdict.outcome == Outcome.UNDECIDED
     assert not verdict.as_expected
     assert verdict.instances == 0
-    assert "no instance meets the hypotheses" in report.lines([verdict])[0]
+    assert "no instance meets the hypotheses" in table.lines([verdict])[0]
 
 
 @pytest.mark.parametrize(
@@ -185,7 +186,7 @@ def test_a_violation_behind_decoys_is_found():
 
     def hypothesis(i):
         # in floats always met; in balls only where β is below 2
-        return [2 - i.beta if isinstance(i.xp, exact.Balls) else 1 + 0 * i.beta]
+        return [2 - i.beta if isinstance(i.xp, ball_arithmetic.Balls) else 1 + 0 * i.beta]
 
     verdict = false_here("P1", lambda i: -1.0 - 0 * i.beta, hypothesis)
     assert verdict.outcome == Outcome.FALSIFIED
@@ -193,7 +194,11 @@ def test_a_violation_behind_decoys_is_found():
 
 def test_a_violation_that_balls_cannot_decide_is_undecided():
     def conclusion(i):
-        return (i.query[0] * 0 - 1.0) if not isinstance(i.xp, exact.Balls) else i.xp.number(0.0) + exact.arb(0, 1)
+        return (
+            (i.query[0] * 0 - 1.0)
+            if not isinstance(i.xp, ball_arithmetic.Balls)
+            else i.xp.number(0.0) + ball_arithmetic.arb(0, 1)
+        )
 
     verdict = false_here("P1", conclusion)
     assert verdict.outcome == Outcome.UNDECIDED

@@ -7,9 +7,9 @@ import pytest
 
 from hopfield_theory.statements.registry import STATEMENTS
 from hopfield_theory.statements.statement import Implication
-from hopfield_theory.verification import exact
-from hopfield_theory.verification.claims import page
-from hopfield_theory.verification.counterexample import Counterexample
+from hopfield_theory.verification import ball_arithmetic
+from hopfield_theory.verification.counterexamples import Counterexample
+from hopfield_theory.verification.render.markdown import page
 from hopfield_theory.verification.replay import file_name, replay, write
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -19,7 +19,7 @@ STRONG = STATEMENTS["P1"].parts[0]
 
 @pytest.fixture
 def written(tmp_path):
-    return write(Counterexample("P1", STRONG.name, VALUES, exact.decide(STRONG, VALUES)), tmp_path / "new")
+    return write(Counterexample("P1", STRONG.name, VALUES, ball_arithmetic.decide(STRONG, VALUES)), tmp_path / "new")
 
 
 def changed(path, **changes):
@@ -31,7 +31,7 @@ def test_what_is_written_replays(written):
     assert written.name == "P1-never-farther.json"
     again = replay(written)
     assert again.values == VALUES
-    assert again.decision == exact.decide(STRONG, VALUES)
+    assert again.decision == ball_arithmetic.decide(STRONG, VALUES)
     data = json.loads(written.read_text())
     assert data["enclosures"]["conclusion"]["met"] is False
     assert data["version"]

@@ -9,7 +9,7 @@ import torch
 from hopfield_theory.statements.planted import PLANTED
 from hopfield_theory.statements.registry import STATEMENTS
 from hopfield_theory.statements.statement import Implication
-from hopfield_theory.verification import exact, search
+from hopfield_theory.verification import ball_arithmetic, search
 from hopfield_theory.verification.check import Outcome, PartResult, attacked, slacks
 from hopfield_theory.verification.instances import draw
 from hopfield_theory.verification.search import QUICK, Effort, attack, attacks
@@ -35,7 +35,7 @@ def test_planted_errors_are_found_in_small_memories(statement, name):
     spoilt = dataclasses.replace(STATEMENTS[statement], parts=(part,))
     result = attacked(spoilt, part, 0, QUICK)
     assert result.outcome == Outcome.FALSIFIED
-    assert exact.decide(part, result.counterexample.values).falsifies
+    assert ball_arithmetic.decide(part, result.counterexample.values).falsifies
     assert len(result.counterexample.values["patterns"]) <= 4
 
 

@@ -9,12 +9,14 @@ import torch
 from rich.console import Console
 
 import hopfield_theory as ht
-from hopfield_theory import reporting
-from hopfield_theory.engine.executors import Processes
+from hopfield_theory.cli import render
+from hopfield_theory.runs.executors import Processes
+from hopfield_theory.statements import derivations
 from hopfield_theory.statements.registry import STATEMENTS
-from hopfield_theory.verification import exact_capacity, report, suite, symbolic
+from hopfield_theory.verification import capacity_enclosures, suite
 from hopfield_theory.verification.check import Outcome
-from hopfield_theory.verification.counterexample import Counterexample
+from hopfield_theory.verification.counterexamples import Counterexample
+from hopfield_theory.verification.render import table
 
 
 def test_the_strong_claim_is_falsified_and_what_holds_instead_holds():
@@ -24,7 +26,7 @@ def test_the_strong_claim_is_falsified_and_what_holds_instead_holds():
     counterexample = verdicts[2].worst.counterexample
     assert isinstance(counterexample, Counterexample)
     assert counterexample.values == {"patterns": [["1"]], "beta": "1", "noop": "1", "query": ["0"]}
-    said = report.lines(verdicts)
+    said = table.lines(verdicts)
     assert said[0].startswith("P1 is false: ")
     assert said[-1] == "All 3 verdicts are as expected."
 
@@ -33,7 +35,7 @@ def test_a_full_check_derives_and_a_quick_one_does_not():
     quick, full = (ht.verify(["T8"], instances=200, level=level)[0] for level in ("quick", "full"))
     assert quick.derivation is None
     assert full.derivation == "U/(S + n) = U/(S*(1 + n/S))"
-    assert set(symbolic.DERIVATIONS) <= set(STATEMENTS)
+    assert set(derivations.DERIVATIONS) <= set(STATEMENTS)
 
 
 def test_capacity_bounds_are_enclosed_at_the_table(monkeypatch):
@@ -42,11 +44,11 @@ def test_capacity_bounds_are_enclosed_at_the_table(monkeypatch):
     def sandwich(*row):
         asked.append(row)
         return [
-            exact_capacity.Enclosure("C3", "all", 1.0, -8.0, -7.0, -6.9, True),
-            exact_capacity.Enclosure("C6", "all", 1.0, -8.0, -7.0, -6.9, None),
+            capacity_enclosures.Enclosure("C3", "all", 1.0, -8.0, -7.0, -6.9, True),
+            capacity_enclosures.Enclosure("C6", "all", 1.0, -8.0, -7.0, -6.9, None),
         ]
 
-    monkeypatch.setattr(exact_capacity, "sandwich", sandwich)
+    monkeypatch.setattr(capacity_enclosures, "sandwich", sandwich)
     monkeypatch.setattr(suite, "_drawn", lambda names, effort: [])
     found = {v.statement.name: v.enclosures for v in ht.verify(["C3", "C6", "T1"], level="full", instances=1)}
     assert asked == [(*row, 1e-3) for row in suite.TABLE]
@@ -63,7 +65,7 @@ def test_capacity_bounds_are_enclosed_at_the_table(monkeypatch):
     assert dataclasses.replace(verdict, enclosures=tuple(found["C3"])).outcome == Outcome.HOLDS
     undecided = dataclasses.replace(verdict, enclosures=tuple(found["C6"]))
     assert undecided.outcome == Outcome.UNDECIDED
-    assert "0 of 3 confirmed" in " ".join(report.lines([undecided]))
+    assert "0 of 3 confirmed" in " ".join(table.lines([undecided]))
 
 
 def test_a_full_check_attacks_everything_and_a_quick_one_what_is_false():
@@ -75,10 +77,10 @@ def test_a_full_check_attacks_everything_and_a_quick_one_what_is_false():
     assert 0 <= full.worst.smallest_slack <= full.attacked_slack
     assert full.instances > quick["T14"].instances
     said = io.StringIO()
-    Console(file=said, width=120).print(report.table([full, quick["P9"]]))
+    Console(file=said, width=120).print(table.table([full, quick["P9"]]))
     assert "attacked with" in said.getvalue()
     assert f"{full.starts:,} starts".replace(",", " ") in said.getvalue()
-    [data] = report.data([full])
+    [data] = table.data([full])
     assert [part["attack"]["starts"] for part in data["parts"]] == [part.starts for part in full.parts]
 
 
@@ -86,7 +88,7 @@ def test_who_works_changes_nothing():
     wanted = ["T9", "P14", "P16", "C1"]
     with Processes(2) as workers:
         shared = ht.verify(wanted, instances=300, over=workers.map)
-    assert report.data(shared) == report.data(ht.verify(wanted, instances=300))
+    assert table.data(shared) == table.data(ht.verify(wanted, instances=300))
 
 
 def test_a_claim_with_a_reading_that_survives_is_not_as_expected():
@@ -145,7 +147,7 @@ def test_the_digits_are_among_the_instances_where_they_can_be(monkeypatch):
 
 def test_the_report_carries_everything():
     verdicts = ht.verify(["T7", "T8", "P1"], instances=300, level="full")
-    data = json.loads(reporting.json_text({"verdicts": report.data(verdicts)}))["verdicts"]
+    data = json.loads(render.json_text({"verdicts": table.data(verdicts)}))["verdicts"]
     assert [row["statement"] for row in data] == ["T7", "T8", "P1"]
     for row, verdict in zip(data, verdicts, strict=True):
         assert row["source"] == verdict.statement.source
@@ -154,7 +156,7 @@ def test_the_report_carries_everything():
         assert {part["by"] for part in row["parts"]} == {"instances"}
     assert data[2]["parts"][0]["counterexample"]["values"]["patterns"] == [["1"]]
     console = Console(width=160, record=True, file=io.StringIO())
-    console.print(report.table(verdicts))
+    console.print(table.table(verdicts))
     text = console.export_text()
     for words in ("T7 Jacobian", "Ramsauer et al. 2021", "proved here", "falsified"):
         assert words in text

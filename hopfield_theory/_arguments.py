@@ -1,0 +1,77 @@
+"""Checks of arguments, once, at the public face: ``NAME is VALUE: it must be …``.
+
+What is no number at all raises TypeError, a number outside its range ValueError. NumPy's scalars are numbers.
+"""
+
+import math
+from collections.abc import Sequence
+from numbers import Real
+from typing import Any
+
+import numpy as np
+
+
+def real(name: str, value: Any, low: float = -math.inf, high: float = math.inf) -> float:
+    """Return a finite number of ``[low, high]`` as a float."""
+    _check_number(name, value)
+    if not (math.isfinite(value) and low <= value <= high):
+        within = f" in [{low:g}, {high:g}]" if high < math.inf else f" of at least {low:g}" if low > -math.inf else ""
+        raise ValueError(f"{name} is {value}: it must be a finite number{within}")
+    return float(value)
+
+
+def positive(name: str, value: Any) -> float:
+    """Return a finite number above 0 as a float."""
+    _check_number(name, value)
+    if not 0 < value < math.inf:
+        raise ValueError(f"{name} is {value}: it must be a finite number above 0")
+    return float(value)
+
+
+def probability(name: str, value: Any) -> float:
+    """Return a number strictly between 0 and 1 as a float."""
+    _check_number(name, value)
+    if not 0 < value < 1:
+        raise ValueError(f"{name} is {value}: it must lie strictly between 0 and 1")
+    return float(value)
+
+
+def integer(name: str, value: Any, low: int, high: float = math.inf) -> int:
+    """Return an integer of ``[low, high]``, which a float may be."""
+    _check_number(name, value)
+    if not (math.isfinite(value) and value == int(value) and low <= value <= high):
+        within = f"of at least {low}" if high == math.inf else f"in [{low}, {high}]"
+        raise ValueError(f"{name} is {value}: it must be an integer {within}")
+    return int(value)
+
+
+def log_noop(noop: Any, log_noop: Any = None) -> float:
+    """Return log n of a no-op mass that is given as `noop` or, if it is not None, as `log_noop`."""
+    if log_noop is None:
+        noop = real("noop", noop, 0)
+        return math.log(noop) if noop > 0 else -math.inf
+    _check_number("log_noop", log_noop)
+    if not log_noop < math.inf:
+        raise ValueError(f"log_noop is {log_noop}: it must be a number below infinity (-inf stands for n = 0)")
+    return float(log_noop)
+
+
+def one_of(name: str, choice: str, choices: Sequence[str]) -> str:
+    """Return `choice` if it is among `choices`."""
+    if choice not in choices:
+        raise ValueError(f"{name} is {choice!r}: it must be one of {', '.join(map(repr, choices))}")
+    return choice
+
+
+def array(name: str, values: Any, low: float = -math.inf, high: float = math.inf) -> np.ndarray:
+    """Return numbers of ``[low, high]`` as a float64 array."""
+    numbers = np.asarray(values, dtype=np.float64)
+    inside = (numbers >= low) & (numbers <= high)
+    if not inside.all():
+        raise ValueError(f"{name} holds {float(numbers[~inside].flat[0])!r}: it must lie in [{low:g}, {high:g}]")
+    return numbers
+
+
+def _check_number(name: str, value: Any) -> None:
+    if not isinstance(value, Real) or isinstance(value, bool | np.bool_):
+        raise TypeError(f"{name} is {value!r}: it must be a number")

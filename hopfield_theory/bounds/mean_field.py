@@ -1,0 +1,273 @@
+"""Where retrieval ends as the memory grows: the exact exponent (C4) and a mean-field curve at finite dimension (C5)."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from hopfield_theory import _arguments
+from hopfield_theory.bounds import _quadrature, sphere
+
+Floats = NDArray[np.float64]
+
+_SCAN_POINTS = 4000
+# The branch ends long before its no-op term is this large; what lies beyond only has to keep its sign.
+_LARGEST_EXPONENT = 600.0
+
+
+@dataclass(frozen=True)
+class Fold:
+    """End of the retrieval branch: the number of patterns (natural logarithm) and the overlap where it turns back."""
+
+    log_patterns: float
+    overlap: float
+
+
+def threshold(lam: ArrayLike) -> Floats:
+    """Exact growth exponent ``α_1(λ)`` of the capacity, in nats a dimension (C4).
+
+    With ``λ = κ/d`` fixed and ``M = exp(α d)`` random patterns on the sphere, a typical pattern is retrieved as
+    d grows if and only if ``α < α_1(λ) = λ (1 - s) - ½ log(1 - s²)``, where ``s = (sqrt(1 + 4λ²) - 1)/(2λ)`` is the
+    overlap that dominates the crowd. With ``r = sqrt(1 + 4λ²)`` this is
+    ``λ (1 + 1/(r + 2λ))/(1 + r) + ½ log((1 + r)/2)``, free of cancellation. A no-op mass ``n = exp(ν d)`` changes
+    nothing for ``ν < λ``, and nothing is retrieved for ``ν > λ``.
+
+    Parameters
+    ----------
+    lam : array_like, above 0
+        λ, inverse temperature times squared radius, a dimension.
+
+    Returns
+    -------
+    ndarray, shape of `lam`
+
+    Raises
+    ------
+    ValueError
+        If `lam` is not above 0, or is infinite or NaN.
+
+    Notes
+    -----
+    Statement C4: random-energy model, Lucibello and Mézard, PRL 2024, arXiv:2304.14964.
+
+    Examples
+    --------
+    >>> [round(float(a), 4) for a in threshold([0.5, 1.0, 2.0])]
+    [0.387, 0.6226, 0.9088]
+    """
+    x = _arguments.array("lam", lam, np.finfo(float).tiny, np.finfo(float).max)
+    root = np.hypot(1.0, 2.0 * x)
+    return x * (1.0 + 1.0 / (root + 2.0 * x)) / (1.0 + root) + 0.5 * np.log1p(2.0 * x * (x / (1.0 + root)))
+
+
+def log_branch(overlap: ArrayLike, dim: int, lam: float, noop: float = 0.0, *, log_noop: float | None = None) -> Floats:
+    """Logarithm of the number of patterns at which the mean-field overlap is q: the curve M(q) of C5 (heuristic).
+
+    ``M(q) = [1 - q - q n e^{-κq}] e^{κq} / ((q - s(κq)) Ψ_d(κq))`` with ``κ = λ d`` and
+    ``s = I_{d/2} / I_{d/2-1}``: the fixed points ``x = q ξ`` when the other patterns act through their mean.
+
+    Parameters
+    ----------
+    overlap : array_like, in [0, 1]
+        q.
+    dim : int, at least 2
+        Dimension d.
+    lam : float, above 0
+        λ.
+    noop, log_noop : float
+        The no-op mass, or its logarithm.
+
+    Returns
+    -------
+    ndarray, shape of `overlap`
+        ``-inf`` where the no-op slot alone pulls the overlap below q, ``+inf`` where no crowd is large enough.
+
+    Raises
+    ------
+    ValueError
+        If an argument leaves its range or is NaN.
+
+    Notes
+    -----
+    Statement C5, heuristic: it takes the crowd's sum as its mean and drops the crowd's pull across the target.
+    From above it is close to proved: the ceiling C7 (`hopfield_theory.bounds.crowding`) is a rigorous form of the same
+    balance, and lies within 3 per cent of this curve at (d, κ) = (20, 171), (30, 116) and (75, 74).
+
+    Examples
+    --------
+    >>> round(float(np.exp(log_branch(0.7711, dim=16, lam=1.0))))
+    4589
+    """
+    q = _arguments.array("overlap", overlap, 0.0, 1.0)
+    dim = _arguments.integer("dim", dim, 2)
+    kappa = _arguments.positive("lam", lam) * dim
+    pull, lead = _balance(q, dim, kappa, _arguments.log_noop(noop, log_noop))
+    with np.errstate(divide="ignore"):
+        top = np.log(np.maximum(pull, 0.0))
+        bottom = np.log(np.maximum(lead, 0.0))
+        return np.where(pull <= 0.0, -np.inf, top - np.where(pull <= 0.0, 0.0, bottom)) + (
+            kappa * q - sphere.log_mgf(kappa * q, dim)
+        )
+
+
+def fold(dim: int, lam: float, noop: float = 0.0, *, log_noop: float | None = None) -> Fold | None:
+    """Fold in which the retrieval branch of C5 ends (heuristic), or None where it fades without one.
+
+    The branch starts at the largest overlap that the no-op slot leaves to a single pattern, follows growing M as the
+    overlap falls, and ends at the first local maximum of `log_branch`.
+
+    Parameters
+    ----------
+    dim : int, at least 2
+        Dimension d.
+    lam : float, above 0
+        λ.
+    noop, log_noop : float
+        The no-op mass, or its logarithm.
+
+    Returns
+    -------
+    Fold or None
+        None below a smallest dimension (11, 13, 30, 60 for λ = ½, 1, 2, 3.87 without no-op), and for a no-op mass so
+        large that there is no retrieval branch.
+
+    Raises
+    ------
+    ValueError
+        If an argument leaves its range or is NaN.
+
+    Notes
+    -----
+    Statement C5, heuristic.
+
+    Examples
+    --------
+    >>> end = fold(dim=16, lam=1.0)
+    >>> round(np.exp(end.log_patterns)), round(end.overlap, 2)
+    (4589, 0.77)
+    >>> fold(dim=12, lam=1.0) is None
+    True
+    """
+    dim = _arguments.integer("dim", dim, 2)
+    kappa = _arguments.positive("lam", lam) * dim
+    log_n = _arguments.log_noop(noop, log_noop)
+    start = _start(kappa, log_n)
+    if start < np.finfo(float).tiny:
+        return None
+
+    def slope(q: ArrayLike) -> Floats:
+        return _slope(np.asarray(q, dtype=np.float64), dim, kappa, log_n)
+
+    # Folds crowd near q = 1 - 1/κ at large κ and spread over (0, 1) at small κ: a scan in log(1 - q) and one in q.
+    room = np.concatenate([np.geomspace(1e-3 / (1.0 + kappa), 1.0, _SCAN_POINTS), np.linspace(0.0, 1.0, _SCAN_POINTS)])
+    q = np.unique(start * (1.0 - room))[::-1]
+    q = q[(q > 0.0) & (q < start)]
+    rises = slope(q)
+    lead = _balance(q, dim, kappa, log_n)[1]
+    dead = np.flatnonzero(lead <= 0.0)
+    if dead.size:
+        q, rises = q[: dead[0]], rises[: dead[0]]
+    # Close to the smallest dimension the maximum and the minimum behind it fall between two points of the scan: there
+    # the slope has a local maximum that is less below zero than it changes to the next point.
+    middle, change = rises[1:-1], np.abs(np.diff(rises))
+    near = (middle < 0.0) & (middle >= rises[:-2]) & (middle >= rises[2:])
+    peaks = np.flatnonzero(near & (-middle < np.maximum(change[:-1], change[1:]))) + 1
+    for i in peaks:
+        place, value = _quadrature.minimum(lambda v: -float(slope(v)), float(q[i + 1]), float(q[i - 1]), steps=80)
+        if value < 0.0:
+            at = i + int(place < q[i])
+            q, rises = np.insert(q, at, place), np.insert(rises, at, -value)
+            break
+    turned = np.flatnonzero(rises > 0.0)
+    if not turned.size or turned[0] == 0:
+        return None
+    end = _quadrature.largest(lambda v: bool(slope(v) > 0.0), float(q[turned[0]]), float(q[turned[0] - 1]))
+    return Fold(float(log_branch(end, dim, lam, log_noop=log_n)), end)
+
+
+def predicted(dim: int, lam: float, noop: float = 0.0, error: float = 0.5, *, log_noop: float | None = None) -> float:
+    """Logarithm of the number of patterns at which C5 expects the error of retrieval to pass ``error · m`` (heuristic).
+
+    The number M at which the overlap on the retrieval branch first falls below ``1 - error``, or at which the branch
+    folds if that comes first.
+
+    Parameters
+    ----------
+    dim : int, at least 2
+        Dimension d.
+    lam : float, above 0
+        λ.
+    noop, log_noop : float
+        The no-op mass, or its logarithm.
+    error : float, in (0, 1)
+        Error in units of the radius.
+
+    Returns
+    -------
+    float
+        ``-inf`` where the no-op slot keeps even a single pattern from such an overlap, ``+inf`` where the overlap
+        stays above it for every M (λ > 1: its limit is ``sqrt(1 - 1/λ)`` for large d).
+
+    Raises
+    ------
+    ValueError
+        If an argument leaves its range or is NaN.
+
+    Notes
+    -----
+    Statement C5, heuristic.
+
+    Examples
+    --------
+    >>> round(predicted(dim=16, lam=1.0, error=0.5), 3)  # the fold
+    8.431
+    >>> round(predicted(dim=16, lam=1.0, error=0.1), 3)
+    8.157
+    """
+    _arguments.probability("error", error)
+    kappa = _arguments.positive("lam", lam) * _arguments.integer("dim", dim, 2)
+    log_n = _arguments.log_noop(noop, log_noop)
+    least = 1.0 - error
+    if _start(kappa, log_n) <= least:
+        return -math.inf
+    end = fold(dim, lam, log_noop=log_n)
+    if end is not None and end.overlap >= least:
+        return end.log_patterns
+    return float(log_branch(least, dim, lam, log_noop=log_n))
+
+
+def _balance(q: Floats, dim: int, kappa: float, log_n: float) -> tuple[Floats, Floats]:
+    """Return what the target has left to give at overlap q, and how far q leads the crowd's own overlap."""
+    pull = 1.0 - q - q * np.exp(np.minimum(log_n - kappa * q, _LARGEST_EXPONENT))
+    return pull, q - sphere.bessel_ratio(kappa * q, dim)
+
+
+def _slope(q: Floats, dim: int, kappa: float, log_n: float) -> Floats:
+    """Sign of ``d log M / dq``, scaled by the two positive factors of M to stay finite at both ends of the branch."""
+    leak = np.exp(np.minimum(log_n - kappa * q, _LARGEST_EXPONENT))
+    pull, lead = _balance(q, dim, kappa, log_n)
+    ratio = q - lead
+    bend = 1.0 - ratio**2 - (dim - 1) * ratio / (kappa * q)
+    return kappa * (1.0 - ratio) * pull * lead - (1.0 + leak * (1.0 - kappa * q)) * lead - (1.0 - kappa * bend) * pull
+
+
+def _start(kappa: float, log_n: float) -> float:
+    """Overlap at which the branch starts, with no crowd: the largest q with ``1 - q = q n exp(-κ q)``."""
+    if math.isinf(log_n):
+        return 1.0
+
+    def log_excess(v: float) -> float:
+        q = math.exp(v)
+        return math.log1p(-q) - v + kappa * q - log_n
+
+    # In q the excess rises only between the two solutions of q (1 - q) = 1/κ, so the largest root lies past its local
+    # maximum if that is above zero, and otherwise before its local minimum.
+    low, high = -abs(log_n) - 50.0, -1e-16
+    if kappa > 4.0:
+        crest = 0.5 + math.sqrt(0.25 - 1.0 / kappa)
+        if log_excess(math.log(crest)) >= 0.0:
+            low = math.log(crest)
+        else:
+            high = -math.log(kappa * crest)
+    return math.exp(_quadrature.largest(lambda v: log_excess(v) >= 0.0, low, high, steps=200))

@@ -1,0 +1,345 @@
+r"""The bound on retrieval in a ball around each pattern, by one or two passes over all pairs of patterns.
+
+Let :math:`w_\nu = \|\xi_\nu - \xi_\mu\|` and :math:`g_\nu = \langle\xi_\mu, \xi_\mu - \xi_\nu\rangle`, and count the
+no-op slot as a pattern at 0 with multiplicity ``n``: :math:`w_0 = \|\xi_\mu\|`, :math:`g_0 = \|\xi_\mu\|^2`. On the
+ball :math:`B(\xi_\mu, R)` the weight of ν is at most :math:`e^{-\beta(g_\nu - R w_\nu)}`, hence
+
+.. math:: \|T(x) - \xi_\mu\| \le \varepsilon(R) = \sum_{\nu\ne\mu} w_\nu\, e^{-\beta(g_\nu - R w_\nu)}, \qquad
+          \|J(x)\|_2 \le L(R) = \beta\sum_{\nu\ne\mu} w_\nu^2\, e^{-\beta(g_\nu - R w_\nu)} = \varepsilon'(R).
+
+The contraction constant is the derivative of the error bound, and :math:`\varepsilon` is convex. So if
+:math:`\varepsilon(R) < R` for one ``R``, the radii with :math:`\varepsilon(R) \le R` form an interval :math:`[r, \bar
+r]` with :math:`L(r) < 1`: every query closer than :math:`\bar r` to the pattern converges to one fixed point, at most
+``r`` from the pattern, and close to it T contracts by :math:`L(r)`.
+
+The sums are needed at many ``R`` but the pairs are visited once or twice. Of each tile of columns the term of the
+largest overlap is kept exactly; of the others the moments :math:`\sum w^{k+1} e^{-\beta(g - R_0 w)}`, k = 0, 1, 2, at
+one :math:`R_0`. At any other ``R`` the factor :math:`e^{\beta(R - R_0)w}` is replaced by its chord between the least
+and the largest ``w``: an upper bound, convex in ``R`` too, and exact at :math:`R_0`. The first sweep takes :math:`R_0
+= 1/(2\beta m)`, near the radius that decides whether there is a ball. There the bound never exceeds the term
+:math:`2m\,e^{-\beta(\Delta - 2mR)}` of the worst case T12: for :math:`R \ge R_0` since the chord is at most its value
+at ``w = 2m``; for :math:`R < R_0` since :math:`s\,e^{Bs}(1 - s(1 - e^{-D}))` with :math:`B = 2\beta m R_0 = 1` and
+:math:`D = 2\beta m(R_0 - R) \le 1` increases in :math:`s = w/2m` on [0, 1]. A second sweep, over the patterns that it
+can help, takes for :math:`R_0` what Jensen's inequality (the mean ``w`` in place of all) gives as an upper bound on
+:math:`\bar r`.
+
+Rounding is towards "no ball". A score carries an error of at most :math:`(d + 16)\,u\,\beta m^2`, with :math:`u` the
+rounding unit of the sweep, which enters distances, gaps and exponents with its worst sign; sums are inflated by the
+number of their terms times :math:`u`; a term that underflows counts as the underflow threshold. Sweeps are in
+float64; in a memory of more than 8 192 patterns they are in float32 where that error is at most :math:`10^{-3}` and
+no two patterns of the block are too close for it; ``rival`` is then the pattern of the largest overlap up to that
+rounding. Where :math:`3(d + 16)\,u\,\beta m^2` exceeds 700, in float64 from :math:`\beta m^2 \approx 10^{16}` on,
+nothing is certified.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from hopfield_theory.model.memory import Memory
+from hopfield_theory.model.separation import Entmax, SoftmaxN
+
+__all__ = ["Balls", "balls"]
+
+# unit of rounding, and what is above every number that the dtype may flush to zero
+_ROUNDING = {torch.float32: (2.0**-24, 1e-37), torch.float64: (2.0**-53, 1e-300)}
+
+
+@dataclass(frozen=True)
+class Balls:
+    """What is known of the balls around a block of patterns; float64 tensors, one number a pattern.
+
+    Attributes
+    ----------
+    radius : Tensor
+        The largest ``R`` that the bound shows to be mapped into itself, ``inf`` for the whole space; 0 for none.
+    error : Tensor
+        The smallest such ``R``, NaN for none.
+    contraction : Tensor
+        Bound on ``‖J‖`` in the smallest ball, NaN for none.
+    separation : Tensor
+        Distance to the nearest other pattern, ``inf`` for a single pattern.
+    nearest : Tensor of int64
+        Which one that is, −1 for a single pattern.
+    gap : Tensor
+        ``Δ_μ``, the least ``⟨ξ_μ, ξ_μ − ξ_ν⟩``; ``inf`` for a single pattern.
+    rival : Tensor of int64
+        Where it is attained, −1 for a single pattern.
+    """
+
+    radius: Tensor
+    error: Tensor
+    contraction: Tensor
+    separation: Tensor
+    nearest: Tensor
+    gap: Tensor
+    rival: Tensor
+
+
+def balls(memory: Memory, indices: Tensor) -> Balls:
+    """Bound retrieval around some patterns of a memory with ``SoftmaxN`` or ``Entmax``.
+
+    A ball is reported only where its error is below half the distance to the nearest other pattern (with the rounding
+    margins), so that the small balls of any two patterns are disjoint.
+
+    Parameters
+    ----------
+    memory : Memory
+    indices : Tensor of int64, shape (K,)
+        Which patterns; memory use grows with their number.
+
+    Returns
+    -------
+    Balls
+
+    Examples
+    --------
+    >>> found = balls(Memory(torch.eye(2, dtype=torch.float64), beta=10.0, noop=0.0), torch.arange(2))
+    >>> found.nearest, found.separation
+    (tensor([1, 0]), tensor([1.4142, 1.4142], dtype=torch.float64))
+    """
+    with torch.autocast(memory.patterns.device.type, enabled=False):
+        return _balls(memory, indices)
+
+
+def _balls(memory: Memory, indices: Tensor) -> Balls:
+    # in units of patterns times √β the inverse temperature is 1
+    root = math.sqrt(memory.beta)
+    own = memory.patterns[indices].double() * root
+    radius = memory.radius * root
+    score_error = (memory.dim + 16) * _ROUNDING[torch.float32][0] * radius**2
+    # elsewhere, or by a setting of PyTorch's, float32 products may be rounded to fewer bits
+    exact_products = own.device.type == "cpu" and torch.get_float32_matmul_precision() == "highest"
+    narrow = memory.num_patterns > 8192 and score_error < 1e-3 and exact_products
+    dtype = torch.float32 if narrow else torch.float64
+    tilt = torch.full_like(own[:, 0], 0.5 / radius if radius > 0 else 0.0)
+    first = _sweep(memory, root, own, indices, tilt, dtype)
+    if narrow and bool((first.least < 1000 * score_error).any()):
+        dtype = torch.float64
+        first = _sweep(memory, root, own, indices, tilt, dtype)
+    distance, nearest = _nearest(memory, indices, first, score_error if narrow else 1e-12 * radius**2, root)
+    gap = torch.full_like(distance, torch.inf)
+    if memory.num_patterns > 1:
+        gap = (own * (own - memory.patterns[first.rival].double() * root)).sum(1)
+    zero = torch.zeros_like(distance)
+    if isinstance(memory.separation, Entmax):
+        outer, inner, contraction = first.margin_radius, zero, zero
+    elif memory.num_patterns == 1 and (memory.noop == 0 or radius == 0):
+        outer, inner, contraction = zero + torch.inf, zero, zero
+    else:
+        outer, inner, contraction, ceiling = _interval(first.bound)
+        again = ((outer > 0) & (outer < 0.98 * ceiling)).nonzero().flatten()
+        if len(again):
+            bound = _sweep(memory, root, own[again], indices[again], ceiling[again], dtype).bound
+            outer[again] = _last(lambda R: bound.error(R) <= R, outer[again], ceiling[again] * (1 + 1e-9))
+    proved = (outer > 0) & (inner < 0.5 * first.surely)
+    return Balls(
+        torch.where(proved, outer / root, 0.0),
+        torch.where(proved, inner / root, torch.nan),
+        torch.where(proved, contraction, torch.nan),
+        distance,
+        nearest,
+        gap / memory.beta,
+        first.rival,
+    )
+
+
+def _nearest(memory: Memory, indices: Tensor, sweep: _Sweep, doubt: float, root: float) -> tuple[Tensor, Tensor]:
+    """Distance to the nearest other pattern and its index, by differences: ``‖a‖² − 2⟨a, b⟩ + ‖b‖²`` cancels."""
+    distance = torch.full_like(sweep.least, torch.inf)
+    nearest = sweep.nearest.clone()
+    if memory.num_patterns == 1:
+        return distance, nearest
+    size = memory.radius if memory.radius > 0 else 1.0
+    own = memory.patterns[indices].double() / size
+    distance = torch.linalg.vector_norm(own - memory.patterns[nearest].double() / size, dim=1)
+    # where several are as close as the cancellation is large, all are compared
+    for row in (sweep.least <= 64 * doubt).nonzero().flatten().tolist():
+        for columns in _blocks(memory.num_patterns, 1 << 16):
+            differences = torch.linalg.vector_norm(memory.patterns[columns].double() / size - own[row], dim=1)
+            place = int(indices[row]) - columns.start
+            if 0 <= place < len(differences):
+                differences[place] = torch.inf
+            least, where = differences.min(0)
+            if least < distance[row]:
+                distance[row], nearest[row] = least, where + columns.start
+    return distance * size, nearest
+
+
+@dataclass(frozen=True)
+class _Sweep:
+    """What one pass over all columns keeps of a block of patterns, in units in which β = 1."""
+
+    nearest: Tensor
+    rival: Tensor
+    least: Tensor  # squared distance to the nearest other pattern
+    surely: Tensor  # a lower bound on that distance
+    margin_radius: Tensor  # of the ball that α-entmax maps onto the pattern
+    bound: _Bound
+
+
+def _sweep(memory: Memory, root: float, own: Tensor, indices: Tensor, tilt: Tensor, dtype: torch.dtype) -> _Sweep:
+    unit, underflow = _ROUNDING[dtype]
+    count = memory.num_patterns
+    radius = memory.radius * root
+    score_error = (memory.dim + 16) * unit * radius**2
+    square_error = 5 * score_error
+    own, column_tilt = own.to(dtype), tilt.to(dtype).unsqueeze(1)
+    norms = (own * own).sum(1)
+    nearest, rival = torch.full_like(indices, -1), torch.full_like(indices, -1)
+    least, most, top = torch.full_like(norms, torch.inf), torch.zeros_like(norms), torch.full_like(norms, -torch.inf)
+    margin_radius = torch.full_like(norms, torch.inf)
+    moments = own.new_zeros(3, len(own), dtype=torch.float64)
+    exact_w, exact_g = [], []
+    tile = min(max(count // 64, 64), 1024)
+    for columns in _blocks(count, tile):
+        other = (memory.patterns[columns].double() * root).to(dtype)
+        overlap = own @ other.mT
+        square = torch.add((other * other).sum(1), overlap, alpha=-2).add_(norms.unsqueeze(1))
+        inside = ((indices >= columns.start) & (indices < columns.stop)).nonzero().flatten()
+        itself = (inside, indices[inside] - columns.start)
+        overlap[itself] = -torch.inf
+
+        most = torch.maximum(most, square.amax(1))
+        square[itself] = torch.inf
+        value, where = square.min(1)
+        nearest = torch.where(value < least, where + columns.start, nearest)
+        least = torch.minimum(least, value)
+        square[itself] = 0.0
+        value, where = overlap.max(1)
+        rival = torch.where(value > top, where + columns.start, rival)
+        top = torch.maximum(top, value)
+
+        w = square.add_(square_error).clamp_(min=0).sqrt_()
+        if isinstance(memory.separation, Entmax):
+            lead = norms.unsqueeze(1) - overlap - (2 * score_error + memory.separation.margin)
+            margin_radius = torch.minimum(margin_radius, (lead / w).amin(1))
+            continue
+        picked = where.unsqueeze(1)
+        exact_w.append(w.gather(1, picked))
+        exact_g.append((norms - value).unsqueeze(1))
+        terms = overlap.addcmul_(w, column_tilt).sub_(norms.unsqueeze(1)).scatter_(1, picked, -torch.inf).exp_()
+        for order in range(3):
+            moments[order] += torch.linalg.vecdot(terms, w)
+            if order < 2:
+                terms.mul_(w)
+    least, most, norms = least.double(), most.double(), norms.double()
+    surely = (least - square_error).clamp_min(0).sqrt()
+    high = (most + square_error).sqrt()
+    log_n_size = 0.0
+    if isinstance(memory.separation, SoftmaxN):
+        log_n_size = abs(memory.separation.log_n) if memory.noop else 0.0
+        # the no-op slot, a pattern at zero with multiplicity n
+        exact_w.append((norms + square_error).sqrt().unsqueeze(1))
+        exact_g.append((norms - memory.separation.log_n).unsqueeze(1))
+    else:
+        exact_w = exact_g = [norms.unsqueeze(1)[:, :0]]
+    bound = _Bound(
+        torch.cat(exact_w, 1).double(),
+        torch.cat(exact_g, 1).double(),
+        moments,
+        count * underflow * high ** torch.arange(1, 4, device=high.device).unsqueeze(1),
+        tilt,
+        torch.minimum(surely, high),
+        high,
+        radius,
+        3 * score_error + 4 * _ROUNDING[torch.float64][0] * log_n_size,
+        unit,
+        (tile + 64) * unit + count * _ROUNDING[torch.float64][0],
+    )
+    return _Sweep(nearest, rival, least, surely, margin_radius.double(), bound)
+
+
+def _blocks(count: int, size: int) -> Iterator[slice]:
+    return (slice(start, min(start + size, count)) for start in range(0, count, size))
+
+
+@dataclass(frozen=True)
+class _Bound:
+    """Upper bounds on ``ε(R)`` and ``L(R)`` of a block of patterns, as functions of one ``R`` a pattern."""
+
+    exact_w: Tensor
+    exact_g: Tensor
+    moments: Tensor
+    underflow: Tensor  # what the moments may have lost to it
+    tilt: Tensor
+    low: Tensor
+    high: Tensor
+    radius: float
+    exponent_error: float
+    unit: float
+    sum_error: float
+
+    def error(self, R: Tensor) -> Tensor:
+        """Bound on ``ε(R)``, convex in ``R``."""
+        return self._sum(R, 0)
+
+    def slope(self, R: Tensor) -> Tensor:
+        """The derivative of that bound."""
+        return self._sum(R, 0, derivative=1)
+
+    def contraction(self, R: Tensor) -> Tensor:
+        """Bound on ``L(R)``."""
+        return self._sum(R, 1)
+
+    def jensen(self, R: Tensor) -> Tensor:
+        """A lower bound on ``ε(R)``, up to rounding: the rest at its mean ``w``."""
+        first, second = self.moments[0], self.moments[1]
+        terms = torch.exp(R.unsqueeze(1) * self.exact_w - self.exact_g)
+        mean = torch.where(first > 0, second / first, 0.0)
+        return (self.exact_w * terms).sum(1) + first * torch.exp((R - self.tilt) * mean)
+
+    def _sum(self, R: Tensor, order: int, derivative: int = 0) -> Tensor:
+        terms = torch.exp(R.unsqueeze(1) * self.exact_w - self.exact_g)
+        exact = (self.exact_w ** (order + 1 + derivative) * terms).sum(1)
+        first, second = self.moments[order : order + 2] + self.underflow[order : order + 2]
+        spread = self.high - self.low
+        at_low, at_high = (end**derivative * torch.exp((R - self.tilt) * end) for end in (self.low, self.high))
+        # each moment is rounded on its own, by a share of its size that the differences may not keep
+        lost = 2 * self.sum_error * self.high * first
+        chord = (self.high * first - second + lost).clamp_min(0) * at_low
+        chord = chord + (second - self.low * first + lost).clamp_min(0) * at_high
+        # a spread of almost nothing takes the larger end
+        rest = torch.where(
+            spread > 1e-6 * self.high, chord / spread * (1 + 1e-9), first * torch.maximum(at_low, at_high)
+        )
+        if self.exponent_error > 700:
+            # scores cannot be told apart from their rounding
+            return torch.full_like(R, torch.inf)
+        margin = torch.exp(self.exponent_error + 16 * self.unit * R * self.radius) * (1 + self.sum_error)
+        return (exact + rest) * margin + _ROUNDING[torch.float64][1]
+
+
+def _interval(bound: _Bound) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """The largest and the least ``R`` with ``ε(R) ≤ R`` (0 where there is none), ``L`` at the least, and a ceiling.
+
+    No ``R`` above the ceiling has ``ε(R) ≤ R``, up to rounding.
+    """
+    w, g = bound.exact_w.clamp_min(1e-150), bound.exact_g
+    # from here on one term has the slope w² e^{Rw − g} ≥ 1, and from twice that on it exceeds R
+    steep = ((g - 2 * torch.log(w)) / w).amin(1).clamp_min(0)
+    # where ε(R) − R has its minimum: the best chance to be negative
+    best = _last(lambda R: bound.slope(R) < 1, torch.zeros_like(steep), steep)
+    passes = (best > 0) & (bound.error(best) <= best)
+    outer = _last(lambda R: bound.error(R) <= R, best, 2 * steep)
+    ceiling = _last(lambda R: bound.jensen(R) <= R, best, 2 * steep)
+    inner = best
+    for _ in range(30):
+        inner = torch.where(passes, torch.minimum(bound.error(inner), inner), inner)
+    contraction = bound.contraction(inner)
+    passes &= contraction < 1
+    return torch.where(passes, outer, 0.0), inner, contraction, ceiling
+
+
+def _last(true: Callable[[Tensor], Tensor], low: Tensor, high: Tensor) -> Tensor:
+    """The point between ``low`` and ``high`` at which ``true`` ends, from below; ``low`` if it never holds."""
+    for _ in range(45):
+        middle = 0.5 * (low + high)
+        holds = true(middle)
+        low, high = torch.where(holds, middle, low), torch.where(holds, high, middle)
+    return low

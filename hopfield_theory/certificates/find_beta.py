@@ -1,0 +1,179 @@
+r"""From which inverse temperature on a set of patterns is stored: certified, and retrieved in fact."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from hopfield_theory.certificates.certify import Storage, certify
+from hopfield_theory.model.memory import Memory
+from hopfield_theory.model.separation import Separation
+
+__all__ = ["BetaSearch", "beta_grid", "find_beta"]
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class BetaSearch:
+    r"""What was found at every β of a grid of K values, for M patterns.
+
+    Attributes
+    ----------
+    betas : Tensor, shape (K,)
+        The grid, ascending.
+    stored : Tensor of bool, shape (K, M)
+        Which patterns are certified at each β.
+    retrieved : Tensor of bool, shape (K, M)
+        Which patterns are retrieved in fact: certified, or retrieval from the pattern itself ends within half the
+        distance to the nearest other pattern.
+    undecided : Tensor of bool, shape (K, M)
+        Which patterns are neither certified nor known to be lost.
+    gap, rival, separation, nearest : Tensor, shape (M,)
+        As in :class:`~hopfield_theory.Certificate`.
+    """
+
+    betas: Tensor
+    stored: Tensor
+    retrieved: Tensor
+    undecided: Tensor
+    gap: Tensor
+    rival: Tensor
+    separation: Tensor
+    nearest: Tensor
+
+    def _from(self, reached: Tensor) -> float:
+        """The least β of the grid from which on ``reached`` (K,) is true throughout; infinite if there is none."""
+        missed = (~reached).nonzero().flatten()
+        first = int(missed[-1]) + 1 if len(missed) else 0
+        return float(self.betas[first]) if first < len(self.betas) else math.inf
+
+    @property
+    def certified_from(self) -> float:
+        """The least β of the grid from which on every pattern is certified; infinite where there is none."""
+        return self._from(self.stored.all(1))
+
+    @property
+    def retrieved_from(self) -> float:
+        """The least β of the grid from which on every pattern is retrieved in fact; infinite where there is none."""
+        return self._from(self.retrieved.all(1))
+
+    @property
+    def losses(self) -> list[tuple[float, float, list[int]]]:
+        """Where retrieval is not monotone: neighbouring β, and the patterns retrieved at the lower one alone."""
+        lost = self.retrieved[:-1] & ~self.retrieved[1:] & ~self.undecided[1:]
+        return [
+            (float(self.betas[k]), float(self.betas[k + 1]), lost[k].nonzero().flatten().tolist())
+            for k in lost.any(1).nonzero().flatten().tolist()
+        ]
+
+    @property
+    def blocking(self) -> dict[int, str]:
+        """The patterns that are not certified at the largest β, each with the reason.
+
+        A pattern inside the convex hull of the others always overlaps one of them no less than itself.
+        """
+        reasons = {}
+        for index in (~self.stored[-1]).nonzero().flatten().tolist():
+            nearest, rival = int(self.nearest[index]), int(self.rival[index])
+            if self.separation[index] == 0:
+                reasons[index] = f"a duplicate of pattern {nearest}"
+            elif self.gap[index] <= 0:
+                reasons[index] = f"its overlap with pattern {rival} is no less than with itself: no β certifies it"
+            else:
+                reasons[index] = f"the grid ends too early: its gap to pattern {rival} is {float(self.gap[index]):.3g}"
+        return reasons
+
+
+def beta_grid(radius: float) -> Tensor:
+    """Return the default grid: ``β m²`` from 1 to 2²⁰ in steps of a factor √2, shape (41,).
+
+    Parameters
+    ----------
+    radius : float
+        ``m``, the largest norm of a pattern, above 0.
+
+    Examples
+    --------
+    >>> grid = beta_grid(2.0)
+    >>> grid[0].item(), grid[-1].item()
+    (0.25, 262144.0)
+    """
+    even = 2.0 ** torch.arange(21, dtype=torch.float64)
+    grid = torch.stack([even, even * math.sqrt(2)], 1).flatten()[:-1] / radius / radius
+    if not (grid[0] > 1e-300 and grid[-1] < 1e300):
+        raise ValueError(f"patterns reach a norm of {radius:.3g}: their β leave the floats; scale or normalise them")
+    return grid
+
+
+def find_beta(
+    patterns: Any,
+    noop: float | None = None,
+    *,
+    separation: Separation | None = None,
+    centre: bool = False,
+    normalise: bool = False,
+    betas: Sequence[float] | Tensor | None = None,
+    max_steps: int = 10_000,
+    progress: Progress | None = None,
+) -> BetaSearch:
+    r"""Certify a set of patterns at every β of a grid.
+
+    Certified storage only grows with β as long as a ball smaller than the pattern's norm certifies it: at a fixed
+    radius every term of the bound falls. Retrieval in fact is not monotone: see ``losses``.
+
+    Parameters
+    ----------
+    patterns, noop, separation, centre, normalise
+        As of :class:`~hopfield_theory.Memory`.
+    betas : sequence of float, optional
+        The grid, any order, each finite and above 0; :func:`beta_grid` if left out.
+    max_steps : int
+        As of :func:`~hopfield_theory.certify`.
+    progress : callable, optional
+        Called with the number of grid points done and in all.
+
+    Returns
+    -------
+    BetaSearch
+
+    Raises
+    ------
+    ValueError, TypeError
+        As :class:`~hopfield_theory.Memory` does, and for an empty grid, or patterns that are all zero.
+
+    Examples
+    --------
+    >>> found = find_beta(torch.eye(3, dtype=torch.float64), betas=[1.0, 4.0, 16.0])
+    >>> found.certified_from
+    16.0
+    """
+    reference = Memory(patterns, 1.0, noop, separation=separation, centre=centre, normalise=normalise)
+    if betas is None and reference.radius == 0:
+        raise ValueError("patterns are all zero: no β stores them; give others")
+    grid = beta_grid(reference.radius) if betas is None else torch.as_tensor(betas, dtype=torch.float64).flatten()
+    grid = grid.sort().values
+    if len(grid) == 0 or not torch.isfinite(grid).all() or grid[0] <= 0:
+        raise ValueError(f"betas are {grid.tolist()}: they must be finite numbers above 0, at least one")
+    proofs = []
+    for index, beta in enumerate(grid.tolist()):
+        memory = Memory(reference.patterns, beta, separation=reference.separation)
+        proofs.append(certify(memory, max_steps=max_steps))
+        if progress is not None:
+            progress(index + 1, len(grid))
+    last = proofs[-1]
+    return BetaSearch(
+        grid,
+        torch.stack([proof.stored for proof in proofs]),
+        torch.stack([proof.retrieved for proof in proofs]),
+        torch.stack([proof.status == Storage.UNDECIDED for proof in proofs]),
+        last.gap,
+        last.rival,
+        last.separation,
+        last.nearest,
+    )

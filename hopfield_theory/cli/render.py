@@ -1,0 +1,290 @@
+"""What the command line says of a result: sentences and tables for people, plain data for programs."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+import torch
+from rich import box
+from rich.table import Table
+from torch import Tensor
+
+from hopfield_theory.certificates.certify import Certificate, Storage
+from hopfield_theory.certificates.find_beta import BetaSearch
+from hopfield_theory.model.fixed_point import Status
+from hopfield_theory.model.memory import Memory
+from hopfield_theory.model.retrieval import Retrieval
+
+__all__ = [
+    "beta_search_data",
+    "beta_search_lines",
+    "beta_search_table",
+    "certificate_data",
+    "certificate_lines",
+    "certificate_table",
+    "json_text",
+    "memory_data",
+    "retrieval_data",
+    "retrieval_lines",
+    "retrieval_table",
+    "weakest",
+]
+
+_SHOWN = 10
+
+
+def _number(value: float) -> str:
+    return "–" if math.isnan(value) else f"{value:.3g}"
+
+
+def _up(beta: float) -> str:
+    """Four digits, rounded up: what holds from ``beta`` on holds from there on."""
+    step = 10.0 ** (math.floor(math.log10(beta)) - 3)
+    return f"{math.ceil(beta / step) * step:.4g}"
+
+
+def _table(title: str, *columns: str) -> Table:
+    table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
+    for name in columns:
+        table.add_column(name, justify="left" if name == "status" else "right", no_wrap=True)
+    return table
+
+
+def _indices(indices: list[int]) -> str:
+    shown = ", ".join(map(str, indices[:_SHOWN]))
+    return shown + (f", … ({len(indices)} in all)" if len(indices) > _SHOWN else "")
+
+
+def _count(part: int, whole: int, noun: str = "patterns", singular: str = "pattern") -> str:
+    if part == whole:
+        return f"All {whole} {noun}" if whole > 1 else f"The one {singular}"
+    return f"{part} of {whole} {noun if whole > 1 else singular}"
+
+
+# --- certificates ---
+
+
+def weakest(proof: Certificate) -> Tensor:
+    """Order the patterns: not stored first, then undecided, then stored, by radius, then by gap."""
+    order = torch.argsort(proof.gap, stable=True)
+    order = order[torch.argsort(proof.radius[order], stable=True)]
+    rank = torch.tensor([2, 0, 1], device=order.device)[proof.status]
+    return order[torch.argsort(rank[order], stable=True)]
+
+
+def certificate_lines(memory: Memory, proof: Certificate, at_larger: list[tuple[float, int]]) -> list[str]:
+    """Sum a certificate up in sentences; ``at_larger`` holds (β, patterns stored there)."""
+    count = memory.num_patterns
+    stored, lost, open_ = (int((proof.status == status).sum()) for status in Storage)
+    lines = [f"{_count(stored, count)} proved stored at β = {memory.beta:g}; {lost} not stored, {open_} undecided."]
+    if stored:
+        radii, errors = proof.radius[proof.stored], proof.error[proof.stored]
+        lines.append(
+            f"Every query closer to a stored pattern than its radius ends at it: radii from {radii.min():.4g} "
+            f"(median {radii.median():.4g}) in a memory of radius {memory.radius:.4g}, final errors at most "
+            f"{errors.max():.3g}."
+        )
+    if open_:
+        followed = int((proof.retrieved & ~proof.stored).sum())
+        lines.append(
+            f"Of the undecided, {followed} are retrieved in fact when the query is the pattern itself (not a proof)."
+        )
+    constant = [torch.eq(block.amin(1), block.amax(1)) for block in memory.patterns.split(1 << 16)]
+    same = torch.cat(constant).nonzero().flatten().tolist() if memory.dim > 1 else []
+    if same:
+        lines.append(f"Constant, every coordinate the same: patterns {_indices(same)}.")
+    blocked = ((proof.gap <= 0) & (proof.separation > 0)).nonzero().flatten().tolist()
+    if blocked:
+        lines.append(
+            f"{len(blocked)} are certified at no β and lost at every large one, since another pattern overlaps them no "
+            f"less than they overlap themselves (normalising removes this): patterns {_indices(blocked)}."
+        )
+    for beta, number in at_larger:
+        lines.append(f"At β = {beta:g}: {number} proved stored.")
+    if stored < count and not at_larger:
+        lines.append("find-beta says from which β on all are stored.")
+    return lines
+
+
+def certificate_table(proof: Certificate) -> Table:
+    """Tabulate the weakest patterns."""
+    table = _table(
+        f"The weakest of {len(proof.status)} patterns (r: error ≤, L: contraction ≤, at: its distance, Δ: gap)",
+        *("pattern", "status", "radius", "r", "L", "nearest", "at", "Δ"),
+    )
+    for index in weakest(proof)[:_SHOWN].tolist():
+        table.add_row(
+            str(index),
+            Storage(int(proof.status[index])).name.lower().replace("_", " "),
+            _number(float(proof.radius[index])),
+            _number(float(proof.error[index])),
+            _number(float(proof.contraction[index])),
+            str(int(proof.nearest[index])),
+            _number(float(proof.separation[index])),
+            _number(float(proof.gap[index])),
+        )
+    return table
+
+
+def certificate_data(proof: Certificate) -> dict[str, Any]:
+    """Everything a certificate holds, as lists."""
+    data: dict[str, Any] = {name: tensor.tolist() for name, tensor in vars(proof).items()}
+    data["status"] = [Storage(status).name.lower() for status in data["status"]]
+    return data
+
+
+def memory_data(memory: Memory, source: str) -> dict[str, Any]:
+    """Describe the memory that a result is about."""
+    return {
+        "source": source,
+        "patterns": memory.num_patterns,
+        "dim": memory.dim,
+        "beta": memory.beta,
+        "noop": memory.noop,
+        "radius": memory.radius,
+        "centre": memory.shift is not None,
+        "normalise": memory.normalise,
+        "dtype": str(memory.patterns.dtype).removeprefix("torch."),
+    }
+
+
+# --- the search for β ---
+
+
+def beta_search_lines(found: BetaSearch) -> list[str]:
+    """Sum a search up in sentences."""
+    count = found.stored.shape[1]
+    steps = len(found.betas)
+    lines = [f"{count} patterns; grid of {steps} values of β from {found.betas[0]:.4g} to {found.betas[-1]:.4g}."]
+    for how, beta in (("proved stored", found.certified_from), ("retrieved in fact", found.retrieved_from)):
+        lines.append(
+            f"All are {how} from β = {_up(beta)} on."
+            if beta < math.inf
+            else f"No β of the grid from which on all are {how}."
+        )
+    reasons = found.blocking
+    if reasons:
+        lines.append(f"{len(reasons)} of {count} patterns are not stored at the largest β:")
+        lines += [f"  pattern {index}: {reason}" for index, reason in list(reasons.items())[:_SHOWN]]
+        if len(reasons) > _SHOWN:
+            lines.append(f"  … and {len(reasons) - _SHOWN} more (all with --json)")
+    losses = found.losses
+    if losses:
+        lines.append("Retrieval is not monotone in β:")
+        lines += [
+            f"  from β = {low:.4g} to {high:.4g} it loses patterns {_indices(lost)}"
+            for low, high, lost in losses[:_SHOWN]
+        ]
+    else:
+        lines.append("On this grid no pattern that is retrieved at one β is lost at the next.")
+    return lines
+
+
+def beta_search_table(found: BetaSearch) -> Table:
+    """Tabulate the part of the grid on which the counts change."""
+    table = _table("Patterns at each β of the grid", "β", "proved stored", "retrieved in fact", "undecided")
+    counts = [tensor.sum(1).tolist() for tensor in (found.stored, found.retrieved, found.undecided)]
+    rows = [(f"{beta:.4g}", *map(str, row)) for beta, *row in zip(found.betas.tolist(), *counts, strict=True)]
+    for index, row in enumerate(rows):
+        before = rows[index - 1][1:] if index else None
+        after = rows[index + 1][1:] if index + 1 < len(rows) else None
+        if row[1:] != before or row[1:] != after:
+            table.add_row(*row)
+    return table
+
+
+def beta_search_data(found: BetaSearch) -> dict[str, Any]:
+    """Counts, thresholds, losses and blocking patterns, as plain data."""
+    return {
+        "betas": found.betas.tolist(),
+        "stored": found.stored.sum(1).tolist(),
+        "retrieved": found.retrieved.sum(1).tolist(),
+        "undecided": found.undecided.sum(1).tolist(),
+        "certified_from": found.certified_from,
+        "retrieved_from": found.retrieved_from,
+        "losses": [{"from": low, "to": high, "patterns": lost} for low, high, lost in found.losses],
+        "blocking": {str(index): reason for index, reason in found.blocking.items()},
+    }
+
+
+# --- retrieval ---
+
+
+def retrieval_lines(found: Retrieval, answers: Tensor, promised: Tensor | None, expected: Tensor | None) -> list[str]:
+    """Sum a retrieval up in sentences."""
+    count = len(answers)
+    converged = int(found.converged.sum())
+    lines = [
+        f"{_count(converged, count, 'queries', 'query')} converged (last step ≤ {found.tolerance:.3g}), after "
+        f"{int(found.steps.double().median())} updates in the median and {int(found.steps.max())} at most."
+    ]
+    if promised is not None:
+        lines.append(f"{int((promised >= 0).sum())} of them were guaranteed in advance to end where they did.")
+    if expected is not None:
+        right = int((answers == expected).sum())
+        lines.append(
+            f"{_count(right, count, 'queries', 'query')} ended nearest to the pattern that they were made from."
+        )
+    ambiguous = int(found.ambiguous.sum())
+    if ambiguous:
+        lines.append(f"{ambiguous} passed a saddle: without --accelerate they may end elsewhere.")
+    return lines
+
+
+def retrieval_table(found: Retrieval, answers: Tensor, distances: Tensor, promised: Tensor | None) -> Table:
+    """Tabulate the first queries."""
+    shown = f"The first of {len(answers)} queries" if len(answers) > _SHOWN else "Queries"
+    table = _table(
+        f"{shown} (sure: guaranteed in advance)",
+        *("query", "answer", "distance", "sure", "updates", "step", "energy", "status"),
+    )
+    energies = found.energy.tolist() if found.energy is not None else [math.nan] * len(answers)
+    for index in range(min(_SHOWN, len(answers))):
+        table.add_row(
+            str(index),
+            str(int(answers[index])),
+            _number(float(distances[index])),
+            "–" if promised is None else "yes" if promised[index] >= 0 else "no",
+            str(int(found.steps[index])),
+            _number(float(found.residual[index])),
+            _number(energies[index]),
+            Status(int(found.status[index])).message.split(":")[0],
+        )
+    return table
+
+
+def retrieval_data(found: Retrieval, answers: Tensor, distances: Tensor, promised: Tensor | None) -> dict[str, Any]:
+    """Everything about every query, as lists."""
+    return {
+        "answer": answers.tolist(),
+        "distance": distances.tolist(),
+        "guaranteed": None if promised is None else (promised >= 0).tolist(),
+        "steps": found.steps.tolist(),
+        "residual": found.residual.tolist(),
+        "status": [Status(status).name.lower() for status in found.status.tolist()],
+        "ambiguous": found.ambiguous.tolist(),
+        "energy": None if found.energy is None else found.energy.tolist(),
+        "tolerance": found.tolerance,
+        "state": found.state.tolist(),
+    }
+
+
+# --- writing ---
+
+
+def _plain(data: Any) -> Any:
+    """JSON has no NaN and no infinity: null, and the string "inf"."""
+    if isinstance(data, float) and not math.isfinite(data):
+        return None if math.isnan(data) else "inf" if data > 0 else "-inf"
+    if isinstance(data, dict):
+        return {key: _plain(value) for key, value in data.items()}
+    if isinstance(data, list):
+        return [_plain(value) for value in data]
+    return data
+
+
+def json_text(data: dict[str, Any]) -> str:
+    """Serialise, with NaN as null and infinity as "inf"."""
+    return json.dumps(_plain(data), allow_nan=False, indent=1) + "\n"

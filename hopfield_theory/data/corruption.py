@@ -1,0 +1,188 @@
+"""Queries made from patterns: noise at a given distance, missing coordinates, flipped signs.
+
+Every function takes patterns of shape ``(..., d)``, leaves them as they are, and returns new queries of the
+same shape, dtype and device. Randomness comes from the generator that is given, which must be on the device
+of the patterns; without one, from torch's global generator.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from hopfield_theory import _arguments
+
+__all__ = ["add_noise", "flip_signs", "mask", "mask_tail"]
+
+
+def add_noise(patterns: Tensor, relative_distance: float, generator: torch.Generator | None = None) -> Tensor:
+    """Move each pattern by a given fraction of its own length in a random direction.
+
+    Parameters
+    ----------
+    patterns : Tensor, shape (..., d)
+        Floating, ``d >= 1``.
+    relative_distance : float
+        ``||query - pattern|| / ||pattern||``, finite and ``>= 0``.
+    generator : torch.Generator, optional
+        Source of the directions.
+
+    Returns
+    -------
+    Tensor, shape (..., d)
+        Queries. The distance holds up to rounding in the dtype; a zero pattern stays zero.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Where `patterns` is not a floating tensor with a last dimension of at least 1, or `relative_distance`
+        is no real number, negative or not finite.
+
+    Notes
+    -----
+    ``pattern + relative_distance * ||pattern|| * g / ||g||`` with ``g`` standard normal: the direction is
+    uniform on the sphere.
+
+    Examples
+    --------
+    >>> pattern = torch.tensor([3.0, 4.0], dtype=torch.float64)
+    >>> query = add_noise(pattern, 0.5, torch.Generator().manual_seed(0))
+    >>> torch.linalg.vector_norm(query - pattern)
+    tensor(2.5000, dtype=torch.float64)
+    """
+    _check_patterns(patterns)
+    _arguments.real("relative_distance", relative_distance, 0)
+    noise = torch.randn(patterns.shape, generator=generator, dtype=patterns.dtype, device=patterns.device)
+    norm = torch.linalg.vector_norm(noise, dim=-1, keepdim=True)
+    # A normal is exactly 0 now and then, and in one dimension it is the whole row.
+    zero = norm == 0
+    noise[..., :1] += zero
+    distance = relative_distance * torch.linalg.vector_norm(patterns, dim=-1, keepdim=True)
+    return patterns + noise * (distance / (norm + zero))
+
+
+def mask(patterns: Tensor, fraction: float, fill: float = 0.0, generator: torch.Generator | None = None) -> Tensor:
+    """Overwrite randomly chosen coordinates of each pattern.
+
+    Parameters
+    ----------
+    patterns : Tensor, shape (..., d)
+        Floating, ``d >= 1``.
+    fraction : float
+        In ``[0, 1]``: each row loses exactly ``round(fraction * d)`` coordinates (Python's rounding: a half
+        goes to the even neighbour), chosen uniformly and independently of the other rows.
+    fill : float
+        What stands in their place; 0 by default.
+    generator : torch.Generator, optional
+        Source of the choice.
+
+    Returns
+    -------
+    Tensor, shape (..., d)
+        Queries.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Where `patterns` is not a floating tensor with a last dimension of at least 1, or `fraction` or `fill`
+        is no real number or outside its range.
+
+    Examples
+    --------
+    >>> mask(torch.ones(2, 10), 0.3, generator=torch.Generator().manual_seed(0)).sum(dim=-1)
+    tensor([7., 7.])
+    """
+    _arguments.real("fill", fill)
+    chosen = _choose(patterns, fraction, generator)
+    return patterns.scatter(-1, chosen, fill)
+
+
+def mask_tail(patterns: Tensor, fraction: float, fill: float = 0.0) -> Tensor:
+    """Overwrite the last coordinates of each pattern, such as the lower part of an image.
+
+    Parameters
+    ----------
+    patterns : Tensor, shape (..., d)
+        Floating, ``d >= 1``.
+    fraction : float
+        In ``[0, 1]``: each row loses its last ``round(fraction * d)`` coordinates (Python's rounding: a half
+        goes to the even neighbour).
+    fill : float
+        What stands in their place; 0 by default.
+
+    Returns
+    -------
+    Tensor, shape (..., d)
+        Queries.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Where `patterns` is not a floating tensor with a last dimension of at least 1, or `fraction` or `fill`
+        is no real number or outside its range.
+
+    Examples
+    --------
+    >>> mask_tail(torch.tensor([1.0, 2.0, 3.0, 4.0]), 0.5)
+    tensor([1., 2., 0., 0.])
+    """
+    _arguments.real("fill", fill)
+    count = _count(patterns, fraction)
+    queries = patterns.clone()
+    queries[..., patterns.shape[-1] - count :] = fill
+    return queries
+
+
+def flip_signs(patterns: Tensor, fraction: float, generator: torch.Generator | None = None) -> Tensor:
+    """Change the sign of randomly chosen coordinates of each pattern.
+
+    Parameters
+    ----------
+    patterns : Tensor, shape (..., d)
+        Floating, ``d >= 1``.
+    fraction : float
+        In ``[0, 1]``: exactly ``round(fraction * d)`` coordinates of each row change sign (Python's rounding:
+        a half goes to the even neighbour), chosen uniformly and independently of the other rows.
+    generator : torch.Generator, optional
+        Source of the choice.
+
+    Returns
+    -------
+    Tensor, shape (..., d)
+        Queries.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Where `patterns` is not a floating tensor with a last dimension of at least 1, or `fraction` is no real
+        number or outside its range.
+
+    Examples
+    --------
+    >>> flip_signs(torch.ones(2, 10), 0.2, torch.Generator().manual_seed(0)).sum(dim=-1)
+    tensor([6., 6.])
+    """
+    chosen = _choose(patterns, fraction, generator)
+    return patterns.scatter(-1, chosen, -patterns.gather(-1, chosen))
+
+
+def _choose(patterns: Tensor, fraction: float, generator: torch.Generator | None) -> Tensor:
+    """Give the indices, shape (..., count), of coordinates chosen without replacement in each row."""
+    count = _count(patterns, fraction)
+    # Single precision whatever the patterns are: in half precision many keys would tie, and ties have an order.
+    keys = torch.rand(patterns.shape, generator=generator, device=patterns.device, dtype=torch.float32)
+    return keys.topk(count, dim=-1, sorted=False).indices
+
+
+def _count(patterns: Tensor, fraction: float) -> int:
+    _check_patterns(patterns)
+    _arguments.real("fraction", fraction, 0, 1)
+    return round(fraction * patterns.shape[-1])
+
+
+def _check_patterns(patterns: Tensor) -> None:
+    if not isinstance(patterns, Tensor) or not patterns.is_floating_point():
+        kind = patterns.dtype if isinstance(patterns, Tensor) else type(patterns).__name__
+        raise TypeError(f"patterns must be a floating tensor, got {kind}")
+    if patterns.ndim == 0 or patterns.shape[-1] == 0:
+        raise ValueError(f"patterns must have shape (..., d) with d >= 1, got {tuple(patterns.shape)}")

@@ -1,0 +1,356 @@
+"""Patterns from files of every common kind, mapped where the format allows it, and never unpickled."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import importlib
+import json
+import math
+import mmap
+import os
+import pickle
+import sys
+import zipfile
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from hopfield_theory.data.ensembles import _NATIVE, _as_tensor, _pattern_dtype, _problem
+
+__all__ = ["digits", "open_patterns"]
+
+_SAFETENSORS_DTYPES = {
+    "BOOL": torch.bool,
+    "U8": torch.uint8,
+    "I8": torch.int8,
+    "U16": torch.uint16,
+    "I16": torch.int16,
+    "U32": torch.uint32,
+    "I32": torch.int32,
+    "U64": torch.uint64,
+    "I64": torch.int64,
+    "F16": torch.float16,
+    "BF16": torch.bfloat16,
+    "F32": torch.float32,
+    "F64": torch.float64,
+}
+# Older Pythons do not name the flag. Without it Linux refuses to map a file larger than the memory for writing,
+# even to private pages that nobody writes.
+_NO_RESERVE = getattr(mmap, "MAP_NORESERVE", 0x4000 if sys.platform == "linux" else 0)
+
+
+def open_patterns(path: str | os.PathLike[str], name: str | None = None) -> Tensor:
+    """Open a file of patterns, one a row. Nothing in it is ever unpickled.
+
+    Parameters
+    ----------
+    path : path
+        A file that ends in one of
+
+        - ``.npy``, ``.safetensors``: mapped, so that it may be larger than the memory;
+        - ``.pt``: mapped, up to the size of the memory; a tensor, or a dictionary that holds tensors;
+        - ``.npz``: read whole;
+        - ``.csv``: read whole, comma-separated, with or without a line of column names. A first line
+          ``0,1,2,...`` of three or more columns is taken for the names that pandas gives to nameless columns;
+        - ``.parquet``: read whole, one column a coordinate.
+
+        The last two need the extra ``data``.
+    name : str, optional
+        Which array of a ``.npz``, ``.pt`` or ``.safetensors`` file to open. By default the only one, or else
+        the one called "patterns".
+
+    Returns
+    -------
+    Tensor
+        Shape ``(M, d)``, on the CPU, ``M >= 1`` and ``d >= 1``. Floats of 16, 32 or 64 bits stay as they are;
+        integers and booleans become float64. A mapped tensor reads the file as it is used; writing to it
+        changes memory only, never the file. Values are not looked at: NaN may be among them.
+
+    Raises
+    ------
+    FileNotFoundError, IsADirectoryError, PermissionError
+        Where the file is not there, is a directory, or may not be read.
+    ValueError
+        Where the ending is unknown, the content is damaged, pickled, not real or not two-dimensional, no array
+        fits `name`, or the file would have to be read whole and is larger than the available memory.
+    ImportError
+        Where pandas or pyarrow is needed and missing.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     np.save(f"{folder}/patterns.npy", np.ones((3, 2), dtype=np.float32))
+    ...     patterns = open_patterns(f"{folder}/patterns.npy")
+    >>> patterns.shape, patterns.dtype
+    (torch.Size([3, 2]), torch.float32)
+    """
+    path = Path(path)
+    if not path.exists():
+        raise FileNotFoundError(f"{path}: there is no such file; check the path")
+    if path.is_dir():
+        raise IsADirectoryError(f"{path}: this is a directory; name a file in it")
+    if not path.is_file():
+        raise ValueError(f"{path}: this is no regular file; name one")
+    ending = path.suffix.lower()
+    if ending not in _OPENERS:
+        raise ValueError(f"{path}: unknown ending {ending!r}; convert it to one of {', '.join(_OPENERS)}")
+    try:
+        with path.open("rb") as file:
+            empty = not file.read(1)
+    except PermissionError:
+        raise PermissionError(f"{path}: you may not read this file; change its permissions") from None
+    if empty:
+        raise ValueError(f"{path}: the file is empty; write it again")
+
+    data = _OPENERS[ending](path, name)
+    problem = _problem(data)
+    if problem:
+        raise ValueError(f"{path}: holds {problem}; patterns must be real numbers of shape (M, d), one pattern a row")
+    dtype = _pattern_dtype(data)
+    if data.dtype == (dtype if isinstance(data, Tensor) else _NATIVE[dtype]):
+        return torch.as_tensor(data)
+    _check_fits(path, math.prod(data.shape) * dtype.itemsize)
+    return _as_tensor(data)
+
+
+def digits() -> tuple[Tensor, Tensor]:
+    """Load the handwritten digits that come with scikit-learn (no download).
+
+    Returns
+    -------
+    patterns : Tensor, shape (1797, 64)
+        Images of 8 x 8 pixels, a row each, grey levels 0 to 16 in float64.
+    labels : Tensor, shape (1797,)
+        The digit that each image shows, int64.
+
+    Raises
+    ------
+    ImportError
+        Where scikit-learn is missing.
+
+    Notes
+    -----
+    The test half of the UCI set "Optical recognition of handwritten digits" (Alpaydin and Kaynak, 1998).
+
+    Examples
+    --------
+    >>> patterns, labels = digits()
+    >>> patterns.shape, patterns.min().item(), patterns.max().item(), labels[:4]
+    (torch.Size([1797, 64]), 0.0, 16.0, tensor([0, 1, 2, 3]))
+    """
+    images, labels = _extra("sklearn.datasets").load_digits(return_X_y=True)
+    return torch.from_numpy(images.astype(np.float64)), torch.from_numpy(labels.astype(np.int64))
+
+
+def _extra(module: str) -> Any:
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        package = module.partition(".")[0].replace("sklearn", "scikit-learn")
+        raise ImportError(f"{package} is needed here: pip install 'hopfield-theory[data]'") from error
+
+
+@contextlib.contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """Turn whatever a parser raises at damaged bytes into one line."""
+    try:
+        yield
+    except Exception as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
+        raise ValueError(
+            f"{path}: cannot be read as {path.suffix.lower()} ({reason}); write it again as plain numbers"
+        ) from error
+
+
+def _check_fits(path: Path, num_bytes: float) -> None:
+    """Refuse what must be held in memory and does not fit."""
+    available = _available_memory()
+    if num_bytes > available:
+        raise ValueError(
+            f"{path}: needs {num_bytes / 2**30:.3g} GiB of memory, of which {available / 2**30:.3g} GiB are available; "
+            "convert it to .npy or .safetensors with floats, which are mapped instead of read"
+        )
+
+
+def _available_memory() -> float:
+    with contextlib.suppress(OSError), open("/proc/meminfo", encoding="ascii") as file:
+        for line in file:
+            if line.startswith("MemAvailable:"):
+                return int(line.split()[1]) * 1024
+    with contextlib.suppress(AttributeError, ValueError, OSError):
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return math.inf
+
+
+def _choose(path: Path, names: Sequence[str], name: str | None) -> str:
+    """Choose the array to open among those of a file."""
+    if name is None:
+        name = names[0] if len(names) == 1 else "patterns"
+    if name not in names:
+        held = ", ".join(map(repr, names[:8])) + (", ..." if len(names) > 8 else "") if names else "no array"
+        raise ValueError(f"{path}: holds no array called {name!r}; name one of those it holds: {held}")
+    return name
+
+
+def _check_nameless(path: Path, name: str | None) -> None:
+    if name is not None:
+        raise ValueError(f"{path}: holds one array without a name, so {name!r} cannot be asked for; leave name out")
+
+
+def _map(path: Path) -> mmap.mmap:
+    """Map a file to private pages: torch may write to them, and the file does not change."""
+    with path.open("rb") as file:
+        if sys.platform == "win32":
+            return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
+        flags = mmap.MAP_PRIVATE | _NO_RESERVE
+        return mmap.mmap(file.fileno(), 0, flags=flags, prot=mmap.PROT_READ | mmap.PROT_WRITE)
+
+
+def _open_npy(path: Path, name: str | None) -> np.ndarray:
+    _check_nameless(path, name)
+    with _reading(path), path.open("rb") as file:
+        version = np.lib.format.read_magic(file)
+        readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+        if version not in readers:
+            raise ValueError(f"format version {version}, which only structured arrays have")
+        shape, fortran_order, dtype = readers[version](file)
+        offset = file.tell()
+        if dtype.hasobject:
+            raise ValueError("it holds pickled Python objects, which are never loaded")
+        missing = offset + math.prod(shape) * dtype.itemsize - path.stat().st_size
+        if missing > 0:
+            raise ValueError(f"it is truncated: {missing} bytes are missing")
+        return np.ndarray(shape, dtype, buffer=_map(path), offset=offset, order="F" if fortran_order else "C")
+
+
+def _open_npz(path: Path, name: str | None) -> np.ndarray:
+    with _reading(path):
+        archive = zipfile.ZipFile(path)
+    with archive:
+        sizes = {info.filename[:-4]: info.file_size for info in archive.infolist() if info.filename.endswith(".npy")}
+        chosen = _choose(path, list(sizes), name)
+        _check_fits(path, sizes[chosen])
+        with _reading(path), archive.open(f"{chosen}.npy") as file:
+            return np.lib.format.read_array(file, allow_pickle=False)
+
+
+def _open_csv(path: Path, name: str | None) -> np.ndarray:
+    _check_nameless(path, name)
+    pandas = _extra("pandas")
+    _check_fits(path, path.stat().st_size)
+    with _reading(path), path.open(encoding="utf-8-sig", newline="") as file:
+        records = enumerate(csv.reader(file), start=1)
+        before, fields = next(((count, fields) for count, fields in records if fields), (0, []))
+        if not fields:
+            raise ValueError("it has blank lines only")
+    first = [field.strip() for field in fields]
+    has_names = not all(_is_number(field) or not field for field in first)
+    numbering = [str(column) for column in range(len(first))]
+    if first[0] == "" and (has_names or first[1:] == numbering[:-1]):
+        raise ValueError(
+            f"{path}: its first column has no name, so it may number the rows; write it without row numbers"
+        )
+    has_names = has_names or (len(first) >= 3 and first == numbering)
+    with _reading(path):
+        frame = pandas.read_csv(
+            path,
+            header=None,
+            skiprows=before if has_names else 0,
+            encoding="utf-8-sig",
+            low_memory=False,
+        )
+        if frame.shape[1] != len(first):
+            raise ValueError(f"{len(first)} columns in the first line, {frame.shape[1]} in the next")
+    frame.columns = first if has_names else numbering
+    return _numbers_of(path, frame)
+
+
+def _open_parquet(path: Path, name: str | None) -> np.ndarray:
+    _check_nameless(path, name)
+    parquet, _ = _extra("pyarrow.parquet"), _extra("pandas")
+    with _reading(path):
+        file = parquet.ParquetFile(path)
+    with file:
+        _check_fits(path, 8 * file.metadata.num_rows * file.metadata.num_columns)
+        with _reading(path):
+            frame = file.read().to_pandas()
+    return _numbers_of(path, frame)
+
+
+def _numbers_of(path: Path, frame: Any) -> np.ndarray:
+    """Turn a pandas frame whose columns are all numeric into an array."""
+    types = _extra("pandas").api.types
+    for column, dtype in zip(frame.columns, frame.dtypes, strict=True):
+        if not types.is_numeric_dtype(dtype):
+            raise ValueError(f"{path}: column {str(column)!r} is not numeric ({dtype}); leave it out or encode it")
+    if all(isinstance(dtype, np.dtype) and dtype.kind == "f" for dtype in frame.dtypes):
+        numbers = frame.to_numpy()
+    else:
+        numbers = frame.to_numpy(dtype=np.float64, na_value=np.nan)
+    # pandas may give a view that is not to be written to, and stores columns where patterns are rows.
+    return np.require(numbers, requirements=["C", "W"])
+
+
+def _is_number(text: str) -> bool:
+    with contextlib.suppress(ValueError):
+        float(text)
+        return True
+    return text.lower() in ("true", "false")
+
+
+def _open_pt(path: Path, name: str | None) -> Tensor:
+    with _reading(path):
+        if not zipfile.is_zipfile(path):
+            raise ValueError("it is not the zip archive that torch.save writes")
+        try:
+            loaded = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+        except pickle.UnpicklingError:
+            raise ValueError("it holds pickled Python objects, which are never loaded") from None
+        except RuntimeError as error:
+            if "unable to mmap" in str(error):
+                raise ValueError("it is larger than the memory, which only .npy and .safetensors may be") from None
+            raise
+    if isinstance(loaded, Tensor):
+        _check_nameless(path, name)
+        return loaded.detach()
+    if not isinstance(loaded, dict):
+        raise ValueError(f"{path}: holds a {type(loaded).__name__}; save a tensor, or a dictionary of tensors")
+    tensors = {str(key): value for key, value in loaded.items() if isinstance(value, Tensor)}
+    return tensors[_choose(path, list(tensors), name)].detach()
+
+
+def _open_safetensors(path: Path, name: str | None) -> Tensor:
+    from safetensors import safe_open
+
+    # safetensors checks the header, but its own mapping is refused for a file larger than the memory.
+    with _reading(path), safe_open(path, framework="numpy") as file:
+        names = list(file.keys())
+    chosen = _choose(path, names, name)
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        entry = json.loads(file.read(length))[chosen]
+    if entry["dtype"] not in _SAFETENSORS_DTYPES:
+        raise ValueError(
+            f"{path}: {chosen!r} is an array of {entry['dtype']}; convert it to floats of 16, 32 or 64 bits"
+        )
+    dtype, shape = _SAFETENSORS_DTYPES[entry["dtype"]], entry["shape"]
+    if 0 in shape:
+        return torch.empty(shape, dtype=dtype)
+    offset = 8 + length + entry["data_offsets"][0]
+    return torch.frombuffer(_map(path), dtype=dtype, count=math.prod(shape), offset=offset).reshape(shape)
+
+
+_OPENERS: dict[str, Callable[[Path, str | None], Tensor | np.ndarray]] = {
+    ".npy": _open_npy,
+    ".npz": _open_npz,
+    ".csv": _open_csv,
+    ".parquet": _open_parquet,
+    ".pt": _open_pt,
+    ".safetensors": _open_safetensors,
+}

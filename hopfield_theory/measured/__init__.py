@@ -1,0 +1,1 @@
+"""Rules of success, the crossing where success stops, capacities."""

@@ -1,0 +1,337 @@
+r"""Capacity measured: what counts as success, how often it happens, and at how many patterns it stops happening.
+
+Lengths are in units of the patterns' norm m, so that a memory is given by its dimension, :math:`\kappa = \beta m^2` and
+n. Patterns are uniform on the sphere; each memory has a stream of random numbers of its own.
+"""
+
+from __future__ import annotations
+
+import enum
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from hopfield_theory.bounds import mean_field
+from hopfield_theory.data.ensembles import RandomPatterns, Sphere, base
+from hopfield_theory.measured.crossing import Crossing, crossing
+from hopfield_theory.model import batched
+from hopfield_theory.model.stream import Stream, in_threads
+from hopfield_theory.statistics import Interval, cluster_bootstrap, wilson
+
+__all__ = ["Rule", "Setting", "capacity", "clustered_rate", "outcomes", "rate"]
+
+# numbers that a batch of memories, or one memory with its scores, may hold; beyond the second, patterns are streamed
+_BATCH, _HELD = 1 << 20, 1 << 26
+# A step of this length is the last; limits closer than _APART, well above what is then left to go, are one.
+_TOLERANCE, _APART, _STEPS = 1e-8, 1e-5, 2000
+
+
+class Rule(enum.StrEnum):
+    """When a pattern counts as retrieved: its query ends within ``error`` of it."""
+
+    STORED = "stored"
+    """The fixed point reached from the pattern itself."""
+    ONE_UPDATE = "one update"
+    """The first update of the pattern."""
+    FROM_NOISE = "from noise"
+    """The fixed point reached from a query at distance ``noise``, in a random direction."""
+    ALL = "all patterns"
+    """The fixed points reached from the patterns, all of a memory together, distinct and in disjoint balls."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A random memory, and the rule of success.
+
+    Parameters
+    ----------
+    dim : int, at least 2
+        d.
+    kappa : float, above 0
+        κ = β m².
+    log_noop : float
+        log n; ``-inf`` (the default) for the dense model.
+    rule : Rule or str
+        ``"stored"`` by default.
+    error : float, above 0
+        ε: the distance, in units of m, up to which an answer counts as the pattern; ½ by default.
+    noise : float, at least 0
+        Distance of the query from the pattern, in units of m, for the rule ``"from noise"``.
+
+    Raises
+    ------
+    ValueError
+        If a number leaves its range, or the rule is unknown.
+
+    Examples
+    --------
+    >>> Setting(16, 16.0).rule.value
+    'stored'
+    """
+
+    dim: int
+    kappa: float
+    log_noop: float = -math.inf
+    rule: Rule | str = Rule.STORED
+    error: float = 0.5
+    noise: float = 0.0
+
+    def __post_init__(self) -> None:
+        if isinstance(self.dim, bool) or self.dim < 2:
+            raise ValueError(f"dim is {self.dim}: it must be an integer of at least 2")
+        if not 0 < self.kappa < math.inf:
+            raise ValueError(f"kappa is {self.kappa}: it must be a finite number above 0")
+        if math.isnan(self.log_noop) or self.log_noop == math.inf:
+            raise ValueError(f"log_noop is {self.log_noop}: it must be finite, or -inf for the dense model")
+        if not 0 < self.error < math.inf:
+            raise ValueError(f"error is {self.error}: it must be a finite number above 0")
+        if not 0 <= self.noise < math.inf:
+            raise ValueError(f"noise is {self.noise}: it must be a finite number of at least 0")
+        object.__setattr__(self, "rule", Rule(self.rule))
+
+
+def outcomes(
+    setting: Setting,
+    num_patterns: int,
+    memories: int,
+    seed: int,
+    *,
+    first: int = 0,
+    queries: int = 1,
+    dtype: torch.dtype = torch.float64,
+    device: str = "cpu",
+) -> NDArray[np.bool_]:
+    """Draw memories, and tell which queries of each succeed.
+
+    Parameters
+    ----------
+    setting : Setting
+    num_patterns, memories : int, at least 1
+        M, and how many independent memories.
+    seed : int
+    first : int
+        Memory i of this call is memory ``first + i`` of the seed: calls with ranges that do not overlap are
+        independent.
+    queries : int, at least 1
+        Patterns of each memory that are queried, at most M; for the rule "all patterns" all are, and succeed together.
+    dtype : torch.dtype
+        float32 or float64; they draw different patterns.
+    device : str
+
+    Returns
+    -------
+    ndarray of bool, shape (memories, queries), or (memories, 1) for "all patterns"
+
+    Raises
+    ------
+    ValueError
+        If a number leaves its range.
+
+    Examples
+    --------
+    >>> outcomes(Setting(16, 16.0), 100, memories=3, seed=0).all()
+    np.True_
+    """
+    for name, value in (("num_patterns", num_patterns), ("memories", memories), ("queries", queries)):
+        if isinstance(value, bool) or value < 1:
+            raise ValueError(f"{name} is {value}: it must be an integer of at least 1")
+    if setting.rule == Rule.ALL:
+        queries = num_patterns
+    if queries > num_patterns:
+        raise ValueError(f"queries is {queries}: it must be at most num_patterns, {num_patterns}")
+    task = _Task(setting, num_patterns, seed, queries, dtype, device)
+    size = max(1, _BATCH // (num_patterns * max(setting.dim, queries)))
+    batches = [range(first + i, first + min(i + size, memories)) for i in range(0, memories, size)]
+    alone = device == "cpu" and num_patterns * setting.dim <= _HELD
+    found = np.concatenate(list((in_threads if alone else map)(task, batches)))
+    return found
+
+
+@dataclass(frozen=True)
+class _Task:
+    """Outcomes of some memories of a seed, as a function of their indices."""
+
+    setting: Setting
+    num_patterns: int
+    seed: int
+    queries: int
+    dtype: torch.dtype
+    device: str
+
+    def __call__(self, indices: range) -> NDArray[np.bool_]:
+        setting = self.setting
+        sources = [self._source(index) for index in indices]
+        targets = torch.stack([_first(source, self.queries) for source in sources])
+        start = targets
+        if setting.rule == Rule.FROM_NOISE:
+            start = targets + setting.noise * torch.stack([self._directions(index) for index in indices])
+        if setting.rule == Rule.ALL:
+            ends = self._ends(start, targets)
+            near = (torch.linalg.vector_norm(ends - targets, dim=-1) <= setting.error).all(-1)
+            return (near & batched.storable(targets, ends, _APART)).cpu().numpy()[:, None]
+        if self.num_patterns * setting.dim > _HELD:
+            ends = torch.stack([self._streamed(*pair) for pair in zip(sources, start, strict=True)])
+        else:
+            patterns = torch.stack([source.tensor() for source in sources])
+            ends = self._ends(start, patterns)
+        return (torch.linalg.vector_norm(ends - targets, dim=-1) <= setting.error).cpu().numpy()
+
+    def _source(self, index: int) -> RandomPatterns:
+        return RandomPatterns(
+            Sphere(1.0),
+            self.num_patterns,
+            self.setting.dim,
+            seed=self.seed,
+            cell=(index,),
+            dtype=self.dtype,
+            device=self.device,
+        )
+
+    def _directions(self, index: int) -> Tensor:
+        generator = torch.Generator(self.device).manual_seed(base(self.seed, index, 1))
+        shape = (self.queries, self.setting.dim)
+        x = torch.randn(shape, dtype=self.dtype, device=self.device, generator=generator)
+        return x / torch.linalg.vector_norm(x, dim=-1, keepdim=True)
+
+    def _ends(self, start: Tensor, patterns: Tensor) -> Tensor:
+        setting = self.setting
+        if setting.rule == Rule.ONE_UPDATE:
+            return batched.update(start, patterns, setting.kappa, setting.log_noop)
+        tol = max(_TOLERANCE, 16 * torch.finfo(self.dtype).eps)
+        return batched.limits(start, patterns, setting.kappa, setting.log_noop, tol=tol, max_steps=_STEPS)[0]
+
+    def _streamed(self, source: RandomPatterns, start: Tensor) -> Tensor:
+        stream = Stream(source, self.setting.kappa, log_noop=self.setting.log_noop)
+        if self.setting.rule == Rule.ONE_UPDATE:
+            return stream.update(start)
+        return stream.retrieve(start, tol=1e-5, max_steps=200).state
+
+
+def _first(source: RandomPatterns, count: int) -> Tensor:
+    rows, block = [], 0
+    while sum(map(len, rows)) < count:
+        rows.append(source.block(block))
+        block += 1
+    return torch.cat(rows)[:count]
+
+
+def rate(
+    setting: Setting,
+    num_patterns: int,
+    memories: int,
+    seed: int,
+    *,
+    queries: int = 1,
+    confidence: float = 0.95,
+    **options: Any,
+) -> Interval:
+    """Measure the rate of success.
+
+    Parameters
+    ----------
+    setting, num_patterns, memories, seed, queries
+        As of :func:`outcomes`, which also takes ``options``.
+    confidence : float, in (0, 1)
+
+    Returns
+    -------
+    Interval
+        Wilson's if each memory has one outcome, else from a bootstrap over memories.
+
+    Examples
+    --------
+    >>> print(rate(Setting(16, 16.0), 100, memories=50, seed=0))
+    1 [0.9287, 1] (95%)
+    """
+    return clustered_rate(outcomes(setting, num_patterns, memories, seed, queries=queries, **options), confidence)
+
+
+def clustered_rate(found: NDArray[np.bool_], confidence: float = 0.95) -> Interval:
+    """Return the rate of successes of queries that share memories, with an interval for independent memories.
+
+    Parameters
+    ----------
+    found : ndarray of bool, shape (memories, queries)
+    confidence : float, in (0, 1)
+
+    Returns
+    -------
+    Interval
+        From a bootstrap over memories; Wilson's, with memories as trials, where each has one outcome, or all outcomes
+        are alike and a bootstrap could not tell that others are possible.
+
+    Examples
+    --------
+    >>> print(clustered_rate(np.ones((20, 5), bool)))
+    1 [0.8389, 1] (95%)
+    """
+    memories, queries = found.shape
+    if queries == 1 or found.all() or not found.any():
+        return wilson(int(found[:, 0].sum()), memories, confidence)
+    clusters = np.repeat(np.arange(memories), queries)
+    return cluster_bootstrap(found.ravel().astype(float), clusters, confidence=confidence, num_resamples=999, seed=0)
+
+
+def capacity(
+    setting: Setting,
+    seed: int,
+    *,
+    level: float = 0.5,
+    precision: float = 0.05,
+    most_trials: int = 2000,
+    most_patterns: float = 1e7,
+    progress: Callable[[str], None] = lambda _: None,
+    **options: Any,
+) -> Crossing:
+    """Find the number of patterns at which the rate of success crosses a level.
+
+    Parameters
+    ----------
+    setting : Setting
+    seed : int
+    level : float, in (0, 1)
+    precision : float, above 0
+        Half width to aim at, of the interval for log M.
+    most_trials : int
+        Most memories of the last measurement.
+    most_patterns : float
+        Memories are not made larger; if the rate is above the level there, the crossing is an extrapolation.
+    progress : function of a str, optional
+    options
+        Of :func:`outcomes`: ``dtype``, ``device``.
+
+    Returns
+    -------
+    Crossing
+        With the interval of a logistic fit about the crossing, all memories independent.
+
+    Raises
+    ------
+    ValueError
+        If a number leaves its range.
+
+    Examples
+    --------
+    >>> found = capacity(Setting(8, 8.0), seed=0, precision=0.3)
+    >>> 2.5 < found.log_patterns.estimate < 4.5
+    True
+    """
+
+    def measure(size: int, trials: int, first: int) -> int:
+        progress(f"M = {size}")
+        return int(outcomes(setting, size, trials, seed, first=first, **options)[:, 0].sum())
+
+    top = math.log(most_patterns)
+    return crossing(measure, _guess(setting, top), top, level=level, precision=precision, most_trials=most_trials)
+
+
+def _guess(setting: Setting, top: float) -> float:
+    lam = setting.kappa / setting.dim
+    guess = 0.4 if setting.rule == Rule.ALL else 0.8
+    return min(max(guess * float(mean_field.threshold(lam)) * setting.dim, 1.0), top)

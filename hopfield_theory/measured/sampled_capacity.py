@@ -1,0 +1,212 @@
+"""The number of random patterns at which one update, or the fixed point, loses its target: far beyond held memories."""
+
+from __future__ import annotations
+
+import math
+from functools import cache
+from typing import cast
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import optimize
+
+from hopfield_theory import _arguments
+from hopfield_theory.bounds import mean_field
+from hopfield_theory.measured.crossing import Crossing, crossing
+from hopfield_theory.sampled.fixed_points import limits
+from hopfield_theory.sampled.one_update import one_update
+from hopfield_theory.statistics import Interval
+
+__all__ = ["fixed_point_capacity", "half_weight_error", "one_update_capacity"]
+
+Floats = NDArray[np.float64]
+
+# A crowd of e^50 times the weight that it has to move is as one without end.
+_OUTWEIGHED = 50.0
+
+
+def half_weight_error(lam: float) -> float:
+    """Error of one update, in units of m, that leaves half of the weight with the target, for large dimensions.
+
+    A crowd without end draws the update of ξ_1 to ``s ξ_1`` with ``s = (sqrt(1 + 4λ²) - 1)/(2λ)``, the limit of
+    ``I_{d/2}(λd) / I_{d/2-1}(λd)``; half of the weight leaves half of that error, ``(1 - s)/2``.
+
+    Parameters
+    ----------
+    lam : float, above 0
+        ``λ = κ/d``.
+
+    Returns
+    -------
+    float, in (0, ½)
+
+    Raises
+    ------
+    ValueError
+        If an argument leaves its range or is NaN.
+
+    Examples
+    --------
+    >>> round(half_weight_error(2.0 / 3.0), 12)
+    0.25
+    """
+    lam = _arguments.positive("lam", lam)
+    return 0.5 - lam / (1.0 + math.hypot(1.0, 2.0 * lam))
+
+
+def one_update_capacity(
+    *,
+    dim: int,
+    lam: float,
+    error: float | None = None,
+    log_noop: float = -math.inf,
+    overlap: float = 1.0,
+    noise: float = 0.0,
+    trials: int = 400,
+    seed: int = 0,
+    ensemble: str = "sphere",
+    tolerance: float = 1e-4,
+) -> Interval:
+    """Find the number of random patterns at which one update misses the target as often as not.
+
+    Bracketing search on log M for the place where the median of ``|T(x) - ξ_1|/m`` passes `error`, with common random
+    numbers; the ends of the interval are where the quantiles at ``½ ± 1.96/(2 sqrt(trials))`` pass it.
+
+    Parameters
+    ----------
+    dim : int, at least 2
+        Dimension d.
+    lam : float, above 0
+        ``λ = κ/d``.
+    error : float, in (0, 1), optional
+        Largest error of a success, in units of m; by default `half_weight_error` of λ. Since a crowd without end draws
+        the update of x = ξ_1 to ``s ξ_1`` with ``s = I_{d/2}(κ) / I_{d/2-1}(κ)``, only errors below 1 - s are ever
+        passed for good: on the sphere 0.5 has no capacity for λ above ⅔ or so.
+    log_noop, overlap, noise, ensemble
+        As for `one_update`.
+    trials : int, at least 16
+        Trials at each number of patterns.
+    seed : int, at least 0
+        The same at each number of patterns.
+    tolerance : float, above 0
+        Of log M, for the estimate and for the ends.
+
+    Returns
+    -------
+    Interval
+        Of log M, for the noise of the trials, at 95%; ``-inf`` where a target alone is missed, ``inf`` where even
+        e^50 times as many patterns as outweigh the target leave the quantile below `error`. Of several passages one
+        is found.
+
+    Raises
+    ------
+    ValueError
+        If an argument leaves its range or is NaN.
+
+    Examples
+    --------
+    >>> found = one_update_capacity(dim=100, lam=0.5, error=0.5, trials=100, seed=1)
+    >>> found.low <= found.estimate <= found.high, 30 < found.estimate < 45
+    (True, True)
+    """
+    dim, lam = _arguments.integer("dim", dim, 2), _arguments.positive("lam", lam)
+    error = half_weight_error(lam) if error is None else _arguments.probability("error", error)
+    log_noop = _arguments.log_noop(0.0, log_noop)
+    tolerance = _arguments.positive("tolerance", tolerance)
+    if trials < 16:
+        raise ValueError(f"trials is {trials!r}; it must be an integer of at least 16")
+
+    @cache
+    def errors(log_patterns: float) -> Floats:
+        return one_update(
+            dim=dim,
+            kappa=lam * dim,
+            log_patterns=log_patterns,
+            log_noop=log_noop,
+            overlap=overlap,
+            noise=noise,
+            trials=trials,
+            seed=seed,
+            ensemble=ensemble,
+        ).error
+
+    most = max(lam * dim * overlap, log_noop, 0.0) + _OUTWEIGHED
+
+    def passage(level: float) -> float:
+        def excess(log_patterns: float) -> float:
+            return float(np.quantile(errors(log_patterns), level)) - error
+
+        if excess(0.0) > 0.0:
+            return -math.inf
+        return math.inf if excess(most) <= 0.0 else cast(float, optimize.brentq(excess, 0.0, most, xtol=tolerance))
+
+    half_width = 0.98 / math.sqrt(trials)
+    # Each passage is found to the tolerance only: ends closer than it may come out in another order.
+    ends = [passage(level) for level in (0.5, 0.5 + half_width, 0.5 - half_width)]
+    return Interval(ends[0], min(ends), max(ends), 0.95)
+
+
+def fixed_point_capacity(
+    *,
+    dim: int,
+    lam: float,
+    error: float = 0.5,
+    log_noop: float = -math.inf,
+    drawn: float = 2000.0,
+    precision: float = 0.05,
+    most_trials: int = 2000,
+    seed: int = 0,
+    device: str = "cpu",
+) -> Crossing:
+    """Find the number of random patterns at which half of them lose their fixed point, without most of the patterns.
+
+    Parameters
+    ----------
+    dim : int, at least 3
+        Dimension d.
+    lam : float, above 0
+        ``λ = κ/d``.
+    error : float, above 0
+        Largest distance of a pattern that counts as stored to where retrieval from it ends, in units of m.
+    log_noop, drawn, device
+        As for :func:`~hopfield_theory.sampled.fixed_points.limits`.
+    precision, most_trials
+        As for :func:`~hopfield_theory.measured.crossing.crossing`.
+    seed : int, at least 0
+
+    Returns
+    -------
+    Crossing
+        With an interval for the noise of the trials alone. For λ above 1 the fluctuations of patterns that are not
+        drawn may be what ends retrieval: `drawn` must then hold all of a large overlap with the target. For λ above
+        ``1/(1 - (1 - error)²)``, 4/3 by default, the mean alone never loses a pattern.
+
+    Raises
+    ------
+    ValueError
+        If an argument leaves its range or is NaN.
+
+    Examples
+    --------
+    >>> found = fixed_point_capacity(dim=48, lam=0.5, drawn=500, precision=0.3, seed=1)
+    >>> 14 < found.log_patterns.estimate < 18  # α_1 d = 18.6
+    True
+    """
+    lam, error = _arguments.positive("lam", lam), _arguments.positive("error", error)
+    alpha = float(mean_field.threshold(lam)) * _arguments.integer("dim", dim, 2)
+
+    def stored(size: int, trials: int, first: int) -> int:
+        found = limits(
+            dim=dim,
+            kappa=lam * dim,
+            log_patterns=math.log(size),
+            log_noop=log_noop,
+            drawn=drawn,
+            trials=trials,
+            seed=seed,
+            first=first,
+            device=device,
+        )
+        return int((found.error <= error).sum())
+
+    return crossing(stored, min(0.9 * alpha, 700.0), 700.0, level=0.5, precision=precision, most_trials=most_trials)

@@ -1,0 +1,1 @@
+"""One memory: separation function, energy, dynamics, fixed points, retrieval."""

@@ -1,0 +1,645 @@
+r"""An associative memory: patterns, an inverse temperature and a separation function.
+
+.. math:: E(x) = \tfrac12\|x\|^2 - \beta^{-1}\Psi^*(\beta\,\Xi x) + \tfrac12 m^2 + \beta^{-1}\Psi^*(0),
+          \qquad T(x) = x - \nabla E(x) = \Xi^\top p, \quad p = \nabla\Psi^*(\beta\,\Xi x),
+
+with :math:`m = \max_\mu\|\xi_\mu\|`. For softmax_n, :math:`\Psi^* = \mathrm{lse}_n` and the constant is
+:math:`\beta^{-1}\log(n + M)`; it makes :math:`E \ge \tfrac12(\|x\| - m)^2 \ge 0`.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from hopfield_theory._atomic_write import write_whole
+from hopfield_theory.fused.attention import association_with_lse
+from hopfield_theory.model import classification
+from hopfield_theory.model.separation import Entmax, Separation, SoftmaxN
+
+__all__ = ["Memory"]
+
+_FORMAT = "hopfield_theory.Memory/1"
+
+# numbers that one block of rows × patterns may hold where scores cannot be avoided: 32 MiB in float64
+_BLOCK = 1 << 22
+
+
+class Memory:
+    r"""Stored patterns and the energy, the update and the derivatives that they define.
+
+    Parameters
+    ----------
+    patterns : array-like, shape (M, d)
+        The patterns :math:`\xi_\mu`, one a row. Their dtype and device are the memory's; integers become float64.
+        A tensor that lies in a mapped file stays there.
+    beta : float
+        Inverse temperature :math:`\beta`, finite and above 0.
+    noop : float, optional
+        No-op mass :math:`n`, finite and at least 0: 0 is the dense model, 1 (the default) OutEffHop.
+    separation : Separation, optional
+        In place of ``noop``, another separation function, such as ``Entmax(1.5)``.
+    values : array-like, shape (M, v), optional
+        What :meth:`read` returns mixtures of, in place of the patterns (key → value retrieval).
+    centre : bool
+        Subtract the mean of the patterns from patterns and queries. The mean is kept, and patterns that are added
+        later do not change it.
+    normalise : bool
+        Scale patterns and queries to unit norm (after centring).
+
+    Raises
+    ------
+    ValueError
+        For a wrong shape, NaN or infinity, numbers out of range, a pattern without direction where ``normalise`` is
+        asked for, or both ``noop`` and ``separation``.
+    TypeError
+        For what is not numeric.
+
+    Notes
+    -----
+    Methods that take a state ``x`` of shape (..., d) expect it in the space of the stored (centred, normalised)
+    patterns; :meth:`prepare` brings a raw query there, and :func:`hopfield_theory.retrieve` does so by itself.
+
+    References
+    ----------
+    Hu et al. 2024 (arXiv:2404.03828); for ``noop=0`` Ramsauer et al. 2021 (arXiv:2008.02217).
+
+    Examples
+    --------
+    >>> memory = Memory([[1.0, 0.0], [0.0, 1.0]], beta=8.0)
+    >>> memory.update([0.9, 0.1])
+    tensor([0.9976, 0.0017])
+    """
+
+    def __init__(
+        self,
+        patterns: Any,
+        beta: float = 1.0,
+        noop: float | None = None,
+        *,
+        separation: Separation | None = None,
+        values: Any = None,
+        centre: bool = False,
+        normalise: bool = False,
+    ) -> None:
+        if separation is not None and noop is not None:
+            raise ValueError(f"noop is {noop} and separation is {separation}: give one of the two")
+        if isinstance(beta, bool) or not isinstance(beta, int | float):
+            raise TypeError(f"beta is {beta!r}: it must be a number")
+        if not 0 < beta < math.inf:
+            raise ValueError(f"beta is {beta}: it must be a finite number above 0")
+        self.beta = float(beta)
+        self.separation: Separation = SoftmaxN(1.0 if noop is None else noop) if separation is None else separation
+        raw = _matrix("patterns", patterns)
+        self.shift: Tensor | None = raw.double().mean(0).to(raw.dtype) if centre else None
+        self.normalise = normalise
+        self.patterns: Tensor = self._prepared("pattern", raw)
+        self.values: Tensor | None = None if values is None else _values(values, self.patterns)
+        self.radius: float = _largest_norm(self.patterns)
+        largest = torch.finfo(self._work).max
+        if not self.beta * self.radius * self.radius < largest / 16:
+            raise ValueError(
+                f"patterns reach a norm of {self.radius:.3g}, so that β m² overflows {self._work} at "
+                f"beta={self.beta:g}: scale them down, normalise them, or lower beta"
+            )
+        if math.isinf(1 / self.beta):
+            raise ValueError(f"beta is {self.beta:g}: it is too small for its inverse, the scale of the energy")
+        at_zero = self.separation.conjugate(torch.zeros(self.num_patterns, dtype=torch.float64)).item()
+        self._offset: float = 0.5 * self.radius**2 + at_zero / self.beta
+
+    @classmethod
+    def classified(cls, patterns: Any, is_noop: Any, beta: float = 1.0, *, collapse: bool = True) -> Memory:
+        r"""Build the memory of the paper's no-op classification: augment, classify, collapse.
+
+        Parameters
+        ----------
+        patterns : array-like, shape (M, d)
+            Real and no-op patterns (outliers) together.
+        is_noop : array-like of bool, shape (M,)
+            Which of them are no-op patterns.
+        beta : float
+            Inverse temperature.
+        collapse : bool
+            One no-op slot for all (``n = 1``), as in the paper; ``False`` keeps one for each (``n = K``).
+
+        Returns
+        -------
+        Memory
+            The patterns that are no outliers, with ``noop`` the number of slots (0 where nothing is a no-op).
+
+        Raises
+        ------
+        ValueError
+            If ``is_noop`` does not fit, or leaves no pattern.
+
+        Examples
+        --------
+        >>> memory = Memory.classified([[1.0, 0.0], [0.0, 9.0], [9.0, 9.0]], [False, True, True])
+        >>> memory.patterns, memory.noop
+        (tensor([[1., 0.]]), 1.0)
+        """
+        raw = _matrix("patterns", patterns)
+        augmented = classification.classify(classification.augment(raw, torch.as_tensor(is_noop, device=raw.device)))
+        if collapse:
+            augmented = classification.collapse(augmented)
+        slots = augmented[:, -1] != 0
+        if slots.all():
+            raise ValueError("is_noop is true for every pattern: at least one must remain")
+        return cls(augmented[~slots, :-1], beta, float(slots.sum().item()))
+
+    @property
+    def _work(self) -> torch.dtype:
+        """The dtype of scores and energies: float32 at least."""
+        return torch.promote_types(self.patterns.dtype, torch.float32)
+
+    @property
+    def num_patterns(self) -> int:
+        """Number of patterns ``M``."""
+        return self.patterns.shape[0]
+
+    @property
+    def dim(self) -> int:
+        """Dimension ``d``."""
+        return self.patterns.shape[1]
+
+    @property
+    def noop(self) -> float | None:
+        """No-op mass ``n``; ``None`` for a separation that has none."""
+        return self.separation.noop if isinstance(self.separation, SoftmaxN) else None
+
+    def __repr__(self) -> str:
+        return (
+            f"Memory({self.num_patterns} patterns in {self.dim} dimensions, beta={self.beta:g}, {self.separation}, "
+            f"{str(self.patterns.dtype).removeprefix('torch.')} on {self.patterns.device})"
+        )
+
+    # --- the space of the patterns ---
+
+    def prepare(self, queries: Any) -> Tensor:
+        """Centre and normalise raw queries as the patterns were.
+
+        Parameters
+        ----------
+        queries : array-like, shape (..., d)
+
+        Returns
+        -------
+        Tensor, shape (..., d)
+            Of the dtype and on the device of the patterns.
+
+        Raises
+        ------
+        ValueError
+            For a wrong last axis, NaN or infinity, or a query without direction where the memory normalises.
+
+        Examples
+        --------
+        >>> Memory([[3.0, 4.0], [0.0, 2.0]], normalise=True).prepare([6.0, 8.0])
+        tensor([0.6000, 0.8000])
+        """
+        states = self._states("queries", queries)
+        return self._prepared("query", states.reshape(-1, self.dim)).reshape(states.shape)
+
+    def _prepared(self, name: str, rows: Tensor) -> Tensor:
+        if self.shift is not None:
+            rows = rows - self.shift
+            if not torch.isfinite(rows).all():
+                raise ValueError(f"a {name} less the mean overflows {rows.dtype}: use a wider dtype, or scale it down")
+        if self.normalise:
+            # first by the largest coordinate, since squares overflow and underflow
+            rows = rows / (largest := rows.abs().amax(1, keepdim=True)).masked_fill(largest == 0, 1)
+            norms = rows.norm(dim=1, keepdim=True)
+            if (norms == 0).any():
+                row = int((norms == 0).flatten().nonzero()[0])
+                how = "equals the mean of the patterns" if self.shift is not None else "is zero"
+                raise ValueError(
+                    f"{name} {row} {how}: it has no direction and cannot be normalised; "
+                    "leave it out, or do not normalise"
+                )
+            rows = rows / norms
+        return rows
+
+    def _states(self, name: str, x: Any) -> Tensor:
+        x = torch.as_tensor(x, dtype=self.patterns.dtype, device=self.patterns.device)
+        if x.dim() == 0 or x.shape[-1] != self.dim:
+            raise ValueError(f"{name} has shape {tuple(x.shape)}: its last axis must be {self.dim}, as the patterns'")
+        if not torch.isfinite(x).all():
+            raise ValueError(f"{name} holds NaN or infinity: every number must be finite")
+        return x
+
+    # --- energy and dynamics ---
+
+    def scores(self, x: Any) -> Tensor:
+        r"""Scaled overlaps :math:`z = \beta\,\Xi x`, shape (..., M), in float32 at least."""
+        return self._scores(self._states("x", x))
+
+    def _scores(self, x: Tensor) -> Tensor:
+        return self.beta * x.to(self._work) @ self.patterns.to(self._work).mT
+
+    def weights(self, x: Any) -> Tensor:
+        r"""Weights :math:`p` on the patterns, shape (..., M), float32 at least; with softmax_n they sum to 1 − p_0.
+
+        Examples
+        --------
+        >>> Memory([[1.0], [-1.0]], noop=2.0).weights([0.0])
+        tensor([0.2500, 0.2500])
+        """
+        return self.separation.weights(self.scores(x))
+
+    def noop_weight(self, x: Any) -> Tensor:
+        r"""Weight :math:`p_0 = 1 - \sum_\mu p_\mu` of the no-op slot, shape (...); zeros for a separation without one.
+
+        Examples
+        --------
+        >>> Memory([[1.0], [-1.0]], noop=2.0).noop_weight([0.0])
+        tensor(0.5000)
+        """
+        x = self._states("x", x)
+        if not isinstance(self.separation, SoftmaxN):
+            return x.new_zeros(x.shape[:-1])
+        _, lse = self._associate(x, self.patterns)
+        return torch.exp(self.separation.log_n - lse).to(x.dtype)
+
+    def update(self, x: Any) -> Tensor:
+        r"""One step of the retrieval dynamics, :math:`T(x) = \Xi^\top p`, shape (..., d); differentiable.
+
+        Examples
+        --------
+        >>> Memory([[1.0], [-1.0]], noop=0.0).update([1.0])
+        tensor([0.7616])
+        """
+        return self._associate(self._states("x", x), self.patterns)[0]
+
+    def read(self, x: Any) -> Tensor:
+        r"""What a state stands for: the mixture :math:`\sum_\mu p_\mu v_\mu` of the values, shape (..., v).
+
+        The values are the patterns where none were given; then this is :meth:`update`.
+
+        Examples
+        --------
+        >>> Memory([[1.0, 0.0], [0.0, 1.0]], beta=9.0, noop=0.0, values=[[7.0], [-7.0]]).read([1.0, 0.0])
+        tensor([6.9983])
+        """
+        return self._associate(self._states("x", x), self.patterns if self.values is None else self.values)[0]
+
+    def energy(self, x: Any) -> Tensor:
+        r"""Energy :math:`E(x) \ge 0`, shape (...), in float32 at least; differentiable.
+
+        Examples
+        --------
+        >>> Memory([[1.0], [-1.0]], noop=0.0).energy([0.0])
+        tensor(0.5000)
+        """
+        x = self._states("x", x)
+        return self._energy(x, self._associate(x, self.patterns)[1])
+
+    def gradient(self, x: Any) -> Tensor:
+        r"""Gradient :math:`\nabla E(x) = x - T(x)`, shape (..., d).
+
+        Examples
+        --------
+        >>> Memory([[1.0], [-1.0]], noop=0.0).gradient([0.0])
+        tensor([0.])
+        """
+        x = self._states("x", x)
+        return x - self._associate(x, self.patterns)[0]
+
+    def step(self, x: Any) -> tuple[Tensor, Tensor]:
+        """Return ``(update(x), energy(x))`` of one pass over the patterns."""
+        x = self._states("x", x)
+        state, conjugate = self._associate(x, self.patterns)
+        return state, self._energy(x, conjugate)
+
+    def jacobian(self, x: Any) -> Tensor:
+        r"""Jacobian :math:`J(x) = \partial T/\partial x`, shape (..., d, d): symmetric, positive semi-definite.
+
+        With softmax_n, :math:`J = \beta\,\mathrm{Cov}` of the distribution that puts :math:`p_\mu` on :math:`\xi_\mu`
+        and :math:`p_0` on the zero vector; in general
+        :math:`J = \beta\,\Xi^\top(\mathrm{diag}(s) - ss^\top/c)\,\Xi` with the curvature :math:`(s, c)` of the
+        separation.
+
+        Examples
+        --------
+        >>> Memory([[1.0], [-1.0]], noop=0.0).jacobian([0.0])
+        tensor([[1.]])
+        """
+        states = self._states("x", x)
+        flat = states.reshape(-1, self.dim)
+        # centred on what the state is mapped to, so that the two terms do not cancel
+        jacobians, patterns = [], self.patterns.to(self._work)
+        for rows in self._row_blocks(flat):
+            s, c = self.separation.curvature(self.separation.weights(self._scores(rows)))
+            mean = (s @ patterns) / s.sum(-1, keepdim=True).clamp_min(torch.finfo(s.dtype).tiny)
+            second = torch.stack(
+                [
+                    ((patterns - centre).mT * weight) @ (patterns - centre)
+                    for weight, centre in zip(s, mean, strict=True)
+                ]
+            )
+            mass = s.sum(-1, keepdim=True)
+            rest = (mass * (1 - mass / c)).unsqueeze(-1) * mean.unsqueeze(-1) * mean.unsqueeze(-2)
+            jacobians.append(self.beta * (second + rest))
+        empty = patterns.new_zeros(0, self.dim, self.dim)
+        return torch.cat([empty, *jacobians]).reshape(*states.shape, self.dim)
+
+    def _associate(self, x: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+        """Mixture of ``values``, and ``Ψ*(βΞx)``, for states that were checked."""
+        flat = x.reshape(-1, self.dim)
+        if isinstance(self.separation, SoftmaxN):
+            mixture, conjugate = association_with_lse(
+                flat, self.patterns, values, log_n=self.separation.log_n, beta=self.beta
+            )
+        else:
+            pieces = []
+            for rows in self._row_blocks(flat):
+                scores = self._scores(rows)
+                mixed = self.separation.weights(scores) @ values.to(self._work)
+                pieces.append((mixed.to(values.dtype), self.separation.conjugate(scores)))
+            mixture = torch.cat([flat.new_zeros(0, values.shape[1]), *(piece[0] for piece in pieces)])
+            conjugate = torch.cat([flat.new_zeros(0, dtype=self._work), *(piece[1] for piece in pieces)])
+        return mixture.reshape(*x.shape[:-1], values.shape[1]), conjugate.reshape(x.shape[:-1])
+
+    def _energy(self, x: Tensor, conjugate: Tensor) -> Tensor:
+        x = x.to(conjugate.dtype)
+        return 0.5 * (x * x).sum(-1) - conjugate / self.beta + self._offset
+
+    def _row_blocks(self, rows: Tensor) -> Iterator[Tensor]:
+        return iter(rows.split(max(1, _BLOCK // self.num_patterns)) if len(rows) else ())
+
+    # --- which pattern is it ---
+
+    def nearest(self, x: Any) -> tuple[Tensor, Tensor]:
+        """Return index and distance of the pattern that is nearest to each state.
+
+        Parameters
+        ----------
+        x : array-like, shape (..., d)
+
+        Returns
+        -------
+        tuple of Tensor
+            Indices (int64) and Euclidean distances, shape (...); the first index where several are nearest.
+
+        Examples
+        --------
+        >>> Memory([[1.0, 0.0], [0.0, 1.0]]).nearest([0.0, 0.5])
+        (tensor(1), tensor(0.5000))
+        """
+        states = self._states("x", x)
+        indices, distances = [], []
+        # distances from products cancel where the patterns share a large part: take that off, and compare the best
+        # candidates by their differences
+        shared = self.patterns.mean(0, dtype=self._work)
+        for rows in states.reshape(-1, self.dim).to(self._work).split(1024):
+            score, best = rows.new_zeros(len(rows), 0), rows.new_zeros(len(rows), 0, dtype=torch.int64)
+            start = 0
+            for block in self.patterns.split(max(1, _BLOCK // 1024)):
+                centred = block.to(self._work) - shared
+                scores = (centred * centred).sum(1) - 2 * (rows - shared) @ centred.mT
+                score = torch.cat([score, scores], 1)
+                best = torch.cat(
+                    [best, torch.arange(start, start + len(block), device=best.device).expand_as(scores)], 1
+                )
+                score, place = score.topk(min(8, score.shape[1]), largest=False)
+                best = best.gather(1, place)
+                start += len(block)
+            best = best.sort(1).values
+            differences = torch.linalg.vector_norm(rows.unsqueeze(1) - self.patterns[best].to(self._work), dim=-1)
+            least, place = differences.min(-1)
+            indices.append(best.gather(-1, place.unsqueeze(-1)).squeeze(-1))
+            distances.append(least.to(states.dtype))
+        empty = states.new_zeros(0)
+        index = torch.cat([empty.long(), *indices]).reshape(states.shape[:-1])
+        return index, torch.cat([empty, *distances]).reshape(states.shape[:-1])
+
+    def duplicates(self) -> Tensor:
+        """Return the indices of the patterns that equal another one, ascending.
+
+        By hashes of the rows: no pairs are formed, and nothing of the memory is copied but rows that repeat.
+
+        Examples
+        --------
+        >>> Memory([[1.0, 0.0], [0.0, 1.0], [1.0, 0.0]]).duplicates()
+        tensor([0, 2])
+        """
+        generator = torch.Generator().manual_seed(0)
+        odd = 2 * torch.randint(-(2**61), 2**61, (self.dim,), generator=generator).to(self.patterns.device) + 1
+        # the bits of the row, −0 as 0, times odd numbers, modulo 2⁶⁴
+        hashes = torch.cat(
+            [
+                ((block.double() + 0.0).contiguous().view(torch.int64) * odd).sum(1)
+                for block in self.patterns.split(1 << 14)
+            ]
+        )
+        _, where, counts = torch.unique(hashes, return_inverse=True, return_counts=True)
+        candidates = (counts[where] > 1).nonzero().flatten()
+        if not len(candidates):
+            return candidates
+        _, where, counts = torch.unique(
+            self.patterns[candidates].double() + 0.0, dim=0, return_inverse=True, return_counts=True
+        )
+        return candidates[counts[where] > 1]
+
+    # --- changing, moving and keeping a memory ---
+
+    def _with(self, patterns: Tensor, values: Tensor | None) -> Memory:
+        memory = Memory(patterns, self.beta, separation=self.separation, values=values)
+        memory.shift = None if self.shift is None else self.shift.to(patterns)
+        memory.normalise = self.normalise
+        return memory
+
+    def with_patterns(self, more: Any, values: Any = None) -> Memory:
+        """Return a memory that also holds ``more`` patterns.
+
+        Parameters
+        ----------
+        more : array-like, shape (K, d)
+            Raw patterns: they are centred and normalised as the memory is.
+        values : array-like, shape (K, v), optional
+            Their values; needed exactly if the memory has values.
+
+        Returns
+        -------
+        Memory
+
+        Raises
+        ------
+        ValueError
+            For a wrong shape, NaN or infinity, or values that are missing or unexpected.
+
+        Examples
+        --------
+        >>> Memory([[1.0, 0.0]]).with_patterns([[0.0, 1.0]]).num_patterns
+        2
+        """
+        if (values is None) != (self.values is None):
+            raise ValueError(
+                f"values are {'missing: this memory has some' if values is None else 'given: it has none'}"
+            )
+        rows = self._prepared("pattern", self._states("more", _matrix("more", more)))
+        added = None if self.values is None else _values(values, rows)
+        return self._with(
+            torch.cat([self.patterns, rows]),
+            None if self.values is None or added is None else torch.cat([self.values, added]),
+        )
+
+    def without(self, indices: Any) -> Memory:
+        """Return a memory without the patterns at ``indices``.
+
+        Parameters
+        ----------
+        indices : array-like of int
+            Positions from 0 to M − 1, in any order.
+
+        Returns
+        -------
+        Memory
+
+        Raises
+        ------
+        ValueError
+            If an index is out of range, or no pattern would remain.
+
+        Examples
+        --------
+        >>> Memory([[1.0], [2.0], [3.0]]).without([0, 2]).patterns
+        tensor([[2.]])
+        """
+        index = torch.as_tensor(indices, device=self.patterns.device).reshape(-1)
+        if index.numel() and (index.is_floating_point() or index.dtype == torch.bool):
+            raise ValueError(f"indices are {index.dtype}: they must be integers")
+        index = index.long()
+        if ((index < 0) | (index >= self.num_patterns)).any():
+            raise ValueError(
+                f"indices reach from {index.min()} to {index.max()}: they must be 0 to M − 1 = {self.num_patterns - 1}"
+            )
+        keep = torch.ones(self.num_patterns, dtype=torch.bool, device=self.patterns.device)
+        keep[index] = False
+        if not keep.any():
+            raise ValueError("indices name every pattern: at least one must remain")
+        return self._with(self.patterns[keep], None if self.values is None else self.values[keep])
+
+    def to(self, *args: Any, **kwargs: Any) -> Memory:
+        """Return the memory on another device or in another floating dtype; arguments as of ``torch.Tensor.to``.
+
+        Examples
+        --------
+        >>> Memory([[1.0]]).to(torch.float64).patterns.dtype
+        torch.float64
+        """
+        patterns = self.patterns.to(*args, **kwargs)
+        return self._with(patterns, None if self.values is None else self.values.to(patterns))
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the memory to one safetensors file, whole or not at all.
+
+        Parameters
+        ----------
+        path : path-like
+            Replaced if it exists.
+
+        Raises
+        ------
+        TypeError
+            For a separation that is not one of this library.
+        OSError
+            If the file cannot be written.
+        """
+        if isinstance(self.separation, SoftmaxN):
+            separation: dict[str, Any] = {"noop": self.separation.noop}
+        elif isinstance(self.separation, Entmax):
+            separation = {"alpha": self.separation.alpha}
+        else:
+            raise TypeError(f"separation is {self.separation!r}: only SoftmaxN and Entmax can be saved")
+        tensors = {"patterns": self.patterns, "values": self.values, "shift": self.shift}
+        about = {"format": _FORMAT, "beta": self.beta, "normalise": self.normalise, **separation}
+        content = save(
+            # tensors of one file must not share memory, as values may with patterns
+            {name: tensor.contiguous().clone() for name, tensor in tensors.items() if tensor is not None},
+            metadata={"memory": json.dumps(about)},
+        )
+        write_whole(path, content)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Memory:
+        """Read a memory that :meth:`save` wrote; equal to the last bit.
+
+        Raises
+        ------
+        FileNotFoundError
+            If there is no such file.
+        ValueError
+            If the file is damaged, or holds no memory.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> path = tempfile.mkdtemp() + "/memory.safetensors"
+        >>> Memory([[1.0, 0.0]], beta=2.0).save(path)
+        >>> Memory.load(path)
+        Memory(1 patterns in 2 dimensions, beta=2, SoftmaxN(noop=1.0), float32 on cpu)
+        """
+        if not Path(path).is_file():
+            raise FileNotFoundError(f"{path}: there is no such file")
+        try:
+            with safe_open(str(path), framework="pt") as file:
+                about = json.loads((file.metadata() or {}).get("memory", "{}"))
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
+        except (SafetensorError, ValueError) as error:
+            raise ValueError(f"{path}: not a whole safetensors file ({error})") from error
+        if about.get("format") != _FORMAT or "patterns" not in tensors:
+            raise ValueError(f"{path}: holds no memory that this version reads (format {about.get('format')!r})")
+        separation = Entmax(about["alpha"]) if "alpha" in about else SoftmaxN(about["noop"])
+        memory = cls(tensors["patterns"], about["beta"], separation=separation, values=tensors.get("values"))
+        memory.shift, memory.normalise = tensors.get("shift"), about["normalise"]
+        return memory
+
+
+def _matrix(name: str, array: Any) -> Tensor:
+    """A finite floating (rows, columns) tensor, without a copy where there need be none."""
+    try:
+        tensor = torch.as_tensor(array)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise TypeError(f"{name} is {type(array).__name__}: it must be a numeric array ({error})") from error
+    if tensor.is_complex():
+        raise TypeError(f"{name} is {tensor.dtype}: it must be real")
+    if not tensor.is_floating_point():
+        tensor = tensor.double()
+    if tensor.dim() != 2 or 0 in tensor.shape:
+        raise ValueError(f"{name} has shape {tuple(tensor.shape)}: it must be (rows, columns), with at least one each")
+    start = 0
+    for block in tensor.split(1 << 16):
+        bad = ~torch.isfinite(block).all(1)
+        if bad.any():
+            raise ValueError(
+                f"{name} holds NaN or infinity, first in row {start + int(bad.nonzero()[0])}: "
+                "every number must be finite"
+            )
+        start += len(block)
+    return tensor
+
+
+def _largest_norm(patterns: Tensor) -> float:
+    """In float64, block by block, and by the largest coordinate first: squares overflow and underflow."""
+    norm = 0.0
+    for block in patterns.split(1 << 16):
+        size = block.abs().max().item()
+        if size > 0:
+            norm = max(norm, size * (block.double() / size).norm(dim=1).max().item())
+    return norm
+
+
+def _values(values: Any, patterns: Tensor) -> Tensor:
+    tensor = _matrix("values", _matrix("values", values).to(patterns))
+    if len(tensor) != len(patterns):
+        raise ValueError(f"values have {len(tensor)} rows: there must be one a pattern, {len(patterns)}")
+    return tensor

@@ -1,0 +1,135 @@
+r"""Retrieval: the update of a memory, iterated from every query to its fixed point (CCCP)."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from hopfield_theory.model import fixed_point
+from hopfield_theory.model.fixed_point import Progress, Status
+from hopfield_theory.model.memory import Memory
+
+__all__ = ["Retrieval", "retrieve"]
+
+
+@dataclass(frozen=True)
+class Retrieval:
+    """What became of each query; every tensor has the leading shape of the queries.
+
+    Attributes
+    ----------
+    state : Tensor, shape (..., d)
+        Where the query ended, in the space of the stored (centred, normalised) patterns.
+    steps : Tensor of int64
+        Updates spent.
+    residual : Tensor
+        Length of the last step, ``‖T(x) − x‖``.
+    status : Tensor of int64
+        A :class:`~hopfield_theory.model.fixed_point.Status` each.
+    energy : Tensor or None
+        Energy of ``state``, if asked for.
+    ambiguous : Tensor of bool
+        Whether an accelerated query passed a saddle, where the plain iteration may part from it.
+    tolerance : float
+        The tolerance that was used: the one asked for, or the rounding of the dtype if that is larger.
+    """
+
+    state: Tensor
+    steps: Tensor
+    residual: Tensor
+    status: Tensor
+    energy: Tensor | None
+    ambiguous: Tensor
+    tolerance: float
+
+    @property
+    def converged(self) -> Tensor:
+        """Whether each query converged."""
+        return self.status == Status.CONVERGED
+
+
+def retrieve(
+    memory: Memory,
+    queries: Any,
+    tol: float = 1e-8,
+    max_steps: int = 1000,
+    *,
+    accelerate: bool = False,
+    energies: bool = False,
+    progress: Progress | None = None,
+) -> Retrieval:
+    r"""Iterate :math:`x_{t+1} = T(x_t)` from every query until a step is no longer than ``tol``.
+
+    Converged queries leave the batch; nothing of the size queries × patterns is ever held (softmax_n).
+
+    Parameters
+    ----------
+    memory : Memory
+    queries : array-like, shape (..., d)
+        Raw queries: they are centred and normalised as the memory is.
+    tol : float
+        Length of the last step, above 0, in the units of the patterns. Steps below ``8 ε m`` (rounding unit of the
+        dtype, radius of the memory) cannot be told from rounding; a smaller ``tol`` is raised to that.
+    max_steps : int
+        Most updates of a query, at least 1.
+    accelerate : bool
+        Fewer updates where convergence is slow, by safeguarded Anderson mixing that never raises the energy. Close to
+        the largest load it needs about a fifth of the updates; a query that it may have led to another fixed point
+        than the plain iteration's is marked ``ambiguous``.
+    energies : bool
+        Also return the energy of each final state (one more pass).
+    progress : callable, optional
+        Called with the numbers of finished queries and of queries, as the work goes on.
+
+    Returns
+    -------
+    Retrieval
+
+    Raises
+    ------
+    ValueError
+        For queries of a wrong shape or with NaN or infinity, or ``tol`` or ``max_steps`` out of range.
+
+    References
+    ----------
+    Yuille and Rangarajan 2003 (CCCP); Ramsauer et al. 2021; Hu et al. 2024.
+
+    Examples
+    --------
+    >>> memory = Memory(torch.eye(3, dtype=torch.float64), beta=20.0)
+    >>> found = retrieve(memory, [[0.8, 0.3, 0.0], [0.0, 0.1, 0.7]])
+    >>> memory.nearest(found.state)[0], found.converged
+    (tensor([0, 2]), tensor([True, True]))
+    """
+    if not 0 < tol < math.inf:
+        raise ValueError(f"tol is {tol}: it must be a finite number above 0")
+    if isinstance(max_steps, bool) or not isinstance(max_steps, int) or max_steps < 1:
+        raise ValueError(f"max_steps is {max_steps!r}: it must be an integer of at least 1")
+    with torch.no_grad():
+        start = memory.prepare(queries)
+        flat = start.reshape(-1, memory.dim)
+        eps = torch.finfo(flat.dtype).eps
+        reach = flat.abs().amax().item() * memory.dim**0.5 if flat.numel() else 0.0
+        if not memory.beta * memory.radius * reach < torch.finfo(memory.scores(flat[:0]).dtype).max / 16:
+            raise ValueError(f"queries reach coordinates of {flat.abs().amax().item():.3g}: their scores overflow")
+        tolerance = max(tol, 8 * eps * memory.radius)
+        if accelerate:
+            # an energy is a difference of terms of this size
+            size = memory.radius**2 + (math.log(memory.num_patterns) + 1) / memory.beta
+            found = fixed_point.accelerate(memory.step, flat, tolerance, max_steps, 16 * eps * size, progress)
+        else:
+            found = fixed_point.iterate(memory.update, flat, tolerance, max_steps, progress)
+        shape = start.shape[:-1]
+        return Retrieval(
+            found.state.reshape(start.shape),
+            found.steps.reshape(shape),
+            found.residual.reshape(shape),
+            found.status.reshape(shape),
+            memory.energy(found.state).reshape(shape) if energies else None,
+            found.ambiguous.reshape(shape),
+            tolerance,
+        )

@@ -1,0 +1,296 @@
+r"""Separation functions: how scores become weights.
+
+A modern Hopfield model turns the scores :math:`z = \beta\,\Xi x` of a query into weights :math:`p` on the stored
+patterns by the gradient of a convex function :math:`\Psi^*`, the conjugate of a (negative) entropy on the simplex:
+
+===================  ===================================================  =================================
+separation           :math:`\Psi^*(z)`                                    :math:`p = \nabla\Psi^*(z)`
+===================  ===================================================  =================================
+``SoftmaxN(0)``      :math:`\log\sum_\mu e^{z_\mu}`                       softmax (dense model)
+``SoftmaxN(n)``      :math:`\log(n + \sum_\mu e^{z_\mu})`                 softmax_n (n = 1: Softmax₁)
+``Entmax(α)``        :math:`\max_p \langle p, z\rangle - \Psi_\alpha(p)`  α-entmax (α = 2: sparsemax)
+===================  ===================================================  =================================
+
+Everything here is a composition of differentiable public operations: derivatives of every order, ``vmap``, ``jacrev``
+and ``torch.compile`` work without further ado. The fused versions for many patterns are in
+:mod:`hopfield_theory.fused.attention`.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import entmax
+import torch
+from torch import Tensor
+
+__all__ = ["Entmax", "Separation", "SoftmaxN", "log_noop", "lse_n", "softmax_n"]
+
+
+def log_noop(n: float | Tensor, log_n: float | Tensor | None = None) -> float | Tensor:
+    r"""Return :math:`\log n` of a no-op mass that is given as ``n`` or, if it is not ``None``, as ``log_n``.
+
+    Parameters
+    ----------
+    n : float or Tensor
+        No-op mass, ``0 ≤ n < ∞``. Tensors are not inspected; one that requires a gradient is refused, since
+        :math:`\partial/\partial n` is infinite on the log scale at ``n = 0``.
+    log_n : float or Tensor, optional
+        Its logarithm, ``−∞ ≤ log_n < ∞``; may require a gradient.
+
+    Returns
+    -------
+    float or Tensor
+        ``log n``, ``−inf`` for ``n = 0``.
+
+    Raises
+    ------
+    ValueError
+        If a Python number is out of range.
+    TypeError
+        If ``n`` is a tensor that requires a gradient.
+
+    Examples
+    --------
+    >>> log_noop(1.0), log_noop(0.0), log_noop(1.0, log_n=-800.0)
+    (0.0, -inf, -800.0)
+    """
+    if log_n is not None:
+        if not isinstance(log_n, Tensor) and not log_n < math.inf:
+            raise ValueError(f"log_n is {log_n}: it must be below infinity (-inf stands for n = 0)")
+        return log_n
+    if isinstance(n, Tensor):
+        if n.requires_grad:
+            raise TypeError("n requires a gradient: learn its logarithm instead and pass it as log_n")
+        # float32 at least, since the half types cannot hold the logarithm to their own relative precision
+        return n.to(torch.promote_types(n.dtype, torch.float32)).log()
+    if not 0 <= n < math.inf:
+        raise ValueError(f"n is {n}: the no-op mass must be a finite number of at least 0")
+    return math.log(n) if n > 0 else -math.inf
+
+
+def _exponentials(scores: Tensor, log_n: float | Tensor, dim: int) -> tuple[Tensor, Tensor, Tensor]:
+    """``e^{z − s}``, ``n e^{−s} + Σ e^{z − s}`` and the shift ``s = max(log n, max z)``, in float32 or float64."""
+    if not scores.is_floating_point():
+        raise TypeError(f"scores are {scores.dtype}: they must be floating point")
+    work = torch.promote_types(scores.dtype, torch.float32)
+    z = scores.to(work)
+    log_n = torch.as_tensor(log_n, dtype=work, device=z.device)
+    kept = list(z.shape)
+    kept[dim] = 1
+    try:
+        fits = torch.broadcast_shapes(log_n.shape, kept)[dim] == 1
+    except (RuntimeError, IndexError):
+        fits = False
+    if not fits:
+        raise ValueError(
+            f"n has shape {tuple(log_n.shape)}: it must broadcast to {tuple(kept)}, the shape of the scores with "
+            f"length 1 along dim={dim}"
+        )
+    floor = log_n.detach().expand(torch.broadcast_shapes(log_n.shape, kept))
+    shift = floor if z.shape[dim] == 0 else torch.maximum(z.detach().amax(dim, keepdim=True), floor)
+    # the value does not depend on the shift, so a detached one gives exact derivatives; where nothing is finite
+    # any finite shift does
+    shift = torch.where(shift == -math.inf, torch.zeros_like(shift), shift)
+    exponentials = torch.exp(z - shift)
+    total = exponentials.sum(dim, keepdim=True) + torch.exp(log_n - shift)
+    return exponentials, total, shift
+
+
+def softmax_n(scores: Tensor, n: float | Tensor = 1.0, dim: int = -1, *, log_n: float | Tensor | None = None) -> Tensor:
+    r"""Softmax with a no-op slot of mass ``n``: :math:`p_\mu = e^{z_\mu} / (n + \sum_\nu e^{z_\nu})`.
+
+    Outputs and derivatives are finite for all scores that are finite or ``−inf`` and for every ``n``, in every dtype:
+    the exponentials are shifted by ``max(log n, max z)``. A row of ``−inf`` gives zeros with zero gradient, at
+    ``n = 0`` too.
+
+    Parameters
+    ----------
+    scores : Tensor, shape (..., M, ...)
+        Scaled overlaps :math:`z = \beta\,\Xi x`, floating point; half types are computed in float32.
+    n : float or Tensor
+        No-op mass, ``n ≥ 0``: 0 is the ordinary softmax, 1 is Softmax₁. A tensor broadcasts against the scores with
+        length 1 along ``dim``.
+    dim : int
+        The axis of the patterns.
+    log_n : float or Tensor, optional
+        :math:`\log n`, in place of ``n``; may require a gradient.
+
+    Returns
+    -------
+    Tensor, shape and dtype of ``scores``
+        Weights in [0, 1] with sum ``1 − p_0 ≤ 1``.
+
+    Raises
+    ------
+    TypeError
+        For scores that are not floating point, or ``n`` that requires a gradient.
+    ValueError
+        For a number ``n`` outside [0, ∞), or a tensor whose shape does not fit.
+
+    References
+    ----------
+    Hu et al. 2024 (arXiv:2404.03828), with n = 1; Miller 2023, "Attention is off by one".
+
+    Examples
+    --------
+    >>> softmax_n(torch.tensor([0.0, 0.0]), n=2.0)
+    tensor([0.2500, 0.2500])
+    >>> softmax_n(torch.full((2,), -torch.inf))
+    tensor([0., 0.])
+    """
+    exponentials, total, _ = _exponentials(scores, log_noop(n, log_n), dim)
+    return (exponentials / torch.where(total > 0, total, torch.ones_like(total))).to(scores.dtype)
+
+
+def lse_n(scores: Tensor, n: float | Tensor = 1.0, dim: int = -1, *, log_n: float | Tensor | None = None) -> Tensor:
+    r"""Log-sum-exp with a no-op slot of mass ``n``: :math:`\log(n + \sum_\mu e^{z_\mu})`.
+
+    Its gradient is :func:`softmax_n`. The function :math:`\mathrm{lse}_n(\beta, s)` of the energies is
+    ``lse_n(beta * s) / beta``.
+
+    Parameters, errors
+        Those of :func:`softmax_n`.
+
+    Returns
+    -------
+    Tensor
+        The shape of ``scores`` without ``dim``; ``−inf`` where ``n = 0`` and no score is finite.
+
+    Examples
+    --------
+    >>> lse_n(torch.tensor([0.0, 0.0]), n=2.0).exp()
+    tensor(4.)
+    """
+    _, total, shift = _exponentials(scores, log_noop(n, log_n), dim)
+    empty = total == 0
+    log_total = torch.log(torch.where(empty, torch.ones_like(total), total))
+    return torch.where(empty, -math.inf, log_total + shift).squeeze(dim).to(scores.dtype)
+
+
+class Separation(Protocol):
+    """What a memory asks of a separation function; all three act on the last axis."""
+
+    def weights(self, scores: Tensor) -> Tensor:
+        """Weights ``p = ∇Ψ*(z)``, the shape of ``scores``."""
+        ...
+
+    def conjugate(self, scores: Tensor) -> Tensor:
+        """The convex conjugate ``Ψ*(z)``, the shape of ``scores`` without the last axis."""
+        ...
+
+    def curvature(self, weights: Tensor) -> tuple[Tensor, Tensor]:
+        """``s`` (the shape of ``weights``) and ``c`` (last axis 1) with ``∂p/∂z = diag(s) − s sᵀ / c``."""
+        ...
+
+
+@dataclass(frozen=True)
+class SoftmaxN:
+    """The separation of the dense (``noop = 0``) and the outlier-efficient (``noop > 0``) model.
+
+    Parameters
+    ----------
+    noop : float
+        No-op mass ``n``, finite and at least 0.
+
+    Raises
+    ------
+    ValueError
+        If ``noop`` is out of range.
+
+    Examples
+    --------
+    >>> SoftmaxN(2.0).weights(torch.zeros(2))
+    tensor([0.2500, 0.2500])
+    """
+
+    noop: float = 1.0
+    log_n: float = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        if isinstance(self.noop, bool) or not isinstance(self.noop, int | float):
+            raise TypeError(f"noop is {self.noop!r}: it must be a number")
+        if not 0 <= self.noop < math.inf:
+            raise ValueError(f"noop is {self.noop}: the no-op mass must be a finite number of at least 0")
+        object.__setattr__(self, "log_n", float(log_noop(self.noop)))
+
+    def weights(self, scores: Tensor) -> Tensor:
+        """:func:`softmax_n` over the last axis."""
+        return softmax_n(scores, log_n=self.log_n)
+
+    def conjugate(self, scores: Tensor) -> Tensor:
+        """:func:`lse_n` over the last axis."""
+        return lse_n(scores, log_n=self.log_n)
+
+    def curvature(self, weights: Tensor) -> tuple[Tensor, Tensor]:
+        """``s = p`` and ``c = 1``: the covariance of a multinomial whose no-op slot is left out."""
+        return weights, torch.ones_like(weights[..., :1])
+
+
+@dataclass(frozen=True)
+class Entmax:
+    r"""α-entmax, the separation of the sparse (α = 2, sparsemax) and the generalised sparse Hopfield models.
+
+    :math:`p = \arg\max_{p \in \Delta} \langle p, z\rangle - \Psi_\alpha(p)` with the negative Tsallis entropy
+    :math:`\Psi_\alpha(p) = \frac{1}{\alpha(\alpha-1)} \sum_\mu (p_\mu^\alpha - p_\mu)`; computed by the ``entmax``
+    package. At least one score of a row must be finite.
+
+    Parameters
+    ----------
+    alpha : float
+        ``1 < α < ∞``; 1.5 and 2 are computed by sorting, the others by bisection.
+
+    Raises
+    ------
+    ValueError
+        If ``alpha`` is out of range.
+
+    References
+    ----------
+    Peters, Niculae and Martins 2019 (arXiv:1905.05702); Hu et al. 2023 (arXiv:2309.12673); Wu et al. 2024
+    (arXiv:2312.17346).
+
+    Examples
+    --------
+    >>> Entmax(2.0).weights(torch.tensor([1.0, 0.5, -3.0]))
+    tensor([0.7500, 0.2500, 0.0000])
+    """
+
+    alpha: float
+
+    def __post_init__(self) -> None:
+        if isinstance(self.alpha, bool) or not isinstance(self.alpha, int | float):
+            raise TypeError(f"alpha is {self.alpha!r}: it must be a number")
+        if not 1 < self.alpha < math.inf:
+            raise ValueError(f"alpha is {self.alpha}: it must be a finite number above 1 (SoftmaxN(0) is the limit 1)")
+
+    @property
+    def margin(self) -> float:
+        """The lead ``1/(α − 1)`` of one score over all others from which on that pattern takes all the weight."""
+        return 1 / (self.alpha - 1)
+
+    def weights(self, scores: Tensor) -> Tensor:
+        """α-entmax over the last axis."""
+        z = scores.to(torch.promote_types(scores.dtype, torch.float32))
+        if self.alpha == 2:
+            p = entmax.sparsemax(z, dim=-1)
+        elif self.alpha == 1.5:
+            p = entmax.entmax15(z, dim=-1)
+        else:
+            p = entmax.entmax_bisect(z, alpha=self.alpha, dim=-1)
+        return p.to(scores.dtype)
+
+    def conjugate(self, scores: Tensor) -> Tensor:
+        """``⟨p, z⟩ − Ψ_α(p)`` at the maximiser ``p``."""
+        z = scores.to(torch.promote_types(scores.dtype, torch.float32))
+        p = self.weights(z)
+        overlap = torch.where(p > 0, p * z, torch.zeros_like(z)).sum(-1)
+        negative_entropy = (p**self.alpha - p).sum(-1) / (self.alpha * (self.alpha - 1))
+        return (overlap - negative_entropy).to(scores.dtype)
+
+    def curvature(self, weights: Tensor) -> tuple[Tensor, Tensor]:
+        """``s = p^{2−α}`` on the support, 0 off it, and ``c = Σ s``."""
+        s = torch.where(weights > 0, weights.clamp_min(torch.finfo(weights.dtype).tiny) ** (2 - self.alpha), 0.0)
+        return s, s.sum(-1, keepdim=True)

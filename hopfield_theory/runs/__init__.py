@@ -1,0 +1,1 @@
+"""Grids of cells: store, sweep, executors."""

@@ -1,0 +1,358 @@
+"""Grids of cells: measured by an executor, kept one by one in a store, and resumed from what is there."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import time
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from hopfield_theory.data.ensembles import base
+from hopfield_theory.runs.executors import Executor
+from hopfield_theory.runs.store import Cell, Distrusted, Rows, Scalar, Store, canonical
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["Advance", "Failure", "Interrupted", "Plan", "Report", "Sweep", "cell_seed", "plan", "run"]
+
+Parameters = Mapping[str, Scalar]
+Measure = Callable[[Parameters, int, str], Rows]
+Cost = Callable[[Parameters], tuple[float, float]]
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """An experiment's grid, and how to measure a cell of it.
+
+    Parameters
+    ----------
+    experiment, preset : str
+        Names, as of :class:`~hopfield_theory.runs.store.Cell`.
+    seed : int, at least 0
+    cells : sequence of mappings
+        The parameters of each cell, all different.
+    measure : function of parameters, seed and device
+        Gives the rows of a cell, from the cell's own seed; an importable function, so that other processes can be
+        given it.
+    cost : function of parameters
+        Predicts the seconds and the bytes of memory that a cell takes.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a cell is not as :class:`~hopfield_theory.runs.store.Cell` says, or is there twice.
+    """
+
+    experiment: str
+    preset: str
+    seed: int
+    cells: Sequence[Parameters]
+    measure: Measure
+    cost: Cost
+
+    def __post_init__(self) -> None:
+        seen = set()
+        for cell in self.grid:
+            if cell in seen:
+                raise ValueError(f"{cell} is there twice")
+            seen.add(cell)
+
+    @cached_property
+    def grid(self) -> tuple[Cell, ...]:
+        """The cells with all that their results depend on."""
+        return tuple(Cell(self.experiment, self.preset, self.seed, parameters) for parameters in self.cells)
+
+    def weight(self, cell: Cell) -> float:
+        """Return the seconds that a cell is predicted to take, above 0."""
+        return max(float(self.cost(cell.parameters)[0]), 1e-9)
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A cell without a result.
+
+    Attributes
+    ----------
+    cell : Cell
+    error : Exception
+        What its measurement raised, or :class:`~hopfield_theory.runs.executors.WorkerDiedError`.
+    """
+
+    cell: Cell
+    error: Exception
+
+    def __str__(self) -> str:
+        return f"{self.cell}: {type(self.error).__name__}: {self.error}"
+
+
+@dataclass(frozen=True)
+class Advance:
+    """How far a run has come.
+
+    Attributes
+    ----------
+    cell : Cell
+        The last to be finished, or to fail.
+    finished, cells : int
+        Cells that are finished, those of earlier runs among them, and cells of the sweep.
+    failed : int
+    seconds_left : float
+        Estimated from what the cells of this run took, and from the predicted cost of those that are left.
+    """
+
+    cell: Cell
+    finished: int
+    cells: int
+    failed: int
+    seconds_left: float
+
+    def __str__(self) -> str:
+        failed = f", {self.failed} failed" if self.failed else ""
+        return f"{self.finished} of {self.cells} cells{failed}, about {_duration(self.seconds_left)} left"
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a run did.
+
+    Attributes
+    ----------
+    done : list of Cell
+        Measured and kept, in the order of the sweep.
+    skipped : list of Cell
+        Finished before.
+    failed : list of Failure
+    set_aside : list of Distrusted
+        Files that had a cell's name and were not to be trusted; their cells were computed again.
+    """
+
+    done: list[Cell] = field(default_factory=list)
+    skipped: list[Cell] = field(default_factory=list)
+    failed: list[Failure] = field(default_factory=list)
+    set_aside: list[Distrusted] = field(default_factory=list)
+
+    @property
+    def status(self) -> int:
+        """Exit status: 0, or 1 if a cell failed."""
+        return 1 if self.failed else 0
+
+    @property
+    def lines(self) -> list[str]:
+        """What to tell: files set aside, failures, and a count."""
+        count = f"{len(self.done)} cells measured, {len(self.skipped)} finished before, {len(self.failed)} failed"
+        return [*(f"set aside: {it}" for it in self.set_aside), *(f"failed: {it}" for it in self.failed), count]
+
+
+class Interrupted(KeyboardInterrupt):
+    """A run was interrupted; the message says how to go on."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run would do.
+
+    Attributes
+    ----------
+    cells, finished, left : int
+    seconds : float
+        Predicted for the cells that are left, one after the other; in proportion to what finished ones took.
+    bytes : float
+        Memory predicted for the largest cell that is left. Each worker holds one cell.
+    """
+
+    cells: int
+    finished: int
+    left: int
+    seconds: float
+    bytes: float
+
+    def __str__(self) -> str:
+        cost = f": about {_duration(self.seconds)} of work, up to {_size(self.bytes)} a cell" if self.left else ""
+        return f"{self.cells} cells, {self.finished} finished, {self.left} left{cost}"
+
+
+def cell_seed(seed: int, parameters: Parameters) -> int:
+    """Return the seed of a cell's measurement: of the sweep's seed and the cell's parameters, and nothing else.
+
+    Parameters
+    ----------
+    seed : int, at least 0
+    parameters : mapping
+
+    Returns
+    -------
+    int
+        In ``[0, 2**32)``.
+
+    Examples
+    --------
+    >>> cell_seed(0, {"dim": 16, "kappa": 2.0}) == cell_seed(0, {"kappa": 2.0, "dim": 16})
+    True
+    """
+    return base(seed, zlib.crc32(canonical(parameters).encode()))
+
+
+@dataclass(frozen=True)
+class _Measured:
+    """A measurement as a function of the cell alone, which other processes can be given."""
+
+    measure: Measure
+    device: str
+
+    def __call__(self, cell: Cell) -> tuple[pd.DataFrame, float]:
+        import pandas as pd
+
+        begin = time.perf_counter()
+        rows = self.measure(cell.parameters, cell_seed(cell.seed, cell.parameters), self.device)
+        # a frame here, not in the parent: what no frame can be made of is then this cell's failure
+        frame = rows if isinstance(rows, pd.DataFrame) else pd.DataFrame(list(rows))
+        return frame, time.perf_counter() - begin
+
+
+def run(
+    sweep: Sweep,
+    store: Store,
+    executor: Executor,
+    device: str = "cpu",
+    progress: Callable[[Advance], None] | None = None,
+) -> Report:
+    """Measure the cells that are not finished, and keep each as soon as it is.
+
+    Parameters
+    ----------
+    sweep : Sweep
+    store : Store
+    executor : Executor
+    device : str
+        Where to measure.
+    progress : callable, optional
+        Called after each cell.
+
+    Returns
+    -------
+    Report
+        A cell that raises, or whose rows cannot be kept, does not stop the others; it is among ``failed``.
+
+    Raises
+    ------
+    Interrupted
+        On Ctrl-C: the cells finished so far are in the store.
+    OSError
+        If a file cannot be read or written, as on a full disk: likewise.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from hopfield_theory.runs.executors import Serial
+    >>> def measure(parameters, seed, device):
+    ...     return [{"square": parameters["x"] ** 2}]
+    >>> sweep = Sweep("squares", "smoke", 0, [{"x": x} for x in range(3)], measure, lambda parameters: (1.0, 8.0))
+    >>> store = Store(tempfile.mkdtemp())
+    >>> report = run(sweep, store, Serial())
+    >>> report.lines, report.status
+    (['3 cells measured, 0 finished before, 0 failed'], 0)
+    >>> list(store.gather("squares")["square"])
+    [0, 1, 4]
+    >>> print(plan(sweep, store))
+    3 cells, 3 finished, 0 left
+    """
+    earlier = len(store.set_aside)
+    report = Report()
+    try:
+        left = [cell for cell in sweep.grid if not store.has(cell)]
+        report.set_aside.extend(store.set_aside[earlier:])
+        waiting = set(left)
+        report.skipped.extend(cell for cell in sweep.grid if cell not in waiting)
+        clock = _Clock(sweep, left)
+        with contextlib.closing(executor.run(_Measured(sweep.measure, device), left)) as outcomes:
+            for index, outcome in outcomes:
+                _keep(store, left[index], outcome, device, report)
+                seconds = clock.left_after(left[index])
+                if progress is not None:
+                    finished = len(report.skipped) + len(report.done)
+                    progress(Advance(left[index], finished, len(sweep.grid), len(report.failed), seconds))
+    except KeyboardInterrupt:
+        raise Interrupted(
+            f"interrupted: the {len(report.skipped) + len(report.done)} of {len(sweep.grid)} cells that are finished "
+            f"are kept in {store.folder}; the same command goes on from there"
+        ) from None
+    places = {cell: place for place, cell in enumerate(sweep.grid)}
+    report.done.sort(key=lambda cell: places[cell])
+    report.failed.sort(key=lambda failure: places[failure.cell])
+    return report
+
+
+def _keep(store: Store, cell: Cell, outcome: object, device: str, report: Report) -> None:
+    if isinstance(outcome, Exception):
+        report.failed.append(Failure(cell, outcome))
+        return
+    rows, seconds = outcome  # pyright: ignore[reportGeneralTypeIssues]
+    try:
+        store.write(cell, rows, seconds, device)
+    except ValueError as error:
+        report.failed.append(Failure(cell, error))
+    else:
+        report.done.append(cell)
+
+
+class _Clock:
+    """Estimates what is left of a run by the cost of its cells, however many are at work at once."""
+
+    def __init__(self, sweep: Sweep, left: Sequence[Cell]) -> None:
+        self._weights = {cell: sweep.weight(cell) for cell in left}
+        self._spent = 0.0
+        self._begin = time.monotonic()
+
+    def left_after(self, cell: Cell) -> float:
+        self._spent += self._weights.pop(cell)
+        return (time.monotonic() - self._begin) / self._spent * math.fsum(self._weights.values())
+
+
+def plan(sweep: Sweep, store: Store) -> Plan:
+    """Tell what a run would do; nothing is changed.
+
+    Parameters
+    ----------
+    sweep : Sweep
+    store : Store
+
+    Returns
+    -------
+    Plan
+
+    Raises
+    ------
+    OSError
+        If a file cannot be read.
+    """
+    taken = {cell: store.seconds(cell) for cell in sweep.grid}
+    left = [cell for cell, seconds in taken.items() if seconds is None]
+    measured = math.fsum(seconds for seconds in taken.values() if seconds is not None)
+    predicted = math.fsum(sweep.weight(cell) for cell, seconds in taken.items() if seconds is not None)
+    scale = measured / predicted if predicted else 1.0
+    return Plan(
+        cells=len(taken),
+        finished=len(taken) - len(left),
+        left=len(left),
+        seconds=scale * math.fsum(sweep.weight(cell) for cell in left),
+        bytes=max((float(sweep.cost(cell.parameters)[1]) for cell in left), default=0.0),
+    )
+
+
+def _duration(seconds: float) -> str:
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{seconds / size:.1f} {unit}"
+    return f"{seconds:.0f} s"
+
+
+def _size(count: float) -> str:
+    for size, unit in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
+        if count >= size:
+            return f"{count / size:.1f} {unit}"
+    return f"{count:.0f} B"

@@ -1,0 +1,1 @@
+"""Memories of up to e^700 patterns, by their overlaps."""

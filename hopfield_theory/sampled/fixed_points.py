@@ -1,0 +1,212 @@
+"""Fixed points of a memory of up to e^700 random patterns: those about the target drawn, the others by their mean.
+
+A fixed point near the target feels two kinds of patterns: few that stand close, one by one, and many that stand
+farther, together. So the patterns in a cap about the target are drawn whole, and the others enter through the mean of
+their partition sum, at the state where it is. ``docs/virtual.md`` says what that leaves out, and how it was tested.
+
+Lengths are in units of the radius m, and ``kappa = β m²``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from hopfield_theory import _arguments
+from hopfield_theory.sampled.mean_crowd import MeanCrowd
+from hopfield_theory.sampled.overlaps import OverlapLaw, overlap_law
+from hopfield_theory.sampled.which_are_drawn import Plan
+
+__all__ = ["Limits", "limits"]
+
+Floats = NDArray[np.float64]
+
+# numbers that the drawn patterns of a batch of trials may hold
+_BATCH = 1 << 21
+_TOLERANCE, _STEPS = 1e-8, 2000
+_MOST_DRAWN = 1e8
+# updates that a batch takes together, before the trials at rest are left behind
+_TOGETHER = 25
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Where independent trials end that start at their target; every trial has its own patterns.
+
+    Attributes
+    ----------
+    error : ndarray, shape (trials,), at least 0
+        ``|x - ξ_1| / m`` at the end.
+    updates : ndarray of int, shape (trials,)
+        How many, in steps of 25; at most 2 000.
+    at_rest : ndarray of bool, shape (trials,)
+        Whether the last step was no longer than 1e-8.
+    fluctuation : ndarray, shape (trials,), at least 0
+        Bound, to first order in them, on the root mean square of what the fluctuations of the patterns that were not
+        drawn would move the last update by, in units of m: ``2 sqrt(N E exp(2κ<ξ, x>)) / Z``; 0 if all were drawn.
+    """
+
+    error: NDArray[np.float64]
+    updates: NDArray[np.int64]
+    at_rest: NDArray[np.bool_]
+    fluctuation: NDArray[np.float64]
+
+
+def limits(
+    *,
+    dim: int,
+    kappa: float,
+    log_patterns: float,
+    log_noop: float = -math.inf,
+    drawn: float = 2000.0,
+    trials: int,
+    seed: int,
+    first: int = 0,
+    device: str = "cpu",
+) -> Limits:
+    r"""Iterate the update from a stored pattern of a random memory on the sphere, without most of its patterns.
+
+    With the drawn patterns ξ_ν and N others of mean :math:`g(x)`,
+
+    .. math:: T(x) = \frac{\sum_\nu e^{\kappa\langle\xi_\nu, x\rangle}\xi_\nu + N\,\nabla g(x)/\kappa}
+                          {n + \sum_\nu e^{\kappa\langle\xi_\nu, x\rangle} + N g(x)},
+
+    the CCCP update of the energy in which the others' partition sum is replaced by its mean.
+
+    Parameters
+    ----------
+    dim : int, at least 3
+        Dimension d.
+    kappa : float, above 0
+        ``β m²``.
+    log_patterns : float, from 0 to 700
+        log M, in nats.
+    log_noop : float
+        log n; ``-inf`` for n = 0.
+    drawn : float, from 1 to 1e8
+        How many patterns are drawn in the mean beside the target: those of the largest overlaps with it. All are where
+        there are at most twice as many, and the memory is then the explicit one.
+    trials : int, at least 1
+    seed : int, at least 0
+    first : int, at least 0
+        Trial i of this call is trial ``first + i`` of the seed, and depends on nothing else.
+    device : str
+
+    Returns
+    -------
+    Limits
+
+    Raises
+    ------
+    ValueError
+        If an argument leaves its range or is NaN.
+
+    Examples
+    --------
+    >>> found = limits(dim=64, kappa=64.0, log_patterns=36.0, trials=20, seed=0)
+    >>> bool((found.error < 0.5).all()), bool(found.fluctuation.max() < 1e-3)
+    (True, True)
+    """
+    kappa, log_noop = _arguments.positive("kappa", kappa), _arguments.log_noop(0.0, log_noop)
+    if log_patterns > 700.0:
+        raise ValueError(f"log_patterns is {log_patterns!r}; it must be at most 700")
+    if not 1.0 <= drawn <= _MOST_DRAWN:
+        raise ValueError(f"drawn is {drawn!r}; it must be from 1 to {_MOST_DRAWN:g}")
+    dim, trials = _arguments.integer("dim", dim, 3), _arguments.integer("trials", trials, 1)
+    seed, first = _arguments.integer("seed", seed, 0), _arguments.integer("first", first, 0)
+    law, plan = overlap_law("sphere", dim), Plan.of(log_patterns, drawn, 2.0 * drawn)
+    crowd = None if plan.complete else MeanCrowd(law, plan.log_share, kappa, device)
+    place = None if plan.complete else law.tail(plan.log_share)
+    rows = max(1, int(_BATCH / ((plan.width + 1) * dim)))
+    parts = []
+    for begin in range(first, first + trials, rows):
+        memories = [_memory(law, plan, place, seed, i) for i in range(begin, min(begin + rows, first + trials))]
+        patterns = torch.nn.utils.rnn.pad_sequence([torch.tensor(it) for it in memories], batch_first=True).to(device)
+        counts = np.array([len(it) - 1 for it in memories])
+        log_rest = np.full(counts.shape, -math.inf) if plan.complete else plan.log_rest(counts)
+        rest = torch.tensor(log_rest, device=device)
+        parts.append(_iterated(patterns, torch.tensor(counts, device=device), rest, crowd, kappa, log_noop))
+    error, updates, at_rest, fluctuation = (np.concatenate(columns) for columns in zip(*parts, strict=True))
+    return Limits(error, updates, at_rest, fluctuation)
+
+
+def _memory(
+    law: OverlapLaw, plan: Plan, place: Callable[[Floats], tuple[Floats, Floats]] | None, seed: int, trial: int
+) -> Floats:
+    """Draw the target, along the first axis, and the patterns of a trial that are drawn."""
+    generator = np.random.default_rng([seed, trial])
+    if place is None:
+        rivals = generator.standard_normal((plan.width, law.dim))
+        rivals /= np.linalg.norm(rivals, axis=1, keepdims=True)
+    else:
+        [count] = plan.counts(generator, 1)
+        along, length = place(generator.standard_exponential(count))
+        across = generator.standard_normal((count, law.dim - 1))
+        across *= (length / np.linalg.norm(across, axis=1))[:, None]
+        rivals = np.column_stack([along, across])
+    return np.concatenate([np.eye(1, law.dim), rivals])
+
+
+def _iterated(
+    patterns: Tensor, counts: Tensor, log_rest: Tensor, crowd: MeanCrowd | None, kappa: float, log_noop: float
+) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.bool_], NDArray[np.float64]]:
+    """Iterate from the targets until the last step is short; patterns of shape (B, K, d), padded after the counts."""
+    trials = len(patterns)
+    target = patterns[:, 0].clone()
+    absent = torch.arange(patterns.shape[1], device=patterns.device) > counts[:, None]
+    end, fluctuation = target.clone(), target.new_zeros(trials)
+    updates, at_rest = torch.zeros(trials, dtype=torch.int64), torch.zeros(trials, dtype=torch.bool)
+    place, x = torch.arange(trials, device=patterns.device), target
+    for done in range(_TOGETHER, _STEPS + 1, _TOGETHER):
+        before = x
+        log_sum = x.new_zeros(len(x))
+        for _ in range(_TOGETHER):
+            before = x
+            x, log_sum = _update(x, patterns, absent, log_rest, crowd, kappa, log_noop)
+        still = torch.linalg.vector_norm(x - before, dim=1) <= _TOLERANCE
+        end[place], updates[place.cpu()], at_rest[place.cpu()] = x, done, still.cpu()
+        if crowd is not None:
+            spread = 0.5 * (log_rest + crowd.log_square(*_parts(before))) - log_sum
+            fluctuation[place] = 2.0 * spread.exp()
+        if bool(still.all()):
+            break
+        moving = ~still
+        place, x, patterns, absent, log_rest = (it[moving] for it in (place, x, patterns, absent, log_rest))
+    error = torch.linalg.vector_norm(end - target, dim=1)
+    return error.cpu().numpy(), updates.numpy(), at_rest.numpy(), fluctuation.cpu().numpy()
+
+
+def _update(
+    x: Tensor,
+    patterns: Tensor,
+    absent: Tensor,
+    log_rest: Tensor,
+    crowd: MeanCrowd | None,
+    kappa: float,
+    log_noop: float,
+) -> tuple[Tensor, Tensor]:
+    """Return the update, and the logarithm of the partition sum at x."""
+    scores = (kappa * torch.bmm(patterns, x[:, :, None])[:, :, 0]).masked_fill_(absent, -math.inf)
+    top = scores.amax(1).clamp_min(log_noop)
+    weights = (scores - top[:, None]).exp_()
+    total = weights.sum(1) + (log_noop - top).exp()
+    drawn, log_sum = torch.bmm(weights[:, None], patterns)[:, 0] / total[:, None], top + total.log()
+    if crowd is None:
+        return drawn, log_sum
+    along, across = _parts(x)
+    log_mean, mean_along, mean_across = crowd(along, across)
+    log_mean = log_mean + log_rest
+    direction = x[:, 1:] / across.clamp_min(torch.finfo(x.dtype).tiny)[:, None]
+    mean = torch.cat([mean_along[:, None], mean_across[:, None] * direction], 1)
+    return torch.lerp(drawn, mean, torch.sigmoid(log_mean - log_sum)[:, None]), torch.logaddexp(log_sum, log_mean)
+
+
+def _parts(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the part along the first axis, and the length of the part across."""
+    return x[:, 0], torch.linalg.vector_norm(x[:, 1:], dim=1)

@@ -1,0 +1,278 @@
+"""The law of the overlaps of random patterns with a direction that they do not know, and draws from it.
+
+In units of the patterns' radius a rival is ``t x̂ + a u``: the overlap t with the direction x̂, and a vector across it of
+length scale a and isotropic u, independent of t. On the sphere ``a = sqrt(1 - t²)`` and u is a unit vector; in the
+Gaussian ensemble ``a = 1`` and u is normal with covariance ``1/d``.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+import numpy as np
+from numpy.polynomial import Chebyshev
+from numpy.typing import NDArray
+from scipy import special
+
+from hopfield_theory import _arguments
+from hopfield_theory.bounds import _quadrature, sphere
+from hopfield_theory.sampled.cap_heights import log_height
+
+__all__ = ["OverlapLaw", "Streams", "cosines", "overlap_law"]
+
+Floats = NDArray[np.float64]
+
+_TABLE_EDGES = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)
+_TABLE_DEGREE = 24
+_NODES, _NODE_WEIGHTS = np.polynomial.legendre.leggauss(16)
+# A normal variable below it weighs e^-800.
+_NORMAL_END = -40.0
+
+
+class OverlapLaw(Protocol):
+    """Law of t, a and u, for one dimension."""
+
+    @property
+    def dim(self) -> int:
+        """Dimension of the space."""
+        ...
+
+    def draw(self, streams: Streams, shape: tuple[int, int]) -> tuple[Floats, Floats]:
+        """Draw t and a of independent rivals, two arrays of a shape (trials, rivals)."""
+        ...
+
+    def tail(self, log_share: float) -> Callable[[Floats], tuple[Floats, Floats]]:
+        """Return the map from e, at least 0, to t and a at the tail probability ``exp(log_share - e)``; any shape."""
+        ...
+
+    def below(self, log_share: float, kappa: float) -> tuple[Floats, Floats, Floats]:
+        """Return nodes of the law of t below its quantile at a tail probability, fine enough for ``exp(κ t)``.
+
+        Three arrays of shape (nodes,): t, the mean of ``|a u|²`` and the logarithm of the weight; weights sum to 1.
+        """
+        ...
+
+    def quantile(self, log_share: Floats) -> Floats:
+        """Return t at tail probabilities, of any shape."""
+        ...
+
+    def log_concentration(self, log_share: Floats, log_width: Floats) -> Floats:
+        """Bound the chance that t, known to be in a tail of at most a half, falls in an interval of some width."""
+        ...
+
+    def across(self, lengths: Floats, variance: Floats, streams: Streams) -> Floats:
+        """Draw the length of ``Σ l u + v``: `lengths` (trials, rivals), v normal of a `variance` (trials,) a side."""
+        ...
+
+
+class Streams(NamedTuple):
+    """A generator for each kind of draw, so that the first trials do not depend on how many follow or in what blocks.
+
+    Arrays are filled row by row, and a row is a trial: each stream alone is a sequence that only grows.
+
+    Attributes
+    ----------
+    counts : numpy.random.Generator
+        How many rivals are drawn.
+    places, rests : numpy.random.Generator
+        Their overlaps; the squared lengths across that make normal variables overlaps on the sphere.
+    turns, turn_rests : numpy.random.Generator
+        Cosines between their parts across.
+    bulks, bulk_sides, bulk_rests : numpy.random.Generator
+        Sums over the others: weights and overlaps; the part across, one side of it and the rest.
+    sides, side_rests : numpy.random.Generator
+        Cosine between the part across and the target's.
+
+    Examples
+    --------
+    >>> Streams.of(0).counts.integers(100) == Streams.of(0).counts.integers(100)
+    np.True_
+    """
+
+    counts: np.random.Generator
+    places: np.random.Generator
+    rests: np.random.Generator
+    turns: np.random.Generator
+    turn_rests: np.random.Generator
+    bulks: np.random.Generator
+    bulk_sides: np.random.Generator
+    bulk_rests: np.random.Generator
+    sides: np.random.Generator
+    side_rests: np.random.Generator
+
+    @classmethod
+    def of(cls, seed: int) -> Streams:
+        """Return the streams of a seed of at least 0."""
+        return cls(*(np.random.default_rng(child) for child in np.random.SeedSequence(seed).spawn(len(cls._fields))))
+
+
+def cosines(normals: Floats, gammas: Floats) -> Floats:
+    """Return first coordinates of uniform points of a sphere.
+
+    Parameters
+    ----------
+    normals : ndarray
+        Standard normal variables: the first coordinates before the points are scaled to norm 1.
+    gammas : ndarray, of the same shape
+        Half the squared lengths of the other coordinates: gamma variables of half their number.
+
+    Returns
+    -------
+    ndarray, of the same shape, in [-1, 1]
+
+    Examples
+    --------
+    >>> float(cosines(np.array(3.0), np.array(8.0)))
+    0.6
+    """
+    return normals / np.sqrt(normals * normals + 2.0 * gammas)
+
+
+@dataclass(frozen=True)
+class _Sphere:
+    dim: int
+
+    def draw(self, streams: Streams, shape: tuple[int, int]) -> tuple[Floats, Floats]:
+        side = streams.places.standard_normal(shape)
+        rest = 2.0 * streams.rests.standard_gamma(0.5 * (self.dim - 1), shape)
+        square = side * side + rest
+        return side / np.sqrt(square), np.sqrt(rest / square)
+
+    def tail(self, log_share: float) -> Callable[[Floats], tuple[Floats, Floats]]:
+        panels = [
+            Chebyshev.interpolate(lambda e: log_height(log_share - e, self.dim), _TABLE_DEGREE, domain=pair)
+            for pair in itertools.pairwise(_TABLE_EDGES)
+        ]
+
+        def place(excess: Floats) -> tuple[Floats, Floats]:
+            v = np.empty_like(excess)
+            which = np.searchsorted(_TABLE_EDGES[1:-1], excess)
+            for i, panel in enumerate(panels):
+                here = which == i
+                v[here] = panel(excess[here])
+            u = np.exp(v)
+            return 1.0 - u, np.sqrt(u * (2.0 - u))
+
+        return place
+
+    def below(self, log_share: float, kappa: float) -> tuple[Floats, Floats, Floats]:
+        # Heights that no score resolves hold no more than e^-30 of the bulk, and would only add panels.
+        floor = -60.0 - math.log1p(kappa)
+        first = 2.0 * math.asin(math.exp(0.5 * max(float(log_height(log_share, self.dim)), floor)) / math.sqrt(2.0))
+        # Peaks are about 1/sqrt(d) wide in the logarithm of the angle.
+        panels = 2 + math.ceil(math.log(math.pi / first) * (2.0 + math.sqrt(self.dim) / 3.0))
+        edges = np.geomspace(first, math.pi, panels + 1)
+        edges[-1] = math.pi
+        layer = 1.0 / (3.0 * kappa * math.sin(first) + math.sqrt(3.0 * kappa) + 1.0 / (edges[1] - first))
+        theta, log_width = _panels(edges, first + _layer(layer, edges[1] - first))
+        log_weight = log_width + sphere.log_density(theta, self.dim)
+        return (
+            np.cos(theta),
+            np.sin(theta) ** 2,
+            log_weight - _quadrature.log_mean(log_weight, np.zeros_like(log_weight)),
+        )
+
+    def quantile(self, log_share: Floats) -> Floats:
+        return 1.0 - np.exp(log_height(log_share, self.dim))
+
+    def log_concentration(self, log_share: Floats, log_width: Floats) -> Floats:
+        if self.dim == 2:
+            # The angle is uniform, and arccos(1 - w) <= π sqrt(w/2).
+            return 0.5 * (log_width - math.log(2.0)) - log_share
+        # From d = 3 on the density of t falls on the positive side.
+        v = log_height(log_share, self.dim)
+        a = 0.5 * (self.dim - 1)
+        return log_width + (a - 1.0) * (v + np.log(2.0 - np.exp(v))) - special.betaln(a, 0.5) - log_share
+
+    def across(self, lengths: Floats, variance: Floats, streams: Streams) -> Floats:
+        half = 0.5 * (self.dim - 2)
+        shape = lengths.shape
+        turns = cosines(streams.turns.standard_normal(shape), streams.turn_rests.standard_gamma(half, shape))
+        # The next vector is isotropic whatever the sum so far: its length is a Markov chain.
+        square = np.zeros(shape[0])
+        for length, turn in zip(lengths.T.copy(), turns.T.copy(), strict=True):
+            square += length * (length + 2.0 * turn * np.sqrt(square))
+            np.maximum(square, 0.0, out=square)
+        ahead = np.sqrt(square) + np.sqrt(variance) * streams.bulk_sides.standard_normal(shape[0])
+        return np.sqrt(ahead * ahead + 2.0 * variance * streams.bulk_rests.standard_gamma(half, shape[0]))
+
+
+@dataclass(frozen=True)
+class _Gaussian:
+    dim: int
+
+    def draw(self, streams: Streams, shape: tuple[int, int]) -> tuple[Floats, Floats]:
+        return streams.places.standard_normal(shape) / math.sqrt(self.dim), np.ones(shape)
+
+    def tail(self, log_share: float) -> Callable[[Floats], tuple[Floats, Floats]]:
+        def place(excess: Floats) -> tuple[Floats, Floats]:
+            return -special.ndtri_exp(log_share - excess) / math.sqrt(self.dim), np.ones_like(excess)
+
+        return place
+
+    def below(self, log_share: float, kappa: float) -> tuple[Floats, Floats, Floats]:
+        end = -float(special.ndtri_exp(log_share))
+        edges = np.arange(_NORMAL_END, end, 0.5)
+        edges = np.append(edges[edges < end - 0.25], end)
+        width = edges[-1] - edges[-2]
+        layer = 1.0 / (3.0 * kappa / math.sqrt(self.dim) + 1.0 / width)
+        z, log_width = _panels(edges, end - _layer(layer, width))
+        log_weight = log_width - 0.5 * z * z
+        across = np.full_like(z, (self.dim - 1) / self.dim)
+        return z / math.sqrt(self.dim), across, log_weight - _quadrature.log_mean(log_weight, np.zeros_like(log_weight))
+
+    def quantile(self, log_share: Floats) -> Floats:
+        return -special.ndtri_exp(log_share) / math.sqrt(self.dim)
+
+    def log_concentration(self, log_share: Floats, log_width: Floats) -> Floats:
+        z = special.ndtri_exp(log_share)
+        return log_width + 0.5 * math.log(self.dim / (2.0 * math.pi)) - 0.5 * z * z - log_share
+
+    def across(self, lengths: Floats, variance: Floats, streams: Streams) -> Floats:
+        # A sum of normal vectors with given weights is normal.
+        whole = np.sum(lengths * lengths, axis=1) / self.dim + variance
+        return np.sqrt(2.0 * whole * streams.bulk_rests.standard_gamma(0.5 * (self.dim - 1), lengths.shape[0]))
+
+
+def overlap_law(ensemble: str, dim: int) -> OverlapLaw:
+    """Return the law of an ensemble's overlaps.
+
+    Parameters
+    ----------
+    ensemble : {"sphere", "gaussian"}
+        Uniform on the sphere, or normal with covariance ``1/d``.
+    dim : int, at least 2
+        Dimension d.
+
+    Returns
+    -------
+    OverlapLaw
+
+    Raises
+    ------
+    ValueError
+        If the ensemble is unknown, or `dim` is below 2.
+
+    Examples
+    --------
+    >>> round(float(overlap_law("sphere", 3).quantile(np.log(0.25))), 12)  # Archimedes
+    0.5
+    """
+    dim = _arguments.integer("dim", dim, 2)
+    chosen = _arguments.one_of("ensemble", ensemble, ("sphere", "gaussian"))
+    return _Sphere(dim) if chosen == "sphere" else _Gaussian(dim)
+
+
+def _panels(edges: Floats, extra: Floats) -> tuple[Floats, Floats]:
+    edges = np.unique(np.concatenate([edges, extra]))
+    half = 0.5 * np.diff(edges)[:, None]
+    return (edges[:-1, None] + half + half * _NODES).ravel(), np.log((half * _NODE_WEIGHTS).ravel())
+
+
+def _layer(scale: float, width: float) -> Floats:
+    """Return distances from an edge, doubling from its boundary layer to the width of the panel there."""
+    return scale * 2.0 ** np.arange(0.0, max(math.log2(width / scale), 0.0))

@@ -1,0 +1,637 @@
+"""Statements C1 to C7: how many random patterns a memory stores, and how many it cannot.
+
+Experiments run in units of the radius m: patterns are uniform on the unit sphere, and κ = βm² is the inverse
+temperature.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import math
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from scipy import optimize
+from torch import Tensor
+
+from hopfield_theory.bounds import mean_field, sphere, union
+from hopfield_theory.bounds.random_memory import Model
+from hopfield_theory.data.ensembles import base
+from hopfield_theory.model import batched
+from hopfield_theory.statements import tails
+from hopfield_theory.statements.rare_events import ClosePair, QuietCrowd, mean_interval
+from hopfield_theory.statements.statement import Experiment, Kind, RareEvent, Statement, Trend
+from hopfield_theory.statistics import Interval
+
+__all__ = ["PUBLISHED_AT_SMALL_KAPPA", "STATEMENTS"]
+
+# an orbit whose step is shorter has come to rest; limits that are closer than _APART are the same
+_AT_REST = 1e-10
+_APART = 1e-6
+# A state that still moves after so many updates counts as a limit. Pairs within 2 per cent of the height 2/κ at which
+# pairs split merge more slowly than that and count as apart, which speaks against C6 and for C1 to C3.
+_STEPS = 1000
+# numbers that a batch of memories may hold: few enough for a cache
+_BLOCK = 1 << 18
+
+
+@dataclass(frozen=True)
+class _Setting:
+    """A random memory, and the probability p of a statement about it."""
+
+    dim: int
+    kappa: float
+    failure_probability: float
+    log_noop: float = -math.inf
+
+    @property
+    def dense(self) -> dict[str, Any]:
+        """The arguments of a bound that knows no no-op slot."""
+        beta = self.kappa / (self.dim - 1)
+        return {"dim": self.dim, "beta": beta, "scale": 1.0, "failure_probability": self.failure_probability}
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """The arguments of all other bounds."""
+        return {**self.dense, "log_noop": self.log_noop}
+
+    @property
+    def model(self) -> Model:
+        """What bounds on probabilities at a given number of patterns depend on."""
+        return Model(self.kappa, self.dim, self.log_noop)
+
+    @property
+    def without_probability(self) -> str:
+        """The random memory alone."""
+        noop = "0" if math.isinf(self.log_noop) else f"e^{self.log_noop:g}" if self.log_noop else "1"
+        return f"d = {self.dim}, κ = {self.kappa:g}, n = {noop}"
+
+    def __str__(self) -> str:
+        return f"{self.without_probability}, p = {self.failure_probability:g}"
+
+
+# from a setting to the logarithm of a number of patterns, or to a distance
+_Bound = Callable[[_Setting], float]
+# from patterns, shape (B, M, d), and the limits of the first Q of them, shape (B, Q, d), to bools of shape (B,)
+_Event = Callable[[Tensor, Tensor], Tensor]
+
+
+# --- memories and their limits ---
+
+
+def _limits(patterns: Tensor, queries: int, setting: _Setting) -> tuple[Tensor, Tensor]:
+    """Return where the updates of memories, shape (B, M, d), end from their first patterns, and which came to rest."""
+    start = patterns[:, :queries]
+    return batched.limits(start, patterns, setting.kappa, setting.log_noop, tol=_AT_REST, max_steps=_STEPS)
+
+
+def _errors(patterns: Tensor, limits: Tensor) -> Tensor:
+    return torch.linalg.vector_norm(limits - patterns[:, : limits.shape[1]], dim=-1)
+
+
+def _storable(patterns: Tensor, limits: Tensor) -> Tensor:
+    return batched.storable(patterns, limits, _APART)
+
+
+def _merged(_: Tensor, limits: Tensor) -> Tensor:
+    return (batched.distances(limits) <= _APART).any(-1).any(-1)
+
+
+def _retrieved(radius: Callable[[], float]) -> _Event:
+    return lambda patterns, limits: _errors(patterns, limits)[:, 0] <= radius()
+
+
+def _occurrences(
+    event: _Event, setting: _Setting, size: int, queries: int, generator: torch.Generator, trials: int
+) -> int:
+    """Count the memories of `size` random patterns in which the limits of the first `queries` make the event happen."""
+    batch = max(1, _BLOCK // (size * max(queries, setting.dim)))
+    happened = 0
+    for begun in range(0, trials, batch):
+        # drawn one by one, since what torch draws in one call depends on how much that is
+        drawn = [
+            torch.randn(size, setting.dim, generator=generator, dtype=torch.float64)
+            for _ in range(min(batch, trials - begun))
+        ]
+        patterns = torch.nn.functional.normalize(torch.stack(drawn), dim=-1)
+        happened += int(event(patterns, _limits(patterns, queries, setting)[0]).sum())
+    return happened
+
+
+# --- experiments ---
+
+
+def _generator(seed: int, name: str) -> torch.Generator:
+    return torch.Generator().manual_seed(base(seed, zlib.crc32(name.encode())))
+
+
+def _experiment(
+    name: str,
+    event: _Event,
+    setting: _Setting,
+    size: Callable[[], int],
+    *,
+    typical: bool,
+    probability: float,
+    at_least: bool,
+    trials: tuple[int, int],
+) -> Experiment:
+    full_name = f"{name}: {setting}"
+
+    def count(seed: int, trials: int) -> int:
+        patterns = size()
+        queries = 1 if typical else patterns
+        return _occurrences(event, setting, patterns, queries, _generator(seed, full_name), trials)
+
+    return Experiment(full_name, count, probability, at_least, trials)
+
+
+def _all_stored(log_patterns: _Bound, setting: _Setting, trials: tuple[int, int]) -> Experiment:
+    return _experiment(
+        "all limits distinct and in disjoint balls",
+        _storable,
+        setting,
+        lambda: math.floor(math.exp(log_patterns(setting))),
+        typical=False,
+        probability=1 - setting.failure_probability,
+        at_least=True,
+        trials=trials,
+    )
+
+
+def _two_merge(log_patterns: _Bound, setting: _Setting, trials: tuple[int, int]) -> Experiment:
+    return _experiment(
+        "two limits coincide",
+        _merged,
+        setting,
+        lambda: math.ceil(math.exp(log_patterns(setting))),
+        typical=False,
+        probability=setting.failure_probability,
+        at_least=True,
+        trials=trials,
+    )
+
+
+def _typical_stored(log_patterns: _Bound, ball: _Bound, setting: _Setting, trials: tuple[int, int]) -> Experiment:
+    return _experiment(
+        "limit of one pattern in its ball",
+        _retrieved(lambda: ball(setting)),
+        setting,
+        lambda: math.floor(math.exp(log_patterns(setting))),
+        typical=True,
+        probability=1 - setting.failure_probability,
+        at_least=True,
+        trials=trials,
+    )
+
+
+def _typical_lost(log_patterns: _Bound, error: float, setting: _Setting, trials: tuple[int, int]) -> Experiment:
+    return _experiment(
+        f"limit of one pattern within {error:g} m",
+        _retrieved(lambda: error),
+        setting,
+        lambda: math.ceil(math.exp(log_patterns(setting))),
+        typical=True,
+        probability=1 - setting.failure_probability,
+        at_least=False,
+        trials=trials,
+    )
+
+
+# --- rare events ---
+
+# from a generator to one memory, shape (M, d)
+_Draw = Callable[[torch.Generator], Tensor]
+# from memories, their limits and which of those are at rest to numbers of shape (B,) in [0, 1]
+_Value = Callable[[Tensor, Tensor, Tensor], Tensor]
+
+
+def _mean_value(
+    draw: _Draw,
+    value: _Value,
+    setting: _Setting,
+    queries: int,
+    generator: torch.Generator,
+    trials: int,
+    confidence: float,
+) -> Interval:
+    """Average over memories what the limits of the first `queries` patterns say."""
+    values: list[Tensor] = []
+    while (left := trials - sum(map(len, values))) > 0:
+        first = draw(generator)
+        batch = min(left, max(1, _BLOCK // (len(first) * max(queries, setting.dim))))
+        patterns = torch.stack([first, *(draw(generator) for _ in range(batch - 1))])
+        values.append(value(patterns, *_limits(patterns, queries, setting)))
+    return mean_interval(torch.cat(values), confidence)
+
+
+def _scaled(interval: Interval, log_factor: float, rest: float = 0.0) -> Interval:
+    """Multiply by a known factor, and allow for what was left out by adding a bound on it to the upper end."""
+    estimate, low, high = (math.exp(log_factor) * x for x in (interval.estimate, interval.low, interval.high))
+    return Interval(estimate, low, high + rest, interval.confidence)
+
+
+def _close_pairs(
+    name: str,
+    event: _Value,
+    setting: _Setting,
+    size: Callable[[], int],
+    reach: float,
+    *,
+    typical: bool,
+    at_least: bool,
+    trials: tuple[int, int],
+) -> RareEvent:
+    """Estimate the probability of an event together with a pair closer than the height ``reach/κ``."""
+    full_name, cap = f"{name}: {setting}", reach / setting.kappa
+
+    def estimate(seed: int, trials: int, confidence: float) -> Interval:
+        pairs = ClosePair(size(), setting.dim, cap, of_first=typical)
+
+        def value(patterns: Tensor, limits: Tensor, at_rest: Tensor) -> Tensor:
+            return event(patterns, limits, at_rest) / pairs.count(patterns)
+
+        queries, generator = 1 if typical else pairs.size, _generator(seed, full_name)
+        mean = _mean_value(pairs.draw, value, setting, queries, generator, trials, confidence)
+        # a bound from above is refuted by what close pairs do, one from below only by all that happens
+        rest = math.exp(tails.log_crowd_failure(setting.model, cap, math.log(pairs.size))) if at_least else 0.0
+        return _scaled(mean, pairs.log_expected, rest)
+
+    return RareEvent(full_name, estimate, lambda: setting.failure_probability, at_least, trials)
+
+
+def _rarely_lost(log_patterns: _Bound, setting: _Setting, reach: float, trials: tuple[int, int]) -> RareEvent:
+    return _close_pairs(
+        "limits that coincide or do not fit into disjoint balls, through a close pair",
+        lambda patterns, limits, at_rest: at_rest.all(-1) & ~_storable(patterns, limits),
+        setting,
+        lambda: math.floor(math.exp(log_patterns(setting))),
+        reach,
+        typical=False,
+        at_least=False,
+        trials=trials,
+    )
+
+
+def _rarely_off(
+    log_patterns: _Bound, ball: _Bound, setting: _Setting, reach: float, trials: tuple[int, int]
+) -> RareEvent:
+    return _close_pairs(
+        "limit of one pattern outside its ball, through a close neighbour",
+        lambda patterns, limits, at_rest: at_rest[:, 0] & (_errors(patterns, limits)[:, 0] > ball(setting)),
+        setting,
+        lambda: math.floor(math.exp(log_patterns(setting))),
+        reach,
+        typical=True,
+        at_least=False,
+        trials=trials,
+    )
+
+
+def _rarely_merged(log_patterns: _Bound, setting: _Setting, reach: float, trials: tuple[int, int]) -> RareEvent:
+    return _close_pairs(
+        "two limits coincide",
+        # here it is the claim that such events are frequent enough, so that doubt counts as one
+        lambda patterns, limits, at_rest: _merged(patterns, limits) | ~at_rest.all(-1),
+        setting,
+        lambda: math.ceil(math.exp(log_patterns(setting))),
+        reach,
+        typical=False,
+        at_least=True,
+        trials=trials,
+    )
+
+
+# where C7's sum over the crowd begins for these experiments, and the pull, in units of ρ, that counts as quiet
+_CAP = 0.4
+_QUIET = 0.9
+
+
+def _rarely_near(size: int, error: float, model: Model, trials: tuple[int, int]) -> RareEvent:
+    """Estimate the probability that the crowd is quiet and the limit of a pattern near it, which C7 bounds."""
+    setting = _Setting(model.dim, model.kappa, math.nan, model.log_noop)
+    name = f"limit of one pattern within {error:g} m of it, the crowd quiet: M = {size}, {setting.without_probability}"
+
+    def estimate(seed: int, trials: int, confidence: float) -> Interval:
+        crowd = QuietCrowd(size, setting.dim, setting.kappa, 0.5 * error, _QUIET * error)
+
+        def value(patterns: Tensor, limits: Tensor, at_rest: Tensor) -> Tensor:
+            near = at_rest[:, 0] & (_errors(patterns, limits)[:, 0] <= error)
+            return near * crowd.weight(patterns)
+
+        mean = _mean_value(crowd.draw, value, setting, 1, _generator(seed, name), trials, confidence)
+        return _scaled(mean, crowd.log_factor)
+
+    def claimed() -> float:
+        return math.exp(tails.log_near(model, error, _CAP, math.log(size)))
+
+    return RareEvent(name, estimate, claimed, at_least=False, trials=trials)
+
+
+# --- bounds ---
+
+
+@functools.cache
+def _published(setting: _Setting) -> float:
+    return union.published(**setting.dense)
+
+
+@functools.cache
+def _pairwise(setting: _Setting) -> float:
+    return union.pairwise(**setting.arguments)
+
+
+@functools.cache
+def _chernoff(setting: _Setting) -> float:
+    return union.chernoff(**setting.arguments)
+
+
+@functools.cache
+def _typical_witness(setting: _Setting) -> union.Witness:
+    return union.chernoff_witness(**setting.arguments, quantifier="typical")
+
+
+def _typical(setting: _Setting) -> float:
+    return _typical_witness(setting).log_patterns
+
+
+def _ball(setting: _Setting) -> float:
+    return _typical_witness(setting).lone.ball
+
+
+@functools.cache
+def _merging(setting: _Setting) -> float:
+    return union.pair_witness(**setting.arguments).log_patterns
+
+
+@functools.cache
+def _ceiling(setting: _Setting, error: float) -> float:
+    return union.typical_witness(**setting.arguments, error=error).log_patterns
+
+
+def _crowding(error: float) -> _Bound:
+    return lambda setting: _ceiling(setting, error)
+
+
+def _crowding_in_ball(setting: _Setting) -> float:
+    return _ceiling(setting, 1 / setting.kappa)
+
+
+# what C5 takes for retrieval, in units of m, and how far from the fold it is held to its word
+_RETRIEVAL = 0.5
+_FROM_FOLD = 0.25
+
+
+def _mean_field(setting: _Setting) -> float:
+    return mean_field.predicted(setting.dim, setting.kappa / setting.dim, error=_RETRIEVAL, log_noop=setting.log_noop)
+
+
+def _short_of_fold(log_fold: _Bound, setting: _Setting, trials: tuple[int, int]) -> Experiment:
+    return _typical_stored(lambda s: log_fold(s) - _FROM_FOLD, lambda _: _RETRIEVAL, setting, trials)
+
+
+def _past_fold(log_fold: _Bound, setting: _Setting, trials: tuple[int, int]) -> Experiment:
+    return _typical_lost(lambda s: log_fold(s) + _FROM_FOLD, _RETRIEVAL, setting, trials)
+
+
+# --- trends ---
+
+_Exponent = Callable[[float], float]
+_DIMS = (200, 400, 800)
+
+
+def _threshold(lam: float) -> float:
+    return float(mean_field.threshold(lam))
+
+
+def _overlap(lam: float) -> float:
+    """Overlap that dominates the crowd, where ``λ s + ½ log(1 - s²)`` is largest."""
+    return 2 * lam / (1 + math.hypot(1.0, 2 * lam))
+
+
+def _optimised(threshold: _Exponent) -> float:
+    """Compare with a search for the maximum over s.
+
+    Brent's search misses the place by δ < 5e-8. The curvature there is ``λ² (1 + s²)/s²``, which is at most 2.1e4, so
+    that the maximum is missed by less than 3e-11.
+    """
+
+    def searched(lam: float) -> float:
+        found = optimize.minimize_scalar(
+            lambda s: -lam * s - 0.5 * math.log1p(-s * s),
+            bounds=(0.0, 1.0),
+            method="bounded",
+            options={"xatol": 1e-12, "maxiter": 500},
+        )
+        return lam + found.fun
+
+    lams = np.geomspace(0.01, 100.0, 41).tolist()
+    return 1e-10 - max(abs(threshold(lam) - searched(lam)) for lam in lams)
+
+
+def _follows_exponential_moment(threshold: _Exponent, lam: float) -> float:
+    """Check that ``κ - log Ψ_d(κ)`` is ``α_1 d + ½ log(1 - s⁴)``, Laplace's method, up to a rest of order 1/d."""
+    correction = 0.5 * math.log1p(-(_overlap(lam) ** 4))
+    rests = [
+        abs(lam * d - float(sphere.log_mgf(lam * d, d)) - threshold(lam) * d - correction)
+        for d in (50, 100, 200, 400, 800)
+    ]
+    return min(0.55 * rest - next_rest for rest, next_rest in itertools.pairwise(rests))
+
+
+def _shares(log_patterns: _Bound, threshold: _Exponent, lam: float) -> list[float]:
+    """Return ``log M/(α_1 d)`` over growing d, for ``κ = λ d`` and ``n = 0``."""
+    settings = [_Setting(d, lam * d, 0.5) for d in _DIMS]
+    return [log_patterns(setting) / (threshold(lam) * setting.dim) for setting in settings]
+
+
+def _closes_in(log_patterns: _Bound, threshold: _Exponent, lam: float) -> float:
+    """Check that each doubling of d takes more than a third of what is left to 1."""
+    gaps = [abs(1 - share) for share in _shares(log_patterns, threshold, lam)]
+    return min(2 / 3 * gap - next_gap for gap, next_gap in itertools.pairwise(gaps))
+
+
+def _extrapolates(log_patterns: _Bound, threshold: _Exponent, lam: float) -> float:
+    """Check the constant of ``a + b log(d)/d + c/d`` through the shares; it leaves out terms of order log²(d)/d²."""
+    terms = [[1.0, math.log(d) / d, 1 / d] for d in _DIMS]
+    constant = np.linalg.solve(terms, _shares(log_patterns, threshold, lam))[0]
+    return (math.log(_DIMS[0]) / _DIMS[0]) ** 2 - abs(float(constant) - 1)
+
+
+def _unmoved(log_patterns: _Bound, lam: float, nu: float) -> float:
+    """Check that a no-op mass ``exp(ν d)`` below ``exp(λ d)`` costs less than one pattern in a million."""
+    dim = _DIMS[-1]
+    with_noop, dense = (log_patterns(_Setting(dim, lam * dim, 0.5, log_n)) for log_n in (nu * dim, -math.inf))
+    return 1e-6 - abs(with_noop - dense)
+
+
+def _silenced(log_patterns: _Bound, lam: float, nu: float) -> float:
+    """Check that no second pattern is left by a no-op mass ``exp(ν d)`` above ``exp(λ d)``."""
+    return math.log(2.0) - max(log_patterns(_Setting(d, lam * d, 0.5, nu * d)) for d in _DIMS)
+
+
+PUBLISHED_AT_SMALL_KAPPA = (
+    _all_stored(_published, _Setting(2, 1e-6, 0.5), (40, 200)),
+    _all_stored(_published, _Setting(2, 1e-6, 0.5, 0.0), (40, 200)),
+)
+"""Experiments on the published bound where the update contracts the whole space, so that nothing is stored."""
+
+_HERE = "proved here"
+_DERIVED = "derived for this project (docs/bounds-proofs.md)"
+
+STATEMENTS = (
+    Statement(
+        "C1",
+        "Published exponential capacity",
+        "M = √p c^{(d−1)/4} patterns, independent and uniform on the sphere of radius m = K√(d−1), are all stored with "
+        "probability at least 1 − p, where c = b/W₀(exp(a + ln b)), a = 2(1 + ln(2βK²p(d−1)))/(d−1) and b = 2K²β/5, if "
+        "c ≥ (2/√p)^{4/(d−1)}, that is M ≥ 2; for n = 0, and in the same form for n = 1. As printed it asks for no "
+        "large κ = βm², and it is false for κ < 1, where the update contracts the whole space to a single fixed point: "
+        "at d = 2, κ = 10⁻⁶, p = ½ it promises 428 patterns. Here it is read for large κ.",
+        "Theorem 3 of Ramsauer et al. 2021, arXiv:2008.02217; Hu et al. 2024, arXiv:2404.03828, for n = 1",
+        "proved in Ramsauer et al. 2021 for large κ",
+        Kind.PROBABILISTIC,
+        (
+            _all_stored(_published, _Setting(3, 600.0, 0.5), (200, 5000)),
+            _all_stored(_published, _Setting(4, 1000.0, 0.5), (200, 5000)),
+            _all_stored(_published, _Setting(3, 4000.0, 0.3, 0.0), (200, 5000)),
+            _rarely_lost(_published, _Setting(3, 1e9, 1e-6), 2.2, (200, 10000)),
+            _rarely_lost(_published, _Setting(5, 1e8, 1e-9, 0.0), 2.2, (100, 3000)),
+        ),
+    ),
+    Statement(
+        "C2",
+        "Pairwise union bound",
+        "Let Δ(M) be the least gap ⟨ξ, ξ − ξ′⟩ at which T12 holds for M patterns of norm m and the no-op mass n ≥ 0, "
+        "with some R. If ½M(M − 1) P(1 − cos < Δ(M)/m²) ≤ p for the angle of two uniform directions, then M patterns, "
+        "independent and uniform on the sphere of radius m, are all stored with probability at least 1 − p.",
+        "T12 and a union bound over pairs, as for the capacity of Ramsauer et al. 2021, arXiv:2008.02217",
+        _HERE,
+        Kind.PROBABILISTIC,
+        (
+            _all_stored(_pairwise, _Setting(4, 200.0, 0.1), (200, 5000)),
+            _all_stored(_pairwise, _Setting(6, 120.0, 0.5, 0.0), (100, 2000)),
+            _all_stored(_pairwise, _Setting(6, 60.0, 0.3, 54.0), (200, 5000)),
+            _rarely_lost(_pairwise, _Setting(3, 3e8, 1e-6), 2.2, (200, 10000)),
+            _rarely_lost(_pairwise, _Setting(3, 1e8, 1e-6, 0.0), 2.2, (200, 10000)),
+            _rarely_lost(_pairwise, _Setting(4, 1e8, 1e-9, 0.0), 2.2, (200, 10000)),
+        ),
+    ),
+    Statement(
+        "C3",
+        "Truncated Chernoff bound",
+        "Lengths in units of m; u = 1 − cos is the height of a pattern over another, w = √(2u) their distance, P(u) "
+        "the share of the sphere below height u. Take a cap u₀, a ball ρ < 1 with 2ρ ≤ √(2u₀) and t, t′ > 0, and let "
+        "y = e^{−κ(u − ρw)}, l = n e^{−κ(1 − ρ)}, f = (w − ρ)y/(ρ − (1 − ρ)l), f′ = (κw² − 1)₊y/(1 − (κ − 1)₊l), both "
+        "denominators positive, and τ = e^{−t + M E[e^{tf} − 1; u > u₀]} + e^{−t′ + M E[e^{t′f′} − 1; u > u₀]}. Of M "
+        "patterns, independent and uniform on the sphere, a given one is stored, with its limit within ρ, with "
+        "probability at least 1 − M P(u₀) − τ, and all are with at least 1 − ½M² P(u₀) − Mτ; or, where one neighbour "
+        "between u₀ and u₁ is treated on its own in shells of height (docs/bounds-proofs.md), with at least "
+        "1 − ½M² P(u₀) − ½M³ P(u₁)² − M² Σ_j P(shell_j) τ_j − Mτ.",
+        _DERIVED,
+        _HERE,
+        Kind.PROBABILISTIC,
+        (
+            _all_stored(_chernoff, _Setting(4, 200.0, 0.1), (200, 5000)),
+            _all_stored(_chernoff, _Setting(8, 30.0, 0.5, 0.0), (100, 2000)),
+            _all_stored(_chernoff, _Setting(6, 60.0, 0.3, 54.0), (100, 2000)),
+            _typical_stored(_typical, _ball, _Setting(12, 12.0, 0.5), (200, 5000)),
+            _typical_stored(_typical, _ball, _Setting(16, 16.0, 0.1, 0.0), (200, 5000)),
+            _typical_stored(_typical, _ball, _Setting(10, 20.0, 0.1, 15.0), (200, 5000)),
+            _rarely_lost(_chernoff, _Setting(4, 1e5, 1e-6), 2.2, (300, 10000)),
+            _rarely_lost(_chernoff, _Setting(16, 60.0, 1e-6, 0.0), 2.2, (40, 2000)),
+            _rarely_off(_typical, _ball, _Setting(4, 1e5, 1e-6), 2.5, (300, 10000)),
+            _rarely_off(_typical, _ball, _Setting(6, 1e5, 1e-9, 0.0), 2.5, (60, 3000)),
+        ),
+    ),
+    Statement(
+        "C4",
+        "Exact asymptotics",
+        "Let κ = λd and M = e^{αd} with λ > 0 fixed, patterns independent and uniform on the sphere, and "
+        "α₁(λ) = λ(1 − s) − ½ ln(1 − s²), s = (√(1 + 4λ²) − 1)/(2λ), which is λ − max_s [λs + ½ ln(1 − s²)] and the "
+        "limit of (κ − ln Ψ_d(κ))/d. As d → ∞ a typical pattern is retrieved with probability → 1 if α < α₁ and → 0 if "
+        "α > α₁; so are all, in the first case. A no-op mass n = e^{νd} changes nothing for ν < λ, and for ν > λ no "
+        "pattern is retrieved. Checked by C3 and C7, whose log M/(α₁d) both tend to 1.",
+        "random-energy model: Lucibello and Mézard, PRL 2024, arXiv:2304.14964; the no-op slot is added here",
+        "proved in Lucibello and Mézard 2024; C3 and C7 prove both sides here",
+        Kind.ASYMPTOTIC,
+        (
+            Trend("α₁ is a maximum over overlaps", lambda: _optimised(_threshold)),
+            Trend("α₁ is the rate of Ψ_d, λ = 1", lambda: _follows_exponential_moment(_threshold, 1.0)),
+            Trend("α₁ is the rate of Ψ_d, λ = 5", lambda: _follows_exponential_moment(_threshold, 5.0)),
+            Trend("C3 closes in on α₁, λ = 1", lambda: _closes_in(_typical, _threshold, 1.0)),
+            Trend("C3 extrapolates to α₁, λ = 1", lambda: _extrapolates(_typical, _threshold, 1.0)),
+            Trend("C7 closes in on α₁, λ = 1", lambda: _closes_in(_crowding_in_ball, _threshold, 1.0)),
+            Trend("C7 extrapolates to α₁, λ = 1", lambda: _extrapolates(_crowding_in_ball, _threshold, 1.0)),
+            Trend("ν = ½ does not move C7, λ = 1", lambda: _unmoved(_crowding_in_ball, 1.0, 0.5)),
+            Trend("ν = 1.1 leaves C7 one pattern, λ = 1", lambda: _silenced(_crowding_in_ball, 1.0, 1.1)),
+        ),
+    ),
+    Statement(
+        "C5",
+        "Mean-field fold",
+        "With κ = λd and patterns independent and uniform on the sphere, the overlap q of a typical pattern's limit "
+        "follows M(q) = [1 − q − q n e^{−κq}] e^{κq}/((q − I_{d/2}(κq)/I_{d/2−1}(κq)) Ψ_d(κq)) down from the largest "
+        "q that the no-op slot leaves, and retrieval ends in the first fold of that curve, the end of its branch (at "
+        "d = 16, λ = 1, n = 0: M = 4589). Checked, with λ of 0.5 and 1 and d of 16 and 20, as: the limit of a given "
+        "pattern lies within m/2 of it with probability at least ½ at e^{−1/4} times the fold, and at most ½ at "
+        "e^{1/4} times the fold.",
+        "derived for this project; the crowd acts through its mean",
+        "heuristic",
+        Kind.PROBABILISTIC,
+        (
+            _short_of_fold(_mean_field, _Setting(16, 16.0, 0.5), (40, 1000)),
+            _past_fold(_mean_field, _Setting(16, 16.0, 0.5), (22, 200)),
+            _short_of_fold(_mean_field, _Setting(20, 10.0, 0.5), (200, 5000)),
+            _past_fold(_mean_field, _Setting(20, 10.0, 0.5), (200, 5000)),
+            _short_of_fold(_mean_field, _Setting(16, 16.0, 0.5, 12.0), (200, 2000)),
+            _past_fold(_mean_field, _Setting(16, 16.0, 0.5, 12.0), (200, 2000)),
+        ),
+    ),
+    Statement(
+        "C6",
+        "Ceiling for all patterns",
+        "Lengths in units of m. Take a height u* ≤ 1 with κu* < 2, h = √(u*/2) and a half width s > 0; let P(u*) be "
+        "the share of the sphere below height u*, x = ½M(M − 1) P(u*), and η the mean of "
+        "Σ_{ν≥3} [(w − s)₊ y/(s − (1 − s)l) + (κw² − 1)₊ y/(1 − κh² − (κ − 1)₊l)], both denominators positive, where "
+        "y and l bound the weights of the others and of the no-op slot beside a pair below u* and w is the distance "
+        "from its midpoint (docs/bounds-proofs.md). Of M patterns, independent and uniform on the sphere, two run to "
+        "one limit, so that not all are stored, with probability at least "
+        "max(x(1 − η) − x²/2, x(1 − η)²/(1 − η + x)).",
+        _DERIVED,
+        _HERE,
+        Kind.PROBABILISTIC,
+        (
+            _two_merge(_merging, _Setting(4, 200.0, 0.1), (140, 2000)),
+            _two_merge(_merging, _Setting(5, 120.0, 0.1, 0.0), (140, 1000)),
+            _two_merge(_merging, _Setting(5, 120.0, 0.1, 108.0), (140, 1000)),
+            _rarely_merged(_merging, _Setting(4, 1e5, 1e-6), 3.0, (300, 12000)),
+            _rarely_merged(_merging, _Setting(6, 1e5, 1e-9, 0.0), 3.0, (100, 4000)),
+        ),
+    ),
+    Statement(
+        "C7",
+        "Ceiling for a typical pattern",
+        "Lengths in units of m. Let M patterns be independent and uniform on the sphere, ρ < 1, and cover (0, ρ] by "
+        "strips (a₋, a₊]. For each take z, t, θ > 0 and put A = a₊ − (1 − a₊) n e^{−κ(1 − a₋)}, "
+        "g = (u − a₊) e^{−κu(1 − a₋)} for heights u above a cap larger than ρ and g = 0 below, τ the part of a pattern "
+        "across the given one, b² = min(ρ² − a₋², a₊(2 − a₊)) and B = A e^z z/(κb). Then a fixed point lies within ρ "
+        "of a given pattern with probability at most (M − 1) P(u < ρ) + Σ over strips with A > 0 of "
+        "exp(tAe^z + (M − 1) E[e^{−tg} − 1]) + exp((M − 1) E[Ψ_{d−1}(θg|τ|) − 1])/Ψ_{d−1}(θB). The limit of a "
+        "pattern is a fixed point.",
+        _DERIVED,
+        _HERE,
+        Kind.PROBABILISTIC,
+        (
+            _typical_lost(_crowding(0.1), 0.1, _Setting(12, 12.0, 0.5), (40, 2000)),
+            _typical_lost(_crowding(0.2), 0.2, _Setting(16, 8.0, 0.5, 2.0), (100, 5000)),
+            _rarely_near(95, 0.02, Model(8.0, 16, -math.inf), (60, 2000)),
+            _rarely_near(135, 0.04, Model(8.0, 16, 0.0), (60, 2000)),
+        ),
+    ),
+)

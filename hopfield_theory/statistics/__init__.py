@@ -1,0 +1,6 @@
+"""How sure a measured number is: intervals for rates, for statistics of samples and for thresholds, without torch."""
+
+from hopfield_theory.statistics.intervals import Interval, bootstrap, cluster_bootstrap, wilson
+from hopfield_theory.statistics.logistic import LogisticFit, logistic_fit
+
+__all__ = ["Interval", "LogisticFit", "bootstrap", "cluster_bootstrap", "logistic_fit", "wilson"]

@@ -1,0 +1,256 @@
+"""How sure a measured number is: intervals for rates and for statistics of samples.
+
+Every interval is an `Interval`, and every random one is a function of its seed.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import stats
+
+from hopfield_theory import _arguments
+
+__all__ = ["Interval", "bootstrap", "cluster_bootstrap", "wilson"]
+
+_Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Interval:
+    """An estimate and the interval around it.
+
+    Attributes
+    ----------
+    estimate : float
+        The number itself.
+    low, high : float
+        Ends of the interval, included; infinite where the data set no limit.
+    confidence : float
+        Nominal probability, in ``(0, 1)``, that an interval made like this one holds the true number.
+
+    Examples
+    --------
+    >>> interval = Interval(0.5, 0.25, 0.75, 0.95)
+    >>> print(interval)
+    0.5 [0.25, 0.75] (95%)
+    >>> 0.3 in interval, 0.8 in interval
+    (True, False)
+    """
+
+    estimate: float
+    low: float
+    high: float
+    confidence: float
+
+    def __contains__(self, value: float) -> bool:
+        return self.low <= value <= self.high
+
+    def __str__(self) -> str:
+        return f"{self.estimate:.4g} [{self.low:.4g}, {self.high:.4g}] ({100 * self.confidence:.4g}%)"
+
+
+def wilson(
+    successes: int,
+    trials: int,
+    confidence: float = 0.95,
+    alternative: Literal["two-sided", "less", "greater"] = "two-sided",
+) -> Interval:
+    """Wilson's score interval for a success probability.
+
+    Parameters
+    ----------
+    successes : int
+        In ``[0, trials]``.
+    trials : int
+        Independent trials, ``>= 1``.
+    confidence : float
+        In ``(0, 1)``; 0.95 by default.
+    alternative : {"two-sided", "less", "greater"}
+        "less" bounds the probability from above only (`low` is 0), "greater" from below only (`high` is 1).
+
+    Returns
+    -------
+    Interval
+        Within ``[0, 1]``; the estimate is ``successes / trials``.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Where an argument is of the wrong type or outside its range.
+
+    Notes
+    -----
+    The probabilities p with ``|k/N - p| <= z sqrt(p (1 - p) / N)``, ``z`` the normal quantile (Wilson, Journal
+    of the American Statistical Association 22, 1927), computed by SciPy.
+
+    Examples
+    --------
+    >>> print(wilson(9, 10))
+    0.9 [0.5958, 0.9821] (95%)
+    >>> print(wilson(0, 1000, alternative="less"))
+    0 [0, 0.002698] (95%)
+    """
+    trials = _arguments.integer("trials", trials, 1)
+    successes = _arguments.integer("successes", successes, 0, trials)
+    _arguments.probability("confidence", confidence)
+    if alternative not in ("two-sided", "less", "greater"):
+        raise ValueError(f"alternative must be 'two-sided', 'less' or 'greater', got {alternative!r}")
+    test = stats.binomtest(successes, trials, alternative=alternative)
+    low, high = test.proportion_ci(confidence_level=confidence, method="wilson")
+    return Interval(successes / trials, float(low), float(high), confidence)
+
+
+def bootstrap(
+    sample: ArrayLike,
+    statistic: Callable[..., Any] = np.mean,
+    confidence: float = 0.95,
+    *,
+    num_resamples: int = 9999,
+    seed: int | np.random.Generator,
+) -> Interval:
+    """Bootstrap interval for a statistic of independent observations.
+
+    Parameters
+    ----------
+    sample : array_like, shape (N,)
+        Finite observations, ``N >= 2``.
+    statistic : callable
+        Takes a 1-D array and gives a number; the mean by default. One with a parameter `axis` is evaluated on
+        many resamples at once.
+    confidence : float
+        In ``(0, 1)``; 0.95 by default.
+    num_resamples : int
+        ``>= 1``; 9999 by default.
+    seed : int or numpy.random.Generator
+        Source of the resamples.
+
+    Returns
+    -------
+    Interval
+        In the unit of the statistic. The estimate is the statistic of the sample itself.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Where an argument is of the wrong type or outside its range.
+
+    Notes
+    -----
+    Bias-corrected and accelerated (Efron, Journal of the American Statistical Association 82, 1987), computed
+    by SciPy with ``N`` leave-one-out samples. Where that is undefined, as it is for a statistic that never
+    changes or lies beyond all of its resamples, the percentile interval of the same resamples stands
+    instead. A constant sample thus gives an interval of width zero: it says that nothing was seen to vary, not
+    that nothing can.
+
+    Examples
+    --------
+    >>> sample = np.random.default_rng(0).exponential(size=50)
+    >>> print(bootstrap(sample, seed=0))
+    1.114 [0.8636, 1.52] (95%)
+    >>> print(bootstrap([1.0, 1.0, 1.0], seed=0))
+    1 [1, 1] (95%)
+    """
+    values = np.asarray(sample, dtype=np.float64)
+    if values.ndim != 1 or len(values) < 2 or not np.isfinite(values).all():
+        raise ValueError(
+            f"sample must be a 1-D array of at least 2 finite numbers, got shape {values.shape}: {sample!r}"
+        )
+    estimate = float(statistic(values))
+    return _bca(values, statistic, estimate=estimate, confidence=confidence, num_resamples=num_resamples, seed=seed)
+
+
+def cluster_bootstrap(
+    values: ArrayLike,
+    clusters: ArrayLike,
+    statistic: Callable[..., Any] = np.mean,
+    confidence: float = 0.95,
+    *,
+    num_resamples: int = 9999,
+    seed: int | np.random.Generator,
+) -> Interval:
+    """Bootstrap interval for observations that come in clusters, such as queries that share a memory.
+
+    Parameters
+    ----------
+    values : array_like, shape (N, ...)
+        Finite observations, one a row.
+    clusters : array_like, shape (N,)
+        Label of each observation's cluster. Clusters are independent of each other; there are at least 2, and
+        the interval is only as good as their number is large.
+    statistic : callable
+        Takes an array of rows, shape ``(any, ...)``, and gives a number; the mean by default.
+    confidence : float
+        In ``(0, 1)``; 0.95 by default.
+    num_resamples : int
+        ``>= 1``; 9999 by default.
+    seed : int or numpy.random.Generator
+        Source of the resamples.
+
+    Returns
+    -------
+    Interval
+        In the unit of the statistic. The estimate is the statistic of `values` itself.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Where an argument is of the wrong type or outside its range.
+
+    Notes
+    -----
+    Whole clusters are drawn with replacement, each with all of its observations; bias and acceleration are
+    corrected as in `bootstrap`, with one cluster left out at a time.
+
+    Examples
+    --------
+    >>> values, clusters = [1, 1, 1, 0, 0, 1, 1, 1], [0, 0, 0, 1, 1, 2, 2, 3]
+    >>> print(cluster_bootstrap(values, clusters, seed=0))
+    0.75 [0.1429, 1] (95%)
+    """
+    rows, labels = np.asarray(values, dtype=np.float64), np.asarray(clusters)
+    if rows.ndim == 0 or not np.isfinite(rows).all():
+        raise ValueError(f"values must be an array of finite numbers, one observation a row, got {values!r}")
+    if labels.shape != rows.shape[:1]:
+        raise ValueError(f"clusters must have shape {rows.shape[:1]}, one label a row of values, got {labels.shape}")
+    _, inverse, sizes = np.unique(labels, return_inverse=True, return_counts=True)
+    if len(sizes) < 2:
+        raise ValueError(f"clusters must name at least 2 clusters, got {len(sizes)}")
+    members = np.split(np.argsort(inverse, kind="stable"), np.cumsum(sizes)[:-1])
+
+    def of_clusters(drawn: NDArray[Any]) -> float:
+        return float(statistic(rows[np.concatenate([members[int(cluster)] for cluster in drawn])]))
+
+    estimate = float(statistic(rows))
+    indices = np.arange(len(sizes))
+    return _bca(indices, of_clusters, estimate=estimate, confidence=confidence, num_resamples=num_resamples, seed=seed)
+
+
+def _bca(
+    data: NDArray[Any],
+    statistic: Callable[..., Any],
+    *,
+    estimate: float,
+    confidence: float,
+    num_resamples: int,
+    seed: int | np.random.Generator,
+) -> Interval:
+    _arguments.probability("confidence", confidence)
+    num_resamples = _arguments.integer("num_resamples", num_resamples, 1)
+    # All resamples at once would take num_resamples * N numbers.
+    batch = max(1, 2**20 // len(data))
+    options: dict[str, Any] = {"confidence_level": confidence, "batch": batch, "rng": np.random.default_rng(seed)}
+    with warnings.catch_warnings(), np.errstate(divide="ignore", invalid="ignore"):
+        warnings.simplefilter("ignore", stats.DegenerateDataWarning)
+        result = stats.bootstrap((data,), statistic, n_resamples=num_resamples, method="BCa", **options)
+        low, high = result.confidence_interval
+        if not (math.isfinite(low) and math.isfinite(high)):
+            options |= {"n_resamples": 0, "bootstrap_result": result}
+            low, high = stats.bootstrap((data,), statistic, method="percentile", **options).confidence_interval
+    return Interval(estimate, float(low), float(high), confidence)

@@ -1,0 +1,1 @@
+"""Verdicts as a table, as Markdown and as a web page."""

@@ -1,0 +1,125 @@
+"""The page of claims: what the literature says, what came of it, and what holds instead.
+
+``python -m hopfield_theory.verification.render.markdown VERDICTS PAGE`` writes it from the JSON of
+``hopfield-theory verify``.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from hopfield_theory._atomic_write import write_whole
+from hopfield_theory.statements.registry import STATEMENTS
+from hopfield_theory.statements.statement import Implication
+from hopfield_theory.verification.counterexamples import plain
+from hopfield_theory.verification.render.table import thousands
+
+__all__ = ["page"]
+
+_HEAD = """\
+# Claims, and what came of them
+
+Claims of the literature, as literally as they are stated, and what is commonly said of such memories; then the
+statements of this library. *Falsified*: all hypotheses are decided true and the conclusion false, in ball arithmetic,
+at the instance that stands here; it is in [`counterexamples/`](counterexamples), and `hopfield-theory replay FILE`
+decides it anew. *Contradicted*: a frequency lies where the claim allows it once in a million. *Holds*: there is a
+proof, and an attack from so many starts found no instance against it. What is *stated from memory* was not compared
+with its text.
+"""
+
+
+def page(verdicts: list[dict[str, Any]]) -> str:
+    """Return the page in Markdown.
+
+    Parameters
+    ----------
+    verdicts : list of dict
+        As :func:`hopfield_theory.verification.render.table.data` gives them.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> from hopfield_theory.verification import report
+    >>> from hopfield_theory.verification.suite import verify
+    >>> "## False as they are read" in page(report.data(verify(["P14"])))
+    True
+    """
+    published = [v for v in verdicts if v["statement"].startswith("P")]
+    false = [v for v in published if STATEMENTS[v["statement"]].is_false]
+    true = [v for v in published if not STATEMENTS[v["statement"]].is_false]
+    own = [v for v in verdicts if not v["statement"].startswith("P")]
+    parts = [_HEAD]
+    for title, some in (("False as they are read", false), ("True", true)):
+        if some:
+            parts += [f"## {title}\n", *map(_claim, some)]
+    if own:
+        parts += ["## The statements of this library\n", _table(own)]
+    return "\n".join(parts)
+
+
+def _claim(verdict: dict[str, Any]) -> str:
+    statement = STATEMENTS[verdict["statement"]]
+    said = [f"### {statement.name} {statement.title}\n", f"{statement.claim}\n", f"Source: {statement.source}.\n"]
+    said += [f"**{verdict['verdict'].capitalize()}.** {_tried(verdict)}\n"]
+    for part in verdict["parts"]:
+        found = part["counterexample"]
+        if found is not None:
+            given = next(p.given for p in statement.parts if isinstance(p, Implication) and p.name == found["part"])
+            said += ["```text", *_lines(found), *[f"where {given}"] * bool(given), "```\n"]
+        elif part["by"] == "experiment":
+            said += ["```text", f"{part['name']}: {part['where']}", "```\n"]
+    if statement.instead:
+        # of a true claim, what is sharper or says more
+        said += ["What holds:\n" if statement.is_false else "See also:\n"]
+        said += [f"- {name} {STATEMENTS[name].title}: {STATEMENTS[name].claim}" for name in statement.instead] + [""]
+    return "\n".join(said)
+
+
+def _tried(verdict: dict[str, Any]) -> str:
+    starts = sum(part["attack"]["starts"] for part in verdict["parts"] if part["attack"])
+    slacks = [part["attack"]["smallest_slack"] for part in verdict["parts"] if part["attack"]]
+    if not starts:
+        return f"Instances and memories: {thousands(verdict['instances'])}."
+    least = f"smallest slack {min(slacks):.2g}"
+    return f"Instances: {thousands(verdict['instances'])}; attacked with {thousands(starts)} starts, {least}."
+
+
+def _lines(counterexample: dict[str, Any]) -> list[str]:
+    decision = counterexample["decision"]
+    numbers = ", ".join(f"{name} = {plain(value)}" for name, value in counterexample["values"].items())
+    hypotheses = ", ".join(_enclosure(h) for h in decision["hypotheses"]) or "none"
+    return [
+        f"{counterexample['part']}: {numbers}",
+        f"slacks of the hypotheses, all above 0: {hypotheses}",
+        f"slack of the conclusion, below 0: {_enclosure(decision['conclusion'])}, at {decision['bits']} bits",
+    ]
+
+
+def _enclosure(slack: dict[str, Any]) -> str:
+    return f"[{slack['low']}, {slack['high']}]"
+
+
+def _table(verdicts: list[dict[str, Any]]) -> str:
+    rows = [
+        "| statement | proof | verdict | instances | starts | smallest slack |",
+        "| --- | --- | --- | --: | --: | --: |",
+    ]
+    for v in verdicts:
+        starts = sum(part["attack"]["starts"] for part in v["parts"] if part["attack"])
+        statement = STATEMENTS[v["statement"]]
+        cells = (f"{statement.name} {statement.title}", statement.proof, v["verdict"], thousands(v["instances"]))
+        rows.append(
+            f"| {' | '.join((*cells, thousands(starts) if starts else '–', format(v['smallest_slack'], '.2g')))} |"
+        )
+    return "\n".join([*rows, ""])
+
+
+if __name__ == "__main__":
+    source, target = sys.argv[1:]
+    write_whole(target, page(json.loads(Path(source).read_text())["verdicts"]).encode())

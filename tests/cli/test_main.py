@@ -1,0 +1,866 @@
+"""The command line: the library's numbers, the exit statuses, and one line for bad input with nothing written."""
+
+import dataclasses
+import json
+import math
+import os
+import re
+import signal
+import stat
+import subprocess
+import sys
+import sysconfig
+from importlib.metadata import entry_points
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from safetensors.torch import save_file
+from typer.testing import CliRunner
+
+import hopfield_theory as ht
+from hopfield_theory.cli import render
+from hopfield_theory.cli.main import app
+from hopfield_theory.cli.main import main as cli
+from hopfield_theory.data import files
+
+
+@pytest.fixture(scope="module")
+def patterns():
+    rows = torch.randn(30, 8, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    return rows / rows.norm(dim=1, keepdim=True)
+
+
+@pytest.fixture
+def source(tmp_path, patterns):
+    path = tmp_path / "patterns.npy"
+    np.save(path, patterns.numpy())
+    return str(path)
+
+
+def run(*arguments):
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+def forbid(name):
+    raise AssertionError(f"{name} is no JSON")
+
+
+def strict(text):
+    """JSON in which NaN and Infinity are errors."""
+    return json.loads(text, parse_constant=forbid)
+
+
+def one_line(result):
+    """The single line of a refusal."""
+    assert result.exit_code == 2
+    assert not result.stdout
+    (line,) = result.stderr.splitlines()
+    assert line.startswith("hopfield-theory: ")
+    return line
+
+
+def sentences(text):
+    """Output as one line, since it is wrapped at the width of the terminal."""
+    return " ".join(text.split())
+
+
+def write(path, rows):
+    """The same rows in the format of the path's ending."""
+    ending = path.suffix
+    if ending == ".npy":
+        np.save(path, rows.numpy())
+    elif ending == ".npz":
+        np.savez(path, patterns=rows.numpy())
+    elif ending == ".csv":
+        pd.DataFrame(rows.numpy(), columns=[f"x{i}" for i in range(rows.shape[1])]).to_csv(path, index=False)
+    elif ending == ".parquet":
+        pd.DataFrame(rows.numpy(), columns=[f"x{i}" for i in range(rows.shape[1])]).to_parquet(path)
+    elif ending == ".pt":
+        torch.save(rows, path)
+    else:
+        save_file({"patterns": rows}, str(path))
+
+
+@pytest.mark.parametrize("ending", [".npy", ".npz", ".csv", ".parquet", ".pt", ".safetensors"])
+def test_certify_reads_every_format_and_gives_the_library_s_numbers(tmp_path, patterns, ending):
+    path, out = tmp_path / f"patterns{ending}", tmp_path / "out.json"
+    write(path, patterns)
+    result = run("certify", path, "--beta", 20, "--noop", 0.5, "--json", out)
+    proof = ht.certify(ht.Memory(patterns, 20.0, 0.5))
+    stored = int(proof.stored.sum())
+    assert 0 < stored < 30
+    assert result.exit_code == 1
+    assert f"{stored} of 30 patterns proved stored at β = 20" in result.stdout
+    data = json.loads(out.read_text())
+    assert data["certificate"]["radius"] == pytest.approx(proof.radius.tolist(), rel=1e-12)
+    assert [name == "stored" for name in data["certificate"]["status"]] == proof.stored.tolist()
+    assert (data["memory"]["beta"], data["memory"]["noop"], data["memory"]["patterns"]) == (20.0, 0.5, 30)
+    assert data["version"] == ht.__version__
+
+
+def test_exit_status_zero_when_all_are_stored(source, patterns):
+    result = run("certify", source, "--beta", 500)
+    assert result.exit_code == 0
+    assert "All 30 patterns proved stored at β = 500; 0 not stored, 0 undecided." in result.stdout
+    weak = run("certify", source, "--beta", 5)
+    assert weak.exit_code == 1
+    counts = [int(ht.certify(ht.Memory(patterns, beta)).stored.sum()) for beta in (10.0, 20.0)]
+    assert f"At β = 10: {counts[0]} proved stored." in weak.stdout
+    assert f"At β = 20: {counts[1]} proved stored." in weak.stdout
+
+
+def test_json_on_standard_output_stands_alone(source):
+    result = run("certify", source, "--beta", 2, "--json", "-")
+    data = strict(result.stdout)
+    assert data["certificate"]["error"].count(None) == data["certificate"]["radius"].count(0.0) > 0
+    assert "proved stored" in result.stderr
+    assert result.exit_code == 1
+
+
+def test_the_digits_are_all_stored():
+    result = run("certify", "digits", "--centre", "--normalise", "--beta", 363)
+    assert "All 1797 patterns proved stored" in result.stdout
+    assert result.exit_code == 0
+
+
+def test_find_beta_names_the_threshold_and_what_blocks(tmp_path, source, patterns):
+    out = tmp_path / "beta.json"
+    result = run("find-beta", source, "--noop", 0, "--json", out)
+    found = ht.find_beta(patterns, 0.0)
+    data = json.loads(out.read_text())
+    assert (data["certified_from"], data["retrieved_from"]) == (found.certified_from, found.retrieved_from)
+    assert data["stored"] == found.stored.sum(1).tolist()
+    assert result.exit_code == 0
+    assert "All are proved stored from β =" in result.stdout
+    # one pattern in the hull of two others, and a duplicate
+    np.save(tmp_path / "blocked.npy", np.array([[1.0, 0], [0, 1.0], [0.4, 0.4], [0, 1.0]]))
+    blocked = run("find-beta", tmp_path / "blocked.npy", "--json", out)
+    assert blocked.exit_code == 1
+    assert "No β of the grid from which on all are proved stored." in blocked.stdout
+    reasons = json.loads(out.read_text())["blocking"]
+    assert reasons["1"] == "a duplicate of pattern 3"
+    assert "no β certifies it" in reasons["2"]
+    assert json.loads(out.read_text())["certified_from"] == "inf"
+
+
+def test_retrieve_answers_queries_from_a_file(tmp_path, source, patterns):
+    queries, out = tmp_path / "queries.npy", tmp_path / "out.json"
+    np.save(queries, (patterns[:12] + 0.02).numpy())
+    result = run("retrieve", source, "--query", queries, "--beta", 300, "--json", out)
+    memory = ht.Memory(patterns, 300.0)
+    found = ht.retrieve(memory, patterns[:12] + 0.02)
+    data = json.loads(out.read_text())["retrieval"]
+    assert data["answer"] == list(range(12))
+    assert data["steps"] == found.steps.tolist()
+    np.testing.assert_allclose(data["state"], found.state.numpy(), rtol=1e-12)
+    assert data["guaranteed"] == (ht.guaranteed(memory, patterns[:12] + 0.02)[0] >= 0).tolist()
+    assert result.exit_code == 0
+    assert "All 12 queries converged" in result.stdout
+    stopped = run("retrieve", source, "--query", queries, "--beta", 30, "--max-steps", 1)
+    assert stopped.exit_code == 1
+    assert "0 of 12 queries converged" in stopped.stdout
+
+
+def test_retrieve_hides_coordinates(source, patterns):
+    result = run("retrieve", source, "--hide", 0.25, "--beta", 40, "--centre", "--normalise", "--accelerate")
+    memory = ht.Memory(patterns, 40.0, centre=True, normalise=True)
+    mean = patterns.mean(0)
+    cues = ht.corruption.mask_tail(patterns - mean, 0.25) + mean
+    assert torch.equal(cues[:, 6:], mean[6:].expand(30, 2))
+    right = int((memory.nearest(ht.retrieve(memory, cues).state)[0] == torch.arange(30)).sum())
+    assert 0 < right < 30
+    assert f"{right} of 30 queries ended nearest to the pattern that they were made from." in result.stdout
+
+
+def test_bounds_are_the_library_s_and_in_order(tmp_path):
+    out = tmp_path / "bounds.json"
+    result = run("bounds", "--dim", 20, "--beta", 1, "--scale", 3, "--json", out)
+    assert result.exit_code == 0
+    logs = {row["statement"]: row["log_patterns"] for row in json.loads(out.read_text())["bounds"]}
+    arguments = {"dim": 20, "beta": 1.0, "scale": 3.0, "failure_probability": 1e-3}
+    assert logs["C3"] == ht.bounds.capacity.chernoff(**arguments, noop=1.0, quantifier="all")
+    assert logs["C1"] < logs["C2"] < logs["C3"] < logs["C6"] < logs["C3 typical"] < logs["C7"] < logs["C8"]
+    assert logs["C5"] is None
+    assert "7.413" in result.stdout
+    for wrong, name in ((["--dim", 1], "dim is 1"), (["--noop", -1], "noop is -1"), (["--scale", 0], "scale is 0")):
+        bad = run("bounds", "--dim", 20, "--beta", 1, *wrong)
+        assert bad.exit_code == 2
+        assert bad.stderr.startswith(f"hopfield-theory: {name}")
+        assert len(bad.stderr.splitlines()) == 1
+
+
+BAD = [
+    (["certify", "{missing}"], "there is no such file"),
+    (["certify", "{folder}"], "directory"),
+    (["certify", "{text}"], "unknown ending"),
+    (["certify", "{broken}"], "cannot be read"),
+    (["certify", "{pickled}"], "{pickled}"),
+    (["certify", "{vector}"], "shape (4,)"),
+    (["certify", "{nan}"], "NaN or infinity, first in row 1"),
+    (["certify", "{twice}"], "patterns 0, 2 are duplicates"),
+    (["certify", "{zero}", "--normalise"], "pattern 1 is zero"),
+    (["certify", "{equal}", "--centre", "--normalise"], "pattern 0 equals the mean"),
+    (["find-beta", "{allzero}"], "patterns are all zero"),
+    (["certify", "{good}", "--beta", "0"], "--beta is 0"),
+    (["certify", "{good}", "--beta", "-1"], "--beta is -1"),
+    (["certify", "{good}", "--beta", "nan"], "--beta is nan"),
+    (["certify", "{good}", "--beta", "inf"], "--beta is inf"),
+    (["certify", "{good}", "--noop", "-0.5"], "--noop is -0.5"),
+    (["find-beta", "{good}", "--noop", "nan"], "--noop is nan"),
+    (["retrieve", "{good}"], "--query FILE or --hide FRACTION"),
+    (["retrieve", "{good}", "--query", "{good}", "--hide", "0.5"], "--query FILE or --hide FRACTION"),
+    (["retrieve", "{good}", "--query", "{wide}"], "has 3 columns: it must have 2"),
+    (["retrieve", "{good}", "--query", "{missing}"], "there is no such file"),
+    (["retrieve", "{good}", "--hide", "1"], "--hide is 1"),
+    (["retrieve", "{good}", "--hide", "0.5", "--tol", "0"], "--tol is 0"),
+    (["retrieve", "{good}", "--hide", "0.5", "--max-steps", "0"], "--max-steps is 0"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "said"), BAD, ids=lambda part: " ".join(part) if isinstance(part, list) else "")
+def test_bad_input_is_one_line_and_nothing_is_written(tmp_path, arguments, said):
+    files = {name: str(tmp_path / f"{name}.npy") for name in ("missing", "broken", "pickled", "vector", "nan", "twice")}
+    files |= {name: str(tmp_path / f"{name}.npy") for name in ("zero", "equal", "allzero", "good", "wide")}
+    files |= {"folder": str(tmp_path), "text": str(tmp_path / "text.txt")}
+    (tmp_path / "text.txt").write_text("1 2")
+    (tmp_path / "broken.npy").write_bytes(b"\x93NUMPY and no more")
+    np.save(files["pickled"], np.array([{"a": 1}, {"b": 2}], dtype=object), allow_pickle=True)
+    np.save(files["vector"], np.ones(4))
+    np.save(files["nan"], np.array([[1.0, 2], [np.nan, 1]]))
+    np.save(files["twice"], np.array([[1.0, 2], [3, 1], [1, 2]]))
+    np.save(files["zero"], np.array([[1.0, 2], [0, 0]]))
+    np.save(files["equal"], np.array([[1.0, 2], [0, 2], [2, 2]]))
+    np.save(files["allzero"], np.zeros((1, 2)))
+    np.save(files["good"], np.array([[1.0, 2], [3, 1]]))
+    np.save(files["wide"], np.ones((1, 3)))
+    before = sorted(path.name for path in tmp_path.iterdir())
+    result = run(*(argument.format(**files) for argument in arguments), "--json", tmp_path / "out.json")
+    assert result.exit_code == 2
+    lines = result.stderr.strip().splitlines()
+    assert len(lines) == 1
+    assert lines[0].startswith("hopfield-theory: ")
+    assert said.format(**files) in lines[0]
+    assert result.stdout == ""
+    assert sorted(path.name for path in tmp_path.iterdir()) == before
+
+
+def test_an_output_that_cannot_be_written_is_refused_before_the_work(tmp_path, source):
+    for target in (tmp_path, tmp_path / "no" / "out.json"):
+        result = run("certify", source, "--json", target)
+        assert result.exit_code == 2
+        assert "--json" in result.stderr
+        assert result.stdout == ""
+
+
+def test_unknown_options_and_no_arguments():
+    assert run("certify", "digits", "--nonsense").exit_code == 2
+    assert run("nonsense").exit_code == 2
+    assert "Usage" in run().output
+    assert run("--version").stdout == f"hopfield-theory {ht.__version__}\n"
+
+
+def test_constant_patterns_are_named(tmp_path):
+    np.save(tmp_path / "p.npy", np.array([[1.0, 1.0], [0.0, 9.0]]))
+    assert "Constant, every coordinate the same: patterns 0." in run("certify", tmp_path / "p.npy").stdout
+
+
+def test_memory_that_runs_out_is_one_line(source, monkeypatch):
+    from hopfield_theory.certificates import certify
+
+    for error in (MemoryError("no more"), RuntimeError("DefaultCPUAllocator: not enough memory")):
+        monkeypatch.setattr(certify, "balls", lambda *_: (_ for _ in ()).throw(error))  # noqa: B023
+        result = run("certify", source)
+        assert result.exit_code == 2
+        assert "too large for this machine's memory" in result.stderr
+        assert len(result.stderr.strip().splitlines()) == 1
+
+
+def test_an_interrupt_ends_with_130(tmp_path):
+    rows = np.random.default_rng(0).normal(size=(60_000, 32)).astype(np.float32)
+    np.save(tmp_path / "large.npy", rows)
+    program = "from hopfield_theory import certificate as c; import sys; b = c.balls\n"
+    program += "def balls(*a):\n    print('begun', file=sys.stderr, flush=True)\n    return b(*a)\n"
+    program += "c.balls = balls\nfrom hopfield_theory.cli.main import main; main()"
+    command = [
+        sys.executable,
+        "-c",
+        program,
+        "certify",
+        str(tmp_path / "large.npy"),
+        "--json",
+        str(tmp_path / "o.json"),
+    ]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    try:
+        while "begun" not in process.stderr.readline():
+            assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode == 130
+    assert out == ""
+    assert "Traceback" not in err
+    assert sorted(os.listdir(tmp_path)) == ["large.npy"]
+
+
+def test_the_installed_command_runs(source):
+    command = [sys.executable, "-m", "hopfield_theory", "certify", source, "--beta", "500", "--json", "-"]
+    result = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert json.loads(result.stdout)["certificate"]["status"] == ["stored"] * 30
+
+
+# --- the numbers ---
+
+
+def test_the_json_of_a_certificate_is_the_library_s(source, patterns):
+    data = strict(run("certify", source, "--beta", 20, "--noop", 0, "--centre", "--normalise", "--json", "-").stdout)
+    memory = ht.Memory(patterns, 20.0, 0.0, centre=True, normalise=True)
+    proof = ht.certify(memory)
+    assert 0 < int(proof.stored.sum()) < 30
+    assert set(data["certificate"]) == set(vars(proof))
+    assert data["certificate"].pop("status") == [ht.Storage(status).name.lower() for status in proof.status.tolist()]
+    for name, values in data["certificate"].items():
+        expected = getattr(proof, name).tolist()
+        assert values == [None if math.isnan(number) else number for number in expected], name
+    assert data["memory"] == {
+        **{"source": source, "patterns": 30, "dim": 8, "beta": 20.0, "noop": 0.0, "radius": memory.radius},
+        **{"centre": True, "normalise": True, "dtype": "float64"},
+    }
+
+
+def test_infinity_is_a_string_in_json(tmp_path):
+    np.save(tmp_path / "one.npy", np.array([[3.0, 4.0]]))
+    result = run("certify", tmp_path / "one.npy", "--noop", 0, "--json", "-")
+    assert strict(result.stdout)["certificate"]["radius"] == ["inf"]
+    assert result.exit_code == 0
+
+
+@pytest.mark.parametrize("ending", [".npy", ".npz", ".csv", ".parquet", ".pt", ".safetensors"])
+def test_queries_come_in_every_format_and_find_beta_reads_them_too(tmp_path, patterns, ending):
+    path = tmp_path / f"patterns{ending}"
+    write(path, patterns)
+    data = strict(run("retrieve", path, "--query", path, "--beta", 300, "--json", "-").stdout)
+    assert data["retrieval"]["answer"] == list(range(30))
+    assert all(data["retrieval"]["guaranteed"])
+    found = ht.find_beta(patterns)
+    assert strict(run("find-beta", path, "--json", "-").stdout)["certified_from"] == found.certified_from
+
+
+@pytest.mark.parametrize("options", [[], ["--accelerate"], ["--tol", "1e-3"], ["--noop", "0", "--centre"]])
+def test_the_json_of_a_retrieval_is_the_library_s(tmp_path, source, patterns, options):
+    queries = patterns[:9] * 0.9
+    np.save(tmp_path / "queries.npy", queries.numpy())
+    result = run("retrieve", source, "--query", tmp_path / "queries.npy", "--beta", 12, "--json", "-", *options)
+    memory = ht.Memory(patterns, 12.0, 0.0 if "--noop" in options else 1.0, centre="--centre" in options)
+    tol = 1e-3 if "--tol" in options else 1e-8
+    found = ht.retrieve(memory, queries, tol, accelerate="--accelerate" in options, energies=True)
+    data = strict(result.stdout)["retrieval"]
+    answers, distances = memory.nearest(found.state)
+    assert data["answer"] == answers.tolist()
+    assert data["steps"] == found.steps.tolist()
+    assert data["status"] == [ht.Status(status).name.lower() for status in found.status.tolist()]
+    assert data["ambiguous"] == found.ambiguous.tolist()
+    assert data["tolerance"] == found.tolerance == tol
+    for name, values in {"distance": distances, "residual": found.residual, "energy": found.energy}.items():
+        np.testing.assert_allclose(data[name], values.numpy(), rtol=1e-12, atol=1e-15, err_msg=name)
+    assert result.exit_code == (0 if bool(found.converged.all()) else 1)
+
+
+def test_hiding_nothing_queries_with_the_patterns(source, patterns):
+    data = strict(run("retrieve", source, "--hide", 0, "--beta", 300, "--json", "-").stdout)
+    found = ht.retrieve(ht.Memory(patterns, 300.0), patterns)
+    np.testing.assert_allclose(data["retrieval"]["state"], found.state.numpy(), rtol=1e-12)
+
+
+# --- what is said ---
+
+
+def test_find_beta_names_the_digits_that_block(tmp_path):
+    raw = ht.digits()[0][:200]
+    np.save(tmp_path / "raw.npy", raw.numpy())
+    proof = ht.certify(ht.Memory(raw, 1.0))
+    blocked = (proof.gap <= 0).nonzero().flatten().tolist()
+    assert len(blocked) > 10
+    result = run("find-beta", tmp_path / "raw.npy", "--json", tmp_path / "o.json")
+    assert result.exit_code == 1
+    said = sentences(result.stdout)
+    assert f"{len(blocked)} of 200 patterns are not stored at the largest β:" in said
+    first = f"pattern {blocked[0]}: its overlap with pattern {int(proof.rival[blocked[0]])} is no less than with itself"
+    assert first in said
+    assert f"… and {len(blocked) - 10} more (all with --json)" in said
+    data = strict((tmp_path / "o.json").read_text())
+    assert list(map(int, data["blocking"])) == blocked
+    assert data["certified_from"] == "inf"
+    # what the sentence promises: normalising removes it
+    assert run("find-beta", tmp_path / "raw.npy", "--centre", "--normalise").exit_code == 0
+
+
+def test_certify_names_the_digits_that_block(tmp_path):
+    raw = ht.digits()[0][:200]
+    np.save(tmp_path / "raw.npy", raw.numpy())
+    result = run("certify", tmp_path / "raw.npy", "--beta", 0.1)
+    proof = ht.certify(ht.Memory(raw, 0.1))
+    blocked = (proof.gap <= 0).nonzero().flatten().tolist()
+    assert result.exit_code == 1
+    shown = ", ".join(map(str, blocked[:10]))
+    assert f"{len(blocked)} are certified at no β" in sentences(result.stdout)
+    assert f"patterns {shown}, … ({len(blocked)} in all)." in sentences(result.stdout)
+
+
+@pytest.mark.parametrize("beta", [1.0, 4.0, 9.3, 16.0, 0.00123456, 1e-300])
+def test_the_threshold_that_is_said_is_rounded_up(beta):
+    said = float(render._up(beta))
+    assert beta <= said <= beta * (1 + 1.1e-3)
+
+
+def test_a_file_of_the_name_digits_comes_before_the_digits(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(files, "digits", lambda: (torch.eye(3, dtype=torch.float64), None))
+    assert run("certify", "digits", "--beta", 20).exit_code == 0
+    (tmp_path / "digits").write_text("1,2\n")
+    assert "digits: unknown ending" in one_line(run("certify", "digits", "--beta", 20))
+
+
+def test_names_of_every_alphabet_and_rich_markup(tmp_path, patterns):
+    for name in ("muster größe β 模式.npy", "[red]x[bold].npy", "two  blanks.npy"):
+        np.save(tmp_path / name, patterns.numpy())
+        out = tmp_path / f"{name}.json"
+        result = run("certify", tmp_path / name, "--beta", 500, "--json", out)
+        assert result.exit_code == 0
+        assert strict(out.read_text(encoding="utf-8"))["memory"]["source"] == str(tmp_path / name)
+        assert f"Written: {out}".replace(" ", "") in "".join(result.stdout.split())
+
+
+@pytest.mark.parametrize("command", ["certify", "find-beta", "retrieve", "bounds"])
+def test_every_command_has_help(command):
+    result = run(command, "--help")
+    assert result.exit_code == 0
+    assert "--json" in result.stdout
+    assert "Exit status 0" in sentences(result.stdout)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["certify"],
+        ["certify", "digits", "more"],
+        ["certify", "digits", "--beta", "hot"],
+        ["certify", "digits", "--json"],
+    ],
+)
+def test_bad_usage_has_status_2(arguments):
+    result = run(*arguments)
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    assert "Error: " in result.stderr
+
+
+# --- bad input ---
+
+
+@pytest.fixture
+def bad(tmp_path):
+    """Files with something wrong."""
+    rows = {
+        "nan": np.array([[1.0, 2], [np.nan, 1]]),
+        "inf": np.array([[1.0, 2], [np.inf, 1]]),
+        "twice": np.array([[1.0, 2], [3, 1], [1, 2]]),
+        "zero": np.array([[1.0, 2], [0, 0]]),
+        "equal": np.array([[1.0, 2], [0, 2], [2, 2]]),
+        "allzero": np.zeros((1, 2)),
+        "good": np.array([[1.0, 2], [3, 1]]),
+    }
+    for name, values in rows.items():
+        np.save(tmp_path / f"{name}.npy", values)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (["certify", "nan.npy"], "nan.npy"),
+        (["certify", "inf.npy"], "inf.npy"),
+        (["certify", "twice.npy"], "twice.npy"),
+        (["certify", "zero.npy", "--normalise"], "zero.npy"),
+        (["certify", "equal.npy", "--centre", "--normalise"], "equal.npy"),
+        (["find-beta", "allzero.npy"], "allzero.npy"),
+        (["retrieve", "good.npy", "--query", "nan.npy"], "nan.npy"),
+        (["retrieve", "good.npy", "--query", "zero.npy", "--normalise"], "zero.npy"),
+        (["retrieve", "good.npy", "--hide", "0", "--tol", "nan"], "--tol"),
+        (["retrieve", "good.npy", "--hide", "0", "--tol", "inf"], "--tol"),
+        (["retrieve", "good.npy", "--hide", "0", "--tol", "-1"], "--tol"),
+        (["retrieve", "good.npy", "--hide", "0", "--max-steps", "-1"], "--max-steps"),
+        (["retrieve", "good.npy", "--hide", "-0.1"], "--hide"),
+        (["retrieve", "good.npy", "--hide", "nan"], "--hide"),
+        (["retrieve", "good.npy", "--hide", "0", "--beta", "0"], "--beta"),
+        (["find-beta", "good.npy", "--noop", "inf"], "--noop"),
+    ],
+    ids=lambda part: " ".join(part) if isinstance(part, list) else "",
+)
+def test_bad_input_is_called_by_the_name_that_was_typed(bad, monkeypatch, arguments, named):
+    monkeypatch.chdir(bad)
+    before = sorted(os.listdir(bad))
+    assert named in one_line(run(*arguments, "--json", "out.json"))
+    assert sorted(os.listdir(bad)) == before
+
+
+@pytest.mark.parametrize("ending", [".npy", ".npz", ".csv", ".parquet", ".pt", ".safetensors"])
+@pytest.mark.parametrize("content", [b"", b"j", b"\x00" * 64, b"PK\x03\x04" + b"\xff" * 300])
+def test_damaged_files_of_every_kind(tmp_path, ending, content):
+    path = tmp_path / f"damaged{ending}"
+    path.write_bytes(content)
+    assert str(path) in one_line(run("certify", path, "--json", tmp_path / "out.json"))
+    assert os.listdir(tmp_path) == [path.name]
+
+
+@pytest.mark.parametrize(
+    "text", ["\n\n", "a,b\n", "a,b\n1,x\n", "1;2\n3;4\n", ",a\n0,1\n1,2\n", "1,2\n3,4,5\n", "\xe9,b\n1,2\n"]
+)
+def test_csv_files_that_hold_no_table_of_numbers(tmp_path, text):
+    path = tmp_path / "table.csv"
+    path.write_bytes(text.encode("latin-1"))
+    assert str(path) in one_line(run("certify", path))
+
+
+class Bomb:
+    def __init__(self, target):
+        self.target = target
+
+    def __reduce__(self):
+        return os.mkdir, (str(self.target),)
+
+
+@pytest.mark.parametrize("ending", [".npy", ".npz", ".pt"])
+def test_nothing_is_unpickled(tmp_path, ending):
+    path, target = tmp_path / f"bomb{ending}", tmp_path / "exploded"
+    if ending == ".pt":
+        torch.save(Bomb(target), path)
+    else:
+        array = np.array([[Bomb(target)]], dtype=object)
+        np.save(path, array, allow_pickle=True) if ending == ".npy" else np.savez(path, array)
+    assert str(path) in one_line(run("certify", path))
+    assert os.listdir(tmp_path) == [path.name]
+
+
+def test_a_file_that_may_not_be_read(source, monkeypatch):
+    def refuse(self, *_, **__):
+        raise PermissionError(13, "Permission denied", str(self))
+
+    monkeypatch.setattr(Path, "open", refuse)
+    assert f"{source}: you may not read this file" in one_line(run("certify", source))
+
+
+def test_a_file_that_is_larger_than_the_memory(tmp_path):
+    # integers become floats, so they cannot stay in the file; it is sparse and takes no room on the disk
+    columns = 2**14
+    rows = 4 * os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // (8 * columns)
+    path = tmp_path / "large.npy"
+    with path.open("wb") as file:
+        np.lib.format.write_array_header_1_0(file, {"descr": "<i8", "fortran_order": False, "shape": (rows, columns)})
+        file.truncate(file.tell() + 8 * rows * columns)
+    line = one_line(run("certify", path))
+    assert f"{path}: needs" in line
+    assert "GiB of memory" in line
+
+
+def test_a_pipe_is_no_file_of_patterns(tmp_path):
+    path = tmp_path / "pipe.npy"
+    os.mkfifo(path)
+
+    def waits(*_):
+        raise AssertionError("the command waits for somebody to write to the pipe")
+
+    before = signal.signal(signal.SIGALRM, waits)
+    signal.setitimer(signal.ITIMER_REAL, 3)
+    try:
+        result = run("certify", path)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert str(path) in one_line(result)
+
+
+# --- what is written, and where ---
+
+
+@pytest.mark.parametrize("command", ["certify", "find-beta", "retrieve"])
+def test_json_paths_are_checked_before_the_patterns_are_read(tmp_path, command):
+    for target in (tmp_path, tmp_path / "no" / "out.json", ""):
+        line = one_line(run(command, tmp_path / "missing.npy", "--json", target))
+        assert line.startswith(f"hopfield-theory: --json {target}:")
+
+
+def test_the_json_file_is_replaced_whole_and_nothing_is_left_beside_it(tmp_path, source):
+    out = tmp_path / "out.json"
+    out.write_text("old " * 100_000)
+    assert run("certify", source, "--beta", 500, "--json", out).exit_code == 0
+    assert strict(out.read_text())["memory"]["beta"] == 500
+    assert sorted(os.listdir(tmp_path)) == ["out.json", "patterns.npy"]
+
+
+def test_a_json_file_that_cannot_be_written_leaves_the_old_one(tmp_path, source, monkeypatch):
+    out = tmp_path / "out.json"
+    out.write_text("old")
+
+    def refuse(partial, *_, **__):
+        raise PermissionError(13, "Permission denied", str(partial))
+
+    monkeypatch.setattr(os, "replace", refuse)
+    result = run("certify", source, "--json", out)
+    assert result.exit_code == 2
+    (line,) = result.stderr.splitlines()
+    assert line.startswith(f"hopfield-theory: --json {out}:")
+    assert out.read_text() == "old"
+    assert sorted(os.listdir(tmp_path)) == ["out.json", "patterns.npy"]
+
+
+@pytest.mark.parametrize("which", ["FILE", "--query"])
+def test_the_json_does_not_replace_its_own_input(tmp_path, source, which):
+    victim = tmp_path / "victim.npy"
+    victim.write_bytes(Path(source).read_bytes())
+    kept = victim.read_bytes()
+    arguments = ["certify", victim] if which == "FILE" else ["retrieve", source, "--query", victim]
+    result = run(*arguments, "--json", victim)
+    assert victim.read_bytes() == kept
+    assert "--json" in one_line(result)
+
+
+def test_a_json_path_that_is_no_regular_file_stays_what_it_is(tmp_path, source):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDWR | os.O_NONBLOCK)
+    try:
+        run("certify", source, "--json", pipe)
+    finally:
+        os.close(reader)
+    assert stat.S_ISFIFO(pipe.stat().st_mode)
+
+
+def test_a_name_that_is_no_unicode_can_be_written():
+    text = render.json_text({"source": os.fsdecode(b"\xff.npy")})
+    assert json.loads(text.encode())["source"] == os.fsdecode(b"\xff.npy")
+
+
+# --- numbers at the ends of their range ---
+
+
+def scaled(patterns, factor, dtype=np.float64):
+    """The patterns times a power of two: their normalised rows are the same to the rounding of ``dtype``."""
+    return (patterns.numpy() * factor).astype(dtype)
+
+
+@pytest.mark.parametrize(
+    ("exponent", "dtype"),
+    [(0, "f8"), (700, "f8"), (-700, "f8"), (-540, "f8"), (0, "f4"), (100, "f4"), (-100, "f4"), (-72, "f4")],
+)
+def test_normalising_removes_any_scale(tmp_path, patterns, exponent, dtype):
+    np.save(tmp_path / "scaled.npy", scaled(patterns, 2.0**exponent, dtype))
+    result = run("certify", tmp_path / "scaled.npy", "--normalise", "--beta", 500, "--json", tmp_path / "o.json")
+    proof = ht.certify(ht.Memory(patterns, 500.0, normalise=True))
+    assert (result.exit_code, result.stderr) == (0, "")
+    radius = strict((tmp_path / "o.json").read_text())["certificate"]["radius"]
+    assert radius == pytest.approx(proof.radius.tolist(), rel=1e-4)
+
+
+@pytest.mark.parametrize(("length", "dtype"), [(1e200, "f8"), (1e20, "f4"), (6e4, "f2")])
+def test_no_pattern_is_lost_in_normalising(tmp_path, length, dtype):
+    # the norm of the first row overflows in its dtype
+    np.save(tmp_path / "long.npy", np.array([[length, length], [0, -1.0]]).astype(dtype))
+    result = run("certify", tmp_path / "long.npy", "--normalise", "--beta", 50, "--json", "-")
+    proof = ht.certify(ht.Memory([[0.5**0.5, 0.5**0.5], [0.0, -1.0]], 50.0))
+    assert strict(result.stdout)["certificate"]["radius"] == pytest.approx(proof.radius.tolist(), rel=1e-2)
+    assert result.exit_code == 0
+
+
+@pytest.mark.parametrize("factor", [1e200, 1e154, 1e-155, 1e-160, 1e-200, 1e-310])
+@pytest.mark.parametrize("command", ["certify", "find-beta"])
+def test_patterns_of_extreme_size_are_not_called_what_they_are_not(tmp_path, patterns, command, factor):
+    np.save(tmp_path / "extreme.npy", scaled(patterns, factor))
+    result = run(command, tmp_path / "extreme.npy")
+    assert result.exception is None or isinstance(result.exception, SystemExit), repr(result.exception)
+    # distinct, finite, not zero
+    assert not re.search(r"duplicate|NaN or infinity|all zero|betas are", result.output)
+    if result.exit_code == 2:
+        assert "extreme.npy" in one_line(result)
+
+
+@pytest.mark.parametrize("command", ["certify", "retrieve"])
+@pytest.mark.parametrize("beta", ["1e-300", "1e300"])
+def test_extreme_betas_are_taken(source, command, beta):
+    result = run(command, source, "--beta", beta, *(["--hide", "0.5"] if command == "retrieve" else []))
+    assert result.stderr == ""
+    assert result.exit_code in (0, 1)
+    assert isinstance(result.exception, SystemExit | None), repr(result.exception)
+
+
+@pytest.mark.parametrize("noop", ["5e-324", "1e300", "1e308"])
+def test_every_finite_noop_is_taken(source, noop):
+    result = run("certify", source, "--noop", noop, "--json", "-")
+    assert result.exit_code == 1
+    assert strict(result.stdout)["memory"]["noop"] == float(noop)
+
+
+@pytest.mark.parametrize("options", [[], ["--accelerate"]], ids=" ".join)
+def test_any_number_of_steps_is_taken(source, options):
+    result = run("retrieve", source, "--hide", 0, "--beta", 300, "--max-steps", 10**20, *options)
+    assert result.exit_code == 0, repr(result.exception)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64], ids=str)
+@pytest.mark.parametrize("options", [["--hide", "0"], ["--hide", "0", "--centre", "--normalise", "--accelerate"]])
+def test_patterns_of_every_precision_are_retrieved(tmp_path, dtype, options):
+    torch.save(torch.eye(6).to(dtype), tmp_path / "eye.pt")
+    result = run("retrieve", tmp_path / "eye.pt", "--beta", 30, "--json", "-", *options)
+    assert result.exit_code == 0, repr(result.exception)
+    assert strict(result.stdout)["retrieval"]["answer"] == list(range(6))
+
+
+@pytest.mark.parametrize(
+    "rows", [np.array([[2.0]]), np.array([[2.0], [-3.0]]), np.array([[1, 0], [0, 1]]), np.eye(2) > 0]
+)
+def test_one_pattern_one_dimension_integers_and_booleans(tmp_path, rows):
+    np.save(tmp_path / "p.npy", rows)
+    assert run("certify", tmp_path / "p.npy", "--beta", 20).exit_code == 0
+    assert run("find-beta", tmp_path / "p.npy").exit_code == 0
+    result = run("retrieve", tmp_path / "p.npy", "--query", tmp_path / "p.npy", "--beta", 20, "--json", "-")
+    assert strict(result.stdout)["retrieval"]["answer"] == list(range(len(rows)))
+
+
+# --- processes ---
+
+
+def start(*arguments, **environment):
+    command = [sys.executable, "-m", "hopfield_theory", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, check=False, env={**os.environ, **environment})
+
+
+def test_the_console_script_is_this_command(source):
+    (entry,) = entry_points(group="console_scripts", name="hopfield-theory")
+    assert entry.load() is cli.main
+    script = Path(sysconfig.get_path("scripts")) / "hopfield-theory"
+    result = subprocess.run([script, "certify", source, "--beta", "0"], capture_output=True, text=True, check=False)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr == "hopfield-theory: --beta is 0: it must be a finite number above 0\n"
+
+
+def test_progress_goes_to_standard_error_beside_json(source):
+    # rich takes standard error for a terminal
+    result = start("certify", source, "--beta", "2", "--json", "-", FORCE_COLOR="1", TERM="xterm")
+    assert strict(result.stdout)["memory"]["beta"] == 2
+    assert b"certifying" in result.stderr
+    assert b"proved stored" in result.stderr
+    assert result.returncode == 1
+
+
+def test_output_of_a_narrow_encoding_loses_letters_and_not_the_answer(source):
+    # as on Windows, where what is piped is cp1252
+    result = start("certify", source, "--beta", "500", PYTHONIOENCODING="cp1252")
+    assert b"All 30 patterns proved stored" in result.stdout
+    assert (result.returncode, result.stderr) == (0, b"")
+
+
+@pytest.mark.parametrize("beta", ["5e-324", "1e308"])
+def test_a_beta_that_leaves_the_floats_is_refused(source, beta):
+    result = run("certify", source, "--beta", beta)
+    assert result.exit_code == 2
+    assert "beta" in result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1
+
+
+# --- verify ---
+
+
+def test_verify_prints_one_table_for_one_seed(tmp_path):
+    first, second = (run("verify", "T8", "p1", "--seed", 5, "--json", tmp_path / name) for name in ("a", "b"))
+    assert first.exit_code == second.exit_code == 0
+    assert first.stdout.replace(str(tmp_path / "a"), "") == second.stdout.replace(str(tmp_path / "b"), "")
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+    data = strict((tmp_path / "a").read_text())
+    assert [row["verdict"] for row in data["verdicts"]] == ["holds", "falsified"]
+    assert data["seed"] == 5
+    assert data["level"] == "quick"
+    assert "P1 is false: " in first.stdout
+    assert "patterns = [[1]], beta = 1, noop = 1, query = [0]" in first.stdout
+    assert "All 2 verdicts are as expected." in first.stdout
+
+
+def test_verify_fails_where_a_verdict_is_not_the_expected_one(monkeypatch):
+    from hopfield_theory.statements import registry
+
+    wrong = dataclasses.replace(registry.STATEMENTS["P1"], proof="proved here")
+    monkeypatch.setitem(registry.STATEMENTS, "P1", wrong)
+    result = run("verify", "P1")
+    assert result.exit_code == 1
+    assert "P1: no contradiction was expected, and it is falsified" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["T99"], "T99: no such statement; there are T1,"),
+        (["--level", "slow"], "level is 'slow'"),
+        (["--seed", "-1"], "seed is -1"),
+        (["--budget", "0"], "budget is 0"),
+        (["--budget", "0.001"], "ran out"),
+        (["--json", "/no/such/folder/file"], "--json /no/such/folder/file"),
+    ],
+)
+def test_verify_refuses_in_one_line(arguments, words):
+    assert words in one_line(run("verify", *arguments))
+
+
+def test_verify_to_standard_output_is_json_alone():
+    result = run("verify", "T8", "--json", "-")
+    assert strict(result.stdout)["verdicts"][0]["statement"] == "T8"
+    assert "T8" in result.stderr
+
+
+def test_verify_writes_counterexamples_that_replay(tmp_path):
+    result = run("verify", "P1", "P3", "T8", "--counterexamples", tmp_path / "found")
+    assert result.exit_code == 0
+    written = sorted(path.name for path in (tmp_path / "found").iterdir())
+    assert written == ["P1-never-farther.json", "P3-a-slot-each-n-k.json", "P3-one-slot-n-1.json"]
+    for name in written:
+        replayed = run("replay", tmp_path / "found" / name)
+        assert replayed.exit_code == 0
+        assert replayed.stdout.startswith(f"{name[:2]} is false: ")
+        assert "slack in [-" in replayed.stdout
+
+
+def test_a_file_that_is_no_counterexample_is_refused_in_one_line(tmp_path):
+    run("verify", "P1", "--counterexamples", tmp_path)
+    file = tmp_path / "P1-never-farther.json"
+    file.write_text(file.read_text().replace('"noop": "1"', '"noop": "0"'))
+    result = run("replay", file)
+    assert result.exit_code == 1
+    assert "no counterexample to P1, never farther: a hypothesis is not met" in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+    file.write_text("{}")
+    assert "malformed" in one_line(run("replay", file))
+    assert "nothing.json" in one_line(run("replay", tmp_path / "nothing.json"))
+
+
+def test_verify_writes_a_page(tmp_path):
+    result = run("verify", "T8", "--html", tmp_path / "page.html", "--figures", tmp_path)
+    assert result.exit_code == 0
+    assert "<math" in (tmp_path / "page.html").read_text()
+    assert f"Written: {tmp_path / 'page.html'}" in result.stdout.replace("\n", "")
+    assert "--html" in one_line(run("verify", "T8", "--html", tmp_path / "no" / "page.html"))
+    assert "it must be a folder" in one_line(run("verify", "T8", "--figures", tmp_path))
+    missing = run("verify", "T8", "--html", tmp_path / "page.html", "--figures", tmp_path / "no")
+    assert "it must be a folder" in one_line(missing)
+
+
+def test_verify_says_where_it_went_without_the_digits(monkeypatch):
+    def missing():
+        raise ImportError("no scikit-learn")
+
+    assert "digits" not in run("verify", "T8").stdout
+    monkeypatch.setattr(files, "digits", missing)
+    result = run("verify", "T8")
+    assert result.exit_code == 0
+    assert "The digits were not among the instances" in result.stdout

@@ -1,0 +1,431 @@
+"""Files of patterns: every kind, mapped or read, damaged, foreign, too large; and the digits."""
+
+import builtins
+import json
+import math
+import pickle
+import struct
+import sys
+import warnings
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from safetensors.torch import save_file
+
+import hopfield_theory.data.files as module
+from hopfield_theory.data.ensembles import ArrayPatterns
+from hopfield_theory.data.files import digits, open_patterns
+
+FLOATS = [np.float16, np.float32, np.float64]
+
+
+def layouts(array: np.ndarray) -> dict[str, np.ndarray]:
+    frozen = array.copy()
+    frozen.flags.writeable = False
+    return {
+        "plain": array,
+        "fortran": np.asfortranarray(array),
+        "big-endian": array.astype(array.dtype.newbyteorder(">")),
+        "reversed": array[::-1, ::-1].copy()[::-1, ::-1],
+        "columns": np.repeat(array, 2, axis=1)[:, ::2],
+        "read-only": frozen,
+    }
+
+
+def save(path: Path, array: np.ndarray) -> None:
+    """Write an array in the format of the ending, as its users do."""
+    match path.suffix:
+        case ".npy":
+            np.save(path, array)
+        case ".npz":
+            np.savez_compressed(path, patterns=array)
+        case ".csv":
+            pd.DataFrame(array).to_csv(path, index=False, header=False)
+        case ".parquet":
+            pd.DataFrame(array, columns=[f"x{i}" for i in range(array.shape[1])]).to_parquet(path)
+        case ".pt":
+            torch.save(torch.from_numpy(array), path)
+        case ".safetensors":
+            save_file({"patterns": torch.from_numpy(array)}, path)
+
+
+def writable(data: np.ndarray | torch.Tensor) -> torch.Tensor:
+    assert isinstance(data, torch.Tensor) or data.flags.writeable
+    return torch.asarray(data)
+
+
+ENDINGS = [".npy", ".npz", ".csv", ".parquet", ".pt", ".safetensors"]
+
+
+def refused(path: Path, *parts: str, name: str | None = None, error: type[Exception] = ValueError) -> None:
+    with pytest.raises(error) as caught:
+        open_patterns(path, name)
+    message = str(caught.value)
+    assert message.startswith(f"{path}: ")
+    assert "\n" not in message
+    for part in parts:
+        assert part in message
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+@pytest.mark.parametrize("dtype", [*FLOATS, np.int64, np.uint8, np.bool_])
+def test_files_of_every_kind(tmp_path, ending, dtype, monkeypatch):
+    array = (np.random.default_rng(0).normal(size=(7, 5)) * 3).astype(dtype)
+    path = tmp_path / f"some patterns{ending}"
+    save(path, array)
+    before = path.read_bytes()
+    with monkeypatch.context() as patch:
+        # torch warns once a process; as an error it would show once only.
+        patch.setattr(torch, "as_tensor", writable)
+        patterns = open_patterns(str(path))
+    # Text has no precision of its own.
+    expected = np.float64 if ending == ".csv" or np.dtype(dtype).kind != "f" else dtype
+    assert patterns.numpy().dtype == expected
+    np.testing.assert_array_equal(patterns.numpy().astype(dtype), array)
+    patterns.zero_()
+    assert path.read_bytes() == before
+    assert not open_patterns(path).eq(0).all()
+
+
+@pytest.mark.parametrize("ending", [".npy", ".safetensors", ".pt"])
+def test_mapped_files_are_not_read_whole(tmp_path, ending):
+    path = tmp_path / f"patterns{ending}"
+    save(path, np.ones((1000, 1024), dtype=np.float32))
+    patterns = open_patterns(path)
+    # A page that nobody has touched yet shows what is in the file now.
+    with path.open("r+b") as file:
+        content = file.read()
+        at = content.rindex(struct.pack("<f", 1.0) * 1024)
+        file.seek(at)
+        file.write(struct.pack("<f", 5.0))
+    assert patterns.max() == 5
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs sparse files and the Linux rules of overcommitment")
+@pytest.mark.parametrize("ending", [".npy", ".safetensors"])
+def test_mapped_files_may_be_larger_than_the_memory(tmp_path, ending):
+    rows, dim = 2**32, 64
+    path = tmp_path / f"huge{ending}"
+    with path.open("wb") as file:
+        if ending == ".npy":
+            header = {"descr": "<f4", "fortran_order": False, "shape": (rows, dim)}
+            np.lib.format.write_array_header_1_0(file, header)
+        else:
+            entry = {"dtype": "F32", "shape": [rows, dim], "data_offsets": [0, 4 * rows * dim]}
+            header = json.dumps({"x": entry}).encode()
+            file.write(struct.pack("<Q", len(header)) + header)
+        file.truncate(file.tell() + 4 * rows * dim)
+    source = ArrayPatterns(open_patterns(path))
+    assert source.num_patterns == rows
+    assert source.block(source.num_blocks - 1).eq(0).all()
+
+
+@pytest.mark.parametrize("layout", ["fortran", "big-endian"])
+@pytest.mark.parametrize("dtype", FLOATS)
+def test_npy_of_another_layout(tmp_path, layout, dtype):
+    array = np.random.default_rng(0).normal(size=(7, 5)).astype(dtype)
+    path = tmp_path / "patterns.npy"
+    np.save(path, layouts(array)[layout])
+    patterns = open_patterns(path)
+    assert patterns.numpy().dtype == array.dtype
+    np.testing.assert_array_equal(patterns.numpy(), array)
+
+
+def test_bfloat16_stays(tmp_path):
+    expected = torch.randn(3, 4).to(torch.bfloat16)
+    save_file({"x": expected}, tmp_path / "x.safetensors")
+    torch.save({"x": torch.nn.Parameter(expected)}, tmp_path / "x.pt")
+    for name in ("x.safetensors", "x.pt"):
+        patterns = open_patterns(tmp_path / name)
+        assert torch.equal(patterns, expected)
+        assert not patterns.requires_grad
+
+
+@pytest.mark.parametrize("ending", [".npz", ".pt", ".safetensors"])
+def test_one_of_several_arrays(tmp_path, ending):
+    def write(**arrays):
+        path = tmp_path / f"several{ending}"
+        tensors = {key: torch.full((2, 3), value) for key, value in arrays.items()}
+        if ending == ".npz":
+            np.savez(path, **{key: value.numpy() for key, value in tensors.items()})
+        elif ending == ".pt":
+            torch.save(tensors, path)
+        else:
+            save_file(tensors, path)
+        return path
+
+    assert open_patterns(write(anything=1.0)).eq(1).all()
+    path = write(keys=1.0, patterns=2.0)
+    assert open_patterns(path).eq(2).all()
+    assert open_patterns(path, "keys").eq(1).all()
+    refused(path, "no array called 'other'", "'keys'", "'patterns'", name="other")
+    refused(write(keys=1.0, values=2.0), "no array called 'patterns'", "name one", "'keys'", "'values'")
+
+
+@pytest.mark.parametrize("ending", [".npy", ".csv", ".parquet", ".pt"])
+def test_no_name_for_the_only_array(tmp_path, ending):
+    path = tmp_path / f"patterns{ending}"
+    save(path, np.ones((2, 3)))
+    refused(path, "leave name out", name="patterns")
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_files_that_are_not_there(tmp_path, ending, monkeypatch):
+    path = tmp_path / f"patterns{ending}"
+    refused(path, "no such file", error=FileNotFoundError)
+    path.mkdir()
+    refused(path, "directory", error=IsADirectoryError)
+    path.rmdir()
+    path.touch()
+    refused(path, "empty")
+
+    def forbid(*_, **__):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", forbid)
+    refused(path, "may not read", error=PermissionError)
+
+
+def test_unknown_ending(tmp_path):
+    path = tmp_path / "patterns.mat"
+    path.write_bytes(b"x")
+    refused(path, "'.mat'", *ENDINGS)
+
+
+def test_ending_in_capitals(tmp_path):
+    with (tmp_path / "A.NPY").open("wb") as file:
+        np.save(file, np.ones((2, 3)))
+    assert open_patterns(tmp_path / "A.NPY").shape == (2, 3)
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+@pytest.mark.parametrize("kept", [1, 9, 0.5, -20])
+def test_truncated_files(tmp_path, ending, kept):
+    path = tmp_path / f"patterns{ending}"
+    save(path, np.random.default_rng(0).normal(size=(30, 20)))
+    content = path.read_bytes()
+    path.write_bytes(content[: int(kept * len(content)) if isinstance(kept, float) else kept])
+    if ending == ".csv":
+        # Text that is cut is still text, but one row may be short.
+        assert open_patterns(path).shape[0] >= 1
+    else:
+        refused(path, "cannot be read as", "write it again")
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+@given(data=st.data())
+def test_damaged_files_give_one_line_or_an_array(tmp_path_factory, ending, data):
+    path = tmp_path_factory.getbasetemp() / f"damaged{ending}"
+    save(path, np.arange(12.0).reshape(4, 3))
+    content = bytearray(path.read_bytes())
+    for _ in range(data.draw(st.integers(1, 4))):
+        content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
+    path.unlink()
+    path.write_bytes(content)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        try:
+            patterns = open_patterns(path)
+        except ValueError:
+            refused(path)
+        else:
+            assert patterns.ndim == 2
+            assert patterns.is_floating_point()
+
+
+class Trap:
+    """Raises where it is unpickled."""
+
+    def __reduce__(self):
+        return (pytest.fail, ("a pickle was loaded",))
+
+
+@pytest.mark.parametrize("ending", [".npy", ".npz", ".pt"])
+def test_nothing_is_unpickled(tmp_path, ending):
+    path = tmp_path / f"trap{ending}"
+    trap = np.array([[Trap()]], dtype=object)
+    if ending == ".npy":
+        np.save(path, trap)
+    elif ending == ".npz":
+        np.savez(path, patterns=trap)
+    else:
+        torch.save({"patterns": torch.ones(2, 2), "trap": Trap()}, path)
+    refused(path, "pickle", "write it again as plain numbers")
+    path.write_bytes(pickle.dumps(trap))
+    refused(path, "cannot be read as")
+
+
+@pytest.mark.parametrize(
+    ("array", "said"),
+    [
+        (np.ones(3), "1 dimensions"),
+        (np.ones((2, 2, 2)), "3 dimensions"),
+        (np.array(1.0), "0 dimensions"),
+        (np.ones((0, 3)), "no row"),
+        (np.ones((3, 0)), "no column"),
+        (np.ones((2, 2), dtype=np.complex64), "complex64"),
+    ],
+)
+@pytest.mark.parametrize("ending", [".npy", ".npz", ".pt", ".safetensors"])
+def test_arrays_that_are_no_patterns(tmp_path, ending, array, said):
+    path = tmp_path / f"patterns{ending}"
+    save(path, array)
+    refused(path, "C64" if ending == ".safetensors" and array.dtype.kind == "c" else said)
+
+
+@pytest.mark.parametrize("dtype", ["U3", "M8[s]", "i4,f4", "V8"])
+def test_npy_of_no_numbers(tmp_path, dtype):
+    np.save(tmp_path / "patterns.npy", np.zeros((2, 2), dtype=dtype))
+    refused(tmp_path / "patterns.npy", "real numbers")
+
+
+def test_pt_of_something_else(tmp_path):
+    path = tmp_path / "patterns.pt"
+    torch.save([1, 2], path)
+    refused(path, "holds a list")
+    torch.save({"count": 3}, path)
+    refused(path, "it holds: no array")
+    torch.save(torch.ones(2, 2).to_sparse(), path)
+    refused(path, "sparse")
+    torch.save(torch.ones(2, 2), path, _use_new_zipfile_serialization=False)
+    refused(path, "zip archive")
+
+
+def test_npz_that_holds_other_members(tmp_path):
+    path = tmp_path / "patterns.npz"
+    np.savez(path, x=np.ones((2, 3)))
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("readme.txt", "hello")
+    assert open_patterns(path).shape == (2, 3)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("1,2\n3,4\n", [[1, 2], [3, 4]]),
+        ("a,b\n1,2\n3,4\n", [[1, 2], [3, 4]]),
+        ("\ufeffa,b\r\n1,2\r\n", [[1, 2]]),
+        ("\n\na, b\n1, 2\n", [[1, 2]]),
+        ('"first\nname",b\n1,2\n', [[1, 2]]),
+        ("0,1,2\n5,6,7\n", [[5, 6, 7]]),
+        ("0,1\n5,6\n", [[0, 1], [5, 6]]),
+        ("0.0,1.0,2.0\n5,6,7\n", [[0, 1, 2], [5, 6, 7]]),
+        ("0.1,1e-3\n-inf,1e400\n", [[0.1, 1e-3], [-math.inf, math.inf]]),
+        ("1,,3\n4,5,6\n", [[1, math.nan, 3], [4, 5, 6]]),
+        ("True,False\nFalse,True\n", [[1, 0], [0, 1]]),
+        ("x\n0.1\n0.30000000000000004\n", [[0.1], [0.30000000000000004]]),
+        ("7", [[7]]),
+        ("a,b\n1,2\n3\n", [[1, 2], [3, math.nan]]),
+    ],
+)
+def test_csv(tmp_path, text, expected):
+    path = tmp_path / "patterns.csv"
+    path.write_bytes(text.encode())
+    np.testing.assert_array_equal(open_patterns(path).numpy(), expected)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("a,b,c\n1,x,y\n", "column 'b' is not numeric"),
+        ("1,2,3\n1,2,y\n", "column '2' is not numeric"),
+        ("a,b\n1,2\n3,4,5\n", "cannot be read as .csv"),
+        ("a,b\n1,2,3\n", "2 columns in the first line, 3 in the next"),
+        ("a,b\n", "cannot be read as .csv"),
+        ("\n\n", "blank lines only"),
+        (",a,b\n0,1,2\n", "first column has no name"),
+        (",0,1\n0,1,2\n", "first column has no name"),
+    ],
+)
+def test_bad_csv(tmp_path, text, said):
+    path = tmp_path / "patterns.csv"
+    path.write_text(text)
+    refused(path, said)
+
+
+def test_csv_that_is_no_text(tmp_path):
+    path = tmp_path / "patterns.csv"
+    path.write_bytes(b"\xff\xfe1,2")
+    refused(path, "cannot be read as .csv")
+
+
+def test_columns_of_parquet(tmp_path):
+    path = tmp_path / "patterns.parquet"
+    pd.DataFrame({"a": [1, 2], "b": ["x", "y"], "c": [None, "z"]}).to_parquet(path)
+    refused(path, "column 'b' is not numeric")
+    frame = pd.DataFrame({"a": [1, 2], "b": [0.5, None], "c": [True, False]}, index=["p", "q"])
+    frame["d"] = pd.array([3, None], dtype="Int64")
+    frame.to_parquet(path)
+    expected = [[1, 0.5, 1, 3], [2, math.nan, 0, math.nan]]
+    np.testing.assert_array_equal(open_patterns(path).numpy(), expected)
+    pd.DataFrame({"a": []}, dtype=float).to_parquet(path)
+    refused(path, "no row")
+
+
+@pytest.mark.parametrize("ending", [".npz", ".csv", ".parquet"])
+def test_files_that_must_be_read_whole_and_do_not_fit(tmp_path, ending, monkeypatch):
+    path = tmp_path / f"patterns{ending}"
+    save(path, np.ones((100, 10)))
+    monkeypatch.setattr(module, "_available_memory", lambda: 1000)
+    refused(path, "GiB", "convert it to .npy or .safetensors")
+
+
+@pytest.mark.parametrize("ending", [".npy", ".safetensors", ".pt"])
+def test_mapped_files_need_memory_only_to_be_converted(tmp_path, ending, monkeypatch):
+    path = tmp_path / f"patterns{ending}"
+    monkeypatch.setattr(module, "_available_memory", lambda: 1000)
+    save(path, np.ones((100, 10)))
+    assert open_patterns(path).shape == (100, 10)
+    save(path.with_stem("integers"), np.ones((100, 10), dtype=np.int32))
+    refused(path.with_stem("integers"), "GiB", "floats")
+
+
+def test_pt_larger_than_the_memory(tmp_path, monkeypatch):
+    path = tmp_path / "patterns.pt"
+    torch.save(torch.ones(2, 2), path)
+
+    def fail(*_, **__):
+        raise RuntimeError("unable to mmap 274877907048 bytes from file <x.pt>: Cannot allocate memory (12)")
+
+    monkeypatch.setattr(torch, "load", fail)
+    refused(path, "larger than the memory", ".npy")
+
+
+def test_available_memory(monkeypatch):
+    available = module._available_memory()
+    assert 2**20 < available < 2**50
+
+    def fail(*_, **__):
+        raise FileNotFoundError
+
+    monkeypatch.setattr(builtins, "open", fail)
+    assert module._available_memory() >= available
+
+
+@pytest.mark.parametrize(
+    ("missing", "call"),
+    [
+        ("pandas", lambda folder: open_patterns(folder / "patterns.csv")),
+        ("pyarrow.parquet", lambda folder: open_patterns(folder / "patterns.parquet")),
+        ("sklearn.datasets", lambda _: digits()),
+    ],
+)
+def test_missing_extras(tmp_path, monkeypatch, missing, call):
+    for ending in (".csv", ".parquet"):
+        (tmp_path / f"patterns{ending}").write_text("1,2\n")
+    monkeypatch.setitem(sys.modules, missing, None)
+    with pytest.raises(ImportError, match=r"pip install 'hopfield-theory\[data\]'"):
+        call(tmp_path)
+
+
+def test_digits():
+    patterns, labels = digits()
+    assert (patterns.shape, patterns.dtype, labels.shape) == ((1797, 64), torch.float64, (1797,))
+    assert labels.bincount().tolist() == [178, 182, 177, 183, 181, 182, 181, 179, 174, 180]
+    assert patterns.sum() == 561718

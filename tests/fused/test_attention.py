@@ -1,0 +1,348 @@
+"""The fused association against the plain formula in float64, on both paths, and every guard of the flash path."""
+
+import math
+from contextlib import contextmanager
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from hopfield_theory.fused import attention as module
+from hopfield_theory.fused.attention import association, association_with_lse
+from hopfield_theory.model.separation import lse_n, softmax_n
+
+
+def plain(query, key, value, log_n, beta, mask=None, is_causal=False):
+    scores = beta * (query @ key.mT)
+    if mask is not None:
+        scores = scores.masked_fill(~mask, -math.inf) if mask.dtype == torch.bool else scores + mask
+    if is_causal:
+        scores = scores.masked_fill(~torch.ones(scores.shape[-2:], dtype=torch.bool).tril(), -math.inf)
+    return softmax_n(scores, log_n=log_n) @ value, lse_n(scores, log_n=log_n)
+
+
+@contextmanager
+def path(name: str, block: int = 64):
+    """Force one of the two paths; small blocks, so that many merge."""
+    applies, size = module._flash_applies, module._BLOCK
+    if name == "chunked":
+        module._flash_applies = lambda *_: False
+    module._BLOCK = block
+    try:
+        yield
+    finally:
+        module._flash_applies, module._BLOCK = applies, size
+
+
+@st.composite
+def problems(draw):
+    """Shapes, a mask and a no-op mass; the numbers come from the seed, so that shrinking works on the shapes."""
+    lead = draw(st.lists(st.integers(1, 3), max_size=3))
+    length, keys = draw(st.integers(1, 12)), draw(st.integers(1, 40))
+    width = draw(st.integers(1, 5))
+    value_width = draw(st.sampled_from([width, width + 1]))
+    generator = torch.Generator().manual_seed(draw(st.integers(0, 2**31)))
+
+    def normal(*shape):
+        return torch.randn(*shape, dtype=torch.float64, generator=generator).requires_grad_()
+
+    query = normal(*lead, length, width)
+    key = normal(*(lead if draw(st.booleans()) else []), keys, width)
+    value = normal(*lead[-1:], keys, value_width)
+    kind = draw(st.sampled_from(["none", "boolean", "additive", "rows", "keys"]))
+    uniform = torch.rand(length, keys, generator=generator)
+    mask = {
+        "none": None,
+        "boolean": uniform > 0.4,
+        "additive": torch.where(uniform > 0.7, -math.inf, uniform),
+        "rows": uniform[:, :1] > 0.5,
+        "keys": uniform[:1] > 0.3,
+    }[kind]
+    log_n = draw(st.sampled_from([-math.inf, -300.0, 0.0, 2.5, 300.0, "learnt"]))
+    if log_n == "learnt":
+        log_n = normal(*lead[-1:], 1, 1)
+    return query, key, value, log_n, draw(st.sampled_from([0.3, 1.0, 40.0])), mask, draw(st.booleans()), generator
+
+
+@pytest.mark.parametrize("name", ["flash", "chunked"])
+@settings(max_examples=150)
+@given(problem=problems())
+def test_both_paths_are_the_plain_formula_and_its_gradient(name, problem):
+    query, key, value, log_n, beta, mask, is_causal, generator = problem
+    with path(name):
+        out, lse = association_with_lse(query, key, value, log_n=log_n, beta=beta, mask=mask, is_causal=is_causal)
+        expected, expected_lse = plain(query, key, value, log_n, beta, mask, is_causal)
+        # a score carries E + 2 roundings of its size, which the exponential turns into relative error of a weight
+        scale = 1 + beta * (query.detach().norm(dim=-1).max() * key.detach().norm(dim=-1).max()).item()
+        atol = 64 * torch.finfo(torch.float64).eps * scale * (1 + value.detach().abs().max().item())
+        torch.testing.assert_close(out, expected, rtol=0, atol=atol)
+        finite = torch.isfinite(expected_lse)
+        torch.testing.assert_close(lse[finite], expected_lse[finite], rtol=1e-13, atol=atol)
+        assert torch.equal(lse[~finite], expected_lse[~finite])
+        learnt = [t for t in (query, key, value, log_n) if isinstance(t, torch.Tensor)]
+        weight, weight_lse = (torch.randn(t.shape, dtype=t.dtype, generator=generator) for t in (out, lse))
+        for use_lse in (0.0, 1.0):
+            grads, expected_grads = (
+                torch.autograd.grad(
+                    (o * weight).sum() + use_lse * (torch.where(finite, z, 0.0) * weight_lse).sum(),
+                    learnt,
+                    retain_graph=True,
+                )
+                for o, z in ((out, lse), (expected, expected_lse))
+            )
+            size = 1 + max(g.abs().max().item() for g in expected_grads)
+            for got, wanted in zip(grads, expected_grads, strict=True):
+                torch.testing.assert_close(got, wanted, rtol=0, atol=16 * atol * (1 + beta) * size)
+
+
+@pytest.mark.parametrize("name", ["flash", "chunked"])
+def test_gradcheck(name):
+    generator = torch.Generator().manual_seed(0)
+    query, key, value = (
+        torch.randn(1, 2, length, 3, dtype=torch.float64, generator=generator).requires_grad_() for length in (4, 7, 7)
+    )
+    log_n = torch.randn(2, 1, 1, dtype=torch.float64, generator=generator).requires_grad_()
+    with path(name, 8):
+        assert torch.autograd.gradcheck(
+            lambda q, k, v, a: association_with_lse(q, k, v, log_n=a, beta=0.7), (query, key, value, log_n)
+        )
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
+@pytest.mark.parametrize("name", ["flash", "chunked"])
+def test_narrow_dtypes_agree_to_their_rounding(dtype, name):
+    generator = torch.Generator().manual_seed(1)
+    query, key, value = (torch.randn(2, 3, 20, 8, generator=generator).to(dtype).requires_grad_() for _ in range(3))
+    wide = [t.detach().double().requires_grad_() for t in (query, key, value)]
+    with path(name):
+        out, lse = association_with_lse(query, key, value, beta=0.5)
+        out.sum().backward()
+    expected, _ = plain(*wide, 0.0, 0.5)
+    expected.sum().backward()
+    assert (out.dtype, lse.dtype) == (dtype, torch.float32)
+    # the half types round the scores of the backward pass too: a few units of the largest number met
+    tolerance = 32 * torch.finfo(dtype).eps
+    torch.testing.assert_close(out.double(), expected, rtol=0, atol=tolerance)
+    for narrow, reference in zip((query, key, value), wide, strict=True):
+        size = 1 + reference.grad.abs().max().item()
+        torch.testing.assert_close(narrow.grad.double(), reference.grad, rtol=0, atol=tolerance * size)
+
+
+@pytest.mark.parametrize(("length", "keys"), [(0, 3), (3, 0), (0, 0)])
+def test_empty_axes(length, keys):
+    query = torch.randn(2, length, 4, requires_grad=True)
+    key = torch.randn(2, keys, 4, requires_grad=True)
+    log_n = torch.zeros(2, 1, 1, requires_grad=True)
+    out, lse = association_with_lse(query, key, key, log_n=log_n)
+    (out.sum() + lse.sum()).backward()
+    assert out.shape == (2, length, 4)
+    assert (out == 0).all()
+    assert (lse == 0).all()
+    assert all((t.grad == 0).all() for t in (query, key))
+    assert torch.equal(log_n.grad, torch.full((2, 1, 1), float(length)))
+
+
+def test_strides_other_than_one_are_copied_not_misread():
+    generator = torch.Generator().manual_seed(2)
+    base = torch.randn(3, 8, 20, generator=generator)
+    query, key = base.mT[..., :8, :], base.mT
+    torch.testing.assert_close(association(query, key, key), association(query.clone(), key.clone(), key.clone()))
+    every_other = torch.randn(3, 20, 16, generator=generator)[..., ::2]
+    torch.testing.assert_close(association(*[every_other] * 3), association(*[every_other.clone()] * 3))
+    rows_apart = torch.randn(3, 20, 16, generator=generator)[..., :8]
+    assert module._unit_stride(rows_apart) is rows_apart
+    dense = torch.randn(2, 6, 4, generator=generator).requires_grad_()
+    out = association(dense, dense, dense)
+    out.backward(torch.ones(4).expand(2, 6, 4))
+    expected = dense.detach().clone().requires_grad_()
+    association(expected, expected, expected).backward(torch.ones(2, 6, 4))
+    torch.testing.assert_close(dense.grad, expected.grad)
+
+
+def test_few_queries_share_out_the_keys():
+    generator = torch.Generator().manual_seed(3)
+    key = torch.randn(1001, 5, dtype=torch.float64, generator=generator)
+    for count in (1, 2, 33):
+        query = torch.randn(count, 5, dtype=torch.float64, generator=generator)
+        out, lse = association_with_lse(query, key, key, n=3.0)
+        expected, expected_lse = plain(query, key, key, math.log(3.0), 1.0)
+        torch.testing.assert_close(out, expected)
+        torch.testing.assert_close(lse, expected_lse)
+    torch.testing.assert_close(association(query[:1], key[:1], key[:1], 0.0), key[:1])
+
+
+@pytest.mark.parametrize("parts", [1, 4, 7, 30])
+def test_keys_are_shared_out_with_any_remainder(parts):
+    generator = torch.Generator().manual_seed(9)
+    query, key = (torch.randn(1, 1, count, 5, dtype=torch.float64, generator=generator) for count in (3, 29))
+    out, lse = module._flash_split(query, key, key + 1, 0.7, parts)
+    expected, expected_lse = plain(query, key, key + 1, -math.inf, 0.7)
+    torch.testing.assert_close(out, expected)
+    torch.testing.assert_close(lse, expected_lse)
+
+
+def test_the_flash_backward_pass_is_for_as_many_heads_as_threads(monkeypatch):
+    calls = []
+    original = module._flash_backward
+    monkeypatch.setattr(module, "_flash_backward", lambda *a, **k: calls.append(a[1].shape[:2]) or original(*a, **k))
+    monkeypatch.setattr(module, "_threads", lambda: 4)
+    for lead in ((2, 1), (1, 3), (2, 2), (5, 1)):
+        query = torch.randn(*lead, 6, 3, requires_grad=True, generator=torch.Generator().manual_seed(10))
+        association(query, query, query).sum().backward()
+    assert calls == [(2, 2), (5, 1)]
+
+
+def test_vmap_and_function_transforms():
+    generator = torch.Generator().manual_seed(4)
+    query, key, value = (torch.randn(4, 5, 3, dtype=torch.float64, generator=generator) for _ in range(3))
+    expected, _ = plain(query, key, value, 0.0, 1.0)
+    torch.testing.assert_close(torch.vmap(association)(query, key, value), expected)
+    shared = torch.vmap(association, in_dims=(0, None, None))(query, key[0], value[0])
+    torch.testing.assert_close(shared, plain(query, key[0], value[0], 0.0, 1.0)[0])
+    jacobian = torch.func.jacrev(lambda q: association(q, key, value))(query)
+    reference = torch.autograd.functional.jacobian(lambda q: plain(q, key, value, 0.0, 1.0)[0], query)
+    torch.testing.assert_close(jacobian, reference)
+
+
+def test_everything_happens_on_the_device_of_the_queries():
+    query, key = (torch.zeros(count, 4, device="meta", requires_grad=True) for count in (3, 5))
+    out, lse = association_with_lse(query, key, key, 2.0, is_causal=True)
+    (out.sum() + lse.sum()).backward()
+    assert {t.device.type for t in (out, lse, query.grad, key.grad)} == {"meta"}
+
+
+def test_second_derivatives_raise():
+    query = torch.randn(2, 3, requires_grad=True)
+    (first,) = torch.autograd.grad(association(query, query, query).sum(), query, create_graph=True)
+    with pytest.raises(NotImplementedError, match=r"^the fused association has first derivatives only: .* @ v$"):
+        first.sum().backward()
+
+
+@pytest.mark.parametrize("name", ["flash", "chunked"])
+@pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")  # raised inside dynamo
+def test_compiles_into_one_graph(name):
+    compiled = torch.compile(association, fullgraph=True, backend="aot_eager")
+    with path(name):
+        for length in (5, 9):
+            query = torch.randn(2, length, 4, dtype=torch.float64, requires_grad=True)
+            out = compiled(query, query, query)
+            out.sum().backward()
+            torch.testing.assert_close(out, association(query, query, query))
+            assert torch.isfinite(query.grad).all()
+
+
+class LargestResult(TorchDispatchMode):
+    """Records the most numbers that any operation returned."""
+
+    largest = 0
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        result = function(*args, **(kwargs or {}))
+        for tensor in result if isinstance(result, tuple | list) else (result,):
+            if isinstance(tensor, torch.Tensor) and tensor._base is None:
+                self.largest = max(self.largest, tensor.numel())
+        return result
+
+
+@pytest.mark.parametrize("name", ["flash", "chunked"])
+def test_no_tensor_of_queries_times_keys_is_ever_made(name):
+    query = torch.randn(512, 8, requires_grad=True)
+    key = torch.randn(4096, 8, requires_grad=True)
+    with path(name, 1 << 14), LargestResult() as watched:
+        association(query, key, key).sum().backward()
+    assert watched.largest == key.numel()
+
+
+def test_blocks_hold_no_more_scores_than_they_may():
+    with path("chunked", 64):
+        # 64 // 6 = 10 scores for each of the leading 2 × 3: 3 rows and 3 columns
+        assert module._block_sizes(torch.zeros(2, 3, 12, 5), torch.zeros(2, 3, 40, 5)) == (3, 3)
+        assert module._block_sizes(torch.zeros(2, 3, 2, 5), torch.zeros(2, 3, 40, 5)) == (2, 5)
+        assert module._block_sizes(torch.zeros(1, 1, 12, 5), torch.zeros(1, 1, 40, 5)) == (8, 8)
+        # at least one of each, whatever the leading shape
+        assert module._block_sizes(torch.zeros(10, 10, 0, 5), torch.zeros(10, 10, 0, 5)) == (1, 1)
+        assert module._block_sizes(torch.zeros(0, 3, 12, 5), torch.zeros(0, 3, 40, 5)) == (8, 8)
+    assert [(b.start, b.stop) for b in module._blocks(7, 3)] == [(0, 3), (3, 6), (6, 7)]
+    assert module._blocks(0, 3) == []
+
+
+@pytest.mark.parametrize("name", ["flash", "chunked"])
+def test_products_that_leave_float16_are_formed_in_float32(name):
+    generator = torch.Generator().manual_seed(6)
+    query, key = (torch.randn(1, 1, 4, 3, generator=generator).half().requires_grad_() for _ in range(2))
+    value = torch.full((1, 1, 4, 3), 300.0, dtype=torch.float16)
+    log_n = torch.zeros(1, 1, 1, 1, requires_grad=True)
+    with path(name):
+        # 300 · 300 · 3 is beyond the largest float16
+        association(query, key, value, log_n=log_n).backward(torch.full_like(value, 300.0))
+    p0 = 1 - plain(query.double(), key.double(), torch.ones(1, 1, 4, 1).double(), 0.0, 1.0)[0]
+    torch.testing.assert_close(
+        log_n.grad.double(), -(p0 * (1 - p0)).sum().reshape(1, 1, 1, 1) * 27e4, rtol=4e-3, atol=0
+    )
+    assert torch.isfinite(query.grad).all()
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "match"),
+    [
+        ({"query": torch.zeros(3)}, ValueError, "query has shape"),
+        (
+            {"query": torch.zeros(2, 5)},
+            ValueError,
+            r"do not fit: they must be \(\.\.\., L, E\), \(\.\.\., S, E\) and \(\.\.\., S, V\)$",
+        ),
+        ({"value": torch.zeros(2, 4)}, ValueError, "do not fit"),
+        ({"key": torch.zeros(3, 4, dtype=torch.float64)}, TypeError, "key is torch.float64"),
+        ({"query": torch.zeros(2, 4, dtype=torch.int64)}, TypeError, "query is torch.int64"),
+        ({"beta": math.inf}, ValueError, "beta is inf"),
+        ({"n": -1.0}, ValueError, "n is -1"),
+        (
+            {"n": torch.ones(2, 3)},
+            ValueError,
+            r"^n of shape \(2, 3\) and mask of shape None must broadcast to \(2, 1\) and \(2, 3\)$",
+        ),
+        (
+            {"mask": torch.ones(5, dtype=torch.bool)},
+            ValueError,
+            r"^n of shape .* and mask of shape \(5,\) must broadcast to \(2, 1\) and \(2, 3\)$",
+        ),
+        ({"mask": torch.ones(3, dtype=torch.int64)}, TypeError, "mask is torch.int64"),
+        ({"mask": torch.ones(3, requires_grad=True)}, TypeError, "mask requires a gradient"),
+        ({"query": torch.zeros(2, 2, 4), "key": torch.zeros(3, 3, 4)}, ValueError, "leading shapes"),
+    ],
+)
+def test_bad_input_is_refused_by_name(change, error, match):
+    arguments = {"query": torch.zeros(2, 4), "key": torch.zeros(3, 4), "value": torch.zeros(3, 4)} | change
+    with pytest.raises(error, match=match):
+        association(**arguments)
+
+
+@pytest.mark.parametrize(("heads", "length", "keys"), [(5, 3, 5), (5, 5, 3), (3, 3, 5), (3, 5, 3), (4, 4, 4)])
+def test_a_causal_mask_counts_from_the_first_key(heads, length, keys):
+    generator = torch.Generator().manual_seed(11)
+    query, key = (torch.randn(1, heads, n, 2, dtype=torch.float64, generator=generator) for n in (length, keys))
+    out, lse = association_with_lse(query, key, key, is_causal=True)
+    expected, expected_lse = plain(query, key, key, 0.0, 1.0, is_causal=True)
+    torch.testing.assert_close(out, expected)
+    torch.testing.assert_close(lse, expected_lse)
+    assert module._flash_applies(query, key, key, None, 1.0, True) == (length == keys)
+
+
+def test_beta_zero_under_a_causal_mask():
+    query, key, value = (torch.randn(3, 4, requires_grad=True) for _ in range(3))
+    out = association(query, key, value, beta=0.0, is_causal=True)
+    torch.testing.assert_close(out, plain(query, key, value, 0.0, 0.0, None, True)[0])
+    out.sum().backward()
+    assert torch.isfinite(query.grad).all()
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_a_mask_is_not_rounded_to_the_dtype_of_the_query(dtype):
+    generator = torch.Generator().manual_seed(5)
+    query, key, value = (torch.randn(2, 6, 4, generator=generator).to(dtype) for _ in range(3))
+    mask = -300 - torch.rand(6, 6, generator=generator)
+    expected, _ = plain(*(t.double() for t in (query, key, value)), -math.inf, 1.0, mask.double())
+    got = association(query, key, value, 0.0, mask=mask)
+    torch.testing.assert_close(got.double(), expected, rtol=0, atol=16 * torch.finfo(dtype).eps)

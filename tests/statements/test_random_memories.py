@@ -1,0 +1,234 @@
+import math
+
+import pytest
+import torch
+from scipy import stats
+
+from hopfield_theory import Memory, retrieve
+from hopfield_theory.bounds import one_update, sphere, union
+from hopfield_theory.model import batched
+from hopfield_theory.statements import random_memories
+from hopfield_theory.statements.random_memories import _Setting
+from hopfield_theory.statements.statement import Experiment, Kind, RareEvent, Trend
+
+EXPERIMENTS = [
+    pytest.param(part, id=f"{statement.name} {part.name}")
+    for statement in random_memories.STATEMENTS
+    for part in statement.parts
+    if isinstance(part, Experiment)
+]
+TRENDS = [
+    pytest.param(part, id=part.name)
+    for statement in random_memories.STATEMENTS
+    for part in statement.parts
+    if isinstance(part, Trend)
+]
+
+
+def contradicted(experiment, seed=0, trials=None):
+    """One-sided exact test of Clopper and Pearson, at a level of one in a million."""
+    trials = experiment.trials[0] if trials is None else trials
+    count = experiment.count(seed, trials)
+    if experiment.at_least:
+        return count < trials and stats.beta.ppf(1 - 1e-6, count + 1, trials - count) < experiment.probability
+    return count > 0 and stats.beta.ppf(1e-6, count, trials - count + 1) > experiment.probability
+
+
+def raised(log_patterns, factor):
+    return lambda setting: log_patterns(setting) + math.log(factor)
+
+
+def test_seven_statements_with_parts_of_their_kind():
+    assert [statement.name for statement in random_memories.STATEMENTS] == [f"C{i}" for i in range(1, 8)]
+    for statement in random_memories.STATEMENTS:
+        kind = Trend if statement.kind is Kind.ASYMPTOTIC else Experiment | RareEvent
+        assert statement.parts
+        assert all(isinstance(part, kind) for part in statement.parts)
+        assert not statement.is_false
+
+
+def test_names_of_experiments_tell_their_streams_apart():
+    for statement in random_memories.STATEMENTS:
+        names = [part.name for part in statement.parts]
+        assert len(set(names)) == len(names)
+
+
+@pytest.mark.parametrize("experiment", EXPERIMENTS)
+def test_true_statements_are_not_contradicted(experiment):
+    assert not contradicted(experiment)
+
+
+@pytest.mark.parametrize("trend", TRENDS)
+def test_trends_hold(trend):
+    assert trend.slack() >= 0
+
+
+# --- a seed determines a count ---
+
+
+@pytest.fixture(scope="module")
+def contested():
+    """Experiments whose counts lie well between none and all."""
+    crowded = _Setting(4, 200.0, 0.1)
+    return [
+        random_memories._two_merge(lambda _: math.log(45.5), crowded, (60, 60)),
+        random_memories._all_stored(lambda _: math.log(45.5), crowded, (60, 60)),
+        random_memories._typical_stored(
+            lambda _: math.log(16.5), lambda _: 0.15, _Setting(5, 10.0, 0.1, 0.0), (60, 60)
+        ),
+    ]
+
+
+def test_one_seed_one_count(contested):
+    for experiment in contested:
+        counts = [experiment.count(seed, 60) for seed in (0, 0, 1, 2, 3)]
+        assert counts[0] == counts[1]
+        assert len(set(counts)) > 1
+        assert 0 < counts[0] < 60
+
+
+def test_counts_do_not_depend_on_the_batch(contested, monkeypatch):
+    counts = [experiment.count(3, 60) for experiment in contested]
+    for block in (1, 1 << 14):
+        monkeypatch.setattr(random_memories, "_BLOCK", block)
+        assert [experiment.count(3, 60) for experiment in contested] == counts
+
+
+def test_counts_do_not_depend_on_when_queries_part(contested, monkeypatch):
+    counts = [experiment.count(3, 60) for experiment in contested]
+    monkeypatch.setattr(batched, "_TOGETHER", 3)
+    assert [experiment.count(3, 60) for experiment in contested] == counts
+
+
+# --- against the library's own retrieval ---
+
+
+@pytest.mark.parametrize("log_noop", [-math.inf, 15.0])
+def test_counts_agree_with_retrieval_of_every_pattern(log_noop):
+    size, trials = 9, 10
+    setting = _Setting(4, 20.0, 0.1, log_noop)
+    experiments = [
+        random_memories._two_merge(lambda _: math.log(size) - 1e-9, setting, (trials, trials)),
+        random_memories._all_stored(lambda _: math.log(size) + 1e-9, setting, (trials, trials)),
+        random_memories._typical_stored(lambda _: math.log(size) + 1e-9, lambda _: 0.1, setting, (trials, trials)),
+        random_memories._typical_lost(lambda _: math.log(size) - 1e-9, 0.1, setting, (trials, trials)),
+    ]
+    events = [two_coincide, fit_into_disjoint_balls, first_near, first_near]
+    for experiment, event in zip(experiments, events, strict=True):
+        generator = random_memories._generator(5, experiment.name)
+        happened = 0
+        for _ in range(trials):
+            drawn = torch.randn(size, 4, generator=generator, dtype=torch.float64)
+            patterns = drawn / drawn.norm(dim=1, keepdim=True)
+            memory = Memory(patterns, beta=20.0, noop=math.exp(log_noop))
+            limits = retrieve(memory, patterns, tol=1e-10, max_steps=1000).state
+            happened += event(patterns, limits, size)
+        assert experiment.count(5, trials) == happened
+        assert 0 < happened < trials
+
+
+def pairs(size):
+    return [(i, j) for i in range(size) for j in range(i)]
+
+
+def two_coincide(_, limits, size):
+    return any((limits[i] - limits[j]).norm().item() <= 1e-6 for i, j in pairs(size))
+
+
+def fit_into_disjoint_balls(patterns, limits, size):
+    errors = (limits - patterns).norm(dim=1)
+    fit = all((patterns[i] - patterns[j]).norm() > errors[i] + errors[j] - 1e-6 for i, j in pairs(size))
+    return fit and not two_coincide(patterns, limits, size)
+
+
+def first_near(patterns, limits, _):
+    return (limits[0] - patterns[0]).norm().item() <= 0.1
+
+
+# --- planted mistakes ---
+
+CROWDED = _Setting(4, 200.0, 0.1)
+TYPICAL = _Setting(12, 12.0, 0.5)
+FOLD = _Setting(20, 10.0, 0.5)
+
+
+def published_without_quarter(setting):
+    log_base = union.published_base(**setting.dense)
+    return 0.5 * math.log(setting.failure_probability) + (setting.dim - 1) * log_base
+
+
+def pairs_at_a_tenth_of_the_gap(setting):
+    gap = one_update.separation(log_patterns=math.log(2), beta=setting.kappa, noop=0.0)
+    return 0.5 * (math.log(2 * setting.failure_probability) - float(sphere.log_cap(gap / 10, setting.dim)))
+
+
+def merging_below_ten_times_the_height(setting):
+    height = union.pair_witness(**setting.arguments).height
+    return 0.5 * (math.log(2 * setting.failure_probability) - float(sphere.log_cap(10 * height, setting.dim)))
+
+
+MISTAKES = {
+    "C1 exponent d − 1": random_memories._all_stored(published_without_quarter, _Setting(3, 600.0, 0.5), (40, 40)),
+    "C1 below κ = 1": random_memories._all_stored(random_memories._published, _Setting(2, 1e-6, 0.5), (30, 30)),
+    "C2 a tenth of the gap": random_memories._all_stored(pairs_at_a_tenth_of_the_gap, CROWDED, (200, 200)),
+    "C2 ten times as many": random_memories._all_stored(raised(random_memories._pairwise, 10), CROWDED, (100, 100)),
+    "C3 ten times as many": random_memories._all_stored(raised(random_memories._chernoff, 10), CROWDED, (20, 20)),
+    "C3 a twentieth of the ball": random_memories._typical_stored(
+        random_memories._typical, lambda s: 0.05 * random_memories._ball(s), TYPICAL, (200, 200)
+    ),
+    "C3 ten times as many, typical": random_memories._typical_stored(
+        raised(random_memories._typical, 10), random_memories._ball, TYPICAL, (60, 60)
+    ),
+    "C5 twice the fold": random_memories._short_of_fold(raised(random_memories._mean_field, 2), FOLD, (60, 60)),
+    "C5 half the fold": random_memories._past_fold(raised(random_memories._mean_field, 0.5), FOLD, (60, 60)),
+    "C6 ten times the height": random_memories._two_merge(merging_below_ten_times_the_height, CROWDED, (400, 400)),
+    "C6 a fifth as many": random_memories._two_merge(raised(random_memories._merging, 1 / 5), CROWDED, (1000, 1000)),
+    "C7 a fifth as many": random_memories._typical_lost(
+        raised(random_memories._crowding(0.1), 1 / 5), 0.1, TYPICAL, (200, 200)
+    ),
+}
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize("mistake", MISTAKES.values(), ids=MISTAKES)
+def test_planted_mistakes_are_contradicted(mistake, seed):
+    assert contradicted(mistake, seed)
+
+
+def halved_entropy(lam):
+    s = random_memories._overlap(lam)
+    return lam * (1 - s) - 0.25 * math.log1p(-s * s)
+
+
+def flipped_entropy(lam):
+    s = random_memories._overlap(lam)
+    return lam * (1 - s) + 0.5 * math.log1p(-s * s)
+
+
+def a_percent_more(lam):
+    return 1.01 * random_memories._threshold(lam)
+
+
+@pytest.mark.parametrize("threshold", [halved_entropy, flipped_entropy, a_percent_more])
+def test_wrong_exponents_are_contradicted(threshold):
+    assert random_memories._optimised(threshold) < 0
+    assert random_memories._follows_exponential_moment(threshold, 1.0) < 0
+    assert random_memories._extrapolates(random_memories._typical, threshold, 1.0) < 0
+    assert random_memories._extrapolates(random_memories._crowding_in_ball, threshold, 1.0) < 0
+    assert (
+        min(
+            random_memories._closes_in(log_m, threshold, 1.0)
+            for log_m in (random_memories._typical, random_memories._crowding_in_ball)
+        )
+        < 0
+    )
+
+
+def test_bounds_of_another_order_are_contradicted():
+    assert random_memories._closes_in(random_memories._pairwise, random_memories._threshold, 1.0) < 0
+    assert random_memories._extrapolates(random_memories._pairwise, random_memories._threshold, 1.0) < 0
+
+
+def test_no_op_mass_that_matters_is_noticed():
+    assert random_memories._unmoved(random_memories._crowding_in_ball, 1.0, 1.1) < 0
+    assert random_memories._silenced(random_memories._crowding_in_ball, 1.0, 0.5) < 0
