@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from figures.results import Found
 from hopfield_theory import __version__
-from hopfield_theory._atomic_write import write_whole
+from hopfield_theory._atomic_write import atomic_write
 
 __all__ = ["DOTS_PER_INCH", "Drawing", "save"]
 
@@ -50,7 +50,7 @@ def save(
     }
     paths = []
     for ending, content in contents.items():
-        write_whole(path := folder / f"{name}.{ending}", content)
+        atomic_write(path := folder / f"{name}.{ending}", content)
         paths.append(path)
     return paths
 

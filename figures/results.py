@@ -6,6 +6,7 @@ import hashlib
 import importlib
 import importlib.util
 import shlex
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -102,13 +103,14 @@ def load(folder: Path, experiment: str, columns: Sequence[str] = (), partial: bo
         raise UnusableError(f"{folder}: no such folder; {_command(experiment, folder)} makes it")
     try:
         store = Store(folder)
-        every = store.gather(experiment)
-        skipped = list(store.skipped)
+        with warnings.catch_warnings(record=True) as skipped:
+            warnings.simplefilter("always")
+            every = store.gather(experiment)
         current = every[every["version"] == __version__]
         choices = [_choice(store, experiment, *key) for key in _keys(current)]
     except OSError as error:
         raise UnusableError(f"{' '.join(str(error).split())}") from error
-    damage = f" ({skipped[0]})" if skipped else ""
+    damage = f" ({skipped[0].message})" if skipped else ""
     if current.empty:
         others = ", ".join(sorted(set(every["version"])))
         why = f"results of {experiment} of version {others} only" if others else f"no results of {experiment}"
@@ -141,7 +143,7 @@ def _keys(frame: pd.DataFrame) -> list[tuple[str, int]]:
 def _choice(store: Store, experiment: str, preset: str, seed: int) -> tuple[str, int, int, int]:
     """Return preset and seed, with how many cells are there and how many there should be."""
     grid = _grid(experiment, preset, seed)
-    return preset, seed, sum(store.seconds(cell) is not None for cell in grid), len(grid)
+    return preset, seed, sum(store.has(cell) for cell in grid), len(grid)
 
 
 def _grid(experiment: str, preset: str, seed: int) -> list[Cell]:

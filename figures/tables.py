@@ -14,7 +14,7 @@ import typer
 
 from figures.__main__ import NAMES
 from figures.results import UnusableError, load
-from hopfield_theory._atomic_write import write_whole
+from hopfield_theory._atomic_write import atomic_write
 
 # the energies of whole planes; a second makes them again
 _LARGE = {"landscape"}
@@ -33,7 +33,7 @@ def main(
         try:
             found = load(results, experiment)
             out.mkdir(parents=True, exist_ok=True)
-            write_whole(path := out / f"{experiment}.csv", found.table.encode())
+            atomic_write(path := out / f"{experiment}.csv", found.table.encode())
         except (UnusableError, OSError) as error:
             print(f"tables: {experiment}: {' '.join(str(error).split())}", file=sys.stderr)
             raise typer.Exit(2) from error

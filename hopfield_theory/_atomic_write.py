@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-__all__ = ["write_whole"]
+__all__ = ["atomic_write"]
 
 
-def write_whole(path: str | os.PathLike[str], content: bytes) -> None:
-    """Write a temporary file beside ``path``, then rename it: a crash leaves the old file, or none.
+def atomic_write(path: str | os.PathLike[str], content: bytes) -> None:
+    """Write a temporary file next to ``path``, then rename it: a crash leaves the old file, or none.
 
     Raises
     ------
@@ -20,7 +20,7 @@ def write_whole(path: str | os.PathLike[str], content: bytes) -> None:
     --------
     >>> import tempfile
     >>> path = Path(tempfile.mkdtemp()) / "answer"
-    >>> write_whole(path, b"42")
+    >>> atomic_write(path, b"42")
     >>> path.read_bytes(), len(list(path.parent.iterdir()))
     (b'42', 1)
     """

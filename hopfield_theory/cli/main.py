@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hopfield_theory._atomic_write import write_whole
+from hopfield_theory._atomic_write import atomic_write
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -312,7 +312,7 @@ def verify(
             from hopfield_theory.verification.render.page import page
 
             folder = None if figures is None else Path(figures)
-            write_whole(html, page(verdicts, version=version, level=level, seed=seed, figures=folder).encode())
+            atomic_write(html, page(verdicts, version=version, level=level, seed=seed, figures=folder).encode())
             lines.append(f"Written: {html}")
         has_digits = digits() is not None
         if not has_digits:
@@ -431,7 +431,7 @@ def _check_output(json: str | None, *inputs: str, option: str = "--json") -> Non
     if any(path.exists() and Path(name).exists() and path.samefile(name) for name in inputs):
         raise ValueError(f"{option} {json}: this is the input; name another file")
     try:
-        write_whole(path.with_name(f"{path.name}.trial"), b"")
+        atomic_write(path.with_name(f"{path.name}.trial"), b"")
         path.with_name(f"{path.name}.trial").unlink()
     except OSError as error:
         raise ValueError(f"{option} {json}: cannot be written ({error.strerror}); name another file") from error
@@ -440,7 +440,7 @@ def _check_output(json: str | None, *inputs: str, option: str = "--json") -> Non
 def _check_folder(name: str) -> None:
     try:
         Path(name).mkdir(parents=True, exist_ok=True)
-        write_whole(Path(name) / "trial", b"")
+        atomic_write(Path(name) / "trial", b"")
         (Path(name) / "trial").unlink()
     except OSError as error:
         raise ValueError(f"{name}: no file can be written there ({error.strerror}); name another folder") from error
@@ -490,5 +490,5 @@ def _report(json: str | None, data: dict[str, Any], lines: list[str], table: Any
     if json == "-":
         sys.stdout.write(render.json_text(data))
     elif json is not None:
-        write_whole(json, render.json_text(data).encode())
+        atomic_write(json, render.json_text(data).encode())
         console.print(f"Written: {json}", markup=False)

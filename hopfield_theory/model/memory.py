@@ -21,7 +21,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from hopfield_theory._atomic_write import write_whole
+from hopfield_theory._atomic_write import atomic_write
 from hopfield_theory.fused.attention import association_with_lse
 from hopfield_theory.model import classification
 from hopfield_theory.model.separation import Entmax, Separation, SoftmaxN
@@ -567,7 +567,7 @@ class Memory:
             {name: tensor.contiguous().clone() for name, tensor in tensors.items() if tensor is not None},
             metadata={"memory": json.dumps(about)},
         )
-        write_whole(path, content)
+        atomic_write(path, content)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Memory:

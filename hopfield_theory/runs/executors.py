@@ -1,18 +1,17 @@
-"""Who does the work: this process, other processes, or a Dask cluster; the results are the same.
+"""Who does the work: this process, other processes, or the workers of a Dask scheduler; results are the same.
 
-An executor has two methods. ``map`` gives the results in the order of the items, as the ``over`` of a stream needs it;
+An executor has two methods. ``map`` gives the results in the order of the items, as ``map_fn`` of a stream needs it;
 ``run`` gives them as they come, and an exception where there is no result. A worker that dies takes nothing with it:
 its item is computed again, and after the third death the item is given up.
 
 Functions, items and results travel between processes, so functions must be importable ones, and a script that uses
-processes or Dask must keep its own work under ``if __name__ == "__main__"``.
+processes must keep its own work under ``if __name__ == "__main__"``.
 """
 
 from __future__ import annotations
 
 import contextlib
 import itertools
-import logging
 import multiprocessing
 import os
 import signal
@@ -26,6 +25,8 @@ from multiprocessing.connection import wait as wait_for
 from types import TracebackType
 from typing import Any, Self
 
+from hopfield_theory import _arguments
+
 # torch is not imported here: a worker reads this module before its number of threads is set
 
 __all__ = ["Dask", "Executor", "Processes", "Serial", "WorkerDiedError", "executor"]
@@ -33,6 +34,7 @@ __all__ = ["Dask", "Executor", "Processes", "Serial", "WorkerDiedError", "execut
 Function = Callable[[Any], Any]
 
 _RETRIES = 2
+_DIED = "{item}: the workers that computed it died, each time; they were killed, for want of memory perhaps"
 # items that an outside scheduler is given at a time: enough for it to see how many workers could be busy
 _IN_FLIGHT = 1000
 
@@ -48,35 +50,20 @@ class Executor:
     """
 
     def run(self, function: Function, items: Iterable[Any]) -> Generator[tuple[int, Any]]:
-        """Apply a function to items.
-
-        Parameters
-        ----------
-        function : callable
-        items : iterable
-            Taken one by one, as workers become free.
+        """Apply a function to items, taken one by one as workers become free.
 
         Yields
         ------
         index : int
-            Of an item.
+            Index of an item; in the order in which items are finished.
         result
             What the function returns for it, or the exception that it raises; :class:`WorkerDiedError` if its worker
-            died three times. In the order in which they are finished.
+            died three times.
         """
         raise NotImplementedError
 
     def map(self, function: Function, items: Iterable[Any]) -> Generator[Any]:
         """Apply a function to items, and give the results in the order of the items.
-
-        Parameters
-        ----------
-        function : callable
-        items : iterable
-
-        Yields
-        ------
-        result
 
         Raises
         ------
@@ -105,12 +92,6 @@ class Executor:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-
-def _died(item: Any) -> WorkerDiedError:
-    return WorkerDiedError(
-        f"{item}: the worker that computed it died {_RETRIES + 1} times; it was killed, for want of memory perhaps"
-    )
 
 
 def _outcome(future: Any) -> Any:
@@ -153,7 +134,7 @@ class Processes(Executor):
     ----------
     workers : int
     threads : int
-        Of torch in each worker: cores over workers, at least 1.
+        Threads of torch in each worker: cores over workers, at least 1.
 
     Raises
     ------
@@ -168,7 +149,7 @@ class Processes(Executor):
     """
 
     def __init__(self, workers: int | None = None) -> None:
-        self.workers = _checked(workers)
+        self.workers = _cores() if workers is None else _arguments.integer("workers", workers, 1)
         self.threads = max(1, _cores() // self.workers)
         self._slots = [_Slot(self.threads) for _ in range(self.workers)]
 
@@ -191,7 +172,7 @@ class Processes(Executor):
                         busy[slot.submit(function, item)] = (slot, index, item, deaths + 1)
                         continue
                     free.append(slot)
-                    yield index, _died(item) if died else result
+                    yield index, WorkerDiedError(_DIED.format(item=item)) if died else result
         finally:
             # left early: nobody waits for what the others are at
             _kill([slot for slot, *_ in busy.values()])
@@ -283,66 +264,57 @@ def _no_interrupts() -> Iterator[None]:
 
 
 class Dask(Executor):
-    """Workers of Dask: of a cluster of its own on this machine, or of any scheduler (extra ``cluster``).
+    """Workers of a Dask scheduler (extra ``cluster``).
 
     Parameters
     ----------
-    address : str, optional
-        Of a scheduler, such as ``tcp://host:8786``; the workers there need this package, and how many deaths of workers
-        an item survives is set there. By default a cluster of processes on this machine.
-    workers : int, optional
-        Of that cluster, at least 1, each with one thread; by default as many as there are cores.
+    address : str
+        Address of the scheduler, such as ``tcp://host:8786``. Its workers need this package; how many deaths of
+        workers an item survives is set there.
 
     Raises
     ------
     ImportError
         Without the extra.
-    ValueError
-        If there is to be no worker, or workers are asked of a scheduler that has its own.
 
     Notes
     -----
-    Cluster and connection begin with the first item; a scheduler that does not answer is an OSError there.
+    The connection begins with the first item; a scheduler that does not answer is an OSError there.
     """
 
-    def __init__(self, address: str | None = None, workers: int | None = None) -> None:
+    def __init__(self, address: str) -> None:
         try:
             import distributed
         except ImportError as error:
             raise ImportError(f"{error.name} is needed here: pip install 'hopfield-theory[cluster]'") from error
-        if address is not None and workers is not None:
-            raise ValueError(f"the scheduler at {address} has workers of its own: leave out how many")
-        self._distributed = distributed
-        self._address = address
-        self._limit = _checked(workers) if address is None else _IN_FLIGHT
-        self._cluster: Any = None
+        self._distributed, self._address = distributed, address
         self._client: Any = None
 
     def run(self, function: Function, items: Iterable[Any]) -> Generator[tuple[int, Any]]:  # noqa: D102
-        self._start()
+        self._connect()
         source = enumerate(items)
-        # each item in flight has a worker of its own: when one dies, it is certain at which item
-        free = [None if self._cluster is None else {_slot(number): 1} for number in range(self._limit)]
-        busy: dict[Any, tuple[Any, int, Any]] = {}
+        busy: dict[Any, tuple[int, Any]] = {}
         finished = self._distributed.as_completed(loop=self._client.loop)
 
-        def submit() -> None:
-            for index, item in itertools.islice(source, len(free)):
-                slot = free.pop()
+        def submit(count: int) -> None:
+            for index, item in itertools.islice(source, count):
                 with warnings.catch_warnings():
                     # patterns that are held travel with each part of their stream
                     warnings.filterwarnings("ignore", "Sending large graph", UserWarning)
-                    future = self._client.submit(function, item, pure=False, resources=slot)
-                busy[future] = (slot, index, item)
+                    future = self._client.submit(function, item, pure=False)
+                busy[future] = (index, item)
                 finished.add(future)
 
         try:
-            submit()
+            submit(_IN_FLIGHT)
             for future in finished:
-                slot, index, item = busy.pop(future)
+                if future.status == "pending":
+                    # the worker that held its result died: it is computed again
+                    finished.add(future)
+                    continue
+                index, item = busy.pop(future)
                 result = self._result(future, item)
-                free.append(slot)
-                submit()
+                submit(1)
                 yield index, result
         finally:
             self._client.cancel(list(busy))
@@ -351,69 +323,25 @@ class Dask(Executor):
         if future.status not in ("finished", "error"):
             raise ConnectionError(f"the scheduler was lost while {item} was computed")
         result = _outcome(future)
-        return _died(item) if isinstance(result, self._distributed.KilledWorker) else result
+        return (
+            WorkerDiedError(_DIED.format(item=item)) if isinstance(result, self._distributed.KilledWorker) else result
+        )
 
-    def _start(self) -> None:
-        if self._client is not None:
-            return
-        if self._address is None:
-            self._cluster = _local_cluster(self._limit)
-        try:
-            self._client = self._distributed.Client(self._cluster or self._address)
-        except OSError as error:
-            raise OSError(f"no scheduler answers at {self._address}: {error}") from error
+    def _connect(self) -> None:
+        if self._client is None:
+            try:
+                self._client = self._distributed.Client(self._address)
+            except OSError as error:
+                raise OSError(f"no scheduler answers at {self._address}: {error}") from error
 
     def close(self) -> None:  # noqa: D102
-        if self._cluster is not None:
-            # nobody waits for what they are at, and asked to end they would finish it first
-            for nanny in self._cluster.workers.values():
-                if getattr(nanny, "pid", None):
-                    with contextlib.suppress(ProcessLookupError):
-                        os.kill(nanny.pid, signal.SIGKILL)
-        for part in (self._client, self._cluster):
-            if part is not None:
-                part.close()
-        self._client = self._cluster = None
-
-
-def _slot(number: int) -> str:
-    return f"slot-{number}"
-
-
-def _local_cluster(workers: int) -> Any:
-    import dask.config
-    import distributed
-
-    # each worker has a resource of its own, which it keeps when it is started again, unlike its address;
-    # no limit of memory, as cells need what they need: with a share for each worker, large ones would be killed
-    shared = {"nthreads": 1, "memory_limit": 0, "silence_logs": logging.CRITICAL}
-    options = [{**shared, "resources": {_slot(number): 1}} for number in range(workers)]
-    # its port of HTTP is any that is free: another cluster of this machine may have the usual one
-    scheduler = {"host": "127.0.0.1", "dashboard": False, "dashboard_address": "127.0.0.1:0"}
-    # the cluster silences its logs until it is closed; connections that break as it closes are reported after that
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)
-    with _no_interrupts(), dask.config.set({"distributed.scheduler.allowed-failures": _RETRIES}):
-        return distributed.SpecCluster(
-            workers={number: {"cls": distributed.Nanny, "options": those} for number, those in enumerate(options)},
-            scheduler={"cls": distributed.Scheduler, "options": scheduler},
-            silence_logs=logging.CRITICAL,  # pyright: ignore[reportArgumentType]
-        )
+        if self._client is not None:
+            self._client.close()
+            self._client = None
 
 
 def executor(name: str, workers: int | None = None, address: str | None = None) -> Executor:
-    """Make the executor of a name.
-
-    Parameters
-    ----------
-    name : {"serial", "processes", "dask"}
-    workers : int, optional
-        Of processes, or of Dask on this machine.
-    address : str, optional
-        Of a scheduler of Dask.
-
-    Returns
-    -------
-    Executor
+    """Make the executor of a name: ``serial``, ``processes`` (of so many workers) or ``dask`` (at an address).
 
     Raises
     ------
@@ -427,27 +355,16 @@ def executor(name: str, workers: int | None = None, address: str | None = None) 
     >>> executor("threads")
     Traceback (most recent call last):
         ...
-    ValueError: executor is 'threads': it must be serial, processes or dask
+    ValueError: executor is 'threads': it must be one of 'serial', 'processes', 'dask'
     """
-    if name not in ("serial", "processes", "dask"):
-        raise ValueError(f"executor is {name!r}: it must be serial, processes or dask")
-    if address is not None and name != "dask":
-        raise ValueError(f"the executor {name} takes no address: only dask does")
-    if name == "dask":
-        return Dask(address, workers)
-    if name == "processes":
-        return Processes(workers)
-    if workers not in (None, 1):
-        raise ValueError(f"the executor serial has one worker, not {workers}")
-    return Serial()
-
-
-def _checked(workers: int | None) -> int:
-    if workers is None:
-        return _cores()
-    if not isinstance(workers, int) or isinstance(workers, bool) or workers < 1:
-        raise ValueError(f"workers is {workers!r}: it must be an integer of at least 1")
-    return workers
+    _arguments.one_of("executor", name, ("serial", "processes", "dask"))
+    if (address is None) == (name == "dask"):
+        raise ValueError(
+            f"executor is {name!r}, address {address!r}: dask needs the address of a scheduler, others none"
+        )
+    if workers is not None and name != "processes":
+        raise ValueError(f"workers is {workers} for the executor {name}: only processes take a number of workers")
+    return Dask(address) if address is not None else Processes(workers) if name == "processes" else Serial()
 
 
 def _cores() -> int:

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 
 from hopfield_theory.data.ensembles import base
 from hopfield_theory.runs.executors import Executor
-from hopfield_theory.runs.store import Cell, Distrusted, Rows, Scalar, Store, canonical
+from hopfield_theory.runs.store import Cell, Rows, Scalar, Store, canonical
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Advance", "Failure", "Interrupted", "Plan", "Report", "Sweep", "cell_seed", "plan", "run"]
+__all__ = ["Advance", "DryRun", "Failure", "Interrupted", "Sweep", "SweepResult", "cell_seed", "dry_run", "run"]
 
 Parameters = Mapping[str, Scalar]
 Measure = Callable[[Parameters, int, str], Rows]
@@ -32,7 +32,7 @@ class Sweep:
     Parameters
     ----------
     experiment, preset : str
-        Names, as of :class:`~hopfield_theory.runs.store.Cell`.
+        Names, as in :class:`~hopfield_theory.runs.store.Cell`.
     seed : int, at least 0
     cells : sequence of mappings
         The parameters of each cell, all different.
@@ -45,7 +45,7 @@ class Sweep:
     Raises
     ------
     TypeError, ValueError
-        If a cell is not as :class:`~hopfield_theory.runs.store.Cell` says, or is there twice.
+        If a cell is no :class:`~hopfield_theory.runs.store.Cell`, or is there twice.
     """
 
     experiment: str
@@ -117,7 +117,7 @@ class Advance:
 
 
 @dataclass(frozen=True)
-class Report:
+class SweepResult:
     """What a run did.
 
     Attributes
@@ -127,14 +127,11 @@ class Report:
     skipped : list of Cell
         Finished before.
     failed : list of Failure
-    set_aside : list of Distrusted
-        Files that had a cell's name and were not to be trusted; their cells were computed again.
     """
 
     done: list[Cell] = field(default_factory=list)
     skipped: list[Cell] = field(default_factory=list)
     failed: list[Failure] = field(default_factory=list)
-    set_aside: list[Distrusted] = field(default_factory=list)
 
     @property
     def status(self) -> int:
@@ -143,9 +140,9 @@ class Report:
 
     @property
     def lines(self) -> list[str]:
-        """What to tell: files set aside, failures, and a count."""
+        """What to tell: failures, and a count."""
         count = f"{len(self.done)} cells measured, {len(self.skipped)} finished before, {len(self.failed)} failed"
-        return [*(f"set aside: {it}" for it in self.set_aside), *(f"failed: {it}" for it in self.failed), count]
+        return [*(f"failed: {it}" for it in self.failed), count]
 
 
 class Interrupted(KeyboardInterrupt):
@@ -153,14 +150,15 @@ class Interrupted(KeyboardInterrupt):
 
 
 @dataclass(frozen=True)
-class Plan:
+class DryRun:
     """What a run would do.
 
     Attributes
     ----------
     cells, finished, left : int
+        Cells in all, those that have a file, and the others.
     seconds : float
-        Predicted for the cells that are left, one after the other; in proportion to what finished ones took.
+        Predicted for the cells that are left, one after the other.
     bytes : float
         Memory predicted for the largest cell that is left. Each worker holds one cell.
     """
@@ -172,22 +170,12 @@ class Plan:
     bytes: float
 
     def __str__(self) -> str:
-        cost = f": about {_duration(self.seconds)} of work, up to {_size(self.bytes)} a cell" if self.left else ""
+        cost = f": about {_duration(self.seconds)} of work, up to {_size(self.bytes)} per cell" if self.left else ""
         return f"{self.cells} cells, {self.finished} finished, {self.left} left{cost}"
 
 
 def cell_seed(seed: int, parameters: Parameters) -> int:
-    """Return the seed of a cell's measurement: of the sweep's seed and the cell's parameters, and nothing else.
-
-    Parameters
-    ----------
-    seed : int, at least 0
-    parameters : mapping
-
-    Returns
-    -------
-    int
-        In ``[0, 2**32)``.
+    """Return the seed of a cell's measurement, in ``[0, 2**32)``: of the sweep's seed and the parameters alone.
 
     Examples
     --------
@@ -220,7 +208,7 @@ def run(
     executor: Executor,
     device: str = "cpu",
     progress: Callable[[Advance], None] | None = None,
-) -> Report:
+) -> SweepResult:
     """Measure the cells that are not finished, and keep each as soon as it is.
 
     Parameters
@@ -235,7 +223,7 @@ def run(
 
     Returns
     -------
-    Report
+    SweepResult
         A cell that raises, or whose rows cannot be kept, does not stop the others; it is among ``failed``.
 
     Raises
@@ -258,14 +246,12 @@ def run(
     (['3 cells measured, 0 finished before, 0 failed'], 0)
     >>> list(store.gather("squares")["square"])
     [0, 1, 4]
-    >>> print(plan(sweep, store))
+    >>> print(dry_run(sweep, store))
     3 cells, 3 finished, 0 left
     """
-    earlier = len(store.set_aside)
-    report = Report()
+    report = SweepResult()
     try:
         left = [cell for cell in sweep.grid if not store.has(cell)]
-        report.set_aside.extend(store.set_aside[earlier:])
         waiting = set(left)
         report.skipped.extend(cell for cell in sweep.grid if cell not in waiting)
         clock = _Clock(sweep, left)
@@ -287,7 +273,7 @@ def run(
     return report
 
 
-def _keep(store: Store, cell: Cell, outcome: object, device: str, report: Report) -> None:
+def _keep(store: Store, cell: Cell, outcome: object, device: str, report: SweepResult) -> None:
     if isinstance(outcome, Exception):
         report.failed.append(Failure(cell, outcome))
         return
@@ -313,33 +299,14 @@ class _Clock:
         return (time.monotonic() - self._begin) / self._spent * math.fsum(self._weights.values())
 
 
-def plan(sweep: Sweep, store: Store) -> Plan:
-    """Tell what a run would do; nothing is changed.
-
-    Parameters
-    ----------
-    sweep : Sweep
-    store : Store
-
-    Returns
-    -------
-    Plan
-
-    Raises
-    ------
-    OSError
-        If a file cannot be read.
-    """
-    taken = {cell: store.seconds(cell) for cell in sweep.grid}
-    left = [cell for cell, seconds in taken.items() if seconds is None]
-    measured = math.fsum(seconds for seconds in taken.values() if seconds is not None)
-    predicted = math.fsum(sweep.weight(cell) for cell, seconds in taken.items() if seconds is not None)
-    scale = measured / predicted if predicted else 1.0
-    return Plan(
-        cells=len(taken),
-        finished=len(taken) - len(left),
+def dry_run(sweep: Sweep, store: Store) -> DryRun:
+    """Tell what a run would do; no file is opened, so that a damaged one counts as finished here."""
+    left = [cell for cell in sweep.grid if not store.holds_file(cell)]
+    return DryRun(
+        cells=len(sweep.grid),
+        finished=len(sweep.grid) - len(left),
         left=len(left),
-        seconds=scale * math.fsum(sweep.weight(cell) for cell in left),
+        seconds=math.fsum(sweep.weight(cell) for cell in left),
         bytes=max((float(sweep.cost(cell.parameters)[1]) for cell in left), default=0.0),
     )
 

@@ -9,7 +9,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from hopfield_theory._atomic_write import write_whole
+from hopfield_theory._atomic_write import atomic_write
 from hopfield_theory.statements.registry import STATEMENTS
 from hopfield_theory.statements.statement import VARIABLES, Implication
 from hopfield_theory.verification import ball_arithmetic
@@ -67,7 +67,7 @@ def write(counterexample: Counterexample, folder: str | os.PathLike[str]) -> Pat
     content |= {"values": data["values"], "enclosures": data["decision"]}
     path = Path(folder) / file_name(counterexample)
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(path, (json.dumps(content, indent=2, ensure_ascii=False) + "\n").encode())
+    atomic_write(path, (json.dumps(content, indent=2, ensure_ascii=False) + "\n").encode())
     return path
 
 

@@ -413,7 +413,7 @@ def test_damaged_results(capsys, filled, tmp_path):
     path.write_bytes(content)
     line = refused(capsys, "basins", results=folder, out=tmp_path / "out")
     assert "3 of the 4 cells" in line
-    assert f"{path}: it is damaged" in line
+    assert f"{path} is left out: it is damaged" in line
     assert "python -m simulations basins" in line
     assert path.read_bytes() == content
 

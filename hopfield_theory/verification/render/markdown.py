@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from hopfield_theory._atomic_write import write_whole
+from hopfield_theory._atomic_write import atomic_write
 from hopfield_theory.statements.registry import STATEMENTS
 from hopfield_theory.statements.statement import Implication
 from hopfield_theory.verification.counterexamples import plain
@@ -122,4 +122,4 @@ def _table(verdicts: list[dict[str, Any]]) -> str:
 
 if __name__ == "__main__":
     source, target = sys.argv[1:]
-    write_whole(target, page(json.loads(Path(source).read_text())["verdicts"]).encode())
+    atomic_write(target, page(json.loads(Path(source).read_text())["verdicts"]).encode())
