@@ -9,7 +9,7 @@ import torch
 
 from benchmarks.timing import in_turn, ratios, record
 from hopfield_theory.data.ensembles import RandomPatterns, Sphere
-from hopfield_theory.fused.attention import association_with_lse
+from hopfield_theory.fused.attention import fused_attention
 from hopfield_theory.model.stream import Stream, in_threads
 
 QUERIES, DIM, BETA = 64, 32, 20.0
@@ -28,7 +28,7 @@ def main() -> None:
 
     def product(_: int) -> torch.Tensor:
         with torch.no_grad():
-            return association_with_lse(queries, block, block, 0.0, beta=BETA)[0]
+            return fused_attention(queries, block, block, 0.0, beta=BETA, return_lse=True)[0]
 
     def multiplied() -> None:
         for _ in in_threads(product, range(source.num_blocks)):

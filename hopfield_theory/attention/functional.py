@@ -12,7 +12,7 @@ import math
 import torch
 from torch import Tensor
 
-from hopfield_theory.fused.attention import association
+from hopfield_theory.fused.attention import fused_attention
 from hopfield_theory.model.separation import softmax_n
 
 __all__ = ["softmax_n_attention", "softmax_n_weights"]
@@ -96,7 +96,7 @@ def softmax_n_attention(
         key, value = (repeated_heads(query, x, name) for x, name in ((key, "key"), (value, "value")))
     scale = 1.0 / math.sqrt(max(1, query.shape[-1])) if scale is None else scale
     if dropout_p == 0.0 and not (attn_mask is not None and attn_mask.requires_grad):
-        return association(query, key, value, n, log_n=log_n, beta=scale, mask=attn_mask, is_causal=is_causal)
+        return fused_attention(query, key, value, n, log_n=log_n, beta=scale, mask=attn_mask, is_causal=is_causal)
     weights = softmax_n_weights(query, key, attn_mask, is_causal=is_causal, scale=scale, n=n, log_n=log_n)
     return torch.nn.functional.dropout(weights, dropout_p) @ value
 

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from hopfield_theory.attention.functional import softmax_n_attention
-from hopfield_theory.fused.attention import association_with_lse
+from hopfield_theory.fused.attention import fused_attention
 from hopfield_theory.model.fixed_point import differentiable
 from hopfield_theory.model.separation import log_noop
 
@@ -202,7 +202,7 @@ class Hopfield(nn.Module):
         query, key, _ = self._projected(input)
         mask = _joined(stored_pattern_padding_mask, association_mask, query.dtype)
         query = self._updated(query, key, mask)
-        lse = association_with_lse(query, key, key, log_n=self.log_n, beta=self.scaling, mask=mask)[1]
+        lse = fused_attention(query, key, key, log_n=self.log_n, beta=self.scaling, mask=mask, return_lse=True)[1]
         return 0.5 * (query * query).sum(-1) - lse / self.scaling
 
     def _projected(self, input: Patterns) -> tuple[Tensor, Tensor, Tensor]:

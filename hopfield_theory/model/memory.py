@@ -22,7 +22,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from hopfield_theory._atomic_write import atomic_write
-from hopfield_theory.fused.attention import association_with_lse
+from hopfield_theory.fused.attention import fused_attention
 from hopfield_theory.model import classification
 from hopfield_theory.model.separation import Entmax, Separation, SoftmaxN
 
@@ -355,8 +355,8 @@ class Memory:
         """Mixture of ``values``, and ``Ψ*(βΞx)``, for states that were checked."""
         flat = x.reshape(-1, self.dim)
         if isinstance(self.separation, SoftmaxN):
-            mixture, conjugate = association_with_lse(
-                flat, self.patterns, values, log_n=self.separation.log_n, beta=self.beta
+            mixture, conjugate = fused_attention(
+                flat, self.patterns, values, log_n=self.separation.log_n, beta=self.beta, return_lse=True
             )
         else:
             pieces = []

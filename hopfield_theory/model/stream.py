@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from hopfield_theory.data.ensembles import PatternSource
-from hopfield_theory.fused.attention import association_with_lse
+from hopfield_theory.fused.attention import fused_attention
 from hopfield_theory.model import fixed_point
 from hopfield_theory.model.fixed_point import FixedPoint, Progress
 from hopfield_theory.model.separation import log_noop as log_mass
@@ -163,7 +163,7 @@ class Stream:
         with torch.no_grad():
             for block in range(index * _BLOCKS, min((index + 1) * _BLOCKS, self.source.num_blocks)):
                 patterns = self.source.block(block)
-                average, log_sum = association_with_lse(queries, patterns, patterns, 0.0, beta=self.beta)
+                average, log_sum = fused_attention(queries, patterns, patterns, 0.0, beta=self.beta, return_lse=True)
                 radius = torch.linalg.vector_norm(patterns, dim=-1).amax().item()
                 pull = pull + Pull(log_sum.double(), average.double(), radius)
         return pull

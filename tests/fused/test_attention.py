@@ -1,4 +1,4 @@
-"""The fused association against the plain formula in float64, on both paths, and every guard of the flash path."""
+"""Fused attention against the plain formula in float64, on both backends, and every guard of PyTorch's operator."""
 
 import math
 from contextlib import contextmanager
@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from hopfield_theory.fused import attention as module
-from hopfield_theory.fused.attention import association, association_with_lse
+from hopfield_theory.fused import chunked, cpu
+from hopfield_theory.fused.attention import fused_attention
 from hopfield_theory.model.separation import lse_n, softmax_n
 
 
@@ -25,15 +25,12 @@ def plain(query, key, value, log_n, beta, mask=None, is_causal=False):
 
 @contextmanager
 def path(name: str, block: int = 64):
-    """Force one of the two paths; small blocks, so that many merge."""
-    applies, size = module._flash_applies, module._BLOCK
-    if name == "chunked":
-        module._flash_applies = lambda *_: False
-    module._BLOCK = block
-    try:
+    """Force one of the two backends; small blocks, so that many merge."""
+    with pytest.MonkeyPatch.context() as patch:
+        if name == "chunked":
+            patch.setattr(cpu, "applies", lambda *_: False)
+        patch.setattr(chunked, "_BLOCK", block)
         yield
-    finally:
-        module._flash_applies, module._BLOCK = applies, size
 
 
 @st.composite
@@ -72,7 +69,9 @@ def problems(draw):
 def test_both_paths_are_the_plain_formula_and_its_gradient(name, problem):
     query, key, value, log_n, beta, mask, is_causal, generator = problem
     with path(name):
-        out, lse = association_with_lse(query, key, value, log_n=log_n, beta=beta, mask=mask, is_causal=is_causal)
+        out, lse = fused_attention(
+            query, key, value, log_n=log_n, beta=beta, mask=mask, is_causal=is_causal, return_lse=True
+        )
         expected, expected_lse = plain(query, key, value, log_n, beta, mask, is_causal)
         # a score carries E + 2 roundings of its size, which the exponential turns into relative error of a weight
         scale = 1 + beta * (query.detach().norm(dim=-1).max() * key.detach().norm(dim=-1).max()).item()
@@ -106,7 +105,7 @@ def test_gradcheck(name):
     log_n = torch.randn(2, 1, 1, dtype=torch.float64, generator=generator).requires_grad_()
     with path(name, 8):
         assert torch.autograd.gradcheck(
-            lambda q, k, v, a: association_with_lse(q, k, v, log_n=a, beta=0.7), (query, key, value, log_n)
+            lambda q, k, v, a: fused_attention(q, k, v, log_n=a, beta=0.7, return_lse=True), (query, key, value, log_n)
         )
 
 
@@ -117,7 +116,7 @@ def test_narrow_dtypes_agree_to_their_rounding(dtype, name):
     query, key, value = (torch.randn(2, 3, 20, 8, generator=generator).to(dtype).requires_grad_() for _ in range(3))
     wide = [t.detach().double().requires_grad_() for t in (query, key, value)]
     with path(name):
-        out, lse = association_with_lse(query, key, value, beta=0.5)
+        out, lse = fused_attention(query, key, value, beta=0.5, return_lse=True)
         out.sum().backward()
     expected, _ = plain(*wide, 0.0, 0.5)
     expected.sum().backward()
@@ -135,7 +134,7 @@ def test_empty_axes(length, keys):
     query = torch.randn(2, length, 4, requires_grad=True)
     key = torch.randn(2, keys, 4, requires_grad=True)
     log_n = torch.zeros(2, 1, 1, requires_grad=True)
-    out, lse = association_with_lse(query, key, key, log_n=log_n)
+    out, lse = fused_attention(query, key, key, log_n=log_n, return_lse=True)
     (out.sum() + lse.sum()).backward()
     assert out.shape == (2, length, 4)
     assert (out == 0).all()
@@ -148,16 +147,18 @@ def test_strides_other_than_one_are_copied_not_misread():
     generator = torch.Generator().manual_seed(2)
     base = torch.randn(3, 8, 20, generator=generator)
     query, key = base.mT[..., :8, :], base.mT
-    torch.testing.assert_close(association(query, key, key), association(query.clone(), key.clone(), key.clone()))
+    torch.testing.assert_close(
+        fused_attention(query, key, key), fused_attention(query.clone(), key.clone(), key.clone())
+    )
     every_other = torch.randn(3, 20, 16, generator=generator)[..., ::2]
-    torch.testing.assert_close(association(*[every_other] * 3), association(*[every_other.clone()] * 3))
+    torch.testing.assert_close(fused_attention(*[every_other] * 3), fused_attention(*[every_other.clone()] * 3))
     rows_apart = torch.randn(3, 20, 16, generator=generator)[..., :8]
-    assert module._unit_stride(rows_apart) is rows_apart
+    assert cpu._unit_stride(rows_apart) is rows_apart
     dense = torch.randn(2, 6, 4, generator=generator).requires_grad_()
-    out = association(dense, dense, dense)
+    out = fused_attention(dense, dense, dense)
     out.backward(torch.ones(4).expand(2, 6, 4))
     expected = dense.detach().clone().requires_grad_()
-    association(expected, expected, expected).backward(torch.ones(2, 6, 4))
+    fused_attention(expected, expected, expected).backward(torch.ones(2, 6, 4))
     torch.testing.assert_close(dense.grad, expected.grad)
 
 
@@ -166,18 +167,18 @@ def test_few_queries_share_out_the_keys():
     key = torch.randn(1001, 5, dtype=torch.float64, generator=generator)
     for count in (1, 2, 33):
         query = torch.randn(count, 5, dtype=torch.float64, generator=generator)
-        out, lse = association_with_lse(query, key, key, n=3.0)
+        out, lse = fused_attention(query, key, key, n=3.0, return_lse=True)
         expected, expected_lse = plain(query, key, key, math.log(3.0), 1.0)
         torch.testing.assert_close(out, expected)
         torch.testing.assert_close(lse, expected_lse)
-    torch.testing.assert_close(association(query[:1], key[:1], key[:1], 0.0), key[:1])
+    torch.testing.assert_close(fused_attention(query[:1], key[:1], key[:1], 0.0), key[:1])
 
 
 @pytest.mark.parametrize("parts", [1, 4, 7, 30])
 def test_keys_are_shared_out_with_any_remainder(parts):
     generator = torch.Generator().manual_seed(9)
     query, key = (torch.randn(1, 1, count, 5, dtype=torch.float64, generator=generator) for count in (3, 29))
-    out, lse = module._flash_split(query, key, key + 1, 0.7, parts)
+    out, lse = cpu._flash_split(query, key, key + 1, 0.7, parts)
     expected, expected_lse = plain(query, key, key + 1, -math.inf, 0.7)
     torch.testing.assert_close(out, expected)
     torch.testing.assert_close(lse, expected_lse)
@@ -185,12 +186,12 @@ def test_keys_are_shared_out_with_any_remainder(parts):
 
 def test_the_flash_backward_pass_is_for_as_many_heads_as_threads(monkeypatch):
     calls = []
-    original = module._flash_backward
-    monkeypatch.setattr(module, "_flash_backward", lambda *a, **k: calls.append(a[1].shape[:2]) or original(*a, **k))
-    monkeypatch.setattr(module, "_threads", lambda: 4)
+    original = cpu._flash_backward
+    monkeypatch.setattr(cpu, "_flash_backward", lambda *a, **k: calls.append(a[1].shape[:2]) or original(*a, **k))
+    monkeypatch.setattr(cpu, "_threads", lambda: 4)
     for lead in ((2, 1), (1, 3), (2, 2), (5, 1)):
         query = torch.randn(*lead, 6, 3, requires_grad=True, generator=torch.Generator().manual_seed(10))
-        association(query, query, query).sum().backward()
+        fused_attention(query, query, query).sum().backward()
     assert calls == [(2, 2), (5, 1)]
 
 
@@ -198,38 +199,38 @@ def test_vmap_and_function_transforms():
     generator = torch.Generator().manual_seed(4)
     query, key, value = (torch.randn(4, 5, 3, dtype=torch.float64, generator=generator) for _ in range(3))
     expected, _ = plain(query, key, value, 0.0, 1.0)
-    torch.testing.assert_close(torch.vmap(association)(query, key, value), expected)
-    shared = torch.vmap(association, in_dims=(0, None, None))(query, key[0], value[0])
+    torch.testing.assert_close(torch.vmap(fused_attention)(query, key, value), expected)
+    shared = torch.vmap(fused_attention, in_dims=(0, None, None))(query, key[0], value[0])
     torch.testing.assert_close(shared, plain(query, key[0], value[0], 0.0, 1.0)[0])
-    jacobian = torch.func.jacrev(lambda q: association(q, key, value))(query)
+    jacobian = torch.func.jacrev(lambda q: fused_attention(q, key, value))(query)
     reference = torch.autograd.functional.jacobian(lambda q: plain(q, key, value, 0.0, 1.0)[0], query)
     torch.testing.assert_close(jacobian, reference)
 
 
 def test_everything_happens_on_the_device_of_the_queries():
     query, key = (torch.zeros(count, 4, device="meta", requires_grad=True) for count in (3, 5))
-    out, lse = association_with_lse(query, key, key, 2.0, is_causal=True)
+    out, lse = fused_attention(query, key, key, 2.0, is_causal=True, return_lse=True)
     (out.sum() + lse.sum()).backward()
     assert {t.device.type for t in (out, lse, query.grad, key.grad)} == {"meta"}
 
 
 def test_second_derivatives_raise():
     query = torch.randn(2, 3, requires_grad=True)
-    (first,) = torch.autograd.grad(association(query, query, query).sum(), query, create_graph=True)
-    with pytest.raises(NotImplementedError, match=r"^the fused association has first derivatives only: .* @ v$"):
+    (first,) = torch.autograd.grad(fused_attention(query, query, query).sum(), query, create_graph=True)
+    with pytest.raises(NotImplementedError, match=r"^the fused attention has first derivatives only: .* @ v$"):
         first.sum().backward()
 
 
 @pytest.mark.parametrize("name", ["flash", "chunked"])
 @pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")  # raised inside dynamo
 def test_compiles_into_one_graph(name):
-    compiled = torch.compile(association, fullgraph=True, backend="aot_eager")
+    compiled = torch.compile(fused_attention, fullgraph=True, backend="aot_eager")
     with path(name):
         for length in (5, 9):
             query = torch.randn(2, length, 4, dtype=torch.float64, requires_grad=True)
             out = compiled(query, query, query)
             out.sum().backward()
-            torch.testing.assert_close(out, association(query, query, query))
+            torch.testing.assert_close(out, fused_attention(query, query, query))
             assert torch.isfinite(query.grad).all()
 
 
@@ -251,21 +252,21 @@ def test_no_tensor_of_queries_times_keys_is_ever_made(name):
     query = torch.randn(512, 8, requires_grad=True)
     key = torch.randn(4096, 8, requires_grad=True)
     with path(name, 1 << 14), LargestResult() as watched:
-        association(query, key, key).sum().backward()
+        fused_attention(query, key, key).sum().backward()
     assert watched.largest == key.numel()
 
 
 def test_blocks_hold_no_more_scores_than_they_may():
     with path("chunked", 64):
         # 64 // 6 = 10 scores for each of the leading 2 × 3: 3 rows and 3 columns
-        assert module._block_sizes(torch.zeros(2, 3, 12, 5), torch.zeros(2, 3, 40, 5)) == (3, 3)
-        assert module._block_sizes(torch.zeros(2, 3, 2, 5), torch.zeros(2, 3, 40, 5)) == (2, 5)
-        assert module._block_sizes(torch.zeros(1, 1, 12, 5), torch.zeros(1, 1, 40, 5)) == (8, 8)
+        assert chunked._block_sizes(torch.zeros(2, 3, 12, 5), torch.zeros(2, 3, 40, 5)) == (3, 3)
+        assert chunked._block_sizes(torch.zeros(2, 3, 2, 5), torch.zeros(2, 3, 40, 5)) == (2, 5)
+        assert chunked._block_sizes(torch.zeros(1, 1, 12, 5), torch.zeros(1, 1, 40, 5)) == (8, 8)
         # at least one of each, whatever the leading shape
-        assert module._block_sizes(torch.zeros(10, 10, 0, 5), torch.zeros(10, 10, 0, 5)) == (1, 1)
-        assert module._block_sizes(torch.zeros(0, 3, 12, 5), torch.zeros(0, 3, 40, 5)) == (8, 8)
-    assert [(b.start, b.stop) for b in module._blocks(7, 3)] == [(0, 3), (3, 6), (6, 7)]
-    assert module._blocks(0, 3) == []
+        assert chunked._block_sizes(torch.zeros(10, 10, 0, 5), torch.zeros(10, 10, 0, 5)) == (1, 1)
+        assert chunked._block_sizes(torch.zeros(0, 3, 12, 5), torch.zeros(0, 3, 40, 5)) == (8, 8)
+    assert [(b.start, b.stop) for b in chunked._blocks(7, 3)] == [(0, 3), (3, 6), (6, 7)]
+    assert chunked._blocks(0, 3) == []
 
 
 @pytest.mark.parametrize("name", ["flash", "chunked"])
@@ -276,7 +277,7 @@ def test_products_that_leave_float16_are_formed_in_float32(name):
     log_n = torch.zeros(1, 1, 1, 1, requires_grad=True)
     with path(name):
         # 300 · 300 · 3 is beyond the largest float16
-        association(query, key, value, log_n=log_n).backward(torch.full_like(value, 300.0))
+        fused_attention(query, key, value, log_n=log_n).backward(torch.full_like(value, 300.0))
     p0 = 1 - plain(query.double(), key.double(), torch.ones(1, 1, 4, 1).double(), 0.0, 1.0)[0]
     torch.testing.assert_close(
         log_n.grad.double(), -(p0 * (1 - p0)).sum().reshape(1, 1, 1, 1) * 27e4, rtol=4e-3, atol=0
@@ -316,23 +317,23 @@ def test_products_that_leave_float16_are_formed_in_float32(name):
 def test_bad_input_is_refused_by_name(change, error, match):
     arguments = {"query": torch.zeros(2, 4), "key": torch.zeros(3, 4), "value": torch.zeros(3, 4)} | change
     with pytest.raises(error, match=match):
-        association(**arguments)
+        fused_attention(**arguments)
 
 
 @pytest.mark.parametrize(("heads", "length", "keys"), [(5, 3, 5), (5, 5, 3), (3, 3, 5), (3, 5, 3), (4, 4, 4)])
 def test_a_causal_mask_counts_from_the_first_key(heads, length, keys):
     generator = torch.Generator().manual_seed(11)
     query, key = (torch.randn(1, heads, n, 2, dtype=torch.float64, generator=generator) for n in (length, keys))
-    out, lse = association_with_lse(query, key, key, is_causal=True)
+    out, lse = fused_attention(query, key, key, is_causal=True, return_lse=True)
     expected, expected_lse = plain(query, key, key, 0.0, 1.0, is_causal=True)
     torch.testing.assert_close(out, expected)
     torch.testing.assert_close(lse, expected_lse)
-    assert module._flash_applies(query, key, key, None, 1.0, True) == (length == keys)
+    assert cpu.applies(query, key, key, None, 1.0, True) == (length == keys)
 
 
 def test_beta_zero_under_a_causal_mask():
     query, key, value = (torch.randn(3, 4, requires_grad=True) for _ in range(3))
-    out = association(query, key, value, beta=0.0, is_causal=True)
+    out = fused_attention(query, key, value, beta=0.0, is_causal=True)
     torch.testing.assert_close(out, plain(query, key, value, 0.0, 0.0, None, True)[0])
     out.sum().backward()
     assert torch.isfinite(query.grad).all()
@@ -344,5 +345,5 @@ def test_a_mask_is_not_rounded_to_the_dtype_of_the_query(dtype):
     query, key, value = (torch.randn(2, 6, 4, generator=generator).to(dtype) for _ in range(3))
     mask = -300 - torch.rand(6, 6, generator=generator)
     expected, _ = plain(*(t.double() for t in (query, key, value)), -math.inf, 1.0, mask.double())
-    got = association(query, key, value, 0.0, mask=mask)
+    got = fused_attention(query, key, value, 0.0, mask=mask)
     torch.testing.assert_close(got.double(), expected, rtol=0, atol=16 * torch.finfo(dtype).eps)

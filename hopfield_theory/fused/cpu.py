@@ -1,0 +1,107 @@
+"""The CPU backend: PyTorch's flash operator, with a gate for the no-op slot and guards where the operator errs."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor
+
+__all__ = ["applies", "backward", "backward_applies", "forward"]
+
+# a PyTorch without them leaves everything to the chunked backend
+_flash: Any = getattr(torch.ops.aten, "_scaled_dot_product_flash_attention_for_cpu", None)
+_flash_backward: Any = getattr(torch.ops.aten, "_scaled_dot_product_flash_attention_for_cpu_backward", None)
+
+
+def applies(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, beta: float, is_causal: bool) -> bool:
+    """Tell whether PyTorch's CPU flash operator computes this correctly: it crashes or errs on all the rest."""
+    return (
+        query.device.type == "cpu"
+        and _flash is not None
+        and _flash_backward is not None
+        and query.dtype in (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+        and query.shape[-1] == value.shape[-1]
+        and min(*query.shape, key.shape[-2]) > 0
+        and not (is_causal and (mask is not None or query.shape[-2] != key.shape[-2]))
+        # it multiplies the −∞ of what is masked by the scale, and rounds a mask to the dtype of the query
+        and beta != 0
+        and not (mask is not None and mask.is_floating_point() and query.dtype.itemsize < 4)
+    )
+
+
+def backward_applies(query: Tensor) -> bool:
+    """Tell whether the operator's backward pass is the faster one: it works on one thread per head."""
+    return query.shape[0] * query.shape[1] >= _threads()
+
+
+def _threads() -> int:
+    # the number cannot be traced; a compiled graph takes the operators as they are
+    return 1 if torch.compiler.is_compiling() else torch.get_num_threads()
+
+
+def _unit_stride(tensor: Tensor) -> Tensor:
+    # the operator reads rows as if they were dense
+    return tensor if tensor.stride(-1) == 1 else tensor.contiguous()
+
+
+def _additive(mask: Tensor | None, query: Tensor) -> Tensor | None:
+    """The mask as the flash operator takes it: four axes that broadcast, added to the scores, the query's dtype."""
+    if mask is None:
+        return None
+    if mask.dtype == torch.bool:
+        mask = torch.zeros_like(mask, dtype=query.dtype).masked_fill_(~mask, -math.inf)
+    return mask.to(query.dtype).contiguous()
+
+
+def forward(
+    query: Tensor, key: Tensor, value: Tensor, log_n: Tensor, mask: Tensor | None, beta: float, is_causal: bool
+) -> tuple[Tensor, Tensor]:
+    """Return ``(o_n, ℓ_n)`` of four-axis tensors."""
+    query, key, value = (_unit_stride(t) for t in (query, key, value))
+    additive = _additive(mask, query)
+    threads = _threads()
+    # the operator shares out queries over its threads, never keys
+    if additive is None and not is_causal and query.shape[:2] == (1, 1) and query.shape[-2] <= 16 * threads:
+        out, lse = _flash_split(query, key, value, beta, threads)
+    else:
+        out, lse = _flash(query, key, value, 0.0, is_causal, attn_mask=additive, scale=beta)
+    if additive is not None:
+        # the operator reports 0 where nothing was summed
+        lse = torch.where((additive == -math.inf).all(-1), -math.inf, lse)
+    lse_n = torch.logaddexp(lse, log_n.to(lse.dtype))
+    gate = torch.exp(lse - torch.where(lse_n == -math.inf, 0.0, lse_n))
+    return (out * gate.unsqueeze(-1)).to(out.dtype), lse_n
+
+
+def backward(
+    grad_out: Tensor,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    out: Tensor,
+    lse: Tensor,
+    mask: Tensor | None,
+    beta: float,
+    is_causal: bool,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the gradients for query, key and value from ``(o_n, ℓ_n)``."""
+    query, key, value, grad_out, out = (_unit_stride(t) for t in (query, key, value, grad_out, out))
+    return _flash_backward(
+        grad_out, query, key, value, out, lse, 0.0, is_causal, attn_mask=_additive(mask, query), scale=beta
+    )
+
+
+def _flash_split(query, key, value, beta, parts):
+    """A few queries on many keys: the keys as ``parts`` heads and a remainder, merged by their log-sum-exps."""
+    size = key.shape[-2] // parts
+    pieces = []
+    if size:
+        heads = [t[0, 0, : parts * size].unflatten(0, (parts, size)).unsqueeze(0) for t in (key, value)]
+        pieces.append(_flash(query.expand(1, parts, -1, -1), *heads, scale=beta))
+    if key.shape[-2] > parts * size:
+        pieces.append(_flash(query, key[..., parts * size :, :], value[..., parts * size :, :], scale=beta))
+    outs, lses = (torch.cat(tensors, 1) for tensors in zip(*pieces, strict=True))
+    shares = torch.softmax(lses, 1).unsqueeze(-1)
+    return (outs * shares).sum(1, keepdim=True).to(outs.dtype), lses.logsumexp(1, keepdim=True)
