@@ -60,7 +60,7 @@ def measure(parameters: Mapping[str, Any], seed: int, device: str) -> list[dict[
             broken += int((~same & (distance < radius)).sum())
             reached[distance].append(same.cpu().numpy())
         radii.append(radius.cpu().numpy())
-        nearest.append(proof.separation[:queries].cpu().numpy())
+        nearest.append(proof.nearest_distance[:queries].cpu().numpy())
     all_radii = np.concatenate(radii)
     about = {
         "radius_median": float(np.median(all_radii)),

@@ -44,15 +44,15 @@ from torch import Tensor
 from hopfield_theory.model.memory import Memory
 from hopfield_theory.model.separation import Entmax, SoftmaxN
 
-__all__ = ["Balls", "balls"]
+__all__ = ["CertifiedBalls", "certified_balls"]
 
 # unit of rounding, and what is above every number that the dtype may flush to zero
 _ROUNDING = {torch.float32: (2.0**-24, 1e-37), torch.float64: (2.0**-53, 1e-300)}
 
 
 @dataclass(frozen=True)
-class Balls:
-    """What is known of the balls around a block of patterns; float64 tensors, one number a pattern.
+class CertifiedBalls:
+    """What is known of the balls around a block of patterns; float64 tensors, one number per pattern.
 
     Attributes
     ----------
@@ -62,7 +62,7 @@ class Balls:
         The smallest such ``R``, NaN for none.
     contraction : Tensor
         Bound on ``‖J‖`` in the smallest ball, NaN for none.
-    separation : Tensor
+    nearest_distance : Tensor
         Distance to the nearest other pattern, ``inf`` for a single pattern.
     nearest : Tensor of int64
         Which one that is, −1 for a single pattern.
@@ -75,13 +75,13 @@ class Balls:
     radius: Tensor
     error: Tensor
     contraction: Tensor
-    separation: Tensor
+    nearest_distance: Tensor
     nearest: Tensor
     gap: Tensor
     rival: Tensor
 
 
-def balls(memory: Memory, indices: Tensor) -> Balls:
+def certified_balls(memory: Memory, indices: Tensor) -> CertifiedBalls:
     """Bound retrieval around some patterns of a memory with ``SoftmaxN`` or ``Entmax``.
 
     A ball is reported only where its error is below half the distance to the nearest other pattern (with the rounding
@@ -93,21 +93,17 @@ def balls(memory: Memory, indices: Tensor) -> Balls:
     indices : Tensor of int64, shape (K,)
         Which patterns; memory use grows with their number.
 
-    Returns
-    -------
-    Balls
-
     Examples
     --------
-    >>> found = balls(Memory(torch.eye(2, dtype=torch.float64), beta=10.0, noop=0.0), torch.arange(2))
-    >>> found.nearest, found.separation
+    Memory(torch.eye(2, dtype=torch.float64), beta=10.0, noop=0.0), torch.arange(2))
+    >>> found.nearest, found.nearest_distance
     (tensor([1, 0]), tensor([1.4142, 1.4142], dtype=torch.float64))
     """
     with torch.autocast(memory.patterns.device.type, enabled=False):
         return _balls(memory, indices)
 
 
-def _balls(memory: Memory, indices: Tensor) -> Balls:
+def _balls(memory: Memory, indices: Tensor) -> CertifiedBalls:
     # in units of patterns times √β the inverse temperature is 1
     root = math.sqrt(memory.beta)
     own = memory.patterns[indices].double() * root
@@ -138,7 +134,7 @@ def _balls(memory: Memory, indices: Tensor) -> Balls:
             bound = _sweep(memory, root, own[again], indices[again], ceiling[again], dtype).bound
             outer[again] = _last(lambda R: bound.error(R) <= R, outer[again], ceiling[again] * (1 + 1e-9))
     proved = (outer > 0) & (inner < 0.5 * first.surely)
-    return Balls(
+    return CertifiedBalls(
         torch.where(proved, outer / root, 0.0),
         torch.where(proved, inner / root, torch.nan),
         torch.where(proved, contraction, torch.nan),

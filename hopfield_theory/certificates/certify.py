@@ -18,7 +18,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from hopfield_theory.certificates.ball_bound import Balls, balls
+from hopfield_theory import _arguments
+from hopfield_theory.certificates.ball_bound import CertifiedBalls, certified_balls
 from hopfield_theory.model.memory import Memory
 from hopfield_theory.model.retrieval import retrieve
 from hopfield_theory.model.separation import Entmax, SoftmaxN
@@ -32,33 +33,32 @@ _ROWS = 1024
 
 
 class Storage(enum.IntEnum):
-    """What is known of a pattern; each member says it in words."""
+    """What is known of a pattern; ``message`` says it in words."""
 
-    STORED = 0
-    NOT_STORED = 1
-    UNDECIDED = 2
+    message: str
 
-    @property
-    def message(self) -> str:
-        """The status in words."""
-        return {
-            Storage.STORED: "stored: proved that every query within the radius ends at one fixed point nearby",
-            Storage.NOT_STORED: "not stored: retrieval from the pattern itself ends outside every admissible ball",
-            Storage.UNDECIDED: "undecided: the bound proves no ball, and retrieval from the pattern does not leave it",
-        }[self]
+    def __new__(cls, value: int, message: str) -> Storage:
+        """Make a member of its number and its words."""
+        storage = int.__new__(cls, value)
+        storage._value_, storage.message = value, message
+        return storage
+
+    STORED = 0, "stored: proved that every query within the radius ends at one fixed point nearby"
+    NOT_STORED = 1, "not stored: retrieval from the pattern itself ends outside every admissible ball"
+    UNDECIDED = 2, "undecided: the bound proves no ball, and retrieval from the pattern does not leave it"
 
 
 @dataclass(frozen=True)
-class Certificate(Balls):
+class Certificate(CertifiedBalls):
     r"""What was proved of each pattern of a memory; tensors of shape (M,), lengths in the units of the patterns.
 
-    The attributes of :class:`~hopfield_theory.certificates.ball_bound.Balls` (``radius``, ``error``, ``contraction``,
-    ``separation``, ``nearest``, ``gap``, ``rival``), and:
+    The attributes of :class:`~hopfield_theory.certificates.ball_bound.CertifiedBalls` (``radius``, ``error``,
+    ``contraction``, ``nearest_distance``, ``nearest``, ``gap``, ``rival``), and:
 
     Attributes
     ----------
     status : Tensor of int64
-        A :class:`Storage` each.
+        A :class:`Storage` per pattern.
     limit_distance : Tensor
         How far from the pattern retrieval from the pattern itself ended; NaN where stored (it was not followed) and
         where it did not converge.
@@ -83,7 +83,7 @@ class Certificate(Balls):
     @property
     def retrieved(self) -> Tensor:
         """Which patterns retrieval from the pattern itself stays close to: proved, or followed in floating point."""
-        return self.stored | (self.limit_distance < 0.5 * self.separation)
+        return self.stored | (self.limit_distance < 0.5 * self.nearest_distance)
 
 
 def guaranteed(memory: Memory, queries: Any) -> tuple[Tensor, Tensor]:
@@ -122,14 +122,14 @@ def guaranteed(memory: Memory, queries: Any) -> tuple[Tensor, Tensor]:
     _check_separation(memory)
     nearest, distance = memory.nearest(memory.prepare(queries))
     patterns, where = torch.unique(nearest, return_inverse=True)
-    found = _balls(memory, patterns, None)
+    found = _in_blocks(memory, patterns, None)
     # the distance is rounded in the dtype of the memory, in terms of the size of its patterns
     rounding = 8 * memory.dim**0.5 * torch.finfo(distance.dtype).eps * memory.radius
     inside = distance.double() + rounding < found.radius[where]
     return torch.where(inside, nearest, -1), torch.where(inside, found.error[where], torch.nan)
 
 
-def certify(memory: Memory, *, max_steps: int = 10_000, progress: Progress | None = None) -> Certificate:
+def certify(memory: Memory, max_steps: int = 10_000, progress: Progress | None = None) -> Certificate:
     r"""Decide for every pattern whether it is stored, with the radius, the error and the contraction that are proved.
 
     One pass over all pairs of patterns in blocks, never M × M at once; then the patterns that no ball certifies are
@@ -172,11 +172,10 @@ def certify(memory: Memory, *, max_steps: int = 10_000, progress: Progress | Non
     >>> proof.stored, proof.radius[0] > 0.4, proof.error[0] < 0.001
     (tensor([True, True, True]), tensor(True), tensor(True))
     """
-    if isinstance(max_steps, bool) or not isinstance(max_steps, int) or max_steps < 1:
-        raise ValueError(f"max_steps is {max_steps!r}: it must be an integer of at least 1")
+    max_steps = _arguments.integer("max_steps", max_steps, 1)
     _check_separation(memory)
-    found = _balls(memory, torch.arange(memory.num_patterns, device=memory.patterns.device), progress)
-    status, limit_distance = _follow(memory, found.radius > 0, found.separation, max_steps, progress)
+    found = _in_blocks(memory, torch.arange(memory.num_patterns, device=memory.patterns.device), progress)
+    status, limit_distance = _follow(memory, found.radius > 0, found.nearest_distance, max_steps, progress)
     return Certificate(**vars(found), status=status, limit_distance=limit_distance)
 
 
@@ -185,34 +184,36 @@ def _check_separation(memory: Memory) -> None:
         raise TypeError(f"separation is {memory.separation!r}: only SoftmaxN and Entmax have a certificate")
 
 
-def _balls(memory: Memory, indices: Tensor, progress: Progress | None) -> Balls:
-    """The balls around any number of patterns, in blocks."""
+def _in_blocks(memory: Memory, indices: Tensor, progress: Progress | None) -> CertifiedBalls:
     parts, done = [], 0
     for block in indices.split(_ROWS):
-        parts.append(balls(memory, block))
+        parts.append(certified_balls(memory, block))
         done += len(block)
         if progress is not None:
             progress(done, len(indices))
-    return Balls(**{field.name: torch.cat([getattr(part, field.name) for part in parts]) for field in fields(Balls)})
+    return CertifiedBalls(
+        **{field.name: torch.cat([getattr(part, field.name) for part in parts]) for field in fields(CertifiedBalls)}
+    )
 
 
 def _follow(
-    memory: Memory, stored: Tensor, separation: Tensor, max_steps: int, progress: Progress | None
+    memory: Memory, stored: Tensor, nearest_distance: Tensor, max_steps: int, progress: Progress | None
 ) -> tuple[Tensor, Tensor]:
     """Status of every pattern, and how far from it retrieval ended for those that are not stored by the bound."""
     status = torch.where(stored, int(Storage.STORED), int(Storage.UNDECIDED))
-    limit_distance = torch.full_like(separation, torch.nan)
+    limit_distance = torch.full_like(nearest_distance, torch.nan)
     followed = (~stored).nonzero().flatten()
     if len(followed):
-        start = memory.patterns[followed].double()
-        # centred and normalised already, as the stored patterns are
-        as_stored = Memory(memory.patterns.double(), memory.beta, separation=memory.separation)
+        wide = memory.at(dtype=torch.float64)
+        # patterns are centred and normalised already, as raw queries are not
+        wide.shift, wide.normalise = None, False
+        start = wide.patterns[followed]
         with torch.autocast(start.device.type, enabled=False):
-            found = retrieve(as_stored, start, max_steps=max_steps, progress=progress)
+            found = retrieve(wide, start, max_steps=max_steps, progress=progress)
         distance = torch.linalg.vector_norm(found.state - start, dim=-1)
-        outside = distance - 1000 * found.residual >= 0.5 * separation[followed]
+        outside = distance - 1000 * found.residual >= 0.5 * nearest_distance[followed]
         status[followed[found.converged & outside]] = Storage.NOT_STORED
         limit_distance[followed] = torch.where(found.converged, distance, torch.nan)
     # a duplicate has no admissible ball at all
-    status[separation == 0] = Storage.NOT_STORED
+    status[nearest_distance == 0] = Storage.NOT_STORED
     return status, limit_distance

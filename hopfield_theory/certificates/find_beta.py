@@ -34,7 +34,7 @@ class BetaSearch:
         distance to the nearest other pattern.
     undecided : Tensor of bool, shape (K, M)
         Which patterns are neither certified nor known to be lost.
-    gap, rival, separation, nearest : Tensor, shape (M,)
+    gap, rival, nearest_distance, nearest : Tensor, shape (M,)
         As in :class:`~hopfield_theory.Certificate`.
     """
 
@@ -44,7 +44,7 @@ class BetaSearch:
     undecided: Tensor
     gap: Tensor
     rival: Tensor
-    separation: Tensor
+    nearest_distance: Tensor
     nearest: Tensor
 
     def _from(self, reached: Tensor) -> float:
@@ -81,7 +81,7 @@ class BetaSearch:
         reasons = {}
         for index in (~self.stored[-1]).nonzero().flatten().tolist():
             nearest, rival = int(self.nearest[index]), int(self.rival[index])
-            if self.separation[index] == 0:
+            if self.nearest_distance[index] == 0:
                 reasons[index] = f"a duplicate of pattern {nearest}"
             elif self.gap[index] <= 0:
                 reasons[index] = f"its overlap with pattern {rival} is no less than with itself: no β certifies it"
@@ -162,8 +162,7 @@ def find_beta(
         raise ValueError(f"betas are {grid.tolist()}: they must be finite numbers above 0, at least one")
     proofs = []
     for index, beta in enumerate(grid.tolist()):
-        memory = Memory(reference.patterns, beta, separation=reference.separation)
-        proofs.append(certify(memory, max_steps=max_steps))
+        proofs.append(certify(reference.at(beta=beta), max_steps))
         if progress is not None:
             progress(index + 1, len(grid))
     last = proofs[-1]
@@ -174,6 +173,6 @@ def find_beta(
         torch.stack([proof.status == Storage.UNDECIDED for proof in proofs]),
         last.gap,
         last.rival,
-        last.separation,
+        last.nearest_distance,
         last.nearest,
     )

@@ -20,7 +20,6 @@ from hopfield_theory._atomic_write import atomic_write
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from hopfield_theory.model.memory import Memory
 
 app = typer.Typer(
     name="hopfield-theory",
@@ -30,9 +29,6 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-
-# a memory of this size is certified at larger β too, to say what they would do
-_SMALL = 4096
 
 Source = Annotated[
     str,
@@ -87,23 +83,14 @@ def certify(
 
         _check_output(json, source)
         _check_numbers(beta=beta, noop=noop)
-        patterns, _ = _load(source)
         with _naming(source):
-            memory = Memory(patterns, beta, noop, centre=centre, normalise=normalise)
-            _refuse_duplicates(memory)
+            memory = Memory(_load(source), beta, noop, centre=centre, normalise=normalise)
         with _progress("certifying") as progress:
             proof = run(memory, progress=progress)
-        at_larger = []
-        if memory.num_patterns <= _SMALL and not bool(proof.stored.all()):
-            for factor in (2, 4):
-                if not factor * beta * memory.radius**2 < 1e300:
-                    continue
-                hotter = Memory(memory.patterns, factor * beta, noop)
-                at_larger.append((factor * beta, int(run(hotter, max_steps=1).stored.sum())))
         _report(
             json,
             {"memory": render.memory_data(memory, source), "certificate": render.certificate_data(proof)},
-            [str(memory), *render.certificate_lines(memory, proof, at_larger)],
+            [str(memory), *render.certificate_lines(memory, proof)],
             render.certificate_table(proof),
         )
         all_stored = bool(proof.stored.all())
@@ -128,7 +115,7 @@ def find_beta(
 
         _check_output(json, source)
         _check_numbers(noop=noop)
-        patterns, _ = _load(source)
+        patterns = _load(source)
         with _naming(source), _progress("certifying at each β") as progress:
             found = run(patterns, noop, centre=centre, normalise=normalise, progress=progress)
         _report(
@@ -185,12 +172,12 @@ def retrieve(
             _check_output(json, query)
         if (query is None) == (hide is None):
             raise ValueError("--query FILE or --hide FRACTION: give one of the two")
-        patterns, _ = _load(source)
+        patterns = _load(source)
         with _naming(source):
             memory = Memory(patterns, beta, noop, centre=centre, normalise=normalise)
         expected = None
         if query is not None:
-            queries, _ = _load(query)
+            queries = _load(query)
             if queries.shape[1] != memory.dim:
                 raise ValueError(
                     f"--query {query} has {queries.shape[1]} columns: it must have {memory.dim}, as the patterns do"
@@ -446,22 +433,12 @@ def _check_folder(name: str) -> None:
         raise ValueError(f"{name}: no file can be written there ({error.strerror}); name another folder") from error
 
 
-def _load(source: str) -> tuple[Tensor, str]:
+def _load(source: str) -> Tensor:
     from hopfield_theory.data import files
 
     if source == "digits" and not Path(source).exists():
-        return files.digits()[0], source
-    return files.open_patterns(source), source
-
-
-def _refuse_duplicates(memory: Memory) -> None:
-    repeated = memory.duplicates().tolist()
-    if repeated:
-        shown = ", ".join(map(str, repeated[:10])) + (", …" if len(repeated) > 10 else "")
-        raise ValueError(
-            f"patterns {shown} are duplicates ({len(repeated)} rows equal another): a pattern cannot be stored twice; "
-            "leave the repeats out"
-        )
+        return files.digits()[0]
+    return files.open_patterns(source)
 
 
 @contextmanager

@@ -74,8 +74,8 @@ def weakest(proof: Certificate) -> Tensor:
     return order[torch.argsort(rank[order], stable=True)]
 
 
-def certificate_lines(memory: Memory, proof: Certificate, at_larger: list[tuple[float, int]]) -> list[str]:
-    """Sum a certificate up in sentences; ``at_larger`` holds (β, patterns stored there)."""
+def certificate_lines(memory: Memory, proof: Certificate) -> list[str]:
+    """Sum a certificate up in sentences."""
     count = memory.num_patterns
     stored, lost, open_ = (int((proof.status == status).sum()) for status in Storage)
     lines = [f"{_count(stored, count)} proved stored at β = {memory.beta:g}; {lost} not stored, {open_} undecided."]
@@ -95,15 +95,19 @@ def certificate_lines(memory: Memory, proof: Certificate, at_larger: list[tuple[
     same = torch.cat(constant).nonzero().flatten().tolist() if memory.dim > 1 else []
     if same:
         lines.append(f"Constant, every coordinate the same: patterns {_indices(same)}.")
-    blocked = ((proof.gap <= 0) & (proof.separation > 0)).nonzero().flatten().tolist()
+    repeated = (proof.nearest_distance == 0).nonzero().flatten().tolist()
+    if repeated:
+        lines.append(
+            f"{len(repeated)} rows equal another row, and a pattern cannot be stored twice: patterns "
+            f"{_indices(repeated)}."
+        )
+    blocked = ((proof.gap <= 0) & (proof.nearest_distance > 0)).nonzero().flatten().tolist()
     if blocked:
         lines.append(
             f"{len(blocked)} are certified at no β and lost at every large one, since another pattern overlaps them no "
             f"less than they overlap themselves (normalising removes this): patterns {_indices(blocked)}."
         )
-    for beta, number in at_larger:
-        lines.append(f"At β = {beta:g}: {number} proved stored.")
-    if stored < count and not at_larger:
+    if stored < count:
         lines.append("find-beta says from which β on all are stored.")
     return lines
 
@@ -122,7 +126,7 @@ def certificate_table(proof: Certificate) -> Table:
             _number(float(proof.error[index])),
             _number(float(proof.contraction[index])),
             str(int(proof.nearest[index])),
-            _number(float(proof.separation[index])),
+            _number(float(proof.nearest_distance[index])),
             _number(float(proof.gap[index])),
         )
     return table

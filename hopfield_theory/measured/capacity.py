@@ -204,7 +204,7 @@ class _Task:
         if setting.rule == Rule.ONE_UPDATE:
             return batched.update(start, patterns, setting.kappa, setting.log_noop)
         tol = max(_TOLERANCE, 16 * torch.finfo(self.dtype).eps)
-        return batched.limits(start, patterns, setting.kappa, setting.log_noop, tol=tol, max_steps=_STEPS)[0]
+        return batched.fixed_points(start, patterns, setting.kappa, setting.log_noop, tol=tol, max_steps=_STEPS).state
 
     def _streamed(self, source: RandomPatterns, start: Tensor) -> Tensor:
         stream = Stream(source, self.setting.kappa, log_noop=self.setting.log_noop)

@@ -1,4 +1,4 @@
-r"""Many small memories at once: updates and limits of queries, each batch entry with patterns of its own."""
+r"""Many small memories at once: updates and fixed points of queries, each batch entry with patterns of its own."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ import math
 import torch
 from torch import Tensor
 
-__all__ = ["distances", "limits", "storable", "update"]
+from hopfield_theory.model.fixed_point import FixedPoint, iterate_many
+
+__all__ = ["distances", "fixed_points", "storable", "update"]
 
 # updates that queries of a batch take together, before those at rest are left behind
 _TOGETHER = 25
@@ -38,9 +40,9 @@ def update(x: Tensor, patterns: Tensor, beta: float, log_noop: float) -> Tensor:
     return masses @ patterns / (masses.sum(-1, keepdim=True) + (log_noop - top).exp())
 
 
-def limits(
+def fixed_points(
     queries: Tensor, patterns: Tensor, beta: float, log_noop: float, *, tol: float, max_steps: int
-) -> tuple[Tensor, Tensor]:
+) -> FixedPoint:
     """Iterate the updates of queries of many memories until a step is no longer than ``tol``.
 
     Parameters
@@ -54,39 +56,23 @@ def limits(
     max_steps : int
         Most updates.
 
-    Returns
-    -------
-    limits : Tensor, shape (B, Q, d)
-    at_rest : Tensor of bool, shape (B, Q)
-        Whether the last step was that short.
-
     Examples
     --------
     >>> patterns = torch.eye(3)[None]
-    >>> found, at_rest = limits(patterns, patterns, 20.0, 0.0, tol=1e-6, max_steps=100)
-    >>> (found - patterns).norm(dim=-1).max() < 1e-6, at_rest.all()
+    >>> found = fixed_points(patterns, patterns, 20.0, 0.0, tol=1e-6, max_steps=100)
+    >>> (found.state - patterns).norm(dim=-1).max() < 1e-6, found.converged.all()
     (tensor(True), tensor(True))
     """
-    found, at_rest = queries.clone(), torch.zeros(queries.shape[:2], dtype=torch.bool, device=queries.device)
-    memory = torch.arange(len(queries), device=queries.device)
-    place = torch.arange(queries.shape[1], device=queries.device).expand(len(queries), -1)
-    x, before, own = queries, queries, patterns
-    for begun in range(0, max_steps, _TOGETHER):
-        for _ in range(min(_TOGETHER, max_steps - begun)):
-            before, x = x, update(x, own, beta, log_noop)
-        moving = torch.linalg.vector_norm(x - before, dim=-1) > tol
-        found[memory[:, None], place], at_rest[memory[:, None], place] = x, ~moving
-        most = int(moving.sum(-1).max()) if moving.numel() else 0
-        if most == 0:
-            break
-        if most < x.shape[1]:
-            # those that move first; some at rest fill the rows of memories that have fewer
-            order = torch.argsort(moving.int(), dim=-1, descending=True, stable=True)[:, :most]
-            x, place = x.gather(1, order[..., None].expand(-1, -1, x.shape[-1])), place.gather(1, order)
-        going = moving.any(-1)
-        if not bool(going.all()):
-            memory, place, x, own = memory[going], place[going], x[going], own[going]
-    return found, at_rest
+    own, of = patterns, torch.arange(len(patterns), device=patterns.device)
+
+    def step(x: Tensor, memory: Tensor) -> Tensor:
+        nonlocal own, of
+        if len(memory) < len(of):
+            # those left, of those that were left before
+            own, of = own[torch.isin(of, memory)], memory
+        return update(x, own, beta, log_noop)
+
+    return iterate_many(step, queries, tol, max_steps, every=_TOGETHER)
 
 
 def distances(points: Tensor) -> Tensor:
@@ -112,18 +98,18 @@ def distances(points: Tensor) -> Tensor:
     return apart
 
 
-def storable(patterns: Tensor, limits: Tensor, apart: float) -> Tensor:
-    """Tell of each memory whether all limits are distinct and fit into disjoint balls around their patterns.
+def storable(patterns: Tensor, fixed_points: Tensor, apart: float) -> Tensor:
+    """Tell per memory whether all fixed points are distinct and fit into disjoint balls around their patterns.
 
-    All patterns stored implies it: each ball then holds its own limit, and the distances of two patterns to their
-    limits add up to at most their distance.
+    All patterns stored implies it: each ball then holds its own fixed point, and the distances of two patterns to
+    their fixed points add up to at most their distance.
 
     Parameters
     ----------
-    patterns, limits : Tensor, shape (B, M, d)
+    patterns, fixed_points : Tensor, shape (B, M, d)
         All patterns, and where retrieval from each ends.
     apart : float
-        Limits that are closer than this are the same.
+        Fixed points that are closer than this are the same.
 
     Returns
     -------
@@ -135,6 +121,6 @@ def storable(patterns: Tensor, limits: Tensor, apart: float) -> Tensor:
     >>> storable(patterns, patterns, 1e-6), storable(patterns, patterns.mean(1, keepdim=True).expand(-1, 2, -1), 1e-6)
     (tensor([True]), tensor([False]))
     """
-    errors = torch.linalg.vector_norm(limits - patterns, dim=-1)
+    errors = torch.linalg.vector_norm(fixed_points - patterns, dim=-1)
     room = distances(patterns) - errors[:, :, None] - errors[:, None, :]
-    return ((room > -apart) & (distances(limits) > apart)).all(-1).all(-1)
+    return ((room > -apart) & (distances(fixed_points) > apart)).all(-1).all(-1)

@@ -1,6 +1,6 @@
 r"""Batched iteration to a fixed point :math:`x = T(x)`, plain and accelerated.
 
-Both work on rows: every row iterates on its own, leaves the batch when it has converged, and has a status of its own.
+Every row iterates on its own, leaves the batch when it has converged, and has a status of its own.
 :func:`differentiable` gives a fixed point the derivative that the implicit function theorem knows.
 """
 
@@ -13,39 +13,39 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-__all__ = ["FixedPoint", "Status", "accelerate", "differentiable", "iterate"]
+__all__ = ["FixedPoint", "Status", "accelerate", "differentiable", "iterate", "iterate_many"]
 
 
 class Status(enum.IntEnum):
-    """How an iteration ended; each member says it in words."""
+    """How an iteration ended; ``message`` says it in words."""
 
-    CONVERGED = 0
-    STEPS_EXHAUSTED = 1
+    message: str
 
-    @property
-    def message(self) -> str:
-        """The status in words."""
-        return {
-            Status.CONVERGED: "converged: the last step was no longer than the tolerance",
-            Status.STEPS_EXHAUSTED: "stopped: the largest number of updates was reached before the tolerance",
-        }[self]
+    def __new__(cls, value: int, message: str) -> Status:
+        """Make a member of its number and its words."""
+        status = int.__new__(cls, value)
+        status._value_, status.message = value, message
+        return status
+
+    CONVERGED = 0, "converged: the last step was no longer than the tolerance"
+    STEPS_EXHAUSTED = 1, "stopped: the largest number of updates was reached before the tolerance"
 
 
 @dataclass(frozen=True)
 class FixedPoint:
-    """Where every row of a batch ended.
+    """Where every row of a batch ended; the leading shape is that of the start.
 
     Attributes
     ----------
-    state : Tensor, shape (N, d)
+    state : Tensor, shape (..., d)
         The last state, ``T`` of the one before it.
-    steps : Tensor of int64, shape (N,)
+    steps : Tensor of int64, shape (...)
         Updates spent, those of rejected steps included.
-    residual : Tensor, shape (N,)
+    residual : Tensor, shape (...)
         Length of the last step, ``‖T(x) − x‖``.
-    status : Tensor of int64, shape (N,)
-        A :class:`Status` a row.
-    ambiguous : Tensor of bool, shape (N,)
+    status : Tensor of int64, shape (...)
+        A :class:`Status` per row.
+    ambiguous : Tensor of bool, shape (...)
         Accelerated rows whose residual grew on the way to more than twice what it had been: the path passed a
         saddle, where neighbouring paths part, and the plain iteration may end at another fixed point. Always false
         for the plain iteration.
@@ -59,14 +59,19 @@ class FixedPoint:
 
     @classmethod
     def _empty(cls, start: Tensor) -> FixedPoint:
-        count = start.shape[0]
+        shape, device = start.shape[:-1], start.device
         return cls(
             start.clone(),
-            torch.zeros(count, dtype=torch.int64, device=start.device),
-            torch.full((count,), torch.inf, dtype=start.dtype, device=start.device),
-            torch.full((count,), int(Status.STEPS_EXHAUSTED), dtype=torch.int64, device=start.device),
-            torch.zeros(count, dtype=torch.bool, device=start.device),
+            torch.zeros(shape, dtype=torch.int64, device=device),
+            torch.full(shape, torch.inf, dtype=start.dtype, device=device),
+            torch.full(shape, int(Status.STEPS_EXHAUSTED), dtype=torch.int64, device=device),
+            torch.zeros(shape, dtype=torch.bool, device=device),
         )
+
+    @property
+    def converged(self) -> Tensor:
+        """Whether each row converged."""
+        return self.status == Status.CONVERGED
 
 
 Progress = Callable[[int, int], None]
@@ -104,22 +109,68 @@ def iterate(
     >>> found.state, found.steps
     (tensor([[0.0625]]), tensor([4]))
     """
+    found = iterate_many(lambda x, _: update(x[0])[None], start[None], tol, max_steps, progress=progress)
+    return FixedPoint(*(tensor[0] for tensor in vars(found).values()))
+
+
+def iterate_many(
+    update: Callable[[Tensor, Tensor], Tensor],
+    start: Tensor,
+    tol: float,
+    max_steps: int,
+    *,
+    every: int = 1,
+    progress: Progress | None = None,
+) -> FixedPoint:
+    r"""Iterate the rows of many problems at once, each problem with an update of its own.
+
+    Parameters
+    ----------
+    update : callable
+        From states (B', Q', d), and the indices (B') of their problems, to states (B', Q', d).
+    start : Tensor, shape (B, Q, d)
+        First states.
+    tol, max_steps, progress
+        As in :func:`iterate`.
+    every : int
+        Updates between two looks at the residuals: rows that have converged leave only then.
+
+    Returns
+    -------
+    FixedPoint
+
+    Examples
+    --------
+    >>> rates = torch.tensor([0.5, 0.25])
+    >>> iterate_many(lambda x, own: rates[own, None, None] * x, torch.ones(2, 1, 1), tol=0.1, max_steps=99).steps
+    tensor([[4],
+            [3]])
+    """
     found = FixedPoint._empty(start)
-    active = torch.arange(start.shape[0], device=start.device)
-    x = start
-    for step in range(1, max_steps + 1):
-        if not len(active):
-            break
-        new = update(x)
-        residual = torch.linalg.vector_norm(new - x, dim=-1)
-        done = residual <= tol
-        finished = active if step == max_steps else active[done]
-        rows = slice(None) if step == max_steps else done
-        found.state[finished], found.residual[finished], found.steps[finished] = new[rows], residual[rows], step
-        found.status[active[done]] = Status.CONVERGED
-        active, x = active[~done], new[~done]
+    problem = torch.arange(start.shape[0], device=start.device)
+    place = torch.arange(start.shape[1], device=start.device).expand(start.shape[:2])
+    x = before = start
+    for begun in range(0, max_steps if place.numel() else 0, every):
+        done = min(begun + every, max_steps)
+        for _ in range(begun, done):
+            before, x = x, update(x, problem)
+        residual = torch.linalg.vector_norm(x - before, dim=-1)
+        moving = residual > tol
+        at = problem[:, None], place
+        found.state[at], found.residual[at], found.steps[at] = x, residual, done
+        found.status[at] = moving.long() * int(Status.STEPS_EXHAUSTED)
         if progress is not None:
-            progress(start.shape[0] - len(active), start.shape[0])
+            progress(found.status.numel() - int(moving.sum()), found.status.numel())
+        most = int(moving.sum(-1).max())
+        if most == 0:
+            break
+        if most < x.shape[1]:
+            # those that move first; some at rest fill the rows of problems that have fewer
+            order = torch.argsort(moving.int(), dim=-1, descending=True, stable=True)[:, :most]
+            x, place = x.gather(1, order[..., None].expand(-1, -1, x.shape[-1])), place.gather(1, order)
+        going = moving.any(-1)
+        if not bool(going.all()):
+            problem, place, x = problem[going], place[going], x[going]
     return found
 
 

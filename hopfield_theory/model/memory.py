@@ -9,26 +9,19 @@ with :math:`m = \max_\mu\|\xi_\mu\|`. For softmax_n, :math:`\Psi^* = \mathrm{lse
 
 from __future__ import annotations
 
-import json
 import math
 import os
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
 from torch import Tensor
 
-from hopfield_theory._atomic_write import atomic_write
+from hopfield_theory import _arguments
 from hopfield_theory.fused.attention import fused_attention
-from hopfield_theory.model import classification
-from hopfield_theory.model.separation import Entmax, Separation, SoftmaxN
+from hopfield_theory.model.separation import Separation, SoftmaxN
 
 __all__ = ["Memory"]
-
-_FORMAT = "hopfield_theory.Memory/1"
 
 # numbers that one block of rows × patterns may hold where scores cannot be avoided: 32 MiB in float64
 _BLOCK = 1 << 22
@@ -40,7 +33,7 @@ class Memory:
     Parameters
     ----------
     patterns : array-like, shape (M, d)
-        The patterns :math:`\xi_\mu`, one a row. Their dtype and device are the memory's; integers become float64.
+        The patterns :math:`\xi_\mu`, one per row. Their dtype and device are the memory's; integers become float64.
         A tensor that lies in a mapped file stays there.
     beta : float
         Inverse temperature :math:`\beta`, finite and above 0.
@@ -93,37 +86,40 @@ class Memory:
     ) -> None:
         if separation is not None and noop is not None:
             raise ValueError(f"noop is {noop} and separation is {separation}: give one of the two")
-        if isinstance(beta, bool) or not isinstance(beta, int | float):
-            raise TypeError(f"beta is {beta!r}: it must be a number")
-        if not 0 < beta < math.inf:
-            raise ValueError(f"beta is {beta}: it must be a finite number above 0")
-        self.beta = float(beta)
-        self.separation: Separation = SoftmaxN(1.0 if noop is None else noop) if separation is None else separation
         raw = _matrix("patterns", patterns)
         self.shift: Tensor | None = raw.double().mean(0).to(raw.dtype) if centre else None
         self.normalise = normalise
         self.patterns: Tensor = self._prepared("pattern", raw)
         self.values: Tensor | None = None if values is None else _values(values, self.patterns)
         self.radius: float = _largest_norm(self.patterns)
-        largest = torch.finfo(self._work).max
-        if not self.beta * self.radius * self.radius < largest / 16:
+        self._settle(beta, SoftmaxN(1.0 if noop is None else noop) if separation is None else separation)
+
+    def _settle(self, beta: float, separation: Separation) -> None:
+        """Set β and the separation function, and what follows from them."""
+        self.beta, self.separation = _arguments.positive("beta", beta), separation
+        if not self.beta * self.radius * self.radius < torch.finfo(self._work).max / 16:
             raise ValueError(
                 f"patterns reach a norm of {self.radius:.3g}, so that β m² overflows {self._work} at "
                 f"beta={self.beta:g}: scale them down, normalise them, or lower beta"
             )
         if math.isinf(1 / self.beta):
             raise ValueError(f"beta is {self.beta:g}: it is too small for its inverse, the scale of the energy")
-        at_zero = self.separation.conjugate(torch.zeros(self.num_patterns, dtype=torch.float64)).item()
+        at_zero = separation.conjugate(torch.zeros(self.num_patterns, dtype=torch.float64)).item()
         self._offset: float = 0.5 * self.radius**2 + at_zero / self.beta
 
     @classmethod
     def classified(cls, patterns: Any, is_noop: Any, beta: float = 1.0, *, collapse: bool = True) -> Memory:
         r"""Build the memory of the paper's no-op classification: augment, classify, collapse.
 
+        Patterns get a coordinate that is nonzero exactly for no-op patterns (outliers), and all of those are mapped to
+        one vector :math:`\Omega = (0, \dots, 0, C)` orthogonal to every query: as a key it scores 0, as a value it is 0
+        once the update is projected back. A dense update on n copies of it and the other patterns is the softmax_n
+        update on the other patterns.
+
         Parameters
         ----------
         patterns : array-like, shape (M, d)
-            Real and no-op patterns (outliers) together.
+            Real and no-op patterns together.
         is_noop : array-like of bool, shape (M,)
             Which of them are no-op patterns.
         beta : float
@@ -141,6 +137,10 @@ class Memory:
         ValueError
             If ``is_noop`` does not fit, or leaves no pattern.
 
+        References
+        ----------
+        Hu et al. 2024 (arXiv:2404.03828).
+
         Examples
         --------
         >>> memory = Memory.classified([[1.0, 0.0], [0.0, 9.0], [9.0, 9.0]], [False, True, True])
@@ -148,13 +148,16 @@ class Memory:
         (tensor([[1., 0.]]), 1.0)
         """
         raw = _matrix("patterns", patterns)
-        augmented = classification.classify(classification.augment(raw, torch.as_tensor(is_noop, device=raw.device)))
-        if collapse:
-            augmented = classification.collapse(augmented)
-        slots = augmented[:, -1] != 0
-        if slots.all():
+        outlier = torch.as_tensor(is_noop, device=raw.device)
+        if outlier.dtype != torch.bool or outlier.shape != raw.shape[:1]:
+            raise ValueError(
+                f"is_noop is {outlier.dtype} of shape {tuple(outlier.shape)}: it must be one boolean per pattern, "
+                f"shape {tuple(raw.shape[:1])}"
+            )
+        if outlier.all():
             raise ValueError("is_noop is true for every pattern: at least one must remain")
-        return cls(augmented[~slots, :-1], beta, float(slots.sum().item()))
+        slots = int(outlier.sum())
+        return cls(raw[~outlier], beta, float(min(slots, 1) if collapse else slots))
 
     @property
     def _work(self) -> torch.dtype:
@@ -266,7 +269,7 @@ class Memory:
         x = self._states("x", x)
         if not isinstance(self.separation, SoftmaxN):
             return x.new_zeros(x.shape[:-1])
-        _, lse = self._associate(x, self.patterns)
+        _, lse = self._mix(x, self.patterns)
         return torch.exp(self.separation.log_n - lse).to(x.dtype)
 
     def update(self, x: Any) -> Tensor:
@@ -277,7 +280,10 @@ class Memory:
         >>> Memory([[1.0], [-1.0]], noop=0.0).update([1.0])
         tensor([0.7616])
         """
-        return self._associate(self._states("x", x), self.patterns)[0]
+        return self._update(self._states("x", x))
+
+    def _update(self, x: Tensor) -> Tensor:
+        return self._mix(x, self.patterns)[0]
 
     def read(self, x: Any) -> Tensor:
         r"""What a state stands for: the mixture :math:`\sum_\mu p_\mu v_\mu` of the values, shape (..., v).
@@ -289,7 +295,7 @@ class Memory:
         >>> Memory([[1.0, 0.0], [0.0, 1.0]], beta=9.0, noop=0.0, values=[[7.0], [-7.0]]).read([1.0, 0.0])
         tensor([6.9983])
         """
-        return self._associate(self._states("x", x), self.patterns if self.values is None else self.values)[0]
+        return self._mix(self._states("x", x), self.patterns if self.values is None else self.values)[0]
 
     def energy(self, x: Any) -> Tensor:
         r"""Energy :math:`E(x) \ge 0`, shape (...), in float32 at least; differentiable.
@@ -300,7 +306,7 @@ class Memory:
         tensor(0.5000)
         """
         x = self._states("x", x)
-        return self._energy(x, self._associate(x, self.patterns)[1])
+        return self._energy(x, self._mix(x, self.patterns)[1])
 
     def gradient(self, x: Any) -> Tensor:
         r"""Gradient :math:`\nabla E(x) = x - T(x)`, shape (..., d).
@@ -311,12 +317,14 @@ class Memory:
         tensor([0.])
         """
         x = self._states("x", x)
-        return x - self._associate(x, self.patterns)[0]
+        return x - self._mix(x, self.patterns)[0]
 
     def step(self, x: Any) -> tuple[Tensor, Tensor]:
         """Return ``(update(x), energy(x))`` of one pass over the patterns."""
-        x = self._states("x", x)
-        state, conjugate = self._associate(x, self.patterns)
+        return self._step(self._states("x", x))
+
+    def _step(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        state, conjugate = self._mix(x, self.patterns)
         return state, self._energy(x, conjugate)
 
     def jacobian(self, x: Any) -> Tensor:
@@ -351,7 +359,7 @@ class Memory:
         empty = patterns.new_zeros(0, self.dim, self.dim)
         return torch.cat([empty, *jacobians]).reshape(*states.shape, self.dim)
 
-    def _associate(self, x: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+    def _mix(self, x: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
         """Mixture of ``values``, and ``Ψ*(βΞx)``, for states that were checked."""
         flat = x.reshape(-1, self.dim)
         if isinstance(self.separation, SoftmaxN):
@@ -424,38 +432,42 @@ class Memory:
     def duplicates(self) -> Tensor:
         """Return the indices of the patterns that equal another one, ascending.
 
-        By hashes of the rows: no pairs are formed, and nothing of the memory is copied but rows that repeat.
-
         Examples
         --------
         >>> Memory([[1.0, 0.0], [0.0, 1.0], [1.0, 0.0]]).duplicates()
         tensor([0, 2])
         """
-        generator = torch.Generator().manual_seed(0)
-        odd = 2 * torch.randint(-(2**61), 2**61, (self.dim,), generator=generator).to(self.patterns.device) + 1
-        # the bits of the row, −0 as 0, times odd numbers, modulo 2⁶⁴
-        hashes = torch.cat(
-            [
-                ((block.double() + 0.0).contiguous().view(torch.int64) * odd).sum(1)
-                for block in self.patterns.split(1 << 14)
-            ]
-        )
-        _, where, counts = torch.unique(hashes, return_inverse=True, return_counts=True)
-        candidates = (counts[where] > 1).nonzero().flatten()
-        if not len(candidates):
-            return candidates
-        _, where, counts = torch.unique(
-            self.patterns[candidates].double() + 0.0, dim=0, return_inverse=True, return_counts=True
-        )
-        return candidates[counts[where] > 1]
+        _, where, counts = torch.unique(self.patterns, dim=0, return_inverse=True, return_counts=True)
+        return (counts[where] > 1).nonzero().flatten()
 
-    # --- changing, moving and keeping a memory ---
+    # --- the same memory, but ---
 
-    def _with(self, patterns: Tensor, values: Tensor | None) -> Memory:
-        memory = Memory(patterns, self.beta, separation=self.separation, values=values)
+    def _with(self, patterns: Tensor, values: Tensor | None, beta: float, separation: Separation) -> Memory:
+        memory = object.__new__(Memory)
         memory.shift = None if self.shift is None else self.shift.to(patterns)
-        memory.normalise = self.normalise
+        memory.normalise, memory.patterns, memory.values = self.normalise, patterns, values
+        memory.radius = self.radius if patterns is self.patterns else _largest_norm(patterns)
+        memory._settle(beta, separation)
         return memory
+
+    def at(self, *, beta: float | None = None, noop: float | None = None, dtype: torch.dtype | None = None) -> Memory:
+        """Return the memory of the same patterns, values, centring and scaling at another β, n or dtype.
+
+        Raises
+        ------
+        ValueError
+            For a number out of range.
+
+        Examples
+        --------
+        >>> memory = Memory([[3.0, 4.0], [0.0, 2.0]], beta=2.0, normalise=True)
+        >>> memory.at(beta=8.0, noop=0.0)
+        Memory(2 patterns in 2 dimensions, beta=8, SoftmaxN(noop=0.0), float32 on cpu)
+        """
+        patterns = self.patterns if dtype is None else self.patterns.to(dtype)
+        values = self.values if dtype is None or self.values is None else self.values.to(dtype)
+        separation = self.separation if noop is None else SoftmaxN(noop)
+        return self._with(patterns, values, self.beta if beta is None else beta, separation)
 
     def with_patterns(self, more: Any, values: Any = None) -> Memory:
         """Return a memory that also holds ``more`` patterns.
@@ -487,10 +499,8 @@ class Memory:
             )
         rows = self._prepared("pattern", self._states("more", _matrix("more", more)))
         added = None if self.values is None else _values(values, rows)
-        return self._with(
-            torch.cat([self.patterns, rows]),
-            None if self.values is None or added is None else torch.cat([self.values, added]),
-        )
+        both = None if self.values is None or added is None else torch.cat([self.values, added])
+        return self._with(torch.cat([self.patterns, rows]), both, self.beta, self.separation)
 
     def without(self, indices: Any) -> Memory:
         """Return a memory without the patterns at ``indices``.
@@ -526,26 +536,23 @@ class Memory:
         keep[index] = False
         if not keep.any():
             raise ValueError("indices name every pattern: at least one must remain")
-        return self._with(self.patterns[keep], None if self.values is None else self.values[keep])
+        values = None if self.values is None else self.values[keep]
+        return self._with(self.patterns[keep], values, self.beta, self.separation)
 
     def to(self, *args: Any, **kwargs: Any) -> Memory:
-        """Return the memory on another device or in another floating dtype; arguments as of ``torch.Tensor.to``.
+        """Return the memory on another device or in another floating dtype; with the arguments of ``torch.Tensor.to``.
 
         Examples
         --------
         >>> Memory([[1.0]]).to(torch.float64).patterns.dtype
         torch.float64
         """
-        patterns = self.patterns.to(*args, **kwargs)
-        return self._with(patterns, None if self.values is None else self.values.to(patterns))
+        patterns = _matrix("patterns", self.patterns.to(*args, **kwargs))
+        values = None if self.values is None else _matrix("values", self.values.to(patterns))
+        return self._with(patterns, values, self.beta, self.separation)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the memory to one safetensors file, whole or not at all.
-
-        Parameters
-        ----------
-        path : path-like
-            Replaced if it exists.
+        """Write the memory to one safetensors file, whole or not at all, in place of any other.
 
         Raises
         ------
@@ -554,20 +561,9 @@ class Memory:
         OSError
             If the file cannot be written.
         """
-        if isinstance(self.separation, SoftmaxN):
-            separation: dict[str, Any] = {"noop": self.separation.noop}
-        elif isinstance(self.separation, Entmax):
-            separation = {"alpha": self.separation.alpha}
-        else:
-            raise TypeError(f"separation is {self.separation!r}: only SoftmaxN and Entmax can be saved")
-        tensors = {"patterns": self.patterns, "values": self.values, "shift": self.shift}
-        about = {"format": _FORMAT, "beta": self.beta, "normalise": self.normalise, **separation}
-        content = save(
-            # tensors of one file must not share memory, as values may with patterns
-            {name: tensor.contiguous().clone() for name, tensor in tensors.items() if tensor is not None},
-            metadata={"memory": json.dumps(about)},
-        )
-        atomic_write(path, content)
+        from hopfield_theory.model.memory_file import save
+
+        save(self, path)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Memory:
@@ -588,20 +584,9 @@ class Memory:
         >>> Memory.load(path)
         Memory(1 patterns in 2 dimensions, beta=2, SoftmaxN(noop=1.0), float32 on cpu)
         """
-        if not Path(path).is_file():
-            raise FileNotFoundError(f"{path}: there is no such file")
-        try:
-            with safe_open(str(path), framework="pt") as file:
-                about = json.loads((file.metadata() or {}).get("memory", "{}"))
-                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
-        except (SafetensorError, ValueError) as error:
-            raise ValueError(f"{path}: not a whole safetensors file ({error})") from error
-        if about.get("format") != _FORMAT or "patterns" not in tensors:
-            raise ValueError(f"{path}: holds no memory that this version reads (format {about.get('format')!r})")
-        separation = Entmax(about["alpha"]) if "alpha" in about else SoftmaxN(about["noop"])
-        memory = cls(tensors["patterns"], about["beta"], separation=separation, values=tensors.get("values"))
-        memory.shift, memory.normalise = tensors.get("shift"), about["normalise"]
-        return memory
+        from hopfield_theory.model.memory_file import load
+
+        return load(path)
 
 
 def _matrix(name: str, array: Any) -> Tensor:
@@ -641,5 +626,5 @@ def _largest_norm(patterns: Tensor) -> float:
 def _values(values: Any, patterns: Tensor) -> Tensor:
     tensor = _matrix("values", _matrix("values", values).to(patterns))
     if len(tensor) != len(patterns):
-        raise ValueError(f"values have {len(tensor)} rows: there must be one a pattern, {len(patterns)}")
+        raise ValueError(f"values have {len(tensor)} rows: there must be one per pattern, {len(patterns)}")
     return tensor

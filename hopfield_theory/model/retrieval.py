@@ -9,47 +9,30 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from hopfield_theory import _arguments
 from hopfield_theory.model import fixed_point
-from hopfield_theory.model.fixed_point import Progress, Status
+from hopfield_theory.model.fixed_point import FixedPoint, Progress
 from hopfield_theory.model.memory import Memory
 
 __all__ = ["Retrieval", "retrieve"]
 
 
 @dataclass(frozen=True)
-class Retrieval:
-    """What became of each query; every tensor has the leading shape of the queries.
+class Retrieval(FixedPoint):
+    """What became of each query: a :class:`~hopfield_theory.model.fixed_point.FixedPoint`, and more.
+
+    States are in the space of the stored (centred, normalised) patterns.
 
     Attributes
     ----------
-    state : Tensor, shape (..., d)
-        Where the query ended, in the space of the stored (centred, normalised) patterns.
-    steps : Tensor of int64
-        Updates spent.
-    residual : Tensor
-        Length of the last step, ``‖T(x) − x‖``.
-    status : Tensor of int64
-        A :class:`~hopfield_theory.model.fixed_point.Status` each.
-    energy : Tensor or None
+    energy : Tensor or None, shape (...)
         Energy of ``state``, if asked for.
-    ambiguous : Tensor of bool
-        Whether an accelerated query passed a saddle, where the plain iteration may part from it.
     tolerance : float
         The tolerance that was used: the one asked for, or the rounding of the dtype if that is larger.
     """
 
-    state: Tensor
-    steps: Tensor
-    residual: Tensor
-    status: Tensor
     energy: Tensor | None
-    ambiguous: Tensor
     tolerance: float
-
-    @property
-    def converged(self) -> Tensor:
-        """Whether each query converged."""
-        return self.status == Status.CONVERGED
 
 
 def retrieve(
@@ -105,10 +88,7 @@ def retrieve(
     >>> memory.nearest(found.state)[0], found.converged
     (tensor([0, 2]), tensor([True, True]))
     """
-    if not 0 < tol < math.inf:
-        raise ValueError(f"tol is {tol}: it must be a finite number above 0")
-    if isinstance(max_steps, bool) or not isinstance(max_steps, int) or max_steps < 1:
-        raise ValueError(f"max_steps is {max_steps!r}: it must be an integer of at least 1")
+    tol, max_steps = _arguments.positive("tol", tol), _arguments.integer("max_steps", max_steps, 1)
     with torch.no_grad():
         start = memory.prepare(queries)
         flat = start.reshape(-1, memory.dim)
@@ -120,16 +100,9 @@ def retrieve(
         if accelerate:
             # an energy is a difference of terms of this size
             size = memory.radius**2 + (math.log(memory.num_patterns) + 1) / memory.beta
-            found = fixed_point.accelerate(memory.step, flat, tolerance, max_steps, 16 * eps * size, progress)
+            found = fixed_point.accelerate(memory._step, flat, tolerance, max_steps, 16 * eps * size, progress)
         else:
-            found = fixed_point.iterate(memory.update, flat, tolerance, max_steps, progress)
-        shape = start.shape[:-1]
-        return Retrieval(
-            found.state.reshape(start.shape),
-            found.steps.reshape(shape),
-            found.residual.reshape(shape),
-            found.status.reshape(shape),
-            memory.energy(found.state).reshape(shape) if energies else None,
-            found.ambiguous.reshape(shape),
-            tolerance,
-        )
+            found = fixed_point.iterate(memory._update, flat, tolerance, max_steps, progress)
+        whole = {name: tensor.reshape((*start.shape[:-1], *tensor.shape[1:])) for name, tensor in vars(found).items()}
+        energy = memory.energy(whole["state"]) if energies else None
+        return Retrieval(**whole, energy=energy, tolerance=tolerance)

@@ -87,7 +87,8 @@ _Event = Callable[[Tensor, Tensor], Tensor]
 def _limits(patterns: Tensor, queries: int, setting: _Setting) -> tuple[Tensor, Tensor]:
     """Return where the updates of memories, shape (B, M, d), end from their first patterns, and which came to rest."""
     start = patterns[:, :queries]
-    return batched.limits(start, patterns, setting.kappa, setting.log_noop, tol=_AT_REST, max_steps=_STEPS)
+    found = batched.fixed_points(start, patterns, setting.kappa, setting.log_noop, tol=_AT_REST, max_steps=_STEPS)
+    return found.state, found.converged
 
 
 def _errors(patterns: Tensor, limits: Tensor) -> Tensor:

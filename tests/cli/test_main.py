@@ -107,9 +107,16 @@ def test_exit_status_zero_when_all_are_stored(source, patterns):
     assert "All 30 patterns proved stored at β = 500; 0 not stored, 0 undecided." in result.stdout
     weak = run("certify", source, "--beta", 5)
     assert weak.exit_code == 1
-    counts = [int(ht.certify(ht.Memory(patterns, beta)).stored.sum()) for beta in (10.0, 20.0)]
-    assert f"At β = 10: {counts[0]} proved stored." in weak.stdout
-    assert f"At β = 20: {counts[1]} proved stored." in weak.stdout
+    assert "find-beta says from which β on all are stored." in weak.stdout
+
+
+def test_duplicates_are_reported_and_the_rest_is_decided(tmp_path):
+    path, out = tmp_path / "twice.npy", tmp_path / "out.json"
+    np.save(path, np.array([[1.0, 0.0], [0.0, 1.0], [1.0, 0.0]]))
+    result = run("certify", path, "--beta", 50, "--json", out)
+    assert result.exit_code == 1
+    assert "2 rows equal another row, and a pattern cannot be stored twice: patterns 0, 2." in result.stdout
+    assert json.loads(out.read_text())["certificate"]["status"] == ["not_stored", "stored", "not_stored"]
 
 
 def test_json_on_standard_output_stands_alone(source):
@@ -200,7 +207,6 @@ BAD = [
     (["certify", "{pickled}"], "{pickled}"),
     (["certify", "{vector}"], "shape (4,)"),
     (["certify", "{nan}"], "NaN or infinity, first in row 1"),
-    (["certify", "{twice}"], "patterns 0, 2 are duplicates"),
     (["certify", "{zero}", "--normalise"], "pattern 1 is zero"),
     (["certify", "{equal}", "--centre", "--normalise"], "pattern 0 equals the mean"),
     (["find-beta", "{allzero}"], "patterns are all zero"),
@@ -271,7 +277,7 @@ def test_memory_that_runs_out_is_one_line(source, monkeypatch):
     from hopfield_theory.certificates import certify
 
     for error in (MemoryError("no more"), RuntimeError("DefaultCPUAllocator: not enough memory")):
-        monkeypatch.setattr(certify, "balls", lambda *_: (_ for _ in ()).throw(error))  # noqa: B023
+        monkeypatch.setattr(certify, "certified_balls", lambda *_: (_ for _ in ()).throw(error))  # noqa: B023
         result = run("certify", source)
         assert result.exit_code == 2
         assert "too large for this machine's memory" in result.stderr
@@ -281,9 +287,9 @@ def test_memory_that_runs_out_is_one_line(source, monkeypatch):
 def test_an_interrupt_ends_with_130(tmp_path):
     rows = np.random.default_rng(0).normal(size=(60_000, 32)).astype(np.float32)
     np.save(tmp_path / "large.npy", rows)
-    program = "from hopfield_theory import certificate as c; import sys; b = c.balls\n"
+    program = "import hopfield_theory.certificates.certify as c; import sys; b = c.certified_balls\n"
     program += "def balls(*a):\n    print('begun', file=sys.stderr, flush=True)\n    return b(*a)\n"
-    program += "c.balls = balls\nfrom hopfield_theory.cli.main import main; main()"
+    program += "c.certified_balls = balls\nfrom hopfield_theory.cli.main import main; main()"
     command = [
         sys.executable,
         "-c",

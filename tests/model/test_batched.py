@@ -28,7 +28,8 @@ def test_updates_are_the_memory_s(noop):
 def test_limits_are_those_of_retrieval(count, beta):
     """Near a fold some queries take hundreds of updates and others three: they part, and none is mixed up."""
     patterns = memories(6, count, 5)
-    found, at_rest = batched.limits(patterns, patterns, beta, 0.0, tol=1e-10, max_steps=3000)
+    there = batched.fixed_points(patterns, patterns, beta, 0.0, tol=1e-10, max_steps=3000)
+    found, at_rest = there.state, there.converged
     assert at_rest.all()
     for own, limit in zip(patterns, found, strict=True):
         alone = retrieve(Memory(own, beta, 1.0), own, 1e-10, 3000)
@@ -38,7 +39,8 @@ def test_limits_are_those_of_retrieval(count, beta):
 
 def test_queries_that_still_move_are_told():
     patterns = memories(4, 40, 5)
-    found, at_rest = batched.limits(patterns, patterns, 12.0, 0.0, tol=1e-10, max_steps=30)
+    there = batched.fixed_points(patterns, patterns, 12.0, 0.0, tol=1e-10, max_steps=30)
+    found, at_rest = there.state, there.converged
     assert 0 < at_rest.sum() < at_rest.numel()
     moved = (batched.update(found, patterns, 12.0, 0.0) - found).norm(dim=-1)
     assert (moved[at_rest] <= 1e-10).all()
@@ -48,6 +50,7 @@ def test_queries_that_still_move_are_told():
 def test_no_queries_and_no_memories():
     patterns = memories(2, 3, 4)
     for empty in (patterns[:, :0], patterns[:0]):
-        found, at_rest = batched.limits(empty, patterns[: len(empty)], 1.0, 0.0, tol=1e-6, max_steps=5)
+        there = batched.fixed_points(empty, patterns[: len(empty)], 1.0, 0.0, tol=1e-6, max_steps=5)
+        found, at_rest = there.state, there.converged
         assert found.shape == empty.shape
         assert at_rest.shape == empty.shape[:2]

@@ -8,7 +8,6 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hopfield_theory.model import classification
 from hopfield_theory.model.memory import Memory
 from hopfield_theory.model.retrieval import retrieve
 from hopfield_theory.model.separation import Entmax, SoftmaxN
@@ -19,6 +18,20 @@ def normal(*shape, seed=0, dtype=torch.float64):
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=dtype)
 
 
+def literally(patterns, is_noop, size, collapse):
+    """The paper's construction: a coordinate for outliers, all of them mapped to (0, …, 0, size), one copy kept."""
+    augmented = torch.cat([patterns, is_noop.to(patterns.dtype)[:, None]], 1)
+    augmented[is_noop] = torch.tensor([0.0] * patterns.shape[1] + [size], dtype=patterns.dtype)
+    slots = augmented[is_noop]
+    return torch.cat([augmented[~is_noop], slots[:1] if collapse else slots])
+
+
+def literal_update(literal, query, beta):
+    """A dense update on augmented patterns, projected back."""
+    scores = beta * literal @ torch.cat([query, query.new_zeros(1)])
+    return (torch.softmax(scores, 0) @ literal)[:-1]
+
+
 @given(pattern_sets(min_patterns=2), st.data())
 def test_the_literal_construction_is_softmax_n_over_many_steps(patterns, data):
     """Augment, classify, collapse, update with projection: the same trajectory as softmax_n on the real patterns."""
@@ -26,22 +39,20 @@ def test_the_literal_construction_is_softmax_n_over_many_steps(patterns, data):
     is_noop = torch.tensor(data.draw(flags))
     collapse = data.draw(st.booleans())
     beta, size = data.draw(st.sampled_from([0.1, 1.0])), data.draw(st.sampled_from([1.0, -3.0, 50.0]))
-    literal = classification.classify(classification.augment(patterns, is_noop), size)
-    if collapse:
-        literal = classification.collapse(literal)
+    literal = literally(patterns, is_noop, size, collapse)
     memory = Memory.classified(patterns, is_noop, beta, collapse=collapse)
     count = int(is_noop.sum())
     assert memory.noop == (min(count, 1) if collapse else count)
     assert torch.equal(memory.patterns, patterns[~is_noop])
     x = y = patterns[0] * 0.7 + 0.1
     for _ in range(25):
-        x, y = memory.update(x), classification.literal_update(literal, y, beta)
+        x, y = memory.update(x), literal_update(literal, y, beta)
         torch.testing.assert_close(x, y, rtol=1e-11, atol=1e-12)
 
 
 def test_without_the_projection_the_second_literal_step_is_wrong():
     patterns, is_noop = torch.tensor([[1.0, 0.0], [9.0, 9.0]], dtype=torch.float64), torch.tensor([False, True])
-    literal = classification.collapse(classification.classify(classification.augment(patterns, is_noop), 2.0))
+    literal = literally(patterns, is_noop, 2.0, collapse=True)
     memory = Memory.classified(patterns, is_noop, 1.0)
     x = torch.tensor([0.5, 0.2], dtype=torch.float64)
     augmented = torch.cat([x, x.new_zeros(1)])

@@ -176,7 +176,7 @@ def test_no_queries():
         ({"tol": math.inf}, "^tol is inf"),
         ({"max_steps": 0}, "^max_steps is 0: it must be an integer of at least 1"),
         ({"max_steps": 2.5}, "^max_steps is 2.5"),
-        ({"max_steps": True}, "^max_steps is True"),
+        ({"max_steps": math.inf}, "^max_steps is inf"),
         ({"queries": [[1.0]]}, "^queries has shape"),
         ({"queries": [[math.nan, 0.0]]}, "^queries holds NaN"),
     ],
@@ -209,7 +209,7 @@ def test_iterations_get_the_tolerance_and_the_rounding_of_the_memory(monkeypatch
         for tol in (1e-12, 1e-2):
             found = retrieve(memory, memory.patterns, tol, 50, accelerate=fast)
             update, start, tolerance, steps, *rounding, progress = calls["accelerate" if fast else "iterate"]
-            assert (update, steps, progress) == (memory.step if fast else memory.update, 50, None)
+            assert (update, steps, progress) == (memory._step if fast else memory._update, 50, None)
             assert torch.equal(start, memory.patterns)
             assert found.tolerance == tolerance == max(tol, 8 * eps * memory.radius)
             # an energy is a sum of terms of the size m² + (log M + 1)/β

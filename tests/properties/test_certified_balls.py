@@ -163,10 +163,10 @@ def test_what_is_not_stored_is_followed_and_reported():
     patterns = torch.tensor([[1.0, 0.0], [0.0, 1.0], [0.4, 0.4], [1.0, 0.0]], dtype=torch.float64)
     proof = certify(Memory(patterns, 60.0, 0.0))
     assert proof.status.tolist() == [Storage.NOT_STORED, Storage.STORED, Storage.NOT_STORED, Storage.NOT_STORED]
-    assert (proof.separation == 0).nonzero().flatten().tolist() == [0, 3]
+    assert (proof.nearest_distance == 0).nonzero().flatten().tolist() == [0, 3]
     assert proof.gap[2] <= 0
     assert math.isnan(proof.limit_distance[1])
-    assert proof.limit_distance[2] > 0.5 * proof.separation[2]
+    assert proof.limit_distance[2] > 0.5 * proof.nearest_distance[2]
     assert proof.retrieved.tolist() == [False, True, False, False]
 
 
@@ -190,12 +190,12 @@ def test_float32_sweeps_agree_with_float64_within_their_margin(monkeypatch):
 
     memory = Memory(sphere(9000, 16, 5).float(), 60.0, 1.0)
     block = torch.arange(0, 9000, 60)
-    narrow = ball_bound.balls(memory, block)
+    narrow = ball_bound.certified_balls(memory, block)
     monkeypatch.setitem(ball_bound._ROUNDING, torch.float32, ball_bound._ROUNDING[torch.float64])
     dtypes = []
     sweep = ball_bound._sweep
     monkeypatch.setattr(ball_bound, "_sweep", lambda *a: dtypes.append(a[-1]) or sweep(*a[:-1], torch.float64))
-    wide = ball_bound.balls(memory, block)
+    wide = ball_bound.certified_balls(memory, block)
     assert torch.float32 in dtypes
     both = (narrow.radius > 0) & (wide.radius > 0)
     assert int(both.sum()) > 100
@@ -205,18 +205,18 @@ def test_float32_sweeps_agree_with_float64_within_their_margin(monkeypatch):
     assert (narrow.radius[both] <= wide.radius[both] * (1 + 1e-6)).all()
     assert (narrow.radius[both] >= wide.radius[both] * 0.97).all()
     assert (narrow.error[both] >= wide.error[both] * (1 - 1e-6)).all()
-    torch.testing.assert_close(narrow.separation, wide.separation, rtol=1e-4, atol=0)
+    torch.testing.assert_close(narrow.nearest_distance, wide.nearest_distance, rtol=1e-4, atol=0)
 
 
 def test_close_neighbours_are_decided_in_float64():
     """In float32 the two near patterns could not be told apart."""
-    from hopfield_theory.certificates.ball_bound import balls
+    from hopfield_theory.certificates.ball_bound import certified_balls
 
     patterns = sphere(8200, 8, 6)
     patterns[1] = patterns[0] + 1e-5 * patterns[2]
-    found = balls(Memory(patterns, 100.0, 0.0), torch.tensor([0, 1]))
+    found = certified_balls(Memory(patterns, 100.0, 0.0), torch.tensor([0, 1]))
     assert found.nearest.tolist() == [1, 0]
-    assert found.separation[0].item() == pytest.approx(1e-5, rel=1e-6)
+    assert found.nearest_distance[0].item() == pytest.approx(1e-5, rel=1e-6)
 
 
 def test_certify_refuses_what_it_cannot_certify():
@@ -257,7 +257,7 @@ def test_not_stored_is_said_exactly_outside_the_admissible_balls():
     memory = Memory(sphere(400, 12, 7), 16.0, 1.0)
     proof = certify(memory)
     lost, open_ = proof.status == Storage.NOT_STORED, proof.status == Storage.UNDECIDED
-    share = proof.limit_distance / proof.separation
+    share = proof.limit_distance / proof.nearest_distance
     assert lost.any()
     assert (share[lost] >= 0.5).all()
     assert (share[open_] < 0.5).all()
@@ -337,14 +337,14 @@ def test_states_are_said_in_words():
 
 def test_duplicates_are_found_beside_near_neighbours():
     """In a large memory, whose sweeps are in float32."""
-    from hopfield_theory.certificates.ball_bound import balls
+    from hopfield_theory.certificates.ball_bound import certified_balls
 
     patterns = sphere(8200, 8, 10)
     patterns[1] = patterns[0] + 1e-7 * patterns[3]
     patterns[2] = patterns[0]
-    found = balls(Memory(patterns, 60.0, 0.0), torch.tensor([0, 2]))
+    found = certified_balls(Memory(patterns, 60.0, 0.0), torch.tensor([0, 2]))
     assert found.nearest.tolist() == [2, 0]
-    assert found.separation.tolist() == [0.0, 0.0]
+    assert found.nearest_distance.tolist() == [0.0, 0.0]
     assert (found.radius == 0).all()
 
 
@@ -354,16 +354,18 @@ def test_reduced_precision_cannot_make_a_proof():
     patterns[1] = patterns[0] + 0.0866 * torch.linalg.cross(patterns[0], patterns[1])
     patterns[1] /= patterns[1].norm()
     memory = Memory(torch.cat([patterns, (-patterns[:1]).expand(8298, -1)]), 480.0, 0.0)
-    from hopfield_theory.certificates.ball_bound import balls
+    from hopfield_theory.certificates.ball_bound import certified_balls
 
-    plain = balls(memory, torch.arange(2))
+    plain = certified_balls(memory, torch.arange(2))
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        mixed = balls(memory, torch.arange(2))
+        mixed = certified_balls(memory, torch.arange(2))
     assert torch.equal(plain.radius, mixed.radius)
-    assert torch.equal(plain.separation, mixed.separation)
+    assert torch.equal(plain.nearest_distance, mixed.nearest_distance)
     torch.set_float32_matmul_precision("medium")
     try:
-        assert torch.allclose(balls(memory, torch.arange(2)).separation, plain.separation, rtol=1e-12, atol=0)
+        assert torch.allclose(
+            certified_balls(memory, torch.arange(2)).nearest_distance, plain.nearest_distance, rtol=1e-12, atol=0
+        )
     finally:
         torch.set_float32_matmul_precision("highest")
 
@@ -404,19 +406,19 @@ def test_duplicates_among_near_duplicates():
         noise = sphere(2, 8, 100 + seed)
         rows[1], rows[2], rows[3] = rows[0], rows[0] + 1e-9 * noise[0], rows[0] + 2e-9 * noise[1]
         proof = certify(Memory(rows, 30.0))
-        assert (proof.separation == 0).nonzero().flatten().tolist() == [0, 1]
+        assert (proof.nearest_distance == 0).nonzero().flatten().tolist() == [0, 1]
         assert (proof.status[:2] == Storage.NOT_STORED).all()
-        assert proof.separation[2].item() == pytest.approx(1e-9, rel=1e-6)
+        assert proof.nearest_distance[2].item() == pytest.approx(1e-9, rel=1e-6)
 
 
 def test_large_memories_report_gaps_and_distances_in_float64():
     memory = Memory(sphere(8300, 16, 13), 40.0)
-    from hopfield_theory.certificates.ball_bound import balls
+    from hopfield_theory.certificates.ball_bound import certified_balls
 
-    found = balls(memory, torch.arange(5))
+    found = certified_balls(memory, torch.arange(5))
     for index in range(5):
         pattern, nearest, rival = (memory.patterns[i] for i in (index, found.nearest[index], found.rival[index]))
-        assert found.separation[index].item() == pytest.approx((pattern - nearest).norm().item(), rel=1e-14)
+        assert found.nearest_distance[index].item() == pytest.approx((pattern - nearest).norm().item(), rel=1e-14)
         assert found.gap[index].item() == pytest.approx((pattern @ (pattern - rival)).item(), rel=1e-12)
 
 
@@ -428,8 +430,8 @@ def test_extreme_scales():
         proof = certify(Memory(scale * unit, 30.0 / scale**2))
         torch.testing.assert_close(proof.radius / scale, reference.radius, rtol=1e-9, atol=0)
     tiny = certify(Memory(torch.tensor([[1e-170], [-1e-170]], dtype=torch.float64)))
-    assert (tiny.separation == 0).nonzero().flatten().tolist() == []
-    assert tiny.separation.tolist() == pytest.approx([2e-170] * 2)
+    assert (tiny.nearest_distance == 0).nonzero().flatten().tolist() == []
+    assert tiny.nearest_distance.tolist() == pytest.approx([2e-170] * 2)
     # beyond the rounding of the scores nothing is claimed
     assert not certify(Memory(unit, 1e18)).stored.any()
     with pytest.raises(ValueError, match="overflows"):

@@ -72,7 +72,7 @@ def test_where_all_are_drawn_it_is_the_explicit_memory():
         rivals = np.random.default_rng([3, trial]).standard_normal((39, 8))
         rivals /= np.linalg.norm(rivals, axis=1, keepdims=True)
         patterns = torch.tensor(np.concatenate([np.eye(1, 8), rivals]))[None]
-        end, _ = batched.limits(patterns[:, :1], patterns, 8.0, 0.5, tol=1e-12, max_steps=10_000)
+        end = batched.fixed_points(patterns[:, :1], patterns, 8.0, 0.5, tol=1e-12, max_steps=10_000).state
         assert found.error[trial] == pytest.approx(float((end - patterns[:, 0]).norm()), abs=1e-5)
 
 

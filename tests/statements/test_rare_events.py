@@ -184,7 +184,8 @@ def test_quiet_crowds_keep_a_pattern_as_often_as_plain_counting_says():
     crowd = QuietCrowd(size, 16, 8.0, 0.5 * error, 1.2 * error)
 
     def near(patterns):
-        limits = batched.limits(patterns[:, :1], patterns, model.kappa, model.log_noop, tol=1e-10, max_steps=1000)[0]
+        options = {"tol": 1e-10, "max_steps": 1000}
+        limits = batched.fixed_points(patterns[:, :1], patterns, model.kappa, model.log_noop, **options).state
         return (limits[:, 0] - patterns[:, 0]).norm(dim=-1) <= error
 
     patterns = memories(crowd, 1000)
