@@ -64,11 +64,6 @@ class Setting:
     noise : float, at least 0
         Distance of the query from the pattern, in units of m, for the rule ``"from noise"``.
 
-    Raises
-    ------
-    ValueError
-        If a number leaves its range, or the rule is unknown.
-
     Examples
     --------
     >>> Setting(16, 16.0).rule.value
@@ -107,7 +102,7 @@ def outcomes(
     dtype: torch.dtype = torch.float64,
     device: str = "cpu",
 ) -> NDArray[np.bool_]:
-    """Draw memories, and tell which queries of each succeed.
+    """Draw memories, and tell which queries of each succeed, shape (memories, queries); (memories, 1) for ALL.
 
     Parameters
     ----------
@@ -123,15 +118,6 @@ def outcomes(
     dtype : torch.dtype
         float32 or float64; they draw different patterns.
     device : str
-
-    Returns
-    -------
-    ndarray of bool, shape (memories, queries), or (memories, 1) for "all patterns"
-
-    Raises
-    ------
-    ValueError
-        If a number leaves its range.
 
     Examples
     --------
@@ -310,11 +296,6 @@ def capacity(
     -------
     Crossing
         With the interval of a logistic fit about the crossing, all memories independent.
-
-    Raises
-    ------
-    ValueError
-        If a number leaves its range.
 
     Examples
     --------

@@ -100,11 +100,6 @@ def crossing(
         all looks near it, where four last measurements were no sharper than a look (a step); of all looks, and an
         extrapolation, where the rate is above the level even at the top.
 
-    Raises
-    ------
-    ValueError
-        If a number leaves its range.
-
     Examples
     --------
     >>> import math

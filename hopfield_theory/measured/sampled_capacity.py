@@ -7,10 +7,10 @@ from functools import cache
 from typing import cast
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import optimize
 
 from hopfield_theory import _arguments
+from hopfield_theory._arguments import Floats
 from hopfield_theory.bounds import mean_field
 from hopfield_theory.measured.crossing import Crossing, crossing
 from hopfield_theory.sampled.fixed_points import limits
@@ -18,8 +18,6 @@ from hopfield_theory.sampled.one_update import one_update
 from hopfield_theory.statistics import Interval
 
 __all__ = ["fixed_point_capacity", "half_weight_error", "one_update_capacity"]
-
-Floats = NDArray[np.float64]
 
 # A crowd of e^50 times the weight that it has to move is as one without end.
 _OUTWEIGHED = 50.0
@@ -35,15 +33,6 @@ def half_weight_error(lam: float) -> float:
     ----------
     lam : float, above 0
         ``λ = κ/d``.
-
-    Returns
-    -------
-    float, in (0, ½)
-
-    Raises
-    ------
-    ValueError
-        If an argument leaves its range or is NaN.
 
     Examples
     --------
@@ -97,11 +86,6 @@ def one_update_capacity(
         Of log M, for the noise of the trials, at 95%; ``-inf`` where a target alone is missed, ``inf`` where even
         e^50 times as many patterns as outweigh the target leave the quantile below `error`. Of several passages one
         is found.
-
-    Raises
-    ------
-    ValueError
-        If an argument leaves its range or is NaN.
 
     Examples
     --------
@@ -180,11 +164,6 @@ def fixed_point_capacity(
         With an interval for the noise of the trials alone. For λ above 1 the fluctuations of patterns that are not
         drawn may be what ends retrieval: `drawn` must then hold all of a large overlap with the target. For λ above
         ``1/(1 - (1 - error)²)``, 4/3 by default, the mean alone never loses a pattern.
-
-    Raises
-    ------
-    ValueError
-        If an argument leaves its range or is NaN.
 
     Examples
     --------

@@ -9,16 +9,14 @@ import math
 from typing import cast
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import optimize, special
 
+from hopfield_theory._arguments import Floats
 from hopfield_theory.sampled.overlaps import OverlapLaw
 from hopfield_theory.sampled.undrawn_sums import Bulk
 from hopfield_theory.sampled.which_are_drawn import MOST_COUNTED, Plan
 
 __all__ = ["displacement", "distribution_error"]
-
-Floats = NDArray[np.float64]
 
 # Shevtsova, arXiv:1111.6554: the Berry-Esseen constant of identically distributed summands.
 _BERRY_ESSEEN = 0.4748
@@ -38,10 +36,6 @@ def distribution_error(law: OverlapLaw, kappa: float, plan: Plan, bulk: Bulk) ->
         Which rivals are drawn.
     bulk : Bulk
         Moments of a rival that is not, for these three.
-
-    Returns
-    -------
-    float, in [0, 1]
 
     Examples
     --------
@@ -83,10 +77,6 @@ def displacement(shift: Floats, counting_error: float) -> float:
         h²: mean squared shift of ``T(x)/m`` by the fluctuations of the sums over the rivals not drawn.
     counting_error : float, in [0, 1]
         Total variation distance of the law of the number drawn from the true one.
-
-    Returns
-    -------
-    float, in [0, 1 + counting_error]
 
     Examples
     --------

@@ -19,13 +19,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from hopfield_theory import _arguments
+from hopfield_theory._arguments import Floats
 from hopfield_theory.sampled.mean_crowd import MeanCrowd
 from hopfield_theory.sampled.overlaps import OverlapLaw, overlap_law
 from hopfield_theory.sampled.which_are_drawn import Plan
 
 __all__ = ["Limits", "limits"]
-
-Floats = NDArray[np.float64]
 
 # numbers that the drawn patterns of a batch of trials may hold
 _BATCH = 1 << 21
@@ -52,10 +51,10 @@ class Limits:
         drawn would move the last update by, in units of m: ``2 sqrt(N E exp(2κ<ξ, x>)) / Z``; 0 if all were drawn.
     """
 
-    error: NDArray[np.float64]
+    error: Floats
     updates: NDArray[np.int64]
     at_rest: NDArray[np.bool_]
-    fluctuation: NDArray[np.float64]
+    fluctuation: Floats
 
 
 def limits(
@@ -97,15 +96,6 @@ def limits(
     first : int, at least 0
         Trial i of this call is trial ``first + i`` of the seed, and depends on nothing else.
     device : str
-
-    Returns
-    -------
-    Limits
-
-    Raises
-    ------
-    ValueError
-        If an argument leaves its range or is NaN.
 
     Examples
     --------
@@ -155,7 +145,7 @@ def _memory(
 
 def _iterated(
     patterns: Tensor, counts: Tensor, log_rest: Tensor, crowd: MeanCrowd | None, kappa: float, log_noop: float
-) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.bool_], NDArray[np.float64]]:
+) -> tuple[Floats, NDArray[np.int64], NDArray[np.bool_], Floats]:
     """Iterate from the targets until the last step is short; patterns of shape (B, K, d), padded after the counts."""
     trials = len(patterns)
     target = patterns[:, 0].clone()

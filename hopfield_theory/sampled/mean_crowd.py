@@ -39,11 +39,6 @@ class MeanCrowd:
     device : str
         Where states are.
 
-    Raises
-    ------
-    ValueError
-        If the dimension is below 3.
-
     Examples
     --------
     >>> from hopfield_theory.sampled.overlaps import overlap_law

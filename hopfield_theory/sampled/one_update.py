@@ -17,17 +17,15 @@ from dataclasses import dataclass, fields
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hopfield_theory import _arguments
+from hopfield_theory._arguments import Floats
 from hopfield_theory.sampled.error_bounds import displacement, distribution_error
 from hopfield_theory.sampled.overlaps import OverlapLaw, Streams, cosines, overlap_law
 from hopfield_theory.sampled.undrawn_sums import Bulk, BulkSums, bulk_sums
 from hopfield_theory.sampled.which_are_drawn import Plan
 
 __all__ = ["OneUpdate", "one_update"]
-
-Floats = NDArray[np.float64]
 
 _BLOCK_NUMBERS = 2**20
 
@@ -116,11 +114,6 @@ def one_update(
     -------
     OneUpdate
         Arrays of shape (trials,) and the two bounds on the error of their law.
-
-    Raises
-    ------
-    ValueError
-        If an argument leaves its range or is NaN.
 
     Examples
     --------

@@ -15,16 +15,14 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.polynomial import Chebyshev
-from numpy.typing import NDArray
 from scipy import special
 
 from hopfield_theory import _arguments
+from hopfield_theory._arguments import Floats
 from hopfield_theory.bounds import _quadrature, sphere
 from hopfield_theory.sampled.cap_heights import log_height
 
 __all__ = ["OverlapLaw", "Streams", "cosines", "overlap_law"]
-
-Floats = NDArray[np.float64]
 
 _TABLE_EDGES = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)
 _TABLE_DEGREE = 24
@@ -119,10 +117,6 @@ def cosines(normals: Floats, gammas: Floats) -> Floats:
         Standard normal variables: the first coordinates before the points are scaled to norm 1.
     gammas : ndarray, of the same shape
         Half the squared lengths of the other coordinates: gamma variables of half their number.
-
-    Returns
-    -------
-    ndarray, of the same shape, in [-1, 1]
 
     Examples
     --------
@@ -247,15 +241,6 @@ def overlap_law(ensemble: str, dim: int) -> OverlapLaw:
         Uniform on the sphere, or normal with covariance ``1/d``.
     dim : int, at least 2
         Dimension d.
-
-    Returns
-    -------
-    OverlapLaw
-
-    Raises
-    ------
-    ValueError
-        If the ensemble is unknown, or `dim` is below 2.
 
     Examples
     --------

@@ -7,14 +7,12 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from hopfield_theory._arguments import Floats
 from hopfield_theory.bounds import _quadrature
 from hopfield_theory.sampled.overlaps import OverlapLaw
 
 __all__ = ["Bulk", "BulkSums", "bulk_sums"]
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -62,10 +60,6 @@ class Bulk:
             Law of t.
         kappa : float, at least 0
             κ.
-
-        Returns
-        -------
-        Bulk
 
         Examples
         --------
@@ -141,10 +135,6 @@ def bulk_sums(bulk: Bulk | None, log_rest: Floats, peak: Floats, normals: Floats
         Logarithms of the units of the sums.
     normals : ndarray, shape (trials, 2)
         Independent standard normal variables.
-
-    Returns
-    -------
-    BulkSums
 
     Examples
     --------

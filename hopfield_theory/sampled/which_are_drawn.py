@@ -10,8 +10,6 @@ from numpy.typing import NDArray
 
 __all__ = ["MOST_COUNTED", "Plan"]
 
-Floats = NDArray[np.float64]
-
 # Up to this many rivals every one is drawn; beyond, the normal law of what is not drawn costs less than 0.01.
 _ALL_DRAWN = 8000
 _EXPECTED_DRAWN = 1000.0
@@ -54,11 +52,6 @@ class Plan:
             How many are drawn in the mean,
         all_drawn : float, at least `drawn`
             unless there are no more rivals than this: then all are.
-
-        Raises
-        ------
-        ValueError
-            If `log_patterns` is below 0, infinite or NaN.
         """
         if not (math.isfinite(log_patterns) and log_patterns >= 0.0):
             raise ValueError(f"log_patterns is {log_patterns!r}; it must be a finite number of at least 0")
