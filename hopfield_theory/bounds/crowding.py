@@ -1,4 +1,4 @@
-"""Fixed points that a crowd of random patterns keeps away from each of them, the bound C7; and the ceiling of C6 and C7."""
+"""Fixed points that a crowd of random patterns keeps away from each of them, the bound C7; the ceiling by C6 and C7."""
 
 import itertools
 import math

@@ -73,7 +73,7 @@ def log_outlier_threshold(
 ) -> Floats:
     """Logarithm of the outlier mass above which T11 favours the classified memory (outliers no longer than patterns).
 
-    With ``S = e^{z_μ} + a``: ``S_out > n (S - 2a) / (2S - 2a + n) = n (e^{z_μ} - a) / (2 e^{z_μ} + n)``; ``-inf`` where ``S <= 2a``: always.
+    ``S_out > n (e^{z_μ} - a) / (2 e^{z_μ} + n)``; ``-inf`` where ``e^{z_μ} <= a``: always.
 
     Parameters
     ----------

@@ -54,14 +54,6 @@ class OverlapLaw(Protocol):
         """
         ...
 
-    def quantile(self, log_share: Floats) -> Floats:
-        """Return t at tail probabilities, of any shape."""
-        ...
-
-    def log_concentration(self, log_share: Floats, log_width: Floats) -> Floats:
-        """Bound the chance that t, known to be in a tail of at most a half, falls in an interval of some width."""
-        ...
-
     def across(self, lengths: Floats, variance: Floats, streams: Streams) -> Floats:
         """Draw the length of ``Σ l u + v``: `lengths` (trials, rivals), v normal of a `variance` (trials,) a side."""
         ...
@@ -170,18 +162,6 @@ class _Sphere:
             log_weight - _quadrature.log_mean(log_weight, np.zeros_like(log_weight)),
         )
 
-    def quantile(self, log_share: Floats) -> Floats:
-        return 1.0 - np.exp(log_height(log_share, self.dim))
-
-    def log_concentration(self, log_share: Floats, log_width: Floats) -> Floats:
-        if self.dim == 2:
-            # The angle is uniform, and arccos(1 - w) <= π sqrt(w/2).
-            return 0.5 * (log_width - math.log(2.0)) - log_share
-        # From d = 3 on the density of t falls on the positive side.
-        v = log_height(log_share, self.dim)
-        a = 0.5 * (self.dim - 1)
-        return log_width + (a - 1.0) * (v + np.log(2.0 - np.exp(v))) - special.betaln(a, 0.5) - log_share
-
     def across(self, lengths: Floats, variance: Floats, streams: Streams) -> Floats:
         half = 0.5 * (self.dim - 2)
         shape = lengths.shape
@@ -219,13 +199,6 @@ class _Gaussian:
         across = np.full_like(z, (self.dim - 1) / self.dim)
         return z / math.sqrt(self.dim), across, log_weight - _quadrature.log_mean(log_weight, np.zeros_like(log_weight))
 
-    def quantile(self, log_share: Floats) -> Floats:
-        return -special.ndtri_exp(log_share) / math.sqrt(self.dim)
-
-    def log_concentration(self, log_share: Floats, log_width: Floats) -> Floats:
-        z = special.ndtri_exp(log_share)
-        return log_width + 0.5 * math.log(self.dim / (2.0 * math.pi)) - 0.5 * z * z - log_share
-
     def across(self, lengths: Floats, variance: Floats, streams: Streams) -> Floats:
         # A sum of normal vectors with given weights is normal.
         whole = np.sum(lengths * lengths, axis=1) / self.dim + variance
@@ -244,7 +217,8 @@ def overlap_law(ensemble: str, dim: int) -> OverlapLaw:
 
     Examples
     --------
-    >>> round(float(overlap_law("sphere", 3).quantile(np.log(0.25))), 12)  # Archimedes
+    >>> place = overlap_law("sphere", 3).tail(np.log(0.25))  # Archimedes
+    >>> round(float(place(np.zeros(1))[0][0]), 12)
     0.5
     """
     dim = _arguments.integer("dim", dim, 2)
