@@ -477,7 +477,7 @@ def test_experiments_and_figures_are_those_it_names():
     assert "for the columns of ICML or NeurIPS pages" in SAID
     assert set(figures.style.PAGES) == {"icml", "neurips"}
     (presets, executors) = re.search(r"--preset ([\w|]+), --executor ([\w|]+)", PAGE).groups()
-    assert set(presets.split("|")) == set(import_module("simulations.capacity").PRESETS)
+    assert set(presets.split("|")) == set(import_module("simulations._shared").PRESETS)
     options = (inspect.get_annotations(simulations.__main__.main, eval_str=True)[key] for key in ("preset", "with_"))
     assert [option.__metadata__[0].metavar for option in options] == [presets, executors]
 
