@@ -23,7 +23,7 @@ import figures.__main__
 import figures.style
 import hopfield_theory as ht
 import simulations.__main__
-from hopfield_theory.bounds import union
+from hopfield_theory.bounds import RandomMemory, chernoff, crowding, union
 from hopfield_theory.certificates import find_beta
 from hopfield_theory.cli.main import main as cli
 from hopfield_theory.data import files
@@ -401,15 +401,11 @@ def test_the_command_of_the_bounds_table_is_its_first_row():
 @pytest.mark.parametrize("row", BOUNDS_ROW.findall(PAGE)[1:], ids=lambda row: row[2])
 def test_the_other_rows_of_the_bounds_table(row, monkeypatch):
     # the ceiling of all patterns asks for that of one, and it takes seconds
-    module = import_module("hopfield_theory.bounds.ceiling")
-    monkeypatch.setattr(module, "typical_witness", cache(module.typical_witness))
+    monkeypatch.setattr(crowding, "typical_witness", cache(crowding.typical_witness))
     beta, scale, dim = map(int, row[:3])
-    case = {"dim": dim, "beta": float(beta), "scale": float(scale), "failure_probability": 1e-3}
-    both = [
-        (union.chernoff(**case, quantifier=which, noop=1.0), union.ceiling(**case, quantifier=which, noop=1.0))
-        for which in ("all", "typical")
-    ]
-    logs = [union.published(**case), union.pairwise(**case, noop=1.0), *both[0], *both[1]]
+    case = (RandomMemory.of(dim, beta, scale), 1e-3)
+    both = [(chernoff.chernoff(*case, which), crowding.ceiling(*case, which)) for which in ("all", "typical")]
+    logs = [union.published(*case), union.pairwise(*case), *both[0], *both[1]]
     assert [table_entry(log, k) for k, log in enumerate(logs)] == row[3].split(" | ")
     # C7 is the better ceiling for "all" in the second row alone
     assert (logs[3] == logs[5]) == (row == BOUNDS_ROW.findall(PAGE)[1])
