@@ -78,8 +78,10 @@ def ceiling(
     True
     """
     _arguments.one_of("quantifier", quantifier, QUANTIFIERS)
+    _arguments.probability("failure_probability", failure_probability)
+    if error is not None:
+        _arguments.probability("error", error)
     if quantifier == "all" and memory.kappa < 1.0:
-        _arguments.probability("failure_probability", failure_probability)
         # The update contracts the whole space (T7): there is one fixed point, and two patterns cannot both be stored.
         return math.log(2.0)
     typical = typical_witness(memory, failure_probability, error).log_patterns

@@ -422,7 +422,7 @@ def _follows_exponential_moment(threshold: _Exponent, lam: float) -> float:
 def _shares(log_patterns: _Bound, threshold: _Exponent, lam: float) -> list[float]:
     """Return ``log M/(α_1 d)`` over growing d, for ``κ = λ d`` and ``n = 0``."""
     settings = [_dense(d, lam * d, 0.5) for d in _DIMS]
-    return [log_patterns(setting) / (threshold(lam) * setting.dim) for setting in settings]
+    return [log_patterns(setting) / (threshold(lam) * setting.memory.dim) for setting in settings]
 
 
 def _closes_in(log_patterns: _Bound, threshold: _Exponent, lam: float) -> float:
