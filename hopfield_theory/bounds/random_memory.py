@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 from hopfield_theory import _arguments
 
+__all__ = ["RandomMemory"]
+
 
 @dataclass(frozen=True)
 class RandomMemory:
