@@ -26,7 +26,7 @@ reproduce: install
 	$(BIN)/hopfield-theory bounds --dim 20 --beta 1 --scale 3 --json $(OUT)/bounds.json
 	@echo "== How many are stored in fact, and a picture of it"
 	$(BIN)/python -m simulations capacity --executor processes --out $(OUT)/results
-	$(BIN)/python -m figures rates --results $(OUT)/results --out $(OUT)/figures
+	$(BIN)/python -m figures capacity_rates --results $(OUT)/results --out $(OUT)/figures
 	@echo "== Every theorem, checked"
 	$(BIN)/hopfield-theory verify --json $(OUT)/verdicts.json --html $(OUT)/verdicts.html --figures $(OUT)/figures
 	@echo "Results: $(OUT)/, the verdicts: $(OUT)/verdicts.html"

@@ -28,9 +28,8 @@ def draw(found: Mapping[str, Found], page: style.Page) -> Drawing:
             panel.axvspan(about["radius_low"], about["radius_high"], **strip, alpha=0.25, lw=0)
             panel.axvline(about["radius_median"], **strip, lw=1.2, ls="--", label=f"certified, $M = {size:g}$")
             panel.axvline(about["half_distance"], **strip, lw=1.2, ls=":", label=f"half-way, $M = {size:g}$")
-            interval = (chosen[name] for name in ("rate", "rate_low", "rate_high"))
             beside = style.dodged(chosen["distance"], place, len(sizes), 0.014)
-            style.measured(panel, beside, *interval, look, f"$M = {size:g}$")
+            style.measured(panel, chosen, beside, "rate", look, f"$M = {size:g}$")
             last = chosen[chosen["rate_low"] >= 0.9]["distance"]
             reach = f"up to {last.max():g} m" if len(last) else "nowhere"
             said.append(f"{about['radius_median']:.3f} m and {reach} (λ = {lam:g}, M = {size:g})")

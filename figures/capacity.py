@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from figures import style
 from figures.output import Drawing
 from figures.results import Found
-from hopfield_theory.bounds import union
+from hopfield_theory.bounds import RandomMemory, union
 
 NEEDS = {
     "capacity": ("kind", "rule", "log_patterns", "log_low", "log_high"),
@@ -40,12 +40,9 @@ def draw(found: Mapping[str, Found], page: style.Page) -> Drawing:
     alpha = float(theory["alpha"].iloc[0])
     fine = np.arange(2, int(dims[-1]) + 1)
     style.line(axes, fine, np.exp(alpha * fine), style.THRESHOLD, r"$e^{\alpha_1 d}$ (C4)")
-    known = [
-        {"dim": int(d), "beta": 1.0, "scale": math.sqrt(LAM * d / (d - 1)), "failure_probability": FAILURE}
-        for d in fine
-    ]
-    pairs = np.array([union.pairwise(**each, noop=NOOP) for each in known])
-    published = np.array([union.published(**each) for each in known])
+    known = [RandomMemory.of_lambda(int(d), LAM, NOOP) for d in fine]
+    pairs = np.array([union.pairwise(each, FAILURE) for each in known])
+    published = np.array([union.published(each, FAILURE) for each in known])
     _named(axes, fine, pairs, style.Look("#5A5A5A", dash=(0, (6, 1, 1, 1, 1, 1))), "union bound (C2)")
     _named(axes, fine, published, style.Look("#000000"), "published (C1)")
     for rows, look, label in (
@@ -53,7 +50,7 @@ def draw(found: Mapping[str, Found], page: style.Page) -> Drawing:
         (every, style.Look("#7A2E00", "v", ""), "all, measured"),
     ):
         look = style.Look(look.colour, look.marker, "")
-        style.measured(axes, rows["dim"], *(np.exp(rows[n]) for n in _COLUMNS), look, label, markersize=3.4)
+        style.intervals(axes, rows["dim"], *(np.exp(rows[n]) for n in _COLUMNS), look, label, markersize=3.4)
     axes.set(xlabel="dimension $d$", ylabel="number of patterns $M$", yscale="log", xlim=(4, dims[-1] + 1))
     axes.set_ylim(1, math.exp(alpha * dims[-1]) * 3)
     axes.legend(loc="upper left", handlelength=2.4)

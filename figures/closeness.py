@@ -31,9 +31,8 @@ def draw(found: Mapping[str, Found], page: style.Page) -> Drawing:
         panel = figure.add_subplot(grid[1, column], sharey=first)
         for place, (overlap, look) in enumerate(zip(overlaps, style.ramp(len(overlaps)), strict=True)):
             chosen = rows[(rows["norm"] == norm) & (rows["overlap"] == overlap)].sort_values("outliers")
-            interval = (chosen[name] for name in ("closer", "closer_low", "closer_high"))
             beside = 2.0 ** style.dodged(np.log2(chosen["outliers"]), place, len(overlaps), 0.16)
-            style.measured(panel, beside, *interval, look, f"{overlap:g}")
+            style.measured(panel, chosen, beside, "closer", look, f"{overlap:g}")
             dotted = style.Look(look.colour, dash=":")
             style.line(panel, beside, chosen["condition"], dotted, f"T11 {overlap:g}")
         style.doublings(panel)

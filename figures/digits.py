@@ -96,9 +96,8 @@ def _rates(figure: SubFigure, results: Found) -> str:
             for cue, dash, face in (("whole", "-", look.colour), ("half hidden", "--", "white")):
                 chosen = rows[(rows["preparation"] == preparation) & (rows["noop"] == noop) & (rows["cue"] == cue)]
                 chosen = chosen.sort_values("kappa")
-                interval = (chosen[name] for name in ("rate", "rate_low", "rate_high"))
                 drawn = style.Look(look.colour, look.marker, dash)
-                style.measured(panel, chosen["kappa"] * aside, *interval, drawn, f"{look.label}, {cue}", mfc=face)
+                style.measured(panel, chosen, chosen["kappa"] * aside, "rate", drawn, f"{look.label}, {cue}", mfc=face)
                 if cue == "whole":
                     dotted = style.Look(look.colour, dash=":")
                     style.line(panel, chosen["kappa"] * aside, chosen["proved"], dotted, f"{look.label}, proved stored")

@@ -22,18 +22,18 @@ NEEDS = {
 
 def draw(found: Mapping[str, Found], page: style.Page) -> Drawing:
     """Draw exponents over λ, how far finite dimensions are from the limit, and fixed points from their prediction."""
-    virtual = found["exponents"].where("updates", kind="update")
-    lams = sorted(virtual["lam"].unique())
+    updates = found["exponents"].where("updates", kind="update")
+    lams = sorted(updates["lam"].unique())
     limits = found["exponents"].where("fixed points", kind="fixed point")
     figure = style.blank(page.narrow, 5.4)
     above, middle, below = figure.subplots(3, 1, height_ratios=(1.1, 1.1, 1))
     fine = np.geomspace(min(lams) / 1.3, max(lams) * 1.3, 200)
     style.line(above, fine, mean_field.threshold(fine), style.THRESHOLD, r"$\alpha_1(\lambda)$ (C4)", linewidth=1.3)
-    dims = sorted(virtual["dim"].unique())
+    dims = sorted(updates["dim"].unique())
     shown = [dims[0], dims[-1]]
     once = style.Look(style.MODELS["dense"].colour, style.MODELS["dense"].marker, "")
     for dim in shown:
-        rows = virtual[virtual["dim"] == dim].sort_values("lam")
+        rows = updates[updates["dim"] == dim].sort_values("lam")
         size = {"markersize": 6.0, "mfc": "none"} if dim == dims[0] else {}
         _exponent(above, rows["lam"], rows, once, f"one update, $d = {dim:g}$", **size)
     measured = found["capacity"].where("stored patterns at n = 1", kind="crossing", rule="stored", noop=1.0)
@@ -47,16 +47,18 @@ def draw(found: Mapping[str, Found], page: style.Page) -> Drawing:
             _exponent(above, rows["lam"], rows, look, name, **hollow)
     looks = dict(zip(lams, style.ramp(len(lams)), strict=True))
     for lam, look in looks.items():
-        rows = virtual[virtual["lam"] == lam].sort_values("dim")
-        style.measured(middle, rows["dim"], *_lacking(rows, rows["alpha"] * rows["dim"]), look, rf"$\lambda = {lam:g}$")
+        rows = updates[updates["lam"] == lam].sort_values("dim")
+        style.intervals(
+            middle, rows["dim"], *_lacking(rows, rows["alpha"] * rows["dim"]), look, rf"$\lambda = {lam:g}$"
+        )
     for lam in sorted(limits["lam"].unique()):
         look, rows = looks[lam], limits[limits["lam"] == lam].sort_values("dim")
         dotted = style.Look(look.colour, look.marker, ":")
-        style.measured(middle, rows["dim"], *_lacking(rows, rows["alpha"] * rows["dim"]), dotted, None, **hollow)
+        style.intervals(middle, rows["dim"], *_lacking(rows, rows["alpha"] * rows["dim"]), dotted, None, **hollow)
         if math.isinf(rows["predicted"].iloc[0]):
             continue
         known = explicit[lam]
-        style.measured(
+        style.intervals(
             below,
             known["dim"],
             *_lacking(known, known["predicted"]),
@@ -64,7 +66,7 @@ def draw(found: Mapping[str, Found], page: style.Page) -> Drawing:
             rf"$\lambda = {lam:g}$, explicit",
             **hollow,
         )
-        style.measured(below, rows["dim"], *_lacking(rows, rows["predicted"]), look, rf"$\lambda = {lam:g}$, sampled")
+        style.intervals(below, rows["dim"], *_lacking(rows, rows["predicted"]), look, rf"$\lambda = {lam:g}$, sampled")
     # no place inside is free of points or of lines of theory
     beside = {"loc": "lower right", "bbox_to_anchor": (1.0, 0.98), "handlelength": 1.2, "columnspacing": 1.0}
     above.set(xscale="log", xlabel=r"$\lambda = \kappa/d$", ylabel=r"$\log M/d$")
@@ -87,7 +89,7 @@ def draw(found: Mapping[str, Found], page: style.Page) -> Drawing:
         style.doublings(panel)
     for panel, name in zip((above, middle, below), "abc", strict=True):
         style.letter(panel, name)
-    last = virtual[virtual["dim"] == dims[-1]]
+    last = updates[updates["dim"] == dims[-1]]
     gap = (1.0 - last["log_patterns"] / (last["alpha"] * last["dim"])).abs().max()
     farthest = limits[limits["dim"] == limits["dim"].max()]
     short = (1.0 - farthest["log_patterns"] / farthest["predicted"]).abs().max()
@@ -115,4 +117,4 @@ def _lacking(rows: pd.DataFrame, of: pd.Series) -> list[pd.Series]:
 
 def _exponent(axes: object, x: object, rows: object, look: style.Look, label: str | None, **options: object) -> None:
     scaled = (rows[name] / rows["dim"] for name in ("log_patterns", "log_low", "log_high"))
-    style.measured(axes, x, *scaled, look, label, **options)
+    style.intervals(axes, x, *scaled, look, label, **options)

@@ -25,9 +25,8 @@ def draw(found: Mapping[str, Found], page: style.Page) -> Drawing:
         chosen = rows[rows["noop"] == noop].sort_values("beta")
         label = f"{noop:g}" if noop < 1e3 else f"10^{{{len(f'{noop:.0f}') - 1}}}"
         for panel, name in ((left, "mixed"), (right, "norm")):
-            interval = (chosen[f"{name}{end}"] for end in ("", "_low", "_high"))
             beside = 2.0 ** style.dodged(np.log2(chosen["beta"]), place, len(looks), 0.06)
-            style.measured(panel, beside, *interval, look, label)
+            style.measured(panel, chosen, beside, name, look, label)
     # T7's factor is proportional to β
     alone = float((rows["beta"] / rows["contraction"]).min())
     for panel in (left, right):

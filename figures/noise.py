@@ -25,9 +25,8 @@ def draw(found: Mapping[str, Found], page: style.Page) -> Drawing:
         for place, (model, look) in enumerate(style.MODELS.items()):
             rows = results.where(f"{model} under {kind}", corruption=kind, model=model).sort_values("strength")
             for panel, value in zip(panels[:, column], ("rate", "error"), strict=True):
-                interval = (rows[f"{value}{end}"] for end in ("", "_low", "_high"))
                 beside = style.dodged(rows["strength"], place, len(style.MODELS), 0.012 * rows["strength"].max())
-                style.measured(panel, beside, *interval, look, look.label)
+                style.measured(panel, rows, beside, value, look, look.label)
         panels[1, column].set_xlabel(name)
     panels[0, 0].set_ylabel("share retrieved")
     panels[1, 0].set_ylabel(r"error $\|x^{*} - \xi\|/m$")

@@ -45,16 +45,14 @@ def draw(found: Mapping[str, Found], page: style.Page) -> Drawing:
     figure = style.blank(page.full, 2.1)
     left, middle, right = figure.subplots(1, 3)
     for name, (look, face) in _CUES.items():
-        interval = (norms[f"{name}_norm{end}"] for end in ("", "_low", "_high"))
-        style.measured(left, norms["log_noop"], *interval, look, name, mfc=face)
+        style.measured(left, norms, norms["log_noop"], f"{name}_norm", look, name, mfc=face)
     style.line(left, norms["log_noop"], norms["unmatched_bound"], style.THRESHOLD, "bound (T14)")
     left.set(xlabel=r"$\log n$", ylabel=r"norm of the answer $\|T(x)\|/m$", ylim=(-0.03, 1.06))
     left.legend(loc="lower left")
     for level, look in zip(betas, style.ramp(len(betas)), strict=True):
         of = digits[digits["beta"] == level]
         rows = of[of["detector"] == "norm"].sort_values("log_noop")
-        interval = (rows[f"auroc{end}"] for end in ("", "_low", "_high"))
-        style.measured(middle, rows["log_noop"], *interval, look, rf"$\kappa = {level:g}$")
+        style.measured(middle, rows, rows["log_noop"], "auroc", look, rf"$\kappa = {level:g}$")
         energy = of[of["detector"] == "energy"].iloc[0]
         middle.axhline(energy["auroc"], color=look.colour, ls=":", lw=1.0, label="energy" if level == beta else None)
         middle.axhspan(energy["auroc_low"], energy["auroc_high"], color=look.colour, alpha=0.12, lw=0)
@@ -68,8 +66,7 @@ def draw(found: Mapping[str, Found], page: style.Page) -> Drawing:
     shown = sorted({plain, best})
     for log_noop, look in zip(shown, style.masses([math.exp(n) for n in shown]).values(), strict=True):
         roc = chosen[(chosen["detector"] == "roc") & (chosen["log_noop"] == log_noop)].sort_values("false_alarms")
-        interval = (roc[f"detected{end}"] for end in ("", "_low", "_high"))
-        style.measured(right, roc["false_alarms"], *interval, look, rf"$\log n = {log_noop:g}$")
+        style.measured(right, roc, roc["false_alarms"], "detected", look, rf"$\log n = {log_noop:g}$")
         points[log_noop] = roc[np.isclose(roc["false_alarms"], 0.02)]
     style.line(right, [0, 1], [0, 1], style.THRESHOLD, "chance")
     right.set(xlabel="unmatched cues accepted", ylabel="matched cues accepted", ylim=(-0.03, 1.05))

@@ -16,11 +16,11 @@ import pandas as pd
 
 from hopfield_theory import __version__
 from hopfield_theory.runs.store import Cell, Store
+from simulations._shared import PRESETS
 
 __all__ = ["DEFAULT", "Found", "UnusableError", "load"]
 
 DEFAULT = Path("build/results")
-_PRESETS = ("large", "paper", "quick")
 
 
 class UnusableError(ValueError):
@@ -136,7 +136,7 @@ def load(folder: Path, experiment: str, columns: Sequence[str] = (), partial: bo
 
 def _keys(frame: pd.DataFrame) -> list[tuple[str, int]]:
     present = {(str(preset), int(seed)) for preset, seed in zip(frame["preset"], frame["seed"], strict=True)}
-    order = {name: place for place, name in enumerate(_PRESETS)}
+    order = {name: place for place, name in enumerate(reversed(PRESETS))}
     return sorted(present, key=lambda key: (order.get(key[0], len(order)), key))
 
 
@@ -149,7 +149,7 @@ def _choice(store: Store, experiment: str, preset: str, seed: int) -> tuple[str,
 def _grid(experiment: str, preset: str, seed: int) -> list[Cell]:
     """Return the cells that an experiment has, none where there is no such experiment or preset."""
     module = importlib.import_module(f"simulations.{experiment}") if _known(experiment) else None
-    if module is None or preset not in module.PRESETS:
+    if module is None or preset not in PRESETS:
         return []
     return [Cell(experiment, preset, seed, parameters) for parameters in module.cells(preset)]
 

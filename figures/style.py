@@ -9,6 +9,7 @@ from typing import Any
 
 import matplotlib as mpl
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.container import ErrorbarContainer
 from matplotlib.figure import Figure
@@ -26,6 +27,7 @@ __all__ = [
     "blank",
     "dodged",
     "doublings",
+    "intervals",
     "letter",
     "line",
     "mark",
@@ -140,9 +142,16 @@ def masses(noops: list[float]) -> dict[float, Look]:
 
 
 def measured(
+    axes: Axes, rows: pd.DataFrame, x: Any, name: str, look: Look, label: str | None = None, **options: Any
+) -> ErrorbarContainer:
+    """Draw a measured column, each value with its interval."""
+    return intervals(axes, x, *(rows[f"{name}{end}"] for end in ("", "_low", "_high")), look, label, **options)
+
+
+def intervals(
     axes: Axes, x: Any, y: Any, low: Any, high: Any, look: Look, label: str | None = None, **options: Any
 ) -> ErrorbarContainer:
-    """Draw measured values, each with its interval."""
+    """Draw values, each with its interval."""
     x, y, low, high = (np.asarray(values, dtype=float) for values in (x, y, low, high))
     # an interval's end may miss the estimate by its rounding
     sides = np.maximum([y - low, high - y], 0.0)

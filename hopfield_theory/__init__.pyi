@@ -1,5 +1,6 @@
 from . import bounds as bounds
 from . import statistics as statistics
+from .bounds.random_memory import RandomMemory as RandomMemory
 from .certificates.certify import Certificate as Certificate
 from .certificates.certify import Storage as Storage
 from .certificates.certify import certify as certify

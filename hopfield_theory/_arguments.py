@@ -9,6 +9,9 @@ from numbers import Real
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
 
 
 def real(name: str, value: Any, low: float = -math.inf, high: float = math.inf) -> float:
@@ -63,7 +66,7 @@ def one_of(name: str, choice: str, choices: Sequence[str]) -> str:
     return choice
 
 
-def array(name: str, values: Any, low: float = -math.inf, high: float = math.inf) -> np.ndarray:
+def array(name: str, values: Any, low: float = -math.inf, high: float = math.inf) -> Floats:
     """Return numbers of ``[low, high]`` as a float64 array."""
     numbers = np.asarray(values, dtype=np.float64)
     inside = (numbers >= low) & (numbers <= high)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 import sys
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Annotated
@@ -17,9 +18,12 @@ import simulations
 from hopfield_theory.runs.executors import executor
 from hopfield_theory.runs.store import Store
 from hopfield_theory.runs.sweep import Advance, Interrupted, Sweep, plan, run
+from simulations._shared import PRESETS
 
 NAMES = sorted(module.name for module in pkgutil.iter_modules(simulations.__path__) if not module.name.startswith("_"))
 RESULTS = Path("build/results")
+# experiments whose cells try several models on the same draws, made from the seed of the whole study
+_WITH_COMMON_DRAWS = ("digits", "noise")
 
 
 def main(
@@ -75,10 +79,11 @@ def _question(module: ModuleType) -> str:
 def _sweep(name: str, preset: str, seed: int) -> Sweep:
     if name not in NAMES:
         raise ValueError(f"{name}: no such experiment; there are {', '.join(NAMES)}")
+    if preset not in PRESETS:
+        raise ValueError(f"preset is {preset!r}: it must be one of {', '.join(PRESETS)}")
     module = _module(name)
-    if preset not in module.PRESETS:
-        raise ValueError(f"preset is {preset!r}: it must be one of {', '.join(module.PRESETS)}")
-    return Sweep(name, preset, seed, module.cells(preset), module.measure, module.cost)
+    measure = partial(module.measure, study=seed) if name in _WITH_COMMON_DRAWS else module.measure
+    return Sweep(name, preset, seed, module.cells(preset), measure, module.cost)
 
 
 def _device(name: str) -> str:

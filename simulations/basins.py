@@ -18,12 +18,11 @@ import numpy as np
 import torch
 
 from hopfield_theory.certificates.certify import certify
-from hopfield_theory.data.ensembles import RandomPatterns, Sphere, base
+from hopfield_theory.data.ensembles import base
 from hopfield_theory.measured.capacity import clustered_rate
 from hopfield_theory.model.memory import Memory
 from hopfield_theory.model.retrieval import retrieve
-
-PRESETS = ("quick", "paper", "large")
+from simulations._shared import columns, directions, random_patterns
 
 _DISTANCES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.2, 1.4)
 _SCALE = {"quick": (10, 100), "paper": (40, 500), "large": (200, 2000)}
@@ -45,15 +44,14 @@ def measure(parameters: Mapping[str, Any], seed: int, device: str) -> list[dict[
     reached = {distance: [] for distance in _DISTANCES}
     radii, nearest, broken = [], [], 0
     for index in range(parameters["memories"]):
-        source = RandomPatterns(Sphere(1.0), count, dim, seed=seed, cell=(index,), dtype=torch.float64, device=device)
-        memory = Memory(source.tensor(), parameters["lam"] * dim, parameters["noop"])
+        patterns = random_patterns(count, dim, seed, index, device)
+        memory = Memory(patterns, parameters["lam"] * dim, parameters["noop"])
         proof = certify(memory)
         radius = torch.where(proof.stored, proof.radius, 0.0)[:queries]
         targets = memory.patterns[:queries]
         home = retrieve(memory, targets, 1e-10, 5000).state
         generator = torch.Generator().manual_seed(base(seed, index, 1))
-        direction = torch.randn(queries, dim, dtype=torch.float64, generator=generator).to(device)
-        direction /= direction.norm(dim=-1, keepdim=True)
+        direction = directions(queries, dim, generator).to(device)
         for distance in _DISTANCES:
             ends = retrieve(memory, targets + distance * direction, 1e-10, 5000).state
             same = (ends - home).norm(dim=-1) < 1e-5
@@ -80,11 +78,4 @@ def cost(parameters: Mapping[str, Any]) -> tuple[float, float]:
 
 
 def _row(distance: float, reached: np.ndarray) -> dict[str, Any]:
-    rate = clustered_rate(reached)
-    return {
-        "distance": distance,
-        "rate": rate.estimate,
-        "rate_low": rate.low,
-        "rate_high": rate.high,
-        "trials": reached.size,
-    }
+    return {"distance": distance} | columns("rate", clustered_rate(reached)) | {"trials": reached.size}

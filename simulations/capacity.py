@@ -17,12 +17,13 @@ from typing import Any
 
 import torch
 
-from hopfield_theory.bounds import mean_field, union
+from hopfield_theory.bounds import RandomMemory, mean_field, union
+from hopfield_theory.bounds.chernoff import chernoff
+from hopfield_theory.bounds.crowding import ceiling
 from hopfield_theory.measured.capacity import Setting, capacity, outcomes
 from hopfield_theory.measured.sampled_capacity import half_weight_error
 from hopfield_theory.statistics import wilson
-
-PRESETS = ("quick", "paper", "large")
+from simulations._shared import columns
 
 _GRIDS: dict[str, dict[str, Any]] = {
     "quick": {"dims": (8, 10, 12), "lams": (0.5, 1.0), "noops": (0.0, 1.0), "precision": 0.15, "ruled": (8, 12)},
@@ -93,29 +94,33 @@ def cost(parameters: Mapping[str, Any]) -> tuple[float, float]:
 
 
 def _crossing(parameters: Mapping[str, Any], seed: int, device: str) -> list[dict[str, Any]]:
-    dim, lam, noop, rule = (parameters[name] for name in ("dim", "lam", "noop", "rule"))
-    setting = Setting(dim, lam * dim, _log(noop), rule, _error(rule, lam), noise=0.5 if rule == "from noise" else 0.0)
+    lam, rule = parameters["lam"], parameters["rule"]
+    memory = RandomMemory.of_lambda(parameters["dim"], lam, parameters["noop"])
+    setting = Setting(memory, rule, _error(rule, lam), noise=0.5 if rule == "from noise" else 0.0)
     dtype = getattr(torch, parameters.get("dtype", "float64"))
     found = capacity(setting, seed, precision=parameters["precision"], dtype=dtype, device=device)
-    scale, known = math.sqrt(lam * dim / (dim - 1)), {"failure_probability": 0.5}
-    memory = {"dim": dim, "beta": 1.0, "scale": scale, "noop": noop} | known
-    quantifier = "all" if rule == "all patterns" else "typical"
-    fold = mean_field.fold(dim, lam, noop)
+    fold = mean_field.fold(memory)
     about = {
         "log_patterns": found.log_patterns.estimate,
         "log_low": found.log_patterns.low,
         "log_high": found.log_patterns.high,
         "slope": found.slope,
-        "predicted": mean_field.predicted(dim, lam, noop, setting.error),
+        "predicted": mean_field.predicted(memory, setting.error),
         "fold": math.nan if fold is None else fold.log_patterns,
         "alpha": float(mean_field.threshold(lam)),
-        "published": union.published(dim=dim, beta=1.0, scale=scale, **known),
-        "pairwise": union.pairwise(**memory),
-        "chernoff": union.chernoff(**memory, quantifier=quantifier),
-        "ceiling": union.ceiling(**memory, quantifier=quantifier),
     }
+    about |= _bounds(memory, 0.5, "all" if rule == "all patterns" else "typical")
     rows = zip(found.num_patterns, found.successes, found.trials, strict=True)
     return [about | _rate(size, won, tried) for size, won, tried in rows]
+
+
+def _bounds(memory: RandomMemory, failure_probability: float, quantifier: str) -> dict[str, float]:
+    return {
+        "published": union.published(memory, failure_probability),
+        "pairwise": union.pairwise(memory, failure_probability),
+        "chernoff": chernoff(memory, failure_probability, quantifier),
+        "ceiling": ceiling(memory, failure_probability, quantifier),
+    }
 
 
 def _error(rule: str, lam: float) -> float:
@@ -127,17 +132,10 @@ def _error(rule: str, lam: float) -> float:
 
 
 def _sandwich(parameters: Mapping[str, Any], seed: int, device: str) -> list[dict[str, Any]]:
-    dim, kappa, p, noop = (parameters[name] for name in ("dim", "kappa", "failure", "noop"))
-    memory = {"dim": dim, "beta": 1.0, "scale": math.sqrt(kappa / (dim - 1)), "failure_probability": p}
-    low = union.chernoff(**memory, noop=noop, quantifier="all")
-    high = union.ceiling(**memory, noop=noop, quantifier="all")
-    about = {
-        "published": union.published(**memory),
-        "pairwise": union.pairwise(**memory, noop=noop),
-        "chernoff": low,
-        "ceiling": high,
-    }
-    setting = Setting(dim, kappa, _log(noop), "all patterns")
+    memory = RandomMemory(parameters["dim"], parameters["kappa"], -math.inf)
+    about = _bounds(memory, parameters["failure"], "all")
+    low, high = about["chernoff"], about["ceiling"]
+    setting = Setting(memory, "all patterns")
     rows, used = [], 0
     for log_size in (0.5 * low, low, 0.5 * (low + high), high, high + 0.7):
         size = max(2, math.floor(math.exp(log_size)))
@@ -148,16 +146,4 @@ def _sandwich(parameters: Mapping[str, Any], seed: int, device: str) -> list[dic
 
 
 def _rate(size: int, won: int, tried: int) -> dict[str, Any]:
-    interval = wilson(won, tried)
-    return {
-        "num_patterns": size,
-        "successes": won,
-        "trials": tried,
-        "rate": interval.estimate,
-        "rate_low": interval.low,
-        "rate_high": interval.high,
-    }
-
-
-def _log(noop: float) -> float:
-    return math.log(noop) if noop > 0 else -math.inf
+    return {"num_patterns": size, "successes": won, "trials": tried} | columns("rate", wilson(won, tried))

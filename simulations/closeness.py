@@ -14,10 +14,9 @@ from typing import Any
 
 import torch
 
-from hopfield_theory.data.ensembles import RandomPatterns, Sphere, base
+from hopfield_theory.data.ensembles import base
 from hopfield_theory.model.memory import Memory
-
-PRESETS = ("quick", "paper", "large")
+from simulations._shared import directions, random_patterns
 
 _SCALE = {"quick": (4, 10), "paper": (20, 20), "large": (100, 40)}
 
@@ -44,14 +43,11 @@ def measure(parameters: Mapping[str, Any], seed: int, device: str) -> list[dict[
     dim, queries = parameters["dim"], parameters["queries"]
     rows = []
     for index in range(parameters["memories"]):
-        source = RandomPatterns(
-            Sphere(1.0), parameters["num_patterns"], dim, seed=seed, cell=(index,), dtype=torch.float64, device=device
-        )
-        dense, slotted = (Memory(source.tensor(), parameters["beta"], noop) for noop in (0.0, parameters["noop"]))
+        patterns = random_patterns(parameters["num_patterns"], dim, seed, index, device)
+        dense, slotted = (Memory(patterns, parameters["beta"], noop) for noop in (0.0, parameters["noop"]))
         generator = torch.Generator().manual_seed(base(seed, index, 1))
         targets = dense.patterns[:queries]
-        direction = torch.randn(queries, dim, dtype=torch.float64, generator=generator)
-        cues = targets + parameters["noise"] * (direction / direction.norm(dim=-1, keepdim=True)).to(device)
+        cues = targets + parameters["noise"] * directions(queries, dim, generator).to(device)
         plain = dense.update(cues)
         columns = {
             "overshoot": (plain * targets).sum(-1) / plain.square().sum(-1),

@@ -17,14 +17,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from hopfield_theory.bounds import mean_field, one_update
-from hopfield_theory.data.ensembles import RandomPatterns, Sphere
+from hopfield_theory.bounds import RandomMemory, mean_field, one_update
 from hopfield_theory.model.fixed_point import Status
 from hopfield_theory.model.memory import Memory
 from hopfield_theory.model.retrieval import retrieve
 from hopfield_theory.statistics import cluster_bootstrap
-
-PRESETS = ("quick", "paper", "large")
+from simulations._shared import columns, random_patterns
 
 _SHARES = (0.5, 0.7, 0.8, 0.9, 0.95, 1.0, 1.05)
 _SCALE = {"quick": (16, 12, 8), "paper": (16, 60, 32), "large": (20, 100, 64)}
@@ -57,8 +55,7 @@ def measure(parameters: Mapping[str, Any], seed: int, device: str) -> list[dict[
     steps, rates, reached, ambiguous = [], [], [], []
     residuals, allowed, drops, errors, betrayed, kept = [], [], [], [], [], []
     for index in range(parameters["memories"]):
-        source = RandomPatterns(Sphere(1.0), size, dim, seed=seed, cell=(index,), dtype=torch.float64, device=device)
-        memory = Memory(source.tensor(), kappa, parameters["noop"])
+        memory = Memory(random_patterns(size, dim, seed, index, device), kappa, parameters["noop"])
         start = memory.patterns[: parameters["queries"]]
         found = retrieve(memory, start, _TOLERANCE, _MOST, accelerate=parameters["accelerate"])
         steps.append(found.steps.cpu().numpy())
@@ -80,17 +77,13 @@ def measure(parameters: Mapping[str, Any], seed: int, device: str) -> list[dict[
     row = {
         "kind": "updates",
         "num_patterns": size,
-        "median": median.estimate,
-        "median_low": median.low,
-        "median_high": median.high,
+        **columns("median", median),
         "mean": spent.mean(),
         "most": spent.max(),
         "converged": np.concatenate(reached).mean(),
         "retrieved": np.concatenate(kept).mean(),
         "ambiguous": np.concatenate(ambiguous).mean(),
-        "contraction": contraction.estimate,
-        "contraction_low": contraction.low,
-        "contraction_high": contraction.high,
+        **columns("contraction", contraction),
     }
     if not residuals:
         return [row]
@@ -128,7 +121,7 @@ def cost(parameters: Mapping[str, Any]) -> tuple[float, float]:
 
 
 def _size(parameters: Mapping[str, Any]) -> int:
-    fold = mean_field.fold(parameters["dim"], parameters["lam"], parameters["noop"])
+    fold = mean_field.fold(RandomMemory.of_lambda(parameters["dim"], parameters["lam"], parameters["noop"]))
     assert fold is not None
     return round(math.exp(parameters["share"] * fold.log_patterns))
 

@@ -20,8 +20,7 @@ from hopfield_theory.data import corruption, files
 from hopfield_theory.model.memory import Memory
 from hopfield_theory.model.retrieval import retrieve
 from hopfield_theory.statistics import wilson
-
-PRESETS = ("quick", "paper", "large")
+from simulations._shared import columns
 
 _PREPARATIONS = {"raw": (False, False), "centred": (True, False), "normalised": (True, True)}
 # raw images have norms of about 55, so that the same κ = β m² takes a smaller β
@@ -45,12 +44,12 @@ def cells(preset: str) -> list[dict[str, Any]]:
     return measured + [shared | {"noop": noop} for noop in _PICTURED_NOOPS]
 
 
-def measure(parameters: Mapping[str, Any], seed: int, device: str) -> list[dict[str, Any]]:
-    """Measure one cell: a row for whole images and one for half hidden ones."""
+def measure(parameters: Mapping[str, Any], seed: int, device: str, study: int = 0) -> list[dict[str, Any]]:
+    """Measure one cell: a row for whole images and one for half hidden ones; images chosen by the study's seed."""
     del seed
     images = files.digits()[0].double()
     # the same images for every model: what differs between cells is the model alone
-    generator = torch.Generator().manual_seed(0)
+    generator = torch.Generator().manual_seed(study)
     images = images[torch.randperm(len(images), generator=generator)[: parameters["patterns"]]].to(device)
     centre, normalise = _PREPARATIONS[parameters["preparation"]]
     plain = Memory(images, 1.0, parameters["noop"], centre=centre, normalise=normalise)
@@ -71,9 +70,7 @@ def measure(parameters: Mapping[str, Any], seed: int, device: str) -> list[dict[
             {
                 "cue": cue,
                 "beta": memory.beta,
-                "rate": rate.estimate,
-                "rate_low": rate.low,
-                "rate_high": rate.high,
+                **columns("rate", rate),
                 "proved": float(proof.stored.double().mean()),
                 "broken_promises": int((proof.stored & (answer != own)).sum()) if cue == "whole" else 0,
                 "answer_norm": found.state.norm(dim=-1).median().item() / typical**0.5,

@@ -12,15 +12,14 @@ Held against: the exact exponent α_1(λ) (C4), and the mean-field prediction C5
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Mapping
 from typing import Any
 
-from hopfield_theory.bounds import mean_field, union
+from hopfield_theory.bounds import RandomMemory, mean_field, union
+from hopfield_theory.bounds.chernoff import chernoff
+from hopfield_theory.bounds.crowding import ceiling
 from hopfield_theory.measured.sampled_capacity import fixed_point_capacity, one_update_capacity
-from hopfield_theory.sampled.fixed_points import limits
-
-PRESETS = ("quick", "paper", "large")
+from hopfield_theory.sampled.fixed_points import fixed_points
 
 _LAMS = {
     "quick": (0.25, 0.5, 1.0, 2.0),
@@ -43,37 +42,26 @@ def cells(preset: str) -> list[dict[str, Any]]:
         {"kind": "update", "lam": lam, "dim": dim, "trials": _TRIALS[preset]}
         for lam, dim in itertools.product(_LAMS[preset], _DIMS[preset])
     ]
-    limits = [
+    fixed = [
         {"kind": "fixed point", "lam": lam, "dim": dim, "drawn": _DRAWN[preset]}
         for lam, dim in itertools.product((0.5, 1.0), _LIMIT_DIMS[preset])
     ]
     if preset != "quick":
-        limits += [{"kind": "fixed point", "lam": 2.0, "dim": dim, "drawn": many} for dim, many in _MANY_DRAWN.items()]
-    return updates + limits + [{"kind": "bounds", "lam": 1.0, "dim": dim} for dim in _BOUND_DIMS[preset]]
+        fixed += [{"kind": "fixed point", "lam": 2.0, "dim": dim, "drawn": many} for dim, many in _MANY_DRAWN.items()]
+    return updates + fixed + [{"kind": "bounds", "lam": 1.0, "dim": dim} for dim in _BOUND_DIMS[preset]]
 
 
 def measure(parameters: Mapping[str, Any], seed: int, device: str) -> list[dict[str, Any]]:
     """Measure one cell: one row."""
     dim, lam = parameters["dim"], parameters["lam"]
-    alpha = float(mean_field.threshold(lam))
+    alpha = {"alpha": float(mean_field.threshold(lam))}
     if parameters["kind"] == "bounds":
-        known = {"dim": dim, "beta": 1.0, "scale": math.sqrt(lam * dim / (dim - 1)), "failure_probability": 0.5}
-        return [
-            {
-                "alpha": alpha,
-                "published": union.published(**known),
-                "pairwise": union.pairwise(**known, noop=1.0),
-                "chernoff": union.chernoff(**known, noop=1.0, quantifier="all"),
-                "chernoff_typical": union.chernoff(**known, noop=1.0, quantifier="typical"),
-                # what a typical pattern cannot pass, all patterns together cannot either
-                "ceiling": union.ceiling(**known, noop=1.0, quantifier="typical"),
-                "predicted": mean_field.predicted(dim, lam, 1.0, 0.5),
-            }
-        ]
+        return [alpha | _bounds(RandomMemory.of_lambda(dim, lam))]
+    dense = RandomMemory.of_lambda(dim, lam, noop=0.0)
     if parameters["kind"] == "fixed point":
-        return _fixed_point(dim, lam, parameters["drawn"], seed, device)
-    found = one_update_capacity(dim=dim, lam=lam, trials=parameters["trials"], seed=seed)
-    return [{"alpha": alpha, "log_patterns": found.estimate, "log_low": found.low, "log_high": found.high}]
+        return [alpha | _fixed_point(dense, parameters["drawn"], seed, device)]
+    found = one_update_capacity(dense, trials=parameters["trials"], seed=seed)
+    return [alpha | {"log_patterns": found.estimate, "log_low": found.low, "log_high": found.high}]
 
 
 def cost(parameters: Mapping[str, Any]) -> tuple[float, float]:
@@ -86,19 +74,28 @@ def cost(parameters: Mapping[str, Any]) -> tuple[float, float]:
     return (5.0, 2e8) if kind == "bounds" else (0.02 * parameters["trials"], 4e8)
 
 
-def _fixed_point(dim: int, lam: float, drawn: float, seed: int, device: str) -> list[dict[str, Any]]:
-    memory = {"dim": dim, "drawn": drawn, "seed": seed, "device": device}
-    found = fixed_point_capacity(**memory, lam=lam, precision=0.05 if lam <= 1.0 else 0.1).log_patterns
+def _bounds(memory: RandomMemory) -> dict[str, Any]:
+    return {
+        "published": union.published(memory, 0.5),
+        "pairwise": union.pairwise(memory, 0.5),
+        "chernoff": chernoff(memory, 0.5, "all"),
+        "chernoff_typical": chernoff(memory, 0.5, "typical"),
+        # what a typical pattern cannot pass, all patterns together cannot either
+        "ceiling": ceiling(memory, 0.5, "typical"),
+        "predicted": mean_field.predicted(memory),
+    }
+
+
+def _fixed_point(memory: RandomMemory, drawn: float, seed: int, device: str) -> dict[str, Any]:
+    precision = 0.05 if memory.lam <= 1.0 else 0.1
+    found = fixed_point_capacity(memory, drawn=drawn, precision=precision, seed=seed, device=device).log_patterns
     # trials after those of the search
-    there = limits(**memory, kappa=lam * dim, log_patterns=found.estimate, trials=_CHECKED, first=1_000_000)
+    there = fixed_points(memory, found.estimate, _CHECKED, seed, drawn=drawn, first=1_000_000, device=device)
     stored = there.error <= 0.5
-    return [
-        {
-            "alpha": float(mean_field.threshold(lam)),
-            "log_patterns": found.estimate,
-            "log_low": found.low,
-            "log_high": found.high,
-            "predicted": mean_field.predicted(dim, lam, 0.0, 0.5),
-            "fluctuation": float(there.fluctuation[stored].max(initial=0.0)),
-        }
-    ]
+    return {
+        "log_patterns": found.estimate,
+        "log_low": found.low,
+        "log_high": found.high,
+        "predicted": mean_field.predicted(memory),
+        "fluctuation": float(there.fluctuation[stored].max(initial=0.0)),
+    }

@@ -15,8 +15,6 @@ import torch
 
 from hopfield_theory.model.memory import Memory
 
-PRESETS = ("quick", "paper", "large")
-
 _PATTERNS = [[1.0, 0.1], [-0.4, 0.95], [-0.8, -0.55], [0.35, -0.9], [0.75, 0.65]]
 _SIZE = {"quick": 61, "paper": 161, "large": 401}
 _STEPS = 40

@@ -17,12 +17,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from hopfield_theory.data.ensembles import RandomPatterns, Sphere
 from hopfield_theory.model.memory import Memory
 from hopfield_theory.model.retrieval import retrieve
 from hopfield_theory.statistics import cluster_bootstrap
-
-PRESETS = ("quick", "paper", "large")
+from simulations._shared import columns, random_patterns
 
 _BETAS = {
     "quick": (0.5, 1, 2, 4, 6, 8, 12, 16, 24, 32),
@@ -45,16 +43,8 @@ def measure(parameters: Mapping[str, Any], seed: int, device: str) -> list[dict[
     """Measure one cell: one row."""
     mixed, drained, norms, diameters = [], [], [], []
     for index in range(parameters["memories"]):
-        source = RandomPatterns(
-            Sphere(1.0),
-            parameters["num_patterns"],
-            parameters["dim"],
-            seed=seed,
-            cell=(index,),
-            dtype=torch.float64,
-            device=device,
-        )
-        memory = Memory(source.tensor(), parameters["beta"], parameters["noop"])
+        patterns = random_patterns(parameters["num_patterns"], parameters["dim"], seed, index, device)
+        memory = Memory(patterns, parameters["beta"], parameters["noop"])
         state = retrieve(memory, memory.patterns[: parameters["queries"]], 1e-8, 3000).state
         weights = memory.weights(state)
         mixed.append((weights.sum(-1).square() / weights.square().sum(-1)).cpu().numpy())
@@ -73,9 +63,7 @@ def measure(parameters: Mapping[str, Any], seed: int, device: str) -> list[dict[
             "single": float((number < 1.5).mean()),
             "all": float((number > 0.8 * parameters["num_patterns"]).mean()),
             "noop_weight": float(np.concatenate(drained).mean()),
-            "norm": norm.estimate,
-            "norm_low": norm.low,
-            "norm_high": norm.high,
+            **columns("norm", norm),
             "contraction": parameters["beta"] * max(diameters) ** 2 / 4,
             "trials": number.size,
         }

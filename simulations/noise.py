@@ -17,14 +17,13 @@ import numpy as np
 import torch
 
 from hopfield_theory.data import corruption
-from hopfield_theory.data.ensembles import Rademacher, RandomPatterns, base
+from hopfield_theory.data.ensembles import Rademacher, base
 from hopfield_theory.measured.capacity import clustered_rate
 from hopfield_theory.model.memory import Memory
 from hopfield_theory.model.retrieval import retrieve
 from hopfield_theory.model.separation import Entmax, Separation, SoftmaxN
 from hopfield_theory.statistics import cluster_bootstrap
-
-PRESETS = ("quick", "paper", "large")
+from simulations._shared import columns, random_patterns
 
 MODELS: dict[str, Separation] = {
     "dense": SoftmaxN(0.0),
@@ -57,15 +56,14 @@ def cells(preset: str) -> list[dict[str, Any]]:
     ]
 
 
-def measure(parameters: Mapping[str, Any], seed: int, device: str) -> list[dict[str, Any]]:
-    """Measure one cell: a row for every strength."""
+def measure(parameters: Mapping[str, Any], seed: int, device: str, study: int = 0) -> list[dict[str, Any]]:
+    """Measure one cell: a row for every strength; the memories are those of the study's seed, whatever the cell."""
     dim, queries = parameters["dim"], parameters["queries"]
     errors = {strength: [] for strength in _STRENGTHS[parameters["corruption"]]}
     for index in range(parameters["memories"]):
         # the same memories for every model: what differs between rows is the model alone
-        patterns = RandomPatterns(
-            Rademacher(1 / math.sqrt(dim)), parameters["num_patterns"], dim, seed=0, cell=(index,), dtype=torch.float64
-        ).tensor()
+        ensemble = Rademacher(1 / math.sqrt(dim))
+        patterns = random_patterns(parameters["num_patterns"], dim, study, index, ensemble=ensemble)
         memory = Memory(patterns.to(device), parameters["beta"], separation=MODELS[parameters["model"]])
         generator = torch.Generator().manual_seed(base(seed, index))
         targets = patterns[:queries]
@@ -92,15 +90,6 @@ def _corrupted(patterns: torch.Tensor, kind: str, strength: float, generator: to
 
 def _row(strength: float, errors: np.ndarray) -> dict[str, Any]:
     clusters = np.repeat(np.arange(len(errors)), errors.shape[1])
-    retrieved = clustered_rate(errors <= 0.5)
     mean = cluster_bootstrap(errors.ravel(), clusters, num_resamples=999, seed=0)
-    return {
-        "strength": strength,
-        "rate": retrieved.estimate,
-        "rate_low": retrieved.low,
-        "rate_high": retrieved.high,
-        "error": mean.estimate,
-        "error_low": mean.low,
-        "error_high": mean.high,
-        "trials": errors.size,
-    }
+    rate = columns("rate", clustered_rate(errors <= 0.5))
+    return {"strength": strength} | rate | columns("error", mean) | {"trials": errors.size}

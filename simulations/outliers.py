@@ -16,13 +16,12 @@ import numpy as np
 import torch
 
 from hopfield_theory.bounds import one_update
-from hopfield_theory.data.ensembles import RandomPatterns, Sphere, base
+from hopfield_theory.data.ensembles import base
 from hopfield_theory.measured.capacity import clustered_rate
 from hopfield_theory.model.memory import Memory
 from hopfield_theory.model.retrieval import retrieve
 from hopfield_theory.statistics import cluster_bootstrap
-
-PRESETS = ("quick", "paper", "large")
+from simulations._shared import columns, directions, random_patterns
 
 _COUNTS = (1, 2, 4, 8, 16, 32)
 _SCALE = {"quick": (20, 20), "paper": (100, 50), "large": (500, 100)}
@@ -50,33 +49,25 @@ def measure(parameters: Mapping[str, Any], seed: int, device: str) -> list[dict[
     dim, beta, queries = parameters["dim"], parameters["beta"], parameters["queries"]
     found: dict[int, list[np.ndarray]] = {count: [] for count in _COUNTS}
     for index in range(parameters["memories"]):
-        source = RandomPatterns(
-            Sphere(1.0), parameters["num_patterns"], dim, seed=seed, cell=(index,), dtype=torch.float64, device=device
-        )
-        patterns = source.tensor()
+        patterns = random_patterns(parameters["num_patterns"], dim, seed, index, device)
         generator = torch.Generator().manual_seed(base(seed, index, 1))
         targets = patterns[:queries]
-        cues = targets + 0.4 * _directions(queries, dim, generator).to(device)
+        cues = targets + 0.4 * directions(queries, dim, generator).to(device)
         common = cues.mean(0) / cues.mean(0).norm()
         for count in _COUNTS:
-            outliers = parameters["overlap"] * common + _directions(count, dim, generator).to(device)
+            outliers = parameters["overlap"] * common + directions(count, dim, generator).to(device)
             outliers = parameters["norm"] * outliers / outliers.norm(dim=-1, keepdim=True)
             kept, classified = Memory(torch.cat([patterns, outliers]), beta, 0.0), Memory(patterns, beta, 1.0)
-            columns = [(memory.update(cues) - targets).norm(dim=-1) for memory in (kept, classified)]
-            columns += [(retrieve(memory, cues).state - targets).norm(dim=-1) for memory in (kept, classified)]
-            columns.append(_condition(beta * cues @ patterns.T, beta * cues @ outliers.T).to(cues))
-            found[count].append(torch.stack(columns).cpu().numpy())
-    return [_row(count, np.stack(columns, 1)) for count, columns in found.items()]
+            distances = [(memory.update(cues) - targets).norm(dim=-1) for memory in (kept, classified)]
+            distances += [(retrieve(memory, cues).state - targets).norm(dim=-1) for memory in (kept, classified)]
+            distances.append(_condition(beta * cues @ patterns.T, beta * cues @ outliers.T).to(cues))
+            found[count].append(torch.stack(distances).cpu().numpy())
+    return [_row(count, np.stack(values, 1)) for count, values in found.items()]
 
 
 def cost(parameters: Mapping[str, Any]) -> tuple[float, float]:
     """Predict seconds and bytes."""
     return 0.1 + 0.03 * parameters["memories"], 2e8
-
-
-def _directions(count: int, dim: int, generator: torch.Generator) -> torch.Tensor:
-    x = torch.randn(count, dim, dtype=torch.float64, generator=generator)
-    return x / x.norm(dim=-1, keepdim=True)
 
 
 def _condition(scores: torch.Tensor, outliers: torch.Tensor) -> torch.Tensor:
@@ -87,8 +78,8 @@ def _condition(scores: torch.Tensor, outliers: torch.Tensor) -> torch.Tensor:
     return torch.from_numpy(outliers.logsumexp(-1).cpu().numpy() > needed)
 
 
-def _row(count: int, columns: np.ndarray) -> dict[str, Any]:
-    kept, classified, kept_end, classified_end, condition = columns
+def _row(count: int, found: np.ndarray) -> dict[str, Any]:
+    kept, classified, kept_end, classified_end, condition = found
     clusters = np.repeat(np.arange(kept.shape[0]), kept.shape[1])
     row: dict[str, Any] = {"outliers": count, "trials": kept.size}
     for name, values in (
@@ -97,12 +88,10 @@ def _row(count: int, columns: np.ndarray) -> dict[str, Any]:
         ("kept_end", kept_end),
         ("classified_end", classified_end),
     ):
-        mean = cluster_bootstrap(values.ravel(), clusters, num_resamples=999, seed=0)
-        row |= {name: mean.estimate, f"{name}_low": mean.low, f"{name}_high": mean.high}
+        row |= columns(name, cluster_bootstrap(values.ravel(), clusters, num_resamples=999, seed=0))
     held = condition.astype(bool)
     for name, values in (("condition", held), ("closer", classified < kept), ("closer_end", classified_end < kept_end)):
-        rate = clustered_rate(values)
-        row |= {name: rate.estimate, f"{name}_low": rate.low, f"{name}_high": rate.high}
+        row |= columns(name, clustered_rate(values))
     # T11 orders bounds: how often the errors are ordered the other way where it holds
     row["farther_where_held"] = float((classified > kept)[held].mean()) if held.any() else np.nan
     return row

@@ -21,11 +21,10 @@ from scipy import stats
 
 from hopfield_theory.bounds import one_update
 from hopfield_theory.data import files
-from hopfield_theory.data.ensembles import RandomPatterns, Sphere, base
+from hopfield_theory.data.ensembles import base
 from hopfield_theory.model.memory import Memory
-from hopfield_theory.statistics import bootstrap
-
-PRESETS = ("quick", "paper", "large")
+from hopfield_theory.statistics import Interval, bootstrap
+from simulations._shared import columns, directions, random_patterns
 
 _LOG_NOOPS = (-2.0, 0.0, 4.0, 8.0, 12.0, 16.0, 20.0, 32.0, 48.0, 60.0)
 _FALSE_ALARMS = (0.0, 0.02, 0.04, 0.06, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0)
@@ -90,11 +89,10 @@ def _drawn(parameters: Mapping[str, Any], seed: int, index: int) -> tuple[torch.
         unmatched = others[torch.randperm(len(others), generator=generator)[:queries]]
     else:
         size, dim = parameters["num_patterns"], parameters["dim"]
-        drawn = RandomPatterns(Sphere(1.0), size + queries, dim, seed=seed, cell=(index,), dtype=torch.float64).tensor()
+        drawn = random_patterns(size + queries, dim, seed, index)
         patterns, unmatched = drawn[:size], drawn[size:]
     chosen = torch.randint(len(patterns), (queries,), generator=generator)
-    noise = torch.randn(queries, patterns.shape[1], dtype=torch.float64, generator=generator)
-    noisy = patterns[chosen] + 0.5 * noise / noise.norm(dim=-1, keepdim=True)
+    noisy = patterns[chosen] + 0.5 * directions(queries, patterns.shape[1], generator)
     return patterns, noisy / noisy.norm(dim=-1, keepdim=True), unmatched
 
 
@@ -131,6 +129,5 @@ def _row(detector: str, log_noop: float, values: np.ndarray) -> dict[str, Any]:
 
 def _mean(name: str, values: np.ndarray) -> dict[str, float]:
     mean = float(values.mean())
-    interval = bootstrap(values, num_resamples=999, seed=0) if values.std() > 0 else None
-    low, high = (interval.low, interval.high) if interval else (mean, mean)
-    return {name: mean, f"{name}_low": low, f"{name}_high": high}
+    found = bootstrap(values, num_resamples=999, seed=0) if values.std() > 0 else Interval(mean, mean, mean, 0.95)
+    return columns(name, found)

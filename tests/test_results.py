@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from figures.__main__ import NAMES
-from hopfield_theory.bounds import mean_field
+from hopfield_theory.bounds import RandomMemory, mean_field
 from simulations import landscape
 
 ROOT = Path(__file__).parent.parent
@@ -94,7 +94,7 @@ def rules():
     yield f"ends at {min(shares):.2f} to {max(shares):.2f} of the log M of a typical one"
     row = columns[0].loc[16]
     yield f"up to log M = {row['log_patterns']:.2f}, while C7 excludes one within 0.0625 m from {row['ceiling']:.2f} on"
-    fold = mean_field.fold(16, 1.0, 1.0)
+    fold = mean_field.fold(RandomMemory.of_lambda(16, 1.0))
     assert fold is not None
     yield f"the fold lies at {1 - fold.overlap:.2f} m"
 

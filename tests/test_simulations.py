@@ -12,9 +12,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hopfield_theory.bounds import union
+from hopfield_theory.bounds import RandomMemory, chernoff
 from hopfield_theory.runs.store import Store
 from hopfield_theory.runs.sweep import Sweep
+from simulations import __main__ as main_module
 from simulations.__main__ import NAMES
 
 
@@ -70,7 +71,7 @@ def test_the_sandwich_holds_at_work():
     """Between C3 and C6 the frequency of 'all stored' falls from above 1 − p to below it."""
     [cell] = [c for c in module("capacity").cells("quick") if c["kind"] == "sandwich" and c["dim"] == 4][:1]
     rows = pd.DataFrame(module("capacity").measure(cell | {"memories": 300}, 0, "cpu"))
-    low = union.chernoff(dim=4, beta=1.0, scale=math.sqrt(200 / 3), failure_probability=0.1, noop=0.0)
+    low = chernoff.chernoff(RandomMemory(4, 200.0, -math.inf), 0.1)
     assert rows["chernoff"].iloc[0] == pytest.approx(low)
     stored = rows[np.log(rows["num_patterns"]) <= rows["chernoff"] + 1e-9]
     beyond = rows[np.log(rows["num_patterns"] + 1) > rows["ceiling"]]
@@ -106,6 +107,20 @@ def test_the_detector_is_no_coin():
     rows = pd.DataFrame(module("rejection").measure(smallest("rejection") | {"memories": 5, "queries": 40}, 0, "cpu"))
     assert rows["auroc"].max() > 0.9
     assert (rows["unmatched_norm"].dropna() <= 1).all()
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "landscape"])
+def test_another_seed_is_another_set_of_results(name):
+    """Of the cells that draw anything: those of the closed forms do not."""
+    cell = smallest(name)
+    if name == "exponents":
+        cell = {"kind": "update", "lam": 0.25, "dim": 25, "trials": 16}
+    rows = []
+    for seed in (0, 0, 1):
+        sweep = main_module._sweep(name, "quick", seed)
+        found = pd.DataFrame(sweep.measure(cell, 5 if name in main_module._WITH_COMMON_DRAWS else seed, "cpu"))
+        rows.append(found.to_csv())
+    assert rows[0] == rows[1] != rows[2]
 
 
 def test_a_run_goes_on_where_it_stopped(tmp_path):

@@ -4,11 +4,9 @@ import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
+from hopfield_theory._arguments import Floats
 from hopfield_theory.bounds import sphere
-
-Floats = NDArray[np.float64]
 
 # A tilt of e^300 makes any exponential bound vanish; beyond it the floats would end.
 LARGEST_LOG_TILT = 300.0

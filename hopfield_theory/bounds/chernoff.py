@@ -1,18 +1,19 @@
-"""How many random patterns are stored with a given probability: the truncated Chernoff bound C3."""
+"""How many random patterns are stored with a given probability: the truncated Chernoff bound C3.
+
+Arguments out of range raise ValueError, here and in the other modules of the package.
+"""
 
 import itertools
 import math
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import optimize, special
 
 from hopfield_theory import _arguments
+from hopfield_theory._arguments import Floats
 from hopfield_theory.bounds import _quadrature, sphere
-from hopfield_theory.bounds.random_memory import Model
-
-Floats = NDArray[np.float64]
+from hopfield_theory.bounds.random_memory import RandomMemory
 
 QUANTIFIERS = ("all", "typical")
 
@@ -52,33 +53,17 @@ class Witness:
     shells: tuple[Case, ...] = ()
 
 
-def chernoff(
-    *,
-    dim: int,
-    beta: float,
-    scale: float,
-    failure_probability: float,
-    noop: float = 1.0,
-    log_noop: float | None = None,
-    quantifier: str = "all",
-) -> float:
+def chernoff(memory: RandomMemory, failure_probability: float, quantifier: str = "all") -> float:
     """Logarithm of a number of random patterns that are stored with probability ``1 - p`` (C3, proved here).
 
-    Patterns are uniform on the sphere of radius ``m = scale · sqrt(dim - 1)``; stored means that disjoint balls around
-    the patterns each hold one fixed point, to which all points of the ball converge. `chernoff_witness` tells how.
+    Stored means that disjoint balls around the patterns each hold one fixed point, to which all points of the ball
+    converge. `chernoff_witness` tells how; `hopfield_theory.bounds.crowding.ceiling` is the bound from above.
 
     Parameters
     ----------
-    dim : int, at least 2
-        Dimension d.
-    beta : float, above 0
-        Inverse temperature.
-    scale : float, above 0
-        K.
+    memory : RandomMemory
     failure_probability : float, in (0, 1)
         p.
-    noop, log_noop : float
-        The no-op mass n, or its logarithm.
     quantifier : {"all", "typical"}
         Whether p bounds the chance that any pattern, or that one given pattern, is not stored.
 
@@ -87,42 +72,16 @@ def chernoff(
     float
         log M; 0 where only a single pattern is certified, ``-inf`` where none is.
 
-    Raises
-    ------
-    ValueError
-        If an argument leaves its range.
-
-    See Also
-    --------
-    hopfield_theory.bounds.ceiling.ceiling : the bound from above.
-
     Examples
     --------
-    >>> all_stored = chernoff(dim=20, beta=1.0, scale=3.0, failure_probability=1e-3)
+    >>> all_stored = chernoff(RandomMemory.of(dim=20, beta=1.0, scale=3.0), failure_probability=1e-3)
     >>> 3.0e6 < math.exp(all_stored) < 3.2e6
     True
     """
-    return chernoff_witness(
-        dim=dim,
-        beta=beta,
-        scale=scale,
-        failure_probability=failure_probability,
-        noop=noop,
-        log_noop=log_noop,
-        quantifier=quantifier,
-    ).log_patterns
+    return chernoff_witness(memory, failure_probability, quantifier).log_patterns
 
 
-def chernoff_witness(
-    *,
-    dim: int,
-    beta: float,
-    scale: float,
-    failure_probability: float,
-    noop: float = 1.0,
-    log_noop: float | None = None,
-    quantifier: str = "all",
-) -> Witness:
+def chernoff_witness(memory: RandomMemory, failure_probability: float, quantifier: str = "all") -> Witness:
     """Return the parameters with which C3 proves the capacity that `chernoff` returns.
 
     Write ``u = 1 - cos`` for the height of another pattern over pattern 1, ``w = sqrt(2u)`` for its distance in units
@@ -138,48 +97,34 @@ def chernoff_witness(
     sum over the rest is too large; for the last, given pattern 1 and its neighbour, a Chernoff bound
     ``exp(-t + M E[exp(t f) - 1; u > crowd_cap])`` with f the summand divided by its allowance is summed over cases.
 
-    Parameters
-    ----------
-    dim, beta, scale, failure_probability, noop, log_noop, quantifier
-        As for `chernoff`.
-
-    Returns
-    -------
-    Witness
-
-    Raises
-    ------
-    ValueError
-        If an argument leaves its range.
+    Parameters are those of `chernoff`.
 
     Examples
     --------
-    >>> witness = chernoff_witness(dim=20, beta=1.0, scale=3.0, failure_probability=1e-3)
-    >>> model = Model(kappa=171.0, dim=20, log_noop=0.0)
-    >>> log_failure(model, witness, witness.log_patterns, "all") <= math.log(1e-3)
+    >>> memory = RandomMemory.of(dim=20, beta=1.0, scale=3.0)
+    >>> witness = chernoff_witness(memory, failure_probability=1e-3)
+    >>> log_failure(memory, witness, witness.log_patterns, "all") <= math.log(1e-3)
     True
     """
-    model = Model.of(dim, beta, scale, noop=noop, log_noop=log_noop)
     log_p = math.log(_arguments.probability("failure_probability", failure_probability))
     _arguments.one_of("quantifier", quantifier, QUANTIFIERS)
-    nobody = _single(model)
+    nobody = _single(memory)
     if math.isinf(nobody.log_patterns):
         return nobody
-    plain = _plain(model, log_p, quantifier)
+    plain = _plain(memory, log_p, quantifier)
     if plain is None:
         return nobody
     # A typical pattern is lost to the crowd, not to a close neighbour: shells gain nothing there.
-    found = _with_shells(model, plain, log_p) if quantifier == "all" else plain
+    found = _with_shells(memory, plain, log_p) if quantifier == "all" else plain
     return max(nobody, found, key=lambda w: w.log_patterns)
 
 
-def log_failure(model: Model, witness: Witness, log_patterns: float, quantifier: str) -> float:
+def log_failure(memory: RandomMemory, witness: Witness, log_patterns: float, quantifier: str) -> float:
     """Logarithm of the C3 bound on the chance of failure of ``exp(log_patterns)`` patterns, for given parameters.
 
     Parameters
     ----------
-    model : Model
-        κ, d and log n.
+    memory : RandomMemory
     witness : Witness
         Caps, balls and tilts; its own ``log_patterns`` is not used.
     log_patterns : float
@@ -196,22 +141,22 @@ def log_failure(model: Model, witness: Witness, log_patterns: float, quantifier:
     --------
     >>> lone = Case(math.inf, math.inf, 5.2 / 171, math.log(30.0), math.log(30.0))
     >>> plain = Witness(0.0, 2.8 / 171, 2.8 / 171, lone)
-    >>> round(log_failure(Model(171.0, 20, 0.0), plain, math.log(1e6), "all"), 1)
+    >>> round(log_failure(RandomMemory(20, 171.0), plain, math.log(1e6), "all"), 1)
     -8.0
     """
-    return _Failure(model, witness, quantifier)(log_patterns)
+    return _Failure(memory, witness, quantifier)(log_patterns)
 
 
 class _Failure:
     """The failure bound as a function of log M: the expectations do not depend on M and are taken once."""
 
-    def __init__(self, model: Model, witness: Witness, quantifier: str) -> None:
+    def __init__(self, memory: RandomMemory, witness: Witness, quantifier: str) -> None:
         self._all = quantifier == "all"
-        self._cap = float(sphere.log_cap(witness.cap, model.dim))
-        self._crowd = float(sphere.log_cap(witness.crowd_cap, model.dim)) if witness.shells else -math.inf
-        nodes = _quadrature.heights(witness.crowd_cap, model.dim)
-        self._lone = _expectations(model, witness.lone, nodes)
-        self._shells = [(_log_shell(model, case), _expectations(model, case, nodes)) for case in witness.shells]
+        self._cap = float(sphere.log_cap(witness.cap, memory.dim))
+        self._crowd = float(sphere.log_cap(witness.crowd_cap, memory.dim)) if witness.shells else -math.inf
+        nodes = _quadrature.heights(witness.crowd_cap, memory.dim)
+        self._lone = _expectations(memory, witness.lone, nodes)
+        self._shells = [(_log_shell(memory, case), _expectations(memory, case, nodes)) for case in witness.shells]
 
     def __call__(self, log_patterns: float) -> float:
         parts = [
@@ -223,15 +168,15 @@ class _Failure:
         return float(np.logaddexp.reduce(parts)) + (log_patterns if self._all else 0.0)
 
 
-def _log_shell(model: Model, case: Case) -> float:
-    high, low = sphere.log_cap(np.array([case.high, case.low]), model.dim)
+def _log_shell(memory: RandomMemory, case: Case) -> float:
+    high, low = sphere.log_cap(np.array([case.high, case.low]), memory.dim)
     return float(high + np.log1p(-np.exp(low - high)))
 
 
-def _log_rates(model: Model, case: Case, height: Floats) -> tuple[Floats, Floats] | None:
+def _log_rates(memory: RandomMemory, case: Case, height: Floats) -> tuple[Floats, Floats] | None:
     """Logarithms of a pattern's share in the two allowances of a case, or None where an allowance is not positive."""
-    kappa, rho = model.kappa, case.ball
-    leak = math.exp(min(model.log_noop - kappa * (1.0 - rho), 300.0))
+    kappa, rho = memory.kappa, case.ball
+    leak = math.exp(min(memory.log_noop - kappa * (1.0 - rho), 300.0))
     w = np.sqrt(2.0 * height)
     log_y = -kappa * (height - rho * w)
     if 2.0 * rho > min(float(w.min()), math.sqrt(2.0 * case.low)):
@@ -254,8 +199,8 @@ def _log_rates(model: Model, case: Case, height: Floats) -> tuple[Floats, Floats
     return np.log(w - rho) + log_y - math.log(displacement), np.log(spread) + log_y - math.log(stretch)
 
 
-def _expectations(model: Model, case: Case, nodes: tuple[Floats, Floats]) -> list[tuple[float, float]] | None:
-    rates = _log_rates(model, case, nodes[0])
+def _expectations(memory: RandomMemory, case: Case, nodes: tuple[Floats, Floats]) -> list[tuple[float, float]] | None:
+    rates = _log_rates(memory, case, nodes[0])
     if rates is None:
         return None
     tilts = (case.self_map_log_tilt, case.contraction_log_tilt)
@@ -271,48 +216,48 @@ def _log_tail(expectations: list[tuple[float, float]] | None, log_patterns: floa
     return min(0.0, float(np.logaddexp.reduce(tails)))
 
 
-def _tilted(model: Model, case: Case, nodes: tuple[Floats, Floats], log_patterns: float) -> tuple[Case, float]:
+def _tilted(memory: RandomMemory, case: Case, nodes: tuple[Floats, Floats], log_patterns: float) -> tuple[Case, float]:
     """Return the case with its best tilts at a number of patterns, and the logarithm of its tail."""
-    rates = _log_rates(model, case, nodes[0])
+    rates = _log_rates(memory, case, nodes[0])
     if rates is None:
         return case, 0.0
     tilts = [_quadrature.best_tilt(rate, nodes[1], log_patterns) for rate in rates]
     case = replace(case, self_map_log_tilt=tilts[0], contraction_log_tilt=tilts[1])
     if math.isinf(min(tilts)):
         return case, 0.0
-    return case, _log_tail(_expectations(model, case, nodes), log_patterns)
+    return case, _log_tail(_expectations(memory, case, nodes), log_patterns)
 
 
-def _solved(model: Model, witness: Witness, log_p: float, quantifier: str, high: float) -> Witness:
-    failure = _Failure(model, witness, quantifier)
+def _solved(memory: RandomMemory, witness: Witness, log_p: float, quantifier: str, high: float) -> Witness:
+    failure = _Failure(memory, witness, quantifier)
     if failure(0.0) > log_p:
         return replace(witness, log_patterns=-math.inf)
     return replace(witness, log_patterns=_quadrature.largest(lambda x: failure(x) <= log_p, 0.0, high))
 
 
-def _single(model: Model) -> Witness:
+def _single(memory: RandomMemory) -> Witness:
     """Return the witness for one pattern: the no-op slot alone must leave a ball in place."""
     # the iteration rises to the smallest ball that maps into itself; just above it, it maps into its inside
     rho = 0.0
     for _ in range(_SETTLED):
-        rho = float(special.expit(model.log_noop - model.kappa * (1.0 - rho)))
+        rho = float(special.expit(memory.log_noop - memory.kappa * (1.0 - rho)))
     case = Case(math.inf, math.inf, min(max((1.0 + 1e-6) * rho, 1e-300), 1.0), 0.0, 0.0)
-    if _log_rates(model, case, np.array([2.0])) is not None:
+    if _log_rates(memory, case, np.array([2.0])) is not None:
         return Witness(0.0, 2.0, 2.0, case)
     return Witness(-math.inf, 2.0, 2.0, Case(math.inf, math.inf, 1.0, 0.0, 0.0))
 
 
-def _plain(model: Model, log_p: float, quantifier: str) -> Witness | None:
+def _plain(memory: RandomMemory, log_p: float, quantifier: str) -> Witness | None:
     """Optimise ball, cap and tilts without shells."""
-    ceiling = model.kappa + 50.0
+    ceiling = memory.kappa + 50.0
 
     def attempt(log_ball: float, log_cap: float) -> Witness | None:
-        rho, cap = math.exp(log_ball) / model.kappa, math.exp(log_cap) / model.kappa
+        rho, cap = math.exp(log_ball) / memory.kappa, math.exp(log_cap) / memory.kappa
         if cap >= 2.0 or rho >= 1.0 or 2.0 * rho >= math.sqrt(2.0 * cap):
             return None
-        nodes = _quadrature.heights(cap, model.dim)
+        nodes = _quadrature.heights(cap, memory.dim)
         lone = Case(math.inf, math.inf, rho, 0.0, 0.0)
-        rates = _log_rates(model, lone, nodes[0])
+        rates = _log_rates(memory, lone, nodes[0])
         if rates is None:
             return None
         # A Chernoff bound needs the mean of the sum below its allowance; the first guess stays well below.
@@ -320,8 +265,8 @@ def _plain(model: Model, log_p: float, quantifier: str) -> Witness | None:
         log_patterns = max(0.0, -max(means) - 1.0)
         best = None
         for _ in range(3 * _ROUNDS):
-            tilted, _ = _tilted(model, lone, nodes, log_patterns)
-            found = _solved(model, Witness(0.0, cap, cap, tilted), log_p, quantifier, ceiling)
+            tilted, _ = _tilted(memory, lone, nodes, log_patterns)
+            found = _solved(memory, Witness(0.0, cap, cap, tilted), log_p, quantifier, ceiling)
             if best is None and math.isinf(found.log_patterns) and log_patterns > 0.0:
                 log_patterns = max(0.0, log_patterns - 2.0)
                 continue
@@ -334,9 +279,9 @@ def _plain(model: Model, log_p: float, quantifier: str) -> Witness | None:
         found = attempt(float(point[0]), float(point[1]))
         return 1e3 + float(np.sum(np.abs(point))) if found is None else -found.log_patterns
 
-    crowd = 1.0 - float(sphere.bessel_ratio(model.kappa, model.dim))
-    balls = (1.0 / math.sqrt(2.0 * crowd), 0.4 * math.sqrt(model.kappa))
-    caps = (*np.geomspace(2.4, 12.0, 4), *np.geomspace(0.02, 0.6, 3) * crowd * model.kappa)
+    crowd = 1.0 - float(sphere.bessel_ratio(memory.kappa, memory.dim))
+    balls = (1.0 / math.sqrt(2.0 * crowd), 0.4 * math.sqrt(memory.kappa))
+    caps = (*np.geomspace(2.4, 12.0, 4), *np.geomspace(0.02, 0.6, 3) * crowd * memory.kappa)
     # a heavy no-op slot leaves room for small balls only
     for shrink in range(8):
         starts = [(math.log(0.5**shrink * ball), math.log(cap)) for ball in balls for cap in caps]
@@ -350,9 +295,9 @@ def _plain(model: Model, log_p: float, quantifier: str) -> Witness | None:
     return attempt(float(found.x[0]), float(found.x[1]))
 
 
-def _with_shells(model: Model, plain: Witness, log_p: float) -> Witness:
+def _with_shells(memory: RandomMemory, plain: Witness, log_p: float) -> Witness:
     """Improve a plain witness for all patterns by treating a single close neighbour on its own."""
-    dim, ceiling, floor = model.dim, model.kappa + 50.0, 2.0 / model.kappa
+    dim, ceiling, floor = memory.dim, memory.kappa + 50.0, 2.0 / memory.kappa
     best = plain
     for _ in range(_ROUNDS):
         goal = best.log_patterns
@@ -366,12 +311,12 @@ def _with_shells(model: Model, plain: Witness, log_p: float) -> Witness:
         # The sum may fall short of the cap by a rounding, and the shells would leave a gap.
         edges[-1] = crowd_cap
         shells = [
-            _best_case(model, (float(a), float(b)), float(a), nodes=nodes, log_patterns=goal)
+            _best_case(memory, (float(a), float(b)), float(a), nodes=nodes, log_patterns=goal)
             for a, b in itertools.pairwise(edges)
         ]
-        lone = _best_case(model, (math.inf, math.inf), crowd_cap, nodes=nodes, log_patterns=goal)
+        lone = _best_case(memory, (math.inf, math.inf), crowd_cap, nodes=nodes, log_patterns=goal)
         trials = (Witness(0.0, float(edges[i]), crowd_cap, lone, tuple(shells[i:])) for i in range(_SHELLS))
-        found = max((_solved(model, w, log_p, "all", ceiling) for w in trials), key=lambda w: w.log_patterns)
+        found = max((_solved(memory, w, log_p, "all", ceiling) for w in trials), key=lambda w: w.log_patterns)
         if found.log_patterns <= best.log_patterns + 1e-6:
             break
         best = found
@@ -379,12 +324,17 @@ def _with_shells(model: Model, plain: Witness, log_p: float) -> Witness:
 
 
 def _best_case(
-    model: Model, shell: tuple[float, float], nearest: float, *, nodes: tuple[Floats, Floats], log_patterns: float
+    memory: RandomMemory,
+    shell: tuple[float, float],
+    nearest: float,
+    *,
+    nodes: tuple[Floats, Floats],
+    log_patterns: float,
 ) -> Case:
     """Return a case with the ball and the tilts that make its tail smallest; balls stay short of half way to others."""
 
     def at(log_ball: float) -> tuple[Case, float]:
-        return _tilted(model, Case(*shell, math.exp(log_ball), 0.0, 0.0), nodes, log_patterns)
+        return _tilted(memory, Case(*shell, math.exp(log_ball), 0.0, 0.0), nodes, log_patterns)
 
     half_way = 0.5 * math.log(0.5 * nearest)
     place, _ = _quadrature.minimum(lambda log_ball: at(log_ball)[1], half_way - 3.0, half_way - 1e-9)

@@ -30,11 +30,6 @@ def log_code_size(height: float, dim: int) -> float:
     float
         At least 0.
 
-    Raises
-    ------
-    ValueError
-        If an argument leaves its range.
-
     Notes
     -----
     Rankin 1955; Levenshtein 1979; Kabatiansky and Levenshtein 1978.

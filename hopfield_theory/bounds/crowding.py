@@ -1,20 +1,18 @@
-"""Fixed points that a crowd of random patterns keeps away from each of them: the bound C7."""
+"""Fixed points that a crowd of random patterns keeps away from each of them, the bound C7; the ceiling by C6 and C7."""
 
 import itertools
 import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import special
 
 from hopfield_theory import _arguments
 from hopfield_theory.bounds import _quadrature, sphere
 from hopfield_theory.bounds._quadrature import log_mean
-from hopfield_theory.bounds.chernoff import chernoff_witness
-from hopfield_theory.bounds.random_memory import Model
-
-Floats = NDArray[np.float64]
+from hopfield_theory.bounds.chernoff import QUANTIFIERS, chernoff_witness
+from hopfield_theory.bounds.merging import pair_witness
+from hopfield_theory.bounds.random_memory import RandomMemory
 
 _STRIPS = 48
 # What C7 provides for in the crowd's common direction, as the square of a number of standard deviations: at any chance
@@ -47,16 +45,50 @@ class TypicalWitness:
     strips: tuple[Strip, ...]
 
 
-def typical_witness(
-    *,
-    dim: int,
-    beta: float,
-    scale: float,
-    failure_probability: float,
-    noop: float = 1.0,
-    log_noop: float | None = None,
-    error: float | None = None,
-) -> TypicalWitness:
+def ceiling(
+    memory: RandomMemory, failure_probability: float, quantifier: str = "all", error: float | None = None
+) -> float:
+    """Logarithm of a number of random patterns that are *not* stored with probability ``1 - p`` (C6, C7, proved here).
+
+    With ``"typical"`` (C7), the chance that a given pattern has no fixed point within ``error · m`` is at least p. With
+    ``"all"``, the smaller of that number and of the one at which, with a chance of at least p, two patterns are so
+    close that both run into one limit (C6), whatever the error. The bound is proved at the number returned;
+    `hopfield_theory.bounds.merging.log_pair_failure` and `log_typical_survival` decide any other.
+
+    Parameters
+    ----------
+    memory : RandomMemory
+    failure_probability : float, in (0, 1)
+        p.
+    quantifier : {"all", "typical"}
+        As for `hopfield_theory.bounds.chernoff.chernoff`.
+    error : float, in (0, 1), optional
+        How near a fixed point counts as retrieval in C7; by default the ball in which C3 stores a typical pattern, at
+        least ``1/κ``, so that the two bounds speak of the same event.
+
+    Returns
+    -------
+    float
+        log M, ``inf`` where nothing is proved.
+
+    Examples
+    --------
+    >>> limit = ceiling(RandomMemory.of(dim=20, beta=1.0, scale=3.0), failure_probability=1e-3)
+    >>> 8.4e6 < math.exp(limit) < 8.8e6
+    True
+    """
+    _arguments.one_of("quantifier", quantifier, QUANTIFIERS)
+    _arguments.probability("failure_probability", failure_probability)
+    if error is not None:
+        _arguments.probability("error", error)
+    if quantifier == "all" and memory.kappa < 1.0:
+        # The update contracts the whole space (T7): there is one fixed point, and two patterns cannot both be stored.
+        return math.log(2.0)
+    typical = typical_witness(memory, failure_probability, error).log_patterns
+    return typical if quantifier == "typical" else min(typical, pair_witness(memory, failure_probability).log_patterns)
+
+
+def typical_witness(memory: RandomMemory, failure_probability: float, error: float | None = None) -> TypicalWitness:
     """Return the parameters with which C7 keeps fixed points away from a typical pattern.
 
     A fixed point ``x = (1 - a) ξ_1 + v``, v across ξ_1, in units of m, satisfies exactly
@@ -70,90 +102,66 @@ def typical_witness(
     cap may be left out of both sums. As the strips shrink and the dimension grows the bound comes down to the
     mean-field curve C5.
 
-    Parameters
-    ----------
-    dim, beta, scale, failure_probability, noop, log_noop, error
-        As for `ceiling`.
-
-    Returns
-    -------
-    TypicalWitness
-
-    Raises
-    ------
-    ValueError
-        If an argument leaves its range.
+    Parameters are those of `ceiling`.
 
     Examples
     --------
-    >>> witness = typical_witness(dim=75, beta=1.0, scale=1.0, failure_probability=1e-3)
+    >>> memory = RandomMemory.of(dim=75, beta=1.0, scale=1.0)
+    >>> witness = typical_witness(memory, failure_probability=1e-3)
     >>> 2e18 < math.exp(witness.log_patterns) < 5e18
     True
     """
-    model = Model.of(dim, beta, scale, noop=noop, log_noop=log_noop)
     p = _arguments.probability("failure_probability", failure_probability)
     if error is None:
-        stored = chernoff_witness(
-            dim=dim,
-            beta=beta,
-            scale=scale,
-            failure_probability=failure_probability,
-            noop=noop,
-            log_noop=log_noop,
-            quantifier="typical",
-        )
-        error = min(max(stored.lone.ball if stored.log_patterns > 0.0 else 0.0, 1.0 / model.kappa), 0.5)
+        stored = chernoff_witness(memory, failure_probability, "typical")
+        error = min(max(stored.lone.ball if stored.log_patterns > 0.0 else 0.0, 1.0 / memory.kappa), 0.5)
     _arguments.probability("error", error)
     log_survival = math.log1p(-p)
     best = TypicalWitness(math.inf, error, error, ())
-    crowd = 1.0 - float(sphere.bessel_ratio(model.kappa, model.dim))
+    crowd = 1.0 - float(sphere.bessel_ratio(memory.kappa, memory.dim))
     for cap in np.geomspace(1.05 * error, max(30.0 * error, 0.8 * crowd), 12):
         if cap < 1.0:
-            best = _typical_solved(model, best, float(cap), log_survival)
+            best = _typical_solved(memory, best, float(cap), log_survival)
     return best
 
 
-def log_typical_survival(model: Model, witness: TypicalWitness, log_patterns: float) -> float:
+def log_typical_survival(memory: RandomMemory, witness: TypicalWitness, log_patterns: float) -> float:
     """Logarithm of the C7 upper bound on the chance that a fixed point lies within the witness's error of a pattern.
 
     Parameters
     ----------
-    model : Model
-        κ, d and log n.
+    memory : RandomMemory
     witness : TypicalWitness
         Error, cap and strips, which must cover the overlaps up to the error.
     log_patterns : float
         log M; M - 1 other patterns are counted.
 
-    Returns
-    -------
-    float
-
     Examples
     --------
-    >>> witness = typical_witness(dim=75, beta=1.0, scale=1.0, failure_probability=1e-3)
-    >>> log_typical_survival(Model(74.0, 75, 0.0), witness, witness.log_patterns) < math.log(0.999)
+    >>> memory = RandomMemory.of(dim=75, beta=1.0, scale=1.0)
+    >>> witness = typical_witness(memory, failure_probability=1e-3)
+    >>> log_typical_survival(memory, witness, witness.log_patterns) < math.log(0.999)
     True
     """
     others = _log_others(log_patterns)
-    parts = [others + float(sphere.log_cap(witness.error, model.dim))]
+    parts = [others + float(sphere.log_cap(witness.error, memory.dim))]
     for strip in witness.strips:
-        parts += _Crowd(model, witness.error, witness.cap, strip.low, strip.high).log_tails(strip, others)
+        parts += _Crowd(memory, witness.error, witness.cap, strip.low, strip.high).log_tails(strip, others)
     return float(np.logaddexp.reduce(parts))
 
 
 class _Crowd:
     """The crowd's pull in one strip of C7: weights g above the cap, the pull A that suffices, and ``κ b``."""
 
-    def __init__(self, model: Model, error: float, cap: float, low: float, high: float) -> None:
-        height, self._log_weight = _quadrature.heights(cap, model.dim)
-        self._dim = model.dim - 1
-        self.log_g = np.log(height - high) - model.kappa * height * (1.0 - low)
+    def __init__(self, memory: RandomMemory, error: float, cap: float, low: float, high: float) -> None:
+        height, self._log_weight = _quadrature.heights(cap, memory.dim)
+        self._dim = memory.dim - 1
+        self.log_g = np.log(height - high) - memory.kappa * height * (1.0 - low)
         self._log_side = self.log_g + 0.5 * np.log(height * (2.0 - height))
         self._log_square = log_mean(self._log_weight, 2.0 * self._log_side)
-        leak = (1.0 - high) * math.exp(min(model.log_noop - model.kappa * (1.0 - low), 300.0))
+        leak = (1.0 - high) * math.exp(min(memory.log_noop - memory.kappa * (1.0 - low), 300.0))
         self.needed = high - leak
-        self.across = model.kappa * math.sqrt(min(max(error * error - low * low, 0.0), high * (2.0 - high)))
+        self.across = memory.kappa * math.sqrt(min(max(error * error - low * low, 0.0), high * (2.0 - high)))
 
     def log_least(self) -> float:
         """Logarithm of the number of patterns whose mean pull is just enough, ``-inf`` if none is needed."""
@@ -221,12 +229,12 @@ class _Crowd:
         return min(math.log(tilt) - unit, _quadrature.LARGEST_LOG_TILT - log_enough)
 
 
-def _typical_solved(model: Model, best: TypicalWitness, cap: float, log_survival: float) -> TypicalWitness:
+def _typical_solved(memory: RandomMemory, best: TypicalWitness, cap: float, log_survival: float) -> TypicalWitness:
     """Return the least number of patterns that a cap allows, with strips of equal width, or `best` if that is less."""
     edges = np.linspace(0.0, best.error, _STRIPS + 1)
     bounds = [(float(a), float(b)) for a, b in itertools.pairwise(edges)]
-    crowds = [_Crowd(model, best.error, cap, low, high) for low, high in bounds]
-    close = float(sphere.log_cap(best.error, model.dim))
+    crowds = [_Crowd(memory, best.error, cap, low, high) for low, high in bounds]
+    close = float(sphere.log_cap(best.error, memory.dim))
     # The strip that needs most patterns on average comes first: most attempts fail there.
     means = [crowd.log_least() for crowd in crowds]
     order = sorted(range(_STRIPS), key=lambda i: -means[i])

@@ -4,12 +4,12 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from hopfield_theory import _arguments
+from hopfield_theory._arguments import Floats
 from hopfield_theory.bounds import _quadrature, sphere
-
-Floats = NDArray[np.float64]
+from hopfield_theory.bounds.random_memory import RandomMemory
 
 _SCAN_POINTS = 4000
 # The branch ends long before its no-op term is this large; what lies beyond only has to keep its sign.
@@ -38,15 +38,6 @@ def threshold(lam: ArrayLike) -> Floats:
     lam : array_like, above 0
         λ, inverse temperature times squared radius, a dimension.
 
-    Returns
-    -------
-    ndarray, shape of `lam`
-
-    Raises
-    ------
-    ValueError
-        If `lam` is not above 0, or is infinite or NaN.
-
     Notes
     -----
     Statement C4: random-energy model, Lucibello and Mézard, PRL 2024, arXiv:2304.14964.
@@ -61,32 +52,22 @@ def threshold(lam: ArrayLike) -> Floats:
     return x * (1.0 + 1.0 / (root + 2.0 * x)) / (1.0 + root) + 0.5 * np.log1p(2.0 * x * (x / (1.0 + root)))
 
 
-def log_branch(overlap: ArrayLike, dim: int, lam: float, noop: float = 0.0, *, log_noop: float | None = None) -> Floats:
+def log_branch(overlap: ArrayLike, memory: RandomMemory) -> Floats:
     """Logarithm of the number of patterns at which the mean-field overlap is q: the curve M(q) of C5 (heuristic).
 
-    ``M(q) = [1 - q - q n e^{-κq}] e^{κq} / ((q - s(κq)) Ψ_d(κq))`` with ``κ = λ d`` and
+    ``M(q) = [1 - q - q n e^{-κq}] e^{κq} / ((q - s(κq)) Ψ_d(κq))`` with
     ``s = I_{d/2} / I_{d/2-1}``: the fixed points ``x = q ξ`` when the other patterns act through their mean.
 
     Parameters
     ----------
     overlap : array_like, in [0, 1]
         q.
-    dim : int, at least 2
-        Dimension d.
-    lam : float, above 0
-        λ.
-    noop, log_noop : float
-        The no-op mass, or its logarithm.
+    memory : RandomMemory
 
     Returns
     -------
     ndarray, shape of `overlap`
         ``-inf`` where the no-op slot alone pulls the overlap below q, ``+inf`` where no crowd is large enough.
-
-    Raises
-    ------
-    ValueError
-        If an argument leaves its range or is NaN.
 
     Notes
     -----
@@ -96,35 +77,25 @@ def log_branch(overlap: ArrayLike, dim: int, lam: float, noop: float = 0.0, *, l
 
     Examples
     --------
-    >>> round(float(np.exp(log_branch(0.7711, dim=16, lam=1.0))))
+    >>> round(float(np.exp(log_branch(0.7711, RandomMemory.of_lambda(dim=16, lam=1.0, noop=0.0)))))
     4589
     """
     q = _arguments.array("overlap", overlap, 0.0, 1.0)
-    dim = _arguments.integer("dim", dim, 2)
-    kappa = _arguments.positive("lam", lam) * dim
-    pull, lead = _balance(q, dim, kappa, _arguments.log_noop(noop, log_noop))
+    kappa = memory.kappa
+    pull, lead = _balance(q, memory)
     with np.errstate(divide="ignore"):
         top = np.log(np.maximum(pull, 0.0))
         bottom = np.log(np.maximum(lead, 0.0))
         return np.where(pull <= 0.0, -np.inf, top - np.where(pull <= 0.0, 0.0, bottom)) + (
-            kappa * q - sphere.log_mgf(kappa * q, dim)
+            kappa * q - sphere.log_mgf(kappa * q, memory.dim)
         )
 
 
-def fold(dim: int, lam: float, noop: float = 0.0, *, log_noop: float | None = None) -> Fold | None:
+def fold(memory: RandomMemory) -> Fold | None:
     """Fold in which the retrieval branch of C5 ends (heuristic), or None where it fades without one.
 
     The branch starts at the largest overlap that the no-op slot leaves to a single pattern, follows growing M as the
     overlap falls, and ends at the first local maximum of `log_branch`.
-
-    Parameters
-    ----------
-    dim : int, at least 2
-        Dimension d.
-    lam : float, above 0
-        λ.
-    noop, log_noop : float
-        The no-op mass, or its logarithm.
 
     Returns
     -------
@@ -132,39 +103,33 @@ def fold(dim: int, lam: float, noop: float = 0.0, *, log_noop: float | None = No
         None below a smallest dimension (11, 13, 30, 60 for λ = ½, 1, 2, 3.87 without no-op), and for a no-op mass so
         large that there is no retrieval branch.
 
-    Raises
-    ------
-    ValueError
-        If an argument leaves its range or is NaN.
-
     Notes
     -----
     Statement C5, heuristic.
 
     Examples
     --------
-    >>> end = fold(dim=16, lam=1.0)
+    >>> end = fold(RandomMemory.of_lambda(dim=16, lam=1.0, noop=0.0))
     >>> round(np.exp(end.log_patterns)), round(end.overlap, 2)
     (4589, 0.77)
-    >>> fold(dim=12, lam=1.0) is None
+    >>> fold(RandomMemory.of_lambda(dim=12, lam=1.0, noop=0.0)) is None
     True
     """
-    dim = _arguments.integer("dim", dim, 2)
-    kappa = _arguments.positive("lam", lam) * dim
-    log_n = _arguments.log_noop(noop, log_noop)
-    start = _start(kappa, log_n)
+    start = _start(memory)
     if start < np.finfo(float).tiny:
         return None
 
     def slope(q: ArrayLike) -> Floats:
-        return _slope(np.asarray(q, dtype=np.float64), dim, kappa, log_n)
+        return _slope(np.asarray(q, dtype=np.float64), memory)
 
     # Folds crowd near q = 1 - 1/κ at large κ and spread over (0, 1) at small κ: a scan in log(1 - q) and one in q.
-    room = np.concatenate([np.geomspace(1e-3 / (1.0 + kappa), 1.0, _SCAN_POINTS), np.linspace(0.0, 1.0, _SCAN_POINTS)])
+    room = np.concatenate(
+        [np.geomspace(1e-3 / (1.0 + memory.kappa), 1.0, _SCAN_POINTS), np.linspace(0.0, 1.0, _SCAN_POINTS)]
+    )
     q = np.unique(start * (1.0 - room))[::-1]
     q = q[(q > 0.0) & (q < start)]
     rises = slope(q)
-    lead = _balance(q, dim, kappa, log_n)[1]
+    lead = _balance(q, memory)[1]
     dead = np.flatnonzero(lead <= 0.0)
     if dead.size:
         q, rises = q[: dead[0]], rises[: dead[0]]
@@ -183,10 +148,10 @@ def fold(dim: int, lam: float, noop: float = 0.0, *, log_noop: float | None = No
     if not turned.size or turned[0] == 0:
         return None
     end = _quadrature.largest(lambda v: bool(slope(v) > 0.0), float(q[turned[0]]), float(q[turned[0] - 1]))
-    return Fold(float(log_branch(end, dim, lam, log_noop=log_n)), end)
+    return Fold(float(log_branch(end, memory)), end)
 
 
-def predicted(dim: int, lam: float, noop: float = 0.0, error: float = 0.5, *, log_noop: float | None = None) -> float:
+def predicted(memory: RandomMemory, error: float = 0.5) -> float:
     """Logarithm of the number of patterns at which C5 expects the error of retrieval to pass ``error · m`` (heuristic).
 
     The number M at which the overlap on the retrieval branch first falls below ``1 - error``, or at which the branch
@@ -194,12 +159,7 @@ def predicted(dim: int, lam: float, noop: float = 0.0, error: float = 0.5, *, lo
 
     Parameters
     ----------
-    dim : int, at least 2
-        Dimension d.
-    lam : float, above 0
-        λ.
-    noop, log_noop : float
-        The no-op mass, or its logarithm.
+    memory : RandomMemory
     error : float, in (0, 1)
         Error in units of the radius.
 
@@ -209,51 +169,46 @@ def predicted(dim: int, lam: float, noop: float = 0.0, error: float = 0.5, *, lo
         ``-inf`` where the no-op slot keeps even a single pattern from such an overlap, ``+inf`` where the overlap
         stays above it for every M (λ > 1: its limit is ``sqrt(1 - 1/λ)`` for large d).
 
-    Raises
-    ------
-    ValueError
-        If an argument leaves its range or is NaN.
-
     Notes
     -----
     Statement C5, heuristic.
 
     Examples
     --------
-    >>> round(predicted(dim=16, lam=1.0, error=0.5), 3)  # the fold
+    >>> memory = RandomMemory.of_lambda(dim=16, lam=1.0, noop=0.0)
+    >>> round(predicted(memory, error=0.5), 3)  # the fold
     8.431
-    >>> round(predicted(dim=16, lam=1.0, error=0.1), 3)
+    >>> round(predicted(memory, error=0.1), 3)
     8.157
     """
-    _arguments.probability("error", error)
-    kappa = _arguments.positive("lam", lam) * _arguments.integer("dim", dim, 2)
-    log_n = _arguments.log_noop(noop, log_noop)
-    least = 1.0 - error
-    if _start(kappa, log_n) <= least:
+    least = 1.0 - _arguments.probability("error", error)
+    if _start(memory) <= least:
         return -math.inf
-    end = fold(dim, lam, log_noop=log_n)
+    end = fold(memory)
     if end is not None and end.overlap >= least:
         return end.log_patterns
-    return float(log_branch(least, dim, lam, log_noop=log_n))
+    return float(log_branch(least, memory))
 
 
-def _balance(q: Floats, dim: int, kappa: float, log_n: float) -> tuple[Floats, Floats]:
+def _balance(q: Floats, memory: RandomMemory) -> tuple[Floats, Floats]:
     """Return what the target has left to give at overlap q, and how far q leads the crowd's own overlap."""
-    pull = 1.0 - q - q * np.exp(np.minimum(log_n - kappa * q, _LARGEST_EXPONENT))
-    return pull, q - sphere.bessel_ratio(kappa * q, dim)
+    pull = 1.0 - q - q * np.exp(np.minimum(memory.log_noop - memory.kappa * q, _LARGEST_EXPONENT))
+    return pull, q - sphere.bessel_ratio(memory.kappa * q, memory.dim)
 
 
-def _slope(q: Floats, dim: int, kappa: float, log_n: float) -> Floats:
+def _slope(q: Floats, memory: RandomMemory) -> Floats:
     """Sign of ``d log M / dq``, scaled by the two positive factors of M to stay finite at both ends of the branch."""
-    leak = np.exp(np.minimum(log_n - kappa * q, _LARGEST_EXPONENT))
-    pull, lead = _balance(q, dim, kappa, log_n)
+    kappa, dim = memory.kappa, memory.dim
+    leak = np.exp(np.minimum(memory.log_noop - kappa * q, _LARGEST_EXPONENT))
+    pull, lead = _balance(q, memory)
     ratio = q - lead
     bend = 1.0 - ratio**2 - (dim - 1) * ratio / (kappa * q)
     return kappa * (1.0 - ratio) * pull * lead - (1.0 + leak * (1.0 - kappa * q)) * lead - (1.0 - kappa * bend) * pull
 
 
-def _start(kappa: float, log_n: float) -> float:
+def _start(memory: RandomMemory) -> float:
     """Overlap at which the branch starts, with no crowd: the largest q with ``1 - q = q n exp(-κ q)``."""
+    kappa, log_n = memory.kappa, memory.log_noop
     if math.isinf(log_n):
         return 1.0
 

@@ -4,14 +4,12 @@ import math
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import optimize
 
 from hopfield_theory import _arguments
+from hopfield_theory._arguments import Floats
 from hopfield_theory.bounds import _quadrature, sphere
-from hopfield_theory.bounds.random_memory import Model
-
-Floats = NDArray[np.float64]
+from hopfield_theory.bounds.random_memory import RandomMemory
 
 
 @dataclass(frozen=True)
@@ -26,15 +24,7 @@ class PairWitness:
     tube: float
 
 
-def pair_witness(
-    *,
-    dim: int,
-    beta: float,
-    scale: float,
-    failure_probability: float,
-    noop: float = 1.0,
-    log_noop: float | None = None,
-) -> PairWitness:
+def pair_witness(memory: RandomMemory, failure_probability: float) -> PairWitness:
     """Return the parameters with which C6 proves that not all patterns are stored.
 
     Let two patterns have distance D, midpoint c and direction e, and let G be the segment between them, fattened by
@@ -48,44 +38,39 @@ def pair_witness(
 
     Parameters
     ----------
-    dim, beta, scale, failure_probability, noop, log_noop
-        As for `ceiling`.
+    memory : RandomMemory
+    failure_probability : float, in (0, 1)
+        p.
 
     Returns
     -------
     PairWitness
-
-    Raises
-    ------
-    ValueError
-        If an argument leaves its range.
+        With ``inf`` patterns where nothing is proved.
 
     Examples
     --------
-    >>> witness = pair_witness(dim=20, beta=1.0, scale=3.0, failure_probability=1e-3)
+    >>> witness = pair_witness(RandomMemory.of(dim=20, beta=1.0, scale=3.0), failure_probability=1e-3)
     >>> 1.9 < witness.height * 171 < 2.0
     True
     """
-    model = Model.of(dim, beta, scale, noop=noop, log_noop=log_noop)
     log_p = math.log(_arguments.probability("failure_probability", failure_probability))
 
-    best = PairWitness(math.inf, min(2.0 / model.kappa, 1.0), 1.0 / model.kappa)
+    best = PairWitness(math.inf, min(2.0 / memory.kappa, 1.0), 1.0 / memory.kappa)
     for log_tube in np.linspace(-3.0, 1.5, 10):
         for log_deficit in np.linspace(-9.0, -0.3, 30):
-            height = min(2.0 * (1.0 - math.exp(log_deficit)) / model.kappa, 1.0)
-            witness = PairWitness(math.inf, height, math.exp(log_tube) / model.kappa)
-            found = _pair_solved(model, witness, log_p)
+            height = min(2.0 * (1.0 - math.exp(log_deficit)) / memory.kappa, 1.0)
+            witness = PairWitness(math.inf, height, math.exp(log_tube) / memory.kappa)
+            found = _pair_solved(memory, witness, log_p)
             best = found if found.log_patterns < best.log_patterns else best
     return best
 
 
-def log_pair_failure(model: Model, witness: PairWitness, log_patterns: float) -> float:
+def log_pair_failure(memory: RandomMemory, witness: PairWitness, log_patterns: float) -> float:
     """Logarithm of the C6 lower bound on the chance that not all of ``exp(log_patterns)`` patterns are stored.
 
     Parameters
     ----------
-    model : Model
-        κ, d and log n.
+    memory : RandomMemory
     witness : PairWitness
         Height of the pairs, below ``2/κ`` and 1, and half width of the tube.
     log_patterns : float
@@ -98,12 +83,12 @@ def log_pair_failure(model: Model, witness: PairWitness, log_patterns: float) ->
 
     Examples
     --------
-    >>> bound = log_pair_failure(Model(171.0, 20, 0.0), PairWitness(0.0, 1.98 / 171, 1.0 / 171), math.log(9e6))
+    >>> bound = log_pair_failure(RandomMemory(20, 171.0), PairWitness(0.0, 1.98 / 171, 1.0 / 171), math.log(9e6))
     >>> 1.0e-3 < math.exp(bound) < 1.1e-3
     True
     """
-    mean = _log_loudness(model, witness)
-    pairs = float(sphere.log_cap(witness.height, model.dim))
+    mean = _log_loudness(memory, witness)
+    pairs = float(sphere.log_cap(witness.height, memory.dim))
     return -math.inf if mean is None else _pair_bound(pairs, mean, log_patterns)
 
 
@@ -116,46 +101,46 @@ def _pair_bound(log_pair: float, log_loudness: float, log_patterns: float) -> fl
     return math.log(bound) if bound > 0.0 else -math.inf
 
 
-def _log_loudness(model: Model, witness: PairWitness) -> float | None:
+def _log_loudness(memory: RandomMemory, witness: PairWitness) -> float | None:
     """Logarithm of the mean, for one other pattern, of its share in the two allowances of C6; None if one is void."""
-    kappa, s, u = model.kappa, witness.tube, witness.height
+    kappa, s, u = memory.kappa, witness.tube, witness.height
     h = math.sqrt(0.5 * u)
     # A closer pair has a longer midpoint; the extremes over both are taken term by term.
     c = math.sqrt(1.0 - 0.5 * u)
     if s >= c:
         return None
-    leak = 0.5 * math.exp(min(model.log_noop - kappa * c * (c - s), 300.0))
+    leak = 0.5 * math.exp(min(memory.log_noop - kappa * c * (c - s), 300.0))
     displacement = s - (1.0 - s) * leak
     stretch = 1.0 - kappa * h * h - max(kappa - 1.0, 0.0) * leak
     if displacement <= 0.0 or stretch <= 0.0:
         return None
     rim = 1e-12 / (1.0 + kappa)
-    height, log_weight = _quadrature.heights(rim, model.dim, _kinks(model, witness))
+    height, log_weight = _quadrature.heights(rim, memory.dim, _kinks(memory, witness))
     cosine = 1.0 - height
     w = np.sqrt(np.maximum(2.0 * height, (1.0 - c) ** 2 + 2.0 * c * height))
     across = kappa * h * np.sqrt(height * (2.0 - height))
-    log_y = kappa * (c * (cosine - c) + s * w) + _log_two_sided(across, model.dim) - math.log(2.0)
+    log_y = kappa * (c * (cosine - c) + s * w) + _log_two_sided(across, memory.dim) - math.log(2.0)
     share = np.maximum(w - s, 0.0) / displacement + np.maximum(kappa * w * w - 1.0, 0.0) / stretch
     with np.errstate(divide="ignore"):
         terms = log_y + np.log(share)
     # Below the first node nothing varies any more: the rim's share of the sphere, with a factor 2 to spare.
-    nearest = float(sphere.log_cap(rim, model.dim) + terms[0]) + math.log(2.0)
+    nearest = float(sphere.log_cap(rim, memory.dim) + terms[0]) + math.log(2.0)
     return float(np.logaddexp(np.logaddexp.reduce(log_weight + terms), nearest))
 
 
-def _kinks(model: Model, witness: PairWitness) -> list[float]:
+def _kinks(memory: RandomMemory, witness: PairWitness) -> list[float]:
     """Heights at which the mean loudness has kinks.
 
     Where the distance to the midpoint changes its form, where a positive part begins under either form, and where the
     bound across the pair does.
     """
-    kappa, s, u = model.kappa, witness.tube, witness.height
+    kappa, s, u = memory.kappa, witness.tube, witness.height
     c = math.sqrt(1.0 - 0.5 * u)
     squares = (s * s, 1.0 / kappa)
     begins = [0.5 * w2 for w2 in squares] + [(w2 - (1.0 - c) ** 2) / (2.0 * c) for w2 in squares]
 
     def gain(x: float) -> float:
-        return math.log(2.0) + float(sphere.log_mgf_across(x, model.dim)) - x
+        return math.log(2.0) + float(sphere.log_mgf_across(x, memory.dim)) - x
 
     sine = math.inf
     if gain(700.0) < 0.0:
@@ -169,11 +154,11 @@ def _log_two_sided(x: Floats, dim: int) -> Floats:
     return np.minimum(x, math.log(2.0) + sphere.log_mgf_across(x, dim))
 
 
-def _pair_solved(model: Model, witness: PairWitness, log_p: float) -> PairWitness:
-    loudness = _log_loudness(model, witness)
+def _pair_solved(memory: RandomMemory, witness: PairWitness, log_p: float) -> PairWitness:
+    loudness = _log_loudness(memory, witness)
     if loudness is None:
         return witness
-    pairs = float(sphere.log_cap(witness.height, model.dim))
+    pairs = float(sphere.log_cap(witness.height, memory.dim))
     # Up to a mean of one half the bound rises with M.
     high = -loudness - math.log(2.0)
     if high <= 0.0 or _pair_bound(pairs, loudness, high) <= log_p:

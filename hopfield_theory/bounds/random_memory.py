@@ -1,27 +1,66 @@
-"""A random memory in units of its radius: what C3, C6 and C7 depend on."""
+"""A random memory in units of its radius: what the bounds of this package speak of."""
 
+import math
 from dataclasses import dataclass
 
 from hopfield_theory import _arguments
 
+__all__ = ["RandomMemory"]
+
 
 @dataclass(frozen=True)
-class Model:
-    """Patterns uniform on a sphere: ``κ = β m²``, dimension, natural logarithm of the no-op mass.
+class RandomMemory:
+    """Patterns independent and uniform on a sphere of radius m, and a no-op slot.
+
+    Parameters
+    ----------
+    dim : int, at least 2
+        Dimension d.
+    kappa : float, above 0
+        ``κ = β m²``.
+    log_noop : float
+        Natural logarithm of the no-op mass n; ``-inf`` for n = 0.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is no number, or leaves its range; so do the constructors.
 
     Examples
     --------
-    >>> Model.of(dim=20, beta=1.0, scale=3.0, noop=1.0)
-    Model(kappa=171.0, dim=20, log_noop=0.0)
+    >>> RandomMemory.of(dim=20, beta=1.0, scale=3.0)
+    RandomMemory(dim=20, kappa=171.0, log_noop=0.0)
+    >>> RandomMemory.of_lambda(dim=16, lam=0.5, noop=0.0)
+    RandomMemory(dim=16, kappa=8.0, log_noop=-inf)
     """
 
-    kappa: float
     dim: int
-    log_noop: float
+    kappa: float
+    log_noop: float = 0.0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "dim", _arguments.integer("dim", self.dim, 2))
+        object.__setattr__(self, "kappa", _arguments.positive("kappa", self.kappa))
+        object.__setattr__(self, "log_noop", _arguments.log_noop(1.0, self.log_noop))
 
     @classmethod
-    def of(cls, dim: int, beta: float, scale: float, *, noop: float = 1.0, log_noop: float | None = None) -> "Model":
-        """Return the model of radius ``scale · sqrt(dim - 1)``; raise ValueError if an argument leaves its range."""
+    def of(cls, dim: int, beta: float, scale: float, noop: float = 1.0) -> "RandomMemory":
+        """Return the memory of patterns of norm ``scale · sqrt(dim - 1)`` at the inverse temperature `beta`."""
         dim = _arguments.integer("dim", dim, 2)
         kappa = _arguments.positive("beta", beta) * _arguments.positive("scale", scale) ** 2 * (dim - 1)
-        return cls(kappa, dim, _arguments.log_noop(noop, log_noop))
+        return cls(dim, kappa, _arguments.log_noop(noop))
+
+    @classmethod
+    def of_lambda(cls, dim: int, lam: float, noop: float = 1.0) -> "RandomMemory":
+        """Return the memory of ``κ = lam · dim``."""
+        return cls(dim, _arguments.positive("lam", lam) * dim, _arguments.log_noop(noop))
+
+    @property
+    def lam(self) -> float:
+        """``λ = κ/d``."""
+        return self.kappa / self.dim
+
+    @property
+    def noop(self) -> float:
+        """The no-op mass n; infinite where it leaves the floats."""
+        return math.exp(self.log_noop) if self.log_noop < 709.0 else math.inf

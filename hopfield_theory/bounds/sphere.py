@@ -14,8 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
 from hopfield_theory import _arguments
-
-Floats = NDArray[np.float64]
+from hopfield_theory._arguments import Floats
 
 # Below this modulus sqrt(order² + x²) the large-order expansion has not reached double precision at its last term.
 _EXPANSION_MODULUS = 60.0
@@ -40,11 +39,6 @@ def log_cap(height: ArrayLike, dim: int) -> Floats:
     -------
     ndarray, shape of `height`
         ``-inf`` at height 0, 0 at height 2; relative error of the logarithm below 1e-10.
-
-    Raises
-    ------
-    ValueError
-        If a height leaves [0, 2] or is NaN, or if `dim` is below 2.
 
     Examples
     --------
@@ -92,15 +86,6 @@ def log_density(angle: ArrayLike, dim: int) -> Floats:
     dim : int, at least 2
         Dimension of the space.
 
-    Returns
-    -------
-    ndarray, shape of `angle`
-
-    Raises
-    ------
-    ValueError
-        If an angle leaves [0, π] or `dim` is below 2.
-
     Examples
     --------
     >>> round(float(np.exp(log_density(np.pi / 2, dim=3))), 6)
@@ -130,11 +115,6 @@ def log_mgf(kappa: ArrayLike, dim: int) -> Floats:
     -------
     ndarray, shape of `kappa`
         Between 0 and `kappa`; relative error below 1e-10.
-
-    Raises
-    ------
-    ValueError
-        If `kappa` is negative, infinite or NaN, or if `dim` is below 2.
 
     Examples
     --------
@@ -171,15 +151,6 @@ def log_mgf_across(kappa: ArrayLike, dim: int) -> Floats:
     dim : int, at least 2
         Dimension of the space.
 
-    Returns
-    -------
-    ndarray, shape of `kappa`
-
-    Raises
-    ------
-    ValueError
-        If `kappa` is negative, infinite or NaN, or if `dim` is below 2.
-
     Examples
     --------
     >>> round(float(log_mgf_across(1.0, dim=2)), 6), round(float(np.log(np.cosh(1.0))), 6)
@@ -211,11 +182,6 @@ def bessel_ratio(kappa: ArrayLike, dim: int) -> Floats:
     ndarray, shape of `kappa`
         In [0, 1), relative error below 1e-10.
 
-    Raises
-    ------
-    ValueError
-        If `kappa` is negative, infinite or NaN, or if `dim` is below 2.
-
     Examples
     --------
     >>> round(float(bessel_ratio(2.0, dim=3)), 9), round(float(1 / np.tanh(2.0) - 0.5), 9)
@@ -241,15 +207,6 @@ def log_moment(power: ArrayLike, dim: int) -> Floats:
         Exponent k; any real number.
     dim : int, at least 2
         Dimension of the space.
-
-    Returns
-    -------
-    ndarray, shape of `power`
-
-    Raises
-    ------
-    ValueError
-        If a power is negative or NaN, or if `dim` is below 2.
 
     Examples
     --------

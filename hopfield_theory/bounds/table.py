@@ -5,7 +5,11 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from hopfield_theory import _arguments
 from hopfield_theory.bounds import mean_field, union
+from hopfield_theory.bounds.chernoff import chernoff
+from hopfield_theory.bounds.crowding import ceiling
+from hopfield_theory.bounds.random_memory import RandomMemory
 
 __all__ = ["CapacityRow", "capacity_table"]
 
@@ -33,77 +37,64 @@ class CapacityRow:
     meaning: str
 
 
-def capacity_table(
-    *, dim: int, beta: float, scale: float, failure_probability: float, noop: float = 1.0
-) -> list[CapacityRow]:
-    """Evaluate C1 to C8 for random patterns on the sphere of radius ``scale · sqrt(dim − 1)``.
+def capacity_table(memory: RandomMemory, failure_probability: float) -> list[CapacityRow]:
+    """Evaluate C1 to C8.
 
     Parameters
     ----------
-    dim : int, at least 2
-        Dimension d.
-    beta, scale : float, above 0
-        Inverse temperature, and K.
+    memory : RandomMemory
     failure_probability : float, in (0, 1)
         p.
-    noop : float, at least 0
-        No-op mass n.
-
-    Returns
-    -------
-    list of CapacityRow
-
-    Raises
-    ------
-    ValueError
-        If an argument leaves its range.
 
     Examples
     --------
-    >>> rows = capacity_table(dim=20, beta=1.0, scale=3.0, failure_probability=1e-3)
+    >>> rows = capacity_table(RandomMemory.of(dim=20, beta=1.0, scale=3.0), failure_probability=1e-3)
     >>> {row.statement: round(row.log_patterns, 2) for row in rows if row.how == "published"}
     {'C1': 2.0}
     """
-    memory = {"dim": dim, "beta": beta, "scale": scale, "failure_probability": failure_probability}
-    lam = beta * scale**2 * (dim - 1) / dim
-    sure = f"with probability {1 - failure_probability:g}"
-    published = union.published(**memory)
-    fold = mean_field.fold(dim, lam, noop)
+    p = _arguments.probability("failure_probability", failure_probability)
+    sure = f"with probability {1 - p:g}"
+    fold = mean_field.fold(memory)
     return [
-        CapacityRow("C1", published, "published", f"as published for the dense model: so many are all stored {sure}"),
+        CapacityRow(
+            "C1",
+            union.published(memory, p),
+            "published",
+            f"as published for the dense model: so many are all stored {sure}",
+        ),
         CapacityRow(
             "C2",
-            union.pairwise(**memory, noop=noop),
+            union.pairwise(memory, p),
             "proved",
             f"so many are all stored {sure}: the worst case for a pair, summed over pairs",
         ),
         CapacityRow(
             "C3",
-            union.chernoff(**memory, noop=noop, quantifier="all"),
+            chernoff(memory, p, "all"),
             "proved",
             f"so many are all stored {sure}: the sum over all others, by a Chernoff bound",
         ),
         CapacityRow(
             "C6",
-            union.ceiling(**memory, noop=noop, quantifier="all"),
+            ceiling(memory, p, "all"),
             "proved",
             f"too many for all to be stored {sure}: two so close that they share their limit are too likely",
         ),
         CapacityRow(
             "C3 typical",
-            union.chernoff(**memory, noop=noop, quantifier="typical"),
+            chernoff(memory, p, "typical"),
             "proved",
             f"among so many a given pattern is stored {sure}",
         ),
         CapacityRow(
             "C7",
-            union.ceiling(**memory, noop=noop, quantifier="typical"),
+            ceiling(memory, p, "typical"),
             "proved",
             f"too many for a given pattern to have a fixed point in the ball of C3 {sure}",
         ),
         CapacityRow(
             "C4",
-            float(mean_field.threshold(lam)) * dim,
+            float(mean_field.threshold(memory.lam)) * memory.dim,
             "proved",
             "exp(α₁ d): the exponent that both sides of C3 and C7 reach as d grows; no bound at this d",
         ),
@@ -117,7 +108,7 @@ def capacity_table(
         ),
         CapacityRow(
             "C8",
-            union.packing(dim=dim, beta=beta, scale=scale),
+            union.packing(memory),
             "proved",
             "no memory of patterns of this norm stores more, random or not",
         ),

@@ -225,13 +225,14 @@ def bounds(
     Exit status 0, or 2 for bad input.
     """
     with _one_line_errors("bounds"):
+        from hopfield_theory.bounds import RandomMemory
         from hopfield_theory.bounds.table import capacity_table
 
         _check_output(json)
         with _progress("evaluating") as progress:
             progress(0, 1)
-            rows = capacity_table(dim=dim, beta=beta, scale=scale, failure_probability=failure_probability, noop=noop)
-        kappa = beta * scale**2 * (dim - 1)
+            memory = RandomMemory.of(dim, beta, scale, noop)
+            rows = capacity_table(memory, failure_probability)
         _report(
             json,
             {
@@ -240,7 +241,7 @@ def bounds(
             },
             [
                 f"Random patterns in {dim} dimensions, norm {scale * (dim - 1) ** 0.5:.4g}, β = {beta:g}, "
-                f"n = {noop:g}: κ = β m² = {kappa:.4g}, λ = κ/d = {kappa / dim:.4g}; p = {failure_probability:g}."
+                f"n = {noop:g}: κ = β m² = {memory.kappa:.4g}, λ = κ/d = {memory.lam:.4g}; p = {failure_probability:g}."
             ],
             _capacity_rows(rows),
         )

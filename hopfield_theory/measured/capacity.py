@@ -1,7 +1,7 @@
 r"""Capacity measured: what counts as success, how often it happens, and at how many patterns it stops happening.
 
-Lengths are in units of the patterns' norm m, so that a memory is given by its dimension, :math:`\kappa = \beta m^2` and
-n. Patterns are uniform on the sphere; each memory has a stream of random numbers of its own.
+Lengths are in units of the patterns' norm m. Each memory has a stream of random numbers of its own. Arguments out of
+range raise ValueError.
 """
 
 from __future__ import annotations
@@ -17,7 +17,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from hopfield_theory import _arguments
 from hopfield_theory.bounds import mean_field
+from hopfield_theory.bounds.random_memory import RandomMemory
 from hopfield_theory.data.ensembles import RandomPatterns, Sphere, base
 from hopfield_theory.measured.crossing import Crossing, crossing
 from hopfield_theory.model import batched
@@ -51,12 +53,7 @@ class Setting:
 
     Parameters
     ----------
-    dim : int, at least 2
-        d.
-    kappa : float, above 0
-        κ = β m².
-    log_noop : float
-        log n; ``-inf`` (the default) for the dense model.
+    memory : RandomMemory
     rule : Rule or str
         ``"stored"`` by default.
     error : float, above 0
@@ -64,35 +61,20 @@ class Setting:
     noise : float, at least 0
         Distance of the query from the pattern, in units of m, for the rule ``"from noise"``.
 
-    Raises
-    ------
-    ValueError
-        If a number leaves its range, or the rule is unknown.
-
     Examples
     --------
-    >>> Setting(16, 16.0).rule.value
+    >>> Setting(RandomMemory(16, 16.0)).rule.value
     'stored'
     """
 
-    dim: int
-    kappa: float
-    log_noop: float = -math.inf
+    memory: RandomMemory
     rule: Rule | str = Rule.STORED
     error: float = 0.5
     noise: float = 0.0
 
     def __post_init__(self) -> None:
-        if isinstance(self.dim, bool) or self.dim < 2:
-            raise ValueError(f"dim is {self.dim}: it must be an integer of at least 2")
-        if not 0 < self.kappa < math.inf:
-            raise ValueError(f"kappa is {self.kappa}: it must be a finite number above 0")
-        if math.isnan(self.log_noop) or self.log_noop == math.inf:
-            raise ValueError(f"log_noop is {self.log_noop}: it must be finite, or -inf for the dense model")
-        if not 0 < self.error < math.inf:
-            raise ValueError(f"error is {self.error}: it must be a finite number above 0")
-        if not 0 <= self.noise < math.inf:
-            raise ValueError(f"noise is {self.noise}: it must be a finite number of at least 0")
+        _arguments.positive("error", self.error)
+        _arguments.real("noise", self.noise, 0.0)
         object.__setattr__(self, "rule", Rule(self.rule))
 
 
@@ -107,7 +89,7 @@ def outcomes(
     dtype: torch.dtype = torch.float64,
     device: str = "cpu",
 ) -> NDArray[np.bool_]:
-    """Draw memories, and tell which queries of each succeed.
+    """Draw memories, and tell which queries of each succeed, shape (memories, queries); (memories, 1) for ALL.
 
     Parameters
     ----------
@@ -124,33 +106,22 @@ def outcomes(
         float32 or float64; they draw different patterns.
     device : str
 
-    Returns
-    -------
-    ndarray of bool, shape (memories, queries), or (memories, 1) for "all patterns"
-
-    Raises
-    ------
-    ValueError
-        If a number leaves its range.
-
     Examples
     --------
-    >>> outcomes(Setting(16, 16.0), 100, memories=3, seed=0).all()
+    >>> outcomes(Setting(RandomMemory(16, 16.0)), 100, memories=3, seed=0).all()
     np.True_
     """
     for name, value in (("num_patterns", num_patterns), ("memories", memories), ("queries", queries)):
-        if isinstance(value, bool) or value < 1:
-            raise ValueError(f"{name} is {value}: it must be an integer of at least 1")
+        _arguments.integer(name, value, 1)
     if setting.rule == Rule.ALL:
         queries = num_patterns
     if queries > num_patterns:
         raise ValueError(f"queries is {queries}: it must be at most num_patterns, {num_patterns}")
     task = _Task(setting, num_patterns, seed, queries, dtype, device)
-    size = max(1, _BATCH // (num_patterns * max(setting.dim, queries)))
+    size = max(1, _BATCH // (num_patterns * max(setting.memory.dim, queries)))
     batches = [range(first + i, first + min(i + size, memories)) for i in range(0, memories, size)]
-    alone = device == "cpu" and num_patterns * setting.dim <= _HELD
-    found = np.concatenate(list((in_threads if alone else map)(task, batches)))
-    return found
+    alone = device == "cpu" and num_patterns * setting.memory.dim <= _HELD
+    return np.concatenate(list((in_threads if alone else map)(task, batches)))
 
 
 @dataclass(frozen=True)
@@ -175,7 +146,7 @@ class _Task:
             ends = self._ends(start, targets)
             near = (torch.linalg.vector_norm(ends - targets, dim=-1) <= setting.error).all(-1)
             return (near & batched.storable(targets, ends, _APART)).cpu().numpy()[:, None]
-        if self.num_patterns * setting.dim > _HELD:
+        if self.num_patterns * setting.memory.dim > _HELD:
             ends = torch.stack([self._streamed(*pair) for pair in zip(sources, start, strict=True)])
         else:
             patterns = torch.stack([source.tensor() for source in sources])
@@ -186,7 +157,7 @@ class _Task:
         return RandomPatterns(
             Sphere(1.0),
             self.num_patterns,
-            self.setting.dim,
+            self.setting.memory.dim,
             seed=self.seed,
             cell=(index,),
             dtype=self.dtype,
@@ -195,19 +166,19 @@ class _Task:
 
     def _directions(self, index: int) -> Tensor:
         generator = torch.Generator(self.device).manual_seed(base(self.seed, index, 1))
-        shape = (self.queries, self.setting.dim)
+        shape = (self.queries, self.setting.memory.dim)
         x = torch.randn(shape, dtype=self.dtype, device=self.device, generator=generator)
         return x / torch.linalg.vector_norm(x, dim=-1, keepdim=True)
 
     def _ends(self, start: Tensor, patterns: Tensor) -> Tensor:
-        setting = self.setting
-        if setting.rule == Rule.ONE_UPDATE:
-            return batched.update(start, patterns, setting.kappa, setting.log_noop)
+        memory = self.setting.memory
+        if self.setting.rule == Rule.ONE_UPDATE:
+            return batched.update(start, patterns, memory.kappa, memory.log_noop)
         tol = max(_TOLERANCE, 16 * torch.finfo(self.dtype).eps)
-        return batched.fixed_points(start, patterns, setting.kappa, setting.log_noop, tol=tol, max_steps=_STEPS).state
+        return batched.fixed_points(start, patterns, memory.kappa, memory.log_noop, tol=tol, max_steps=_STEPS).state
 
     def _streamed(self, source: RandomPatterns, start: Tensor) -> Tensor:
-        stream = Stream(source, self.setting.kappa, log_noop=self.setting.log_noop)
+        stream = Stream(source, self.setting.memory.kappa, log_noop=self.setting.memory.log_noop)
         if self.setting.rule == Rule.ONE_UPDATE:
             return stream.update(start)
         return stream.retrieve(start, tol=1e-5, max_steps=200).state
@@ -246,7 +217,7 @@ def rate(
 
     Examples
     --------
-    >>> print(rate(Setting(16, 16.0), 100, memories=50, seed=0))
+    >>> print(rate(Setting(RandomMemory(16, 16.0)), 100, memories=50, seed=0))
     1 [0.9287, 1] (95%)
     """
     return clustered_rate(outcomes(setting, num_patterns, memories, seed, queries=queries, **options), confidence)
@@ -311,14 +282,9 @@ def capacity(
     Crossing
         With the interval of a logistic fit about the crossing, all memories independent.
 
-    Raises
-    ------
-    ValueError
-        If a number leaves its range.
-
     Examples
     --------
-    >>> found = capacity(Setting(8, 8.0), seed=0, precision=0.3)
+    >>> found = capacity(Setting(RandomMemory(8, 8.0)), seed=0, precision=0.3)
     >>> 2.5 < found.log_patterns.estimate < 4.5
     True
     """
@@ -332,6 +298,5 @@ def capacity(
 
 
 def _guess(setting: Setting, top: float) -> float:
-    lam = setting.kappa / setting.dim
     guess = 0.4 if setting.rule == Rule.ALL else 0.8
-    return min(max(guess * float(mean_field.threshold(lam)) * setting.dim, 1.0), top)
+    return min(max(guess * float(mean_field.threshold(setting.memory.lam)) * setting.memory.dim, 1.0), top)

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from hopfield_theory import _arguments
 from hopfield_theory.statistics import Interval, LogisticFit, logistic_fit
 
 __all__ = ["Crossing", "crossing"]
@@ -100,11 +101,6 @@ def crossing(
         all looks near it, where four last measurements were no sharper than a look (a step); of all looks, and an
         extrapolation, where the rate is above the level even at the top.
 
-    Raises
-    ------
-    ValueError
-        If a number leaves its range.
-
     Examples
     --------
     >>> import math
@@ -119,12 +115,8 @@ def crossing(
     """
     if not 0.0 <= start <= top < math.inf:
         raise ValueError(f"start is {start} and top {top}: they must be finite, in order, and at least 0")
-    if not 0 < level < 1:
-        raise ValueError(f"level is {level}: it must be between 0 and 1")
-    if not 0 < precision < math.inf:
-        raise ValueError(f"precision is {precision}: it must be a finite number above 0")
-    if most_trials < 1:
-        raise ValueError(f"most_trials is {most_trials}: it must be an integer of at least 1")
+    level, precision = _arguments.probability("level", level), _arguments.positive("precision", precision)
+    most_trials = _arguments.integer("most_trials", most_trials, 1)
     seen = _Counts(measure)
     if not _bracketed(seen, start, level, top):
         return _result(seen, Interval(-math.inf, -math.inf, 0.0, 0.95), math.nan)

@@ -1,4 +1,7 @@
-"""The number of random patterns at which one update, or the fixed point, loses its target: far beyond held memories."""
+"""The number of random patterns at which one update, or the fixed point, loses its target: far beyond held memories.
+
+Arguments out of range raise ValueError.
+"""
 
 from __future__ import annotations
 
@@ -7,19 +10,18 @@ from functools import cache
 from typing import cast
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import optimize
 
 from hopfield_theory import _arguments
+from hopfield_theory._arguments import Floats
 from hopfield_theory.bounds import mean_field
+from hopfield_theory.bounds.random_memory import RandomMemory
 from hopfield_theory.measured.crossing import Crossing, crossing
-from hopfield_theory.sampled.fixed_points import limits
+from hopfield_theory.sampled.fixed_points import fixed_points
 from hopfield_theory.sampled.one_update import one_update
 from hopfield_theory.statistics import Interval
 
 __all__ = ["fixed_point_capacity", "half_weight_error", "one_update_capacity"]
-
-Floats = NDArray[np.float64]
 
 # A crowd of e^50 times the weight that it has to move is as one without end.
 _OUTWEIGHED = 50.0
@@ -36,15 +38,6 @@ def half_weight_error(lam: float) -> float:
     lam : float, above 0
         ``λ = κ/d``.
 
-    Returns
-    -------
-    float, in (0, ½)
-
-    Raises
-    ------
-    ValueError
-        If an argument leaves its range or is NaN.
-
     Examples
     --------
     >>> round(half_weight_error(2.0 / 3.0), 12)
@@ -55,11 +48,9 @@ def half_weight_error(lam: float) -> float:
 
 
 def one_update_capacity(
-    *,
-    dim: int,
-    lam: float,
+    memory: RandomMemory,
     error: float | None = None,
-    log_noop: float = -math.inf,
+    *,
     overlap: float = 1.0,
     noise: float = 0.0,
     trials: int = 400,
@@ -74,15 +65,12 @@ def one_update_capacity(
 
     Parameters
     ----------
-    dim : int, at least 2
-        Dimension d.
-    lam : float, above 0
-        ``λ = κ/d``.
+    memory : RandomMemory
     error : float, in (0, 1), optional
         Largest error of a success, in units of m; by default `half_weight_error` of λ. Since a crowd without end draws
         the update of x = ξ_1 to ``s ξ_1`` with ``s = I_{d/2}(κ) / I_{d/2-1}(κ)``, only errors below 1 - s are ever
         passed for good: on the sphere 0.5 has no capacity for λ above ⅔ or so.
-    log_noop, overlap, noise, ensemble
+    overlap, noise, ensemble
         As for `one_update`.
     trials : int, at least 16
         Trials at each number of patterns.
@@ -98,39 +86,23 @@ def one_update_capacity(
         e^50 times as many patterns as outweigh the target leave the quantile below `error`. Of several passages one
         is found.
 
-    Raises
-    ------
-    ValueError
-        If an argument leaves its range or is NaN.
-
     Examples
     --------
-    >>> found = one_update_capacity(dim=100, lam=0.5, error=0.5, trials=100, seed=1)
+    >>> memory = RandomMemory.of_lambda(dim=100, lam=0.5)
+    >>> found = one_update_capacity(memory, error=0.5, trials=100, seed=1)
     >>> found.low <= found.estimate <= found.high, 30 < found.estimate < 45
     (True, True)
     """
-    dim, lam = _arguments.integer("dim", dim, 2), _arguments.positive("lam", lam)
-    error = half_weight_error(lam) if error is None else _arguments.probability("error", error)
-    log_noop = _arguments.log_noop(0.0, log_noop)
+    error = half_weight_error(memory.lam) if error is None else _arguments.probability("error", error)
     tolerance = _arguments.positive("tolerance", tolerance)
-    if trials < 16:
-        raise ValueError(f"trials is {trials!r}; it must be an integer of at least 16")
+    trials = _arguments.integer("trials", trials, 16)
 
     @cache
     def errors(log_patterns: float) -> Floats:
-        return one_update(
-            dim=dim,
-            kappa=lam * dim,
-            log_patterns=log_patterns,
-            log_noop=log_noop,
-            overlap=overlap,
-            noise=noise,
-            trials=trials,
-            seed=seed,
-            ensemble=ensemble,
-        ).error
+        drawn = one_update(memory, log_patterns, trials, seed, overlap=overlap, noise=noise, ensemble=ensemble)
+        return drawn.error
 
-    most = max(lam * dim * overlap, log_noop, 0.0) + _OUTWEIGHED
+    most = max(memory.kappa * overlap, memory.log_noop, 0.0) + _OUTWEIGHED
 
     def passage(level: float) -> float:
         def excess(log_patterns: float) -> float:
@@ -147,11 +119,9 @@ def one_update_capacity(
 
 
 def fixed_point_capacity(
-    *,
-    dim: int,
-    lam: float,
+    memory: RandomMemory,
     error: float = 0.5,
-    log_noop: float = -math.inf,
+    *,
     drawn: float = 2000.0,
     precision: float = 0.05,
     most_trials: int = 2000,
@@ -162,14 +132,12 @@ def fixed_point_capacity(
 
     Parameters
     ----------
-    dim : int, at least 3
-        Dimension d.
-    lam : float, above 0
-        ``λ = κ/d``.
+    memory : RandomMemory
+        Of dimension at least 3.
     error : float, above 0
         Largest distance of a pattern that counts as stored to where retrieval from it ends, in units of m.
-    log_noop, drawn, device
-        As for :func:`~hopfield_theory.sampled.fixed_points.limits`.
+    drawn, device
+        As for :func:`~hopfield_theory.sampled.fixed_points.fixed_points`.
     precision, most_trials
         As for :func:`~hopfield_theory.measured.crossing.crossing`.
     seed : int, at least 0
@@ -181,32 +149,17 @@ def fixed_point_capacity(
         drawn may be what ends retrieval: `drawn` must then hold all of a large overlap with the target. For λ above
         ``1/(1 - (1 - error)²)``, 4/3 by default, the mean alone never loses a pattern.
 
-    Raises
-    ------
-    ValueError
-        If an argument leaves its range or is NaN.
-
     Examples
     --------
-    >>> found = fixed_point_capacity(dim=48, lam=0.5, drawn=500, precision=0.3, seed=1)
+    >>> found = fixed_point_capacity(RandomMemory.of_lambda(dim=48, lam=0.5), drawn=500, precision=0.3, seed=1)
     >>> 14 < found.log_patterns.estimate < 18  # α_1 d = 18.6
     True
     """
-    lam, error = _arguments.positive("lam", lam), _arguments.positive("error", error)
-    alpha = float(mean_field.threshold(lam)) * _arguments.integer("dim", dim, 2)
+    error = _arguments.positive("error", error)
+    alpha = float(mean_field.threshold(memory.lam)) * memory.dim
 
     def stored(size: int, trials: int, first: int) -> int:
-        found = limits(
-            dim=dim,
-            kappa=lam * dim,
-            log_patterns=math.log(size),
-            log_noop=log_noop,
-            drawn=drawn,
-            trials=trials,
-            seed=seed,
-            first=first,
-            device=device,
-        )
+        found = fixed_points(memory, math.log(size), trials, seed, drawn=drawn, first=first, device=device)
         return int((found.error <= error).sum())
 
     return crossing(stored, min(0.9 * alpha, 700.0), 700.0, level=0.5, precision=precision, most_trials=most_trials)

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from hopfield_theory import _arguments
 from hopfield_theory.fused.attention import fused_attention
+from hopfield_theory.model import memory_file
 from hopfield_theory.model.separation import Separation, SoftmaxN
 
 __all__ = ["Memory"]
@@ -561,9 +562,8 @@ class Memory:
         OSError
             If the file cannot be written.
         """
-        from hopfield_theory.model.memory_file import save
-
-        save(self, path)
+        tensors = {"patterns": self.patterns, "values": self.values, "shift": self.shift}
+        memory_file.write(path, tensors, self.separation, beta=self.beta, normalise=self.normalise)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Memory:
@@ -584,9 +584,10 @@ class Memory:
         >>> Memory.load(path)
         Memory(1 patterns in 2 dimensions, beta=2, SoftmaxN(noop=1.0), float32 on cpu)
         """
-        from hopfield_theory.model.memory_file import load
-
-        return load(path)
+        tensors, separation, about = memory_file.read(path)
+        memory = cls(tensors["patterns"], about["beta"], separation=separation, values=tensors.get("values"))
+        memory.shift, memory.normalise = tensors.get("shift"), about["normalise"]
+        return memory
 
 
 def _matrix(name: str, array: Any) -> Tensor:

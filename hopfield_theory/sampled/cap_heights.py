@@ -5,15 +5,14 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy import special
 
 from hopfield_theory import _arguments
+from hopfield_theory._arguments import Floats
 from hopfield_theory.bounds import sphere
 
 __all__ = ["log_height"]
-
-Floats = NDArray[np.float64]
 
 # Where ``log u`` is below this, ``log P = a log(2u) - log(2 a B(a, ½))`` to the last digit; ``a u`` is the error.
 _TINY_LOG_HEIGHT = -45.0
@@ -39,11 +38,6 @@ def log_height(log_share: ArrayLike, dim: int) -> Floats:
     ndarray, shape of `log_share`
         ``log u``, at most log 2; relative error of the share's logarithm below 1e-12, besides what half an ulp of
         ``log u`` moves it; past a half sphere, that of the opposite cap's share.
-
-    Raises
-    ------
-    ValueError
-        If a logarithm is above 0 or NaN, or if `dim` is below 2.
 
     Examples
     --------

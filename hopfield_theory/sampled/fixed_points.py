@@ -4,7 +4,7 @@ A fixed point near the target feels two kinds of patterns: few that stand close,
 farther, together. So the patterns in a cap about the target are drawn whole, and the others enter through the mean of
 their partition sum, at the state where it is. ``docs/virtual.md`` says what that leaves out, and how it was tested.
 
-Lengths are in units of the radius m, and ``kappa = β m²``.
+Lengths are in units of the radius m.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from hopfield_theory import _arguments
+from hopfield_theory._arguments import Floats
+from hopfield_theory.bounds.random_memory import RandomMemory
 from hopfield_theory.sampled.mean_crowd import MeanCrowd
 from hopfield_theory.sampled.overlaps import OverlapLaw, overlap_law
 from hopfield_theory.sampled.which_are_drawn import Plan
 
-__all__ = ["Limits", "limits"]
-
-Floats = NDArray[np.float64]
+__all__ = ["FixedPoints", "fixed_points"]
 
 # numbers that the drawn patterns of a batch of trials may hold
 _BATCH = 1 << 21
@@ -36,7 +36,7 @@ _TOGETHER = 25
 
 
 @dataclass(frozen=True)
-class Limits:
+class FixedPoints:
     """Where independent trials end that start at their target; every trial has its own patterns.
 
     Attributes
@@ -52,24 +52,22 @@ class Limits:
         drawn would move the last update by, in units of m: ``2 sqrt(N E exp(2κ<ξ, x>)) / Z``; 0 if all were drawn.
     """
 
-    error: NDArray[np.float64]
+    error: Floats
     updates: NDArray[np.int64]
     at_rest: NDArray[np.bool_]
-    fluctuation: NDArray[np.float64]
+    fluctuation: Floats
 
 
-def limits(
-    *,
-    dim: int,
-    kappa: float,
+def fixed_points(
+    memory: RandomMemory,
     log_patterns: float,
-    log_noop: float = -math.inf,
-    drawn: float = 2000.0,
     trials: int,
     seed: int,
+    *,
+    drawn: float = 2000.0,
     first: int = 0,
     device: str = "cpu",
-) -> Limits:
+) -> FixedPoints:
     r"""Iterate the update from a stored pattern of a random memory on the sphere, without most of its patterns.
 
     With the drawn patterns ξ_ν and N others of mean :math:`g(x)`,
@@ -81,62 +79,46 @@ def limits(
 
     Parameters
     ----------
-    dim : int, at least 3
-        Dimension d.
-    kappa : float, above 0
-        ``β m²``.
+    memory : RandomMemory
+        Of dimension at least 3.
     log_patterns : float, from 0 to 700
         log M, in nats.
-    log_noop : float
-        log n; ``-inf`` for n = 0.
+    trials : int, at least 1
+    seed : int, at least 0
     drawn : float, from 1 to 1e8
         How many patterns are drawn in the mean beside the target: those of the largest overlaps with it. All are where
         there are at most twice as many, and the memory is then the explicit one.
-    trials : int, at least 1
-    seed : int, at least 0
     first : int, at least 0
         Trial i of this call is trial ``first + i`` of the seed, and depends on nothing else.
     device : str
 
-    Returns
-    -------
-    Limits
-
-    Raises
-    ------
-    ValueError
-        If an argument leaves its range or is NaN.
-
     Examples
     --------
-    >>> found = limits(dim=64, kappa=64.0, log_patterns=36.0, trials=20, seed=0)
+    >>> found = fixed_points(RandomMemory(dim=64, kappa=64.0), log_patterns=36.0, trials=20, seed=0)
     >>> bool((found.error < 0.5).all()), bool(found.fluctuation.max() < 1e-3)
     (True, True)
     """
-    kappa, log_noop = _arguments.positive("kappa", kappa), _arguments.log_noop(0.0, log_noop)
-    if log_patterns > 700.0:
-        raise ValueError(f"log_patterns is {log_patterns!r}; it must be at most 700")
-    if not 1.0 <= drawn <= _MOST_DRAWN:
-        raise ValueError(f"drawn is {drawn!r}; it must be from 1 to {_MOST_DRAWN:g}")
-    dim, trials = _arguments.integer("dim", dim, 3), _arguments.integer("trials", trials, 1)
+    dim, trials = _arguments.integer("dim", memory.dim, 3), _arguments.integer("trials", trials, 1)
+    log_patterns = _arguments.real("log_patterns", log_patterns, 0.0, 700.0)
+    drawn = _arguments.real("drawn", drawn, 1.0, _MOST_DRAWN)
     seed, first = _arguments.integer("seed", seed, 0), _arguments.integer("first", first, 0)
     law, plan = overlap_law("sphere", dim), Plan.of(log_patterns, drawn, 2.0 * drawn)
-    crowd = None if plan.complete else MeanCrowd(law, plan.log_share, kappa, device)
+    crowd = None if plan.complete else MeanCrowd(law, plan.log_share, memory.kappa, device)
     place = None if plan.complete else law.tail(plan.log_share)
     rows = max(1, int(_BATCH / ((plan.width + 1) * dim)))
     parts = []
     for begin in range(first, first + trials, rows):
-        memories = [_memory(law, plan, place, seed, i) for i in range(begin, min(begin + rows, first + trials))]
-        patterns = torch.nn.utils.rnn.pad_sequence([torch.tensor(it) for it in memories], batch_first=True).to(device)
-        counts = np.array([len(it) - 1 for it in memories])
+        own = [_patterns(law, plan, place, seed, i) for i in range(begin, min(begin + rows, first + trials))]
+        patterns = torch.nn.utils.rnn.pad_sequence([torch.tensor(it) for it in own], batch_first=True).to(device)
+        counts = np.array([len(it) - 1 for it in own])
         log_rest = np.full(counts.shape, -math.inf) if plan.complete else plan.log_rest(counts)
         rest = torch.tensor(log_rest, device=device)
-        parts.append(_iterated(patterns, torch.tensor(counts, device=device), rest, crowd, kappa, log_noop))
+        parts.append(_iterated(patterns, torch.tensor(counts, device=device), rest, crowd, memory))
     error, updates, at_rest, fluctuation = (np.concatenate(columns) for columns in zip(*parts, strict=True))
-    return Limits(error, updates, at_rest, fluctuation)
+    return FixedPoints(error, updates, at_rest, fluctuation)
 
 
-def _memory(
+def _patterns(
     law: OverlapLaw, plan: Plan, place: Callable[[Floats], tuple[Floats, Floats]] | None, seed: int, trial: int
 ) -> Floats:
     """Draw the target, along the first axis, and the patterns of a trial that are drawn."""
@@ -154,8 +136,8 @@ def _memory(
 
 
 def _iterated(
-    patterns: Tensor, counts: Tensor, log_rest: Tensor, crowd: MeanCrowd | None, kappa: float, log_noop: float
-) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.bool_], NDArray[np.float64]]:
+    patterns: Tensor, counts: Tensor, log_rest: Tensor, crowd: MeanCrowd | None, memory: RandomMemory
+) -> tuple[Floats, NDArray[np.int64], NDArray[np.bool_], Floats]:
     """Iterate from the targets until the last step is short; patterns of shape (B, K, d), padded after the counts."""
     trials = len(patterns)
     target = patterns[:, 0].clone()
@@ -168,7 +150,7 @@ def _iterated(
         log_sum = x.new_zeros(len(x))
         for _ in range(_TOGETHER):
             before = x
-            x, log_sum = _update(x, patterns, absent, log_rest, crowd, kappa, log_noop)
+            x, log_sum = _update(x, patterns, absent, log_rest, crowd, memory)
         still = torch.linalg.vector_norm(x - before, dim=1) <= _TOLERANCE
         end[place], updates[place.cpu()], at_rest[place.cpu()] = x, done, still.cpu()
         if crowd is not None:
@@ -188,11 +170,11 @@ def _update(
     absent: Tensor,
     log_rest: Tensor,
     crowd: MeanCrowd | None,
-    kappa: float,
-    log_noop: float,
+    memory: RandomMemory,
 ) -> tuple[Tensor, Tensor]:
     """Return the update, and the logarithm of the partition sum at x."""
-    scores = (kappa * torch.bmm(patterns, x[:, :, None])[:, :, 0]).masked_fill_(absent, -math.inf)
+    log_noop = memory.log_noop
+    scores = (memory.kappa * torch.bmm(patterns, x[:, :, None])[:, :, 0]).masked_fill_(absent, -math.inf)
     top = scores.amax(1).clamp_min(log_noop)
     weights = (scores - top[:, None]).exp_()
     total = weights.sum(1) + (log_noop - top).exp()

@@ -39,11 +39,6 @@ class MeanCrowd:
     device : str
         Where states are.
 
-    Raises
-    ------
-    ValueError
-        If the dimension is below 3.
-
     Examples
     --------
     >>> from hopfield_theory.sampled.overlaps import overlap_law
@@ -54,8 +49,7 @@ class MeanCrowd:
     """
 
     def __init__(self, law: OverlapLaw, log_share: float, kappa: float, device: str = "cpu") -> None:
-        if law.dim < 3:
-            raise ValueError(f"dim is {law.dim}; it must be at least 3")
+        _arguments.integer("dim", law.dim, 3)
         self._kappa = _arguments.positive("kappa", kappa)
         # twice κ, for the mean square
         t, square_across, log_weight = law.below(log_share, 2.0 * kappa)

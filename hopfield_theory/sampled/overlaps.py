@@ -15,16 +15,14 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.polynomial import Chebyshev
-from numpy.typing import NDArray
 from scipy import special
 
 from hopfield_theory import _arguments
+from hopfield_theory._arguments import Floats
 from hopfield_theory.bounds import _quadrature, sphere
 from hopfield_theory.sampled.cap_heights import log_height
 
 __all__ = ["OverlapLaw", "Streams", "cosines", "overlap_law"]
-
-Floats = NDArray[np.float64]
 
 _TABLE_EDGES = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)
 _TABLE_DEGREE = 24
@@ -54,14 +52,6 @@ class OverlapLaw(Protocol):
 
         Three arrays of shape (nodes,): t, the mean of ``|a u|²`` and the logarithm of the weight; weights sum to 1.
         """
-        ...
-
-    def quantile(self, log_share: Floats) -> Floats:
-        """Return t at tail probabilities, of any shape."""
-        ...
-
-    def log_concentration(self, log_share: Floats, log_width: Floats) -> Floats:
-        """Bound the chance that t, known to be in a tail of at most a half, falls in an interval of some width."""
         ...
 
     def across(self, lengths: Floats, variance: Floats, streams: Streams) -> Floats:
@@ -120,10 +110,6 @@ def cosines(normals: Floats, gammas: Floats) -> Floats:
     gammas : ndarray, of the same shape
         Half the squared lengths of the other coordinates: gamma variables of half their number.
 
-    Returns
-    -------
-    ndarray, of the same shape, in [-1, 1]
-
     Examples
     --------
     >>> float(cosines(np.array(3.0), np.array(8.0)))
@@ -176,18 +162,6 @@ class _Sphere:
             log_weight - _quadrature.log_mean(log_weight, np.zeros_like(log_weight)),
         )
 
-    def quantile(self, log_share: Floats) -> Floats:
-        return 1.0 - np.exp(log_height(log_share, self.dim))
-
-    def log_concentration(self, log_share: Floats, log_width: Floats) -> Floats:
-        if self.dim == 2:
-            # The angle is uniform, and arccos(1 - w) <= π sqrt(w/2).
-            return 0.5 * (log_width - math.log(2.0)) - log_share
-        # From d = 3 on the density of t falls on the positive side.
-        v = log_height(log_share, self.dim)
-        a = 0.5 * (self.dim - 1)
-        return log_width + (a - 1.0) * (v + np.log(2.0 - np.exp(v))) - special.betaln(a, 0.5) - log_share
-
     def across(self, lengths: Floats, variance: Floats, streams: Streams) -> Floats:
         half = 0.5 * (self.dim - 2)
         shape = lengths.shape
@@ -225,13 +199,6 @@ class _Gaussian:
         across = np.full_like(z, (self.dim - 1) / self.dim)
         return z / math.sqrt(self.dim), across, log_weight - _quadrature.log_mean(log_weight, np.zeros_like(log_weight))
 
-    def quantile(self, log_share: Floats) -> Floats:
-        return -special.ndtri_exp(log_share) / math.sqrt(self.dim)
-
-    def log_concentration(self, log_share: Floats, log_width: Floats) -> Floats:
-        z = special.ndtri_exp(log_share)
-        return log_width + 0.5 * math.log(self.dim / (2.0 * math.pi)) - 0.5 * z * z - log_share
-
     def across(self, lengths: Floats, variance: Floats, streams: Streams) -> Floats:
         # A sum of normal vectors with given weights is normal.
         whole = np.sum(lengths * lengths, axis=1) / self.dim + variance
@@ -248,18 +215,10 @@ def overlap_law(ensemble: str, dim: int) -> OverlapLaw:
     dim : int, at least 2
         Dimension d.
 
-    Returns
-    -------
-    OverlapLaw
-
-    Raises
-    ------
-    ValueError
-        If the ensemble is unknown, or `dim` is below 2.
-
     Examples
     --------
-    >>> round(float(overlap_law("sphere", 3).quantile(np.log(0.25))), 12)  # Archimedes
+    >>> place = overlap_law("sphere", 3).tail(np.log(0.25))  # Archimedes
+    >>> round(float(place(np.zeros(1))[0][0]), 12)
     0.5
     """
     dim = _arguments.integer("dim", dim, 2)

@@ -7,14 +7,12 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from hopfield_theory._arguments import Floats
 from hopfield_theory.bounds import _quadrature
 from hopfield_theory.sampled.overlaps import OverlapLaw
 
 __all__ = ["Bulk", "BulkSums", "bulk_sums"]
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -25,28 +23,23 @@ class Bulk:
     ----------
     log_top : float
         κτ: the logarithm of the weight that is the unit of X.
-    log_mean, log_spread, log_third, log_square : float
-        Logarithms of the mean, the standard deviation, the third absolute central moment and the mean square of X.
+    log_mean, log_spread : float
+        Logarithms of the mean and the standard deviation of X.
     tilt : float
         Mean of t under the weight X.
     slope, log_residual : float
         Regression of ``Y = X (t - tilt)`` on X, and the logarithm of the standard deviation about it.
     log_side : float
         Logarithm of the standard deviation of a side of X times the part across.
-    square_length : float
-        Mean of ``|ξ|²`` under the weight X².
     """
 
     log_top: float
     log_mean: float
     log_spread: float
-    log_third: float
-    log_square: float
     tilt: float
     slope: float
     log_residual: float
     log_side: float
-    square_length: float
 
     @classmethod
     def below(cls, threshold: float, *, log_share: float, law: OverlapLaw, kappa: float) -> Bulk:
@@ -62,10 +55,6 @@ class Bulk:
             Law of t.
         kappa : float, at least 0
             κ.
-
-        Returns
-        -------
-        Bulk
 
         Examples
         --------
@@ -90,19 +79,16 @@ class Bulk:
             log_top=kappa * threshold,
             log_mean=log_mean,
             log_spread=0.5 * log_variance,
-            log_third=_quadrature.log_mean(log_weight, 3.0 * log_gap) if kappa > 0.0 else -math.inf,
-            log_square=log_square,
             tilt=tilt,
             slope=slope,
             # The two may agree to the last digit: where κ is small, Y and X are one variable.
             log_residual=0.5 * (log_square + math.log(residual)) if residual > 0.0 else -math.inf,
             log_side=0.5 * (log_square + math.log(float(twice @ square_across) / (law.dim - 1))),
-            square_length=float(twice @ (t * t + square_across)),
         )
 
 
 class BulkSums(NamedTuple):
-    """Sums over the rivals not drawn, in units of ``exp(peak)``, with their means and variances; shape (trials,).
+    """Sums over the rivals not drawn, in units of ``exp(peak)``; each of shape (trials,).
 
     Attributes
     ----------
@@ -110,22 +96,11 @@ class BulkSums(NamedTuple):
         ``Σ X`` and ``Σ X t`` as drawn.
     side_variance : ndarray
         Variance of a side of ``Σ X a u``, which is isotropic across the query.
-    mean, mean_along : ndarray
-        Means of the first two.
-    variance, square : ndarray
-        Variance of ``Σ X``, and ``Σ E X²``.
-    square_length : float
-        Mean of ``|ξ|²`` under the weight X².
     """
 
     weight: Floats
     along: Floats
     side_variance: Floats
-    mean: Floats
-    mean_along: Floats
-    variance: Floats
-    square: Floats
-    square_length: float
 
 
 def bulk_sums(bulk: Bulk | None, log_rest: Floats, peak: Floats, normals: Floats) -> BulkSums:
@@ -142,10 +117,6 @@ def bulk_sums(bulk: Bulk | None, log_rest: Floats, peak: Floats, normals: Floats
     normals : ndarray, shape (trials, 2)
         Independent standard normal variables.
 
-    Returns
-    -------
-    BulkSums
-
     Examples
     --------
     >>> bulk_sums(None, np.zeros(3), np.zeros(3), np.zeros((3, 2))).weight
@@ -153,20 +124,11 @@ def bulk_sums(bulk: Bulk | None, log_rest: Floats, peak: Floats, normals: Floats
     """
     if bulk is None:
         none = np.zeros_like(peak)
-        return BulkSums(none, none, none, none, none, none, none, 0.0)
+        return BulkSums(none, none, none)
     mean = np.exp(bulk.log_top + log_rest + bulk.log_mean - peak)
     log_root = bulk.log_top + 0.5 * log_rest - peak
     spread = np.exp(log_root + bulk.log_spread)
     # A sum of positive terms is positive: cutting the normal law there only brings it closer to the true one.
     weight = np.maximum(mean + spread * normals[:, 0], 0.0)
     along = bulk.tilt * weight + bulk.slope * (weight - mean) + np.exp(log_root + bulk.log_residual) * normals[:, 1]
-    return BulkSums(
-        weight=weight,
-        along=along,
-        side_variance=np.exp(2.0 * (log_root + bulk.log_side)),
-        mean=mean,
-        mean_along=bulk.tilt * mean,
-        variance=spread * spread,
-        square=np.exp(2.0 * log_root + bulk.log_square),
-        square_length=bulk.square_length,
-    )
+    return BulkSums(weight, along, np.exp(2.0 * (log_root + bulk.log_side)))

@@ -8,18 +8,18 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["MOST_COUNTED", "Plan"]
+from hopfield_theory import _arguments
+from hopfield_theory._arguments import Floats
 
-Floats = NDArray[np.float64]
+__all__ = ["Plan"]
 
 # Up to this many rivals every one is drawn; beyond, the normal law of what is not drawn costs less than 0.01.
 _ALL_DRAWN = 8000
 _EXPECTED_DRAWN = 1000.0
 # The number drawn exceeds its mean by 8 standard deviations with probability below 1e-13.
 _SPREADS = 8.0
-_CUT_PROBABILITY = 1e-13
 # Beyond it the rivals are counted by a Poisson law, which differs from the binomial one by at most the share drawn.
-MOST_COUNTED = 1e15
+_MOST_COUNTED = 1e15
 
 
 @dataclass(frozen=True)
@@ -54,15 +54,9 @@ class Plan:
             How many are drawn in the mean,
         all_drawn : float, at least `drawn`
             unless there are no more rivals than this: then all are.
-
-        Raises
-        ------
-        ValueError
-            If `log_patterns` is below 0, infinite or NaN.
         """
-        if not (math.isfinite(log_patterns) and log_patterns >= 0.0):
-            raise ValueError(f"log_patterns is {log_patterns!r}; it must be a finite number of at least 0")
-        if log_patterns > math.log(MOST_COUNTED):
+        log_patterns = _arguments.real("log_patterns", log_patterns, 0.0)
+        if log_patterns > math.log(_MOST_COUNTED):
             return cls(log_patterns, math.exp(min(log_patterns, 709.0)), drawn)
         rivals = float(round(math.exp(log_patterns)) - 1)
         log_rivals = math.log(rivals) if rivals > 0 else -math.inf
@@ -85,7 +79,7 @@ class Plan:
 
     def counts(self, generator: np.random.Generator, trials: int) -> NDArray[np.int64]:
         """Draw the numbers of rivals beyond the threshold, shape (trials,), each at most `width`."""
-        if self.rivals <= MOST_COUNTED:
+        if self.rivals <= _MOST_COUNTED:
             found = generator.binomial(int(self.rivals), self.drawn / self.rivals, trials)
         else:
             found = generator.poisson(self.drawn, trials)
@@ -93,12 +87,7 @@ class Plan:
 
     def log_rest(self, counts: NDArray[np.int64]) -> Floats:
         """Return the logarithms of the numbers of rivals that are not drawn, shape of `counts`."""
-        if self.rivals > MOST_COUNTED:
+        if self.rivals > _MOST_COUNTED:
             return np.full(counts.shape, self.log_rivals)
         with np.errstate(divide="ignore"):
             return np.log(self.rivals - counts)
-
-    @property
-    def counting_error(self) -> float:
-        """Bound on the total variation distance between the law of `counts` and the true one."""
-        return _CUT_PROBABILITY + (math.exp(self.log_share) if self.rivals > MOST_COUNTED else 0.0)

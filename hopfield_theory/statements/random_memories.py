@@ -12,20 +12,21 @@ import math
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
 from scipy import optimize
 from torch import Tensor
 
-from hopfield_theory.bounds import mean_field, sphere, union
-from hopfield_theory.bounds.random_memory import Model
+from hopfield_theory.bounds import RandomMemory, mean_field, sphere, union
+from hopfield_theory.bounds.chernoff import Witness, chernoff, chernoff_witness
+from hopfield_theory.bounds.crowding import typical_witness
+from hopfield_theory.bounds.merging import pair_witness
 from hopfield_theory.data.ensembles import base
 from hopfield_theory.model import batched
 from hopfield_theory.statements import tails
 from hopfield_theory.statements.rare_events import ClosePair, QuietCrowd, mean_interval
-from hopfield_theory.statements.statement import Experiment, Kind, RareEvent, Statement, Trend
+from hopfield_theory.statements.statement import Experiment, Kind, Statement, Trend
 from hopfield_theory.statistics import Interval
 
 __all__ = ["PUBLISHED_AT_SMALL_KAPPA", "STATEMENTS"]
@@ -44,50 +45,41 @@ _BLOCK = 1 << 18
 class _Setting:
     """A random memory, and the probability p of a statement about it."""
 
-    dim: int
-    kappa: float
+    memory: RandomMemory
     failure_probability: float
-    log_noop: float = -math.inf
-
-    @property
-    def dense(self) -> dict[str, Any]:
-        """The arguments of a bound that knows no no-op slot."""
-        beta = self.kappa / (self.dim - 1)
-        return {"dim": self.dim, "beta": beta, "scale": 1.0, "failure_probability": self.failure_probability}
-
-    @property
-    def arguments(self) -> dict[str, Any]:
-        """The arguments of all other bounds."""
-        return {**self.dense, "log_noop": self.log_noop}
-
-    @property
-    def model(self) -> Model:
-        """What bounds on probabilities at a given number of patterns depend on."""
-        return Model(self.kappa, self.dim, self.log_noop)
-
-    @property
-    def without_probability(self) -> str:
-        """The random memory alone."""
-        noop = "0" if math.isinf(self.log_noop) else f"e^{self.log_noop:g}" if self.log_noop else "1"
-        return f"d = {self.dim}, κ = {self.kappa:g}, n = {noop}"
 
     def __str__(self) -> str:
-        return f"{self.without_probability}, p = {self.failure_probability:g}"
+        return f"{_described(self.memory)}, p = {self.failure_probability:g}"
+
+
+def _described(memory: RandomMemory) -> str:
+    log_noop = memory.log_noop
+    noop = "0" if math.isinf(log_noop) else f"e^{log_noop:g}" if log_noop else "1"
+    return f"d = {memory.dim}, κ = {memory.kappa:g}, n = {noop}"
+
+
+def _dense(dim: int, kappa: float, failure_probability: float) -> _Setting:
+    return _Setting(RandomMemory(dim, kappa, -math.inf), failure_probability)
+
+
+def _slotted(dim: int, kappa: float, failure_probability: float, log_noop: float) -> _Setting:
+    return _Setting(RandomMemory(dim, kappa, log_noop), failure_probability)
 
 
 # from a setting to the logarithm of a number of patterns, or to a distance
 _Bound = Callable[[_Setting], float]
-# from patterns, shape (B, M, d), and the limits of the first Q of them, shape (B, Q, d), to bools of shape (B,)
-_Event = Callable[[Tensor, Tensor], Tensor]
+# from patterns, shape (B, M, d), the limits of the first Q of them, shape (B, Q, d), which of those are at rest, and a
+# radius, to bools of shape (B,)
+_Event = Callable[[Tensor, Tensor, Tensor, float], Tensor]
 
 
 # --- memories and their limits ---
 
 
-def _limits(patterns: Tensor, queries: int, setting: _Setting) -> tuple[Tensor, Tensor]:
+def _limits(patterns: Tensor, queries: int, memory: RandomMemory) -> tuple[Tensor, Tensor]:
     """Return where the updates of memories, shape (B, M, d), end from their first patterns, and which came to rest."""
     start = patterns[:, :queries]
-    found = batched.fixed_points(start, patterns, setting.kappa, setting.log_noop, tol=_AT_REST, max_steps=_STEPS)
+    found = batched.fixed_points(start, patterns, memory.kappa, memory.log_noop, tol=_AT_REST, max_steps=_STEPS)
     return found.state, found.converged
 
 
@@ -99,112 +91,168 @@ def _storable(patterns: Tensor, limits: Tensor) -> Tensor:
     return batched.storable(patterns, limits, _APART)
 
 
-def _merged(_: Tensor, limits: Tensor) -> Tensor:
+def _merged(limits: Tensor) -> Tensor:
     return (batched.distances(limits) <= _APART).any(-1).any(-1)
 
 
-def _retrieved(radius: Callable[[], float]) -> _Event:
-    return lambda patterns, limits: _errors(patterns, limits)[:, 0] <= radius()
-
-
-def _occurrences(
-    event: _Event, setting: _Setting, size: int, queries: int, generator: torch.Generator, trials: int
-) -> int:
-    """Count the memories of `size` random patterns in which the limits of the first `queries` make the event happen."""
-    batch = max(1, _BLOCK // (size * max(queries, setting.dim)))
-    happened = 0
-    for begun in range(0, trials, batch):
-        # drawn one by one, since what torch draws in one call depends on how much that is
-        drawn = [
-            torch.randn(size, setting.dim, generator=generator, dtype=torch.float64)
-            for _ in range(min(batch, trials - begun))
-        ]
-        patterns = torch.nn.functional.normalize(torch.stack(drawn), dim=-1)
-        happened += int(event(patterns, _limits(patterns, queries, setting)[0]).sum())
-    return happened
-
-
-# --- experiments ---
+def _within(patterns: Tensor, limits: Tensor, radius: float) -> Tensor:
+    return _errors(patterns, limits)[:, 0] <= radius
 
 
 def _generator(seed: int, name: str) -> torch.Generator:
     return torch.Generator().manual_seed(base(seed, zlib.crc32(name.encode())))
 
 
-def _experiment(
-    name: str,
-    event: _Event,
+# --- events ---
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """An event that a bound speaks of: its name, of how many patterns, and whether of one of them or of all.
+
+    The name may have a place for the radius. What is claimed is ``1 - p`` of a likely event, p of another one.
+    """
+
+    name: str
+    happens: _Event
+    rounded: Callable[[float], int]
+    at_least: bool
+    typical: bool = False
+    likely: bool = False
+
+    def size(self, log_patterns: float) -> int:
+        return self.rounded(math.exp(log_patterns))
+
+    def claimed(self, setting: _Setting) -> float:
+        return 1 - setting.failure_probability if self.likely else setting.failure_probability
+
+    def full_name(self, setting: _Setting, radius: _Bound | float) -> str:
+        return f"{self.name.format(radius)}: {setting}"
+
+
+def _radius(radius: _Bound | float, setting: _Setting) -> float:
+    return radius(setting) if callable(radius) else radius
+
+
+def _counted(
+    kind: _Kind,
+    log_patterns: _Bound,
     setting: _Setting,
-    size: Callable[[], int],
-    *,
-    typical: bool,
-    probability: float,
-    at_least: bool,
     trials: tuple[int, int],
+    radius: _Bound | float = math.nan,
 ) -> Experiment:
-    full_name = f"{name}: {setting}"
+    """Count the random memories in which an event happens."""
+    name, dim = kind.full_name(setting, radius), setting.memory.dim
 
-    def count(seed: int, trials: int) -> int:
-        patterns = size()
-        queries = 1 if typical else patterns
-        return _occurrences(event, setting, patterns, queries, _generator(seed, full_name), trials)
+    def count(seed: int, trials: int, _: float) -> int:
+        generator, size, reach = _generator(seed, name), kind.size(log_patterns(setting)), _radius(radius, setting)
+        queries = 1 if kind.typical else size
+        batch = max(1, _BLOCK // (size * max(queries, dim)))
+        happened = 0
+        for begun in range(0, trials, batch):
+            # drawn one by one, since what torch draws in one call depends on how much that is
+            drawn = [
+                torch.randn(size, dim, generator=generator, dtype=torch.float64)
+                for _ in range(min(batch, trials - begun))
+            ]
+            patterns = torch.nn.functional.normalize(torch.stack(drawn), dim=-1)
+            happened += int(kind.happens(patterns, *_limits(patterns, queries, setting.memory), reach).sum())
+        return happened
 
-    return Experiment(full_name, count, probability, at_least, trials)
+    return Experiment(name, count, lambda: kind.claimed(setting), kind.at_least, trials)
 
 
-def _all_stored(log_patterns: _Bound, setting: _Setting, trials: tuple[int, int]) -> Experiment:
-    return _experiment(
+def _estimated(
+    kind: _Kind,
+    log_patterns: _Bound,
+    setting: _Setting,
+    reach: float,
+    trials: tuple[int, int],
+    radius: _Bound | float = math.nan,
+) -> Experiment:
+    """Estimate the probability of an event together with a pair closer than the height ``reach/κ``."""
+    name, memory = kind.full_name(setting, radius), setting.memory
+    cap = reach / memory.kappa
+
+    def estimate(seed: int, trials: int, confidence: float) -> Interval:
+        size = kind.size(log_patterns(setting))
+        pairs, generator = ClosePair(size, memory.dim, cap, of_first=kind.typical), _generator(seed, name)
+
+        def value(patterns: Tensor, limits: Tensor, at_rest: Tensor) -> Tensor:
+            return kind.happens(patterns, limits, at_rest, _radius(radius, setting)) / pairs.count(patterns)
+
+        mean = _mean_value(pairs.draw, value, memory, 1 if kind.typical else size, generator, trials, confidence)
+        # a bound from above is refuted by what close pairs do, one from below only by all that happens
+        rest = math.exp(tails.log_crowd_failure(memory, cap, math.log(size))) if kind.at_least else 0.0
+        return _scaled(mean, pairs.log_expected, rest)
+
+    return Experiment(name, estimate, lambda: kind.claimed(setting), kind.at_least, trials)
+
+
+_all_stored = functools.partial(
+    _counted,
+    _Kind(
         "all limits distinct and in disjoint balls",
-        _storable,
-        setting,
-        lambda: math.floor(math.exp(log_patterns(setting))),
-        typical=False,
-        probability=1 - setting.failure_probability,
+        lambda patterns, limits, _, __: _storable(patterns, limits),
+        math.floor,
         at_least=True,
-        trials=trials,
-    )
-
-
-def _two_merge(log_patterns: _Bound, setting: _Setting, trials: tuple[int, int]) -> Experiment:
-    return _experiment(
-        "two limits coincide",
-        _merged,
-        setting,
-        lambda: math.ceil(math.exp(log_patterns(setting))),
-        typical=False,
-        probability=setting.failure_probability,
-        at_least=True,
-        trials=trials,
-    )
-
-
-def _typical_stored(log_patterns: _Bound, ball: _Bound, setting: _Setting, trials: tuple[int, int]) -> Experiment:
-    return _experiment(
+        likely=True,
+    ),
+)
+_two_merge = functools.partial(
+    _counted, _Kind("two limits coincide", lambda _, limits, __, ___: _merged(limits), math.ceil, at_least=True)
+)
+_typical_stored = functools.partial(
+    _counted,
+    _Kind(
         "limit of one pattern in its ball",
-        _retrieved(lambda: ball(setting)),
-        setting,
-        lambda: math.floor(math.exp(log_patterns(setting))),
-        typical=True,
-        probability=1 - setting.failure_probability,
+        lambda patterns, limits, _, radius: _within(patterns, limits, radius),
+        math.floor,
         at_least=True,
-        trials=trials,
-    )
-
-
-def _typical_lost(log_patterns: _Bound, error: float, setting: _Setting, trials: tuple[int, int]) -> Experiment:
-    return _experiment(
-        f"limit of one pattern within {error:g} m",
-        _retrieved(lambda: error),
-        setting,
-        lambda: math.ceil(math.exp(log_patterns(setting))),
         typical=True,
-        probability=1 - setting.failure_probability,
+        likely=True,
+    ),
+)
+_typical_lost = functools.partial(
+    _counted,
+    _Kind(
+        "limit of one pattern within {:g} m",
+        lambda patterns, limits, _, radius: _within(patterns, limits, radius),
+        math.ceil,
         at_least=False,
-        trials=trials,
-    )
-
-
-# --- rare events ---
+        typical=True,
+        likely=True,
+    ),
+)
+_rarely_lost = functools.partial(
+    _estimated,
+    _Kind(
+        "limits that coincide or do not fit into disjoint balls, through a close pair",
+        lambda patterns, limits, at_rest, _: at_rest.all(-1) & ~_storable(patterns, limits),
+        math.floor,
+        at_least=False,
+    ),
+)
+_rarely_off = functools.partial(
+    _estimated,
+    _Kind(
+        "limit of one pattern outside its ball, through a close neighbour",
+        lambda patterns, limits, at_rest, radius: at_rest[:, 0] & ~_within(patterns, limits, radius),
+        math.floor,
+        at_least=False,
+        typical=True,
+    ),
+)
+_rarely_merged = functools.partial(
+    _estimated,
+    _Kind(
+        "two limits coincide",
+        # here it is the claim that such events are frequent enough, so that doubt counts as one
+        lambda _, limits, at_rest, __: _merged(limits) | ~at_rest.all(-1),
+        math.ceil,
+        at_least=True,
+    ),
+)
 
 # from a generator to one memory, shape (M, d)
 _Draw = Callable[[torch.Generator], Tensor]
@@ -215,7 +263,7 @@ _Value = Callable[[Tensor, Tensor, Tensor], Tensor]
 def _mean_value(
     draw: _Draw,
     value: _Value,
-    setting: _Setting,
+    memory: RandomMemory,
     queries: int,
     generator: torch.Generator,
     trials: int,
@@ -225,9 +273,9 @@ def _mean_value(
     values: list[Tensor] = []
     while (left := trials - sum(map(len, values))) > 0:
         first = draw(generator)
-        batch = min(left, max(1, _BLOCK // (len(first) * max(queries, setting.dim))))
+        batch = min(left, max(1, _BLOCK // (len(first) * max(queries, memory.dim))))
         patterns = torch.stack([first, *(draw(generator) for _ in range(batch - 1))])
-        values.append(value(patterns, *_limits(patterns, queries, setting)))
+        values.append(value(patterns, *_limits(patterns, queries, memory)))
     return mean_interval(torch.cat(values), confidence)
 
 
@@ -237,101 +285,28 @@ def _scaled(interval: Interval, log_factor: float, rest: float = 0.0) -> Interva
     return Interval(estimate, low, high + rest, interval.confidence)
 
 
-def _close_pairs(
-    name: str,
-    event: _Value,
-    setting: _Setting,
-    size: Callable[[], int],
-    reach: float,
-    *,
-    typical: bool,
-    at_least: bool,
-    trials: tuple[int, int],
-) -> RareEvent:
-    """Estimate the probability of an event together with a pair closer than the height ``reach/κ``."""
-    full_name, cap = f"{name}: {setting}", reach / setting.kappa
-
-    def estimate(seed: int, trials: int, confidence: float) -> Interval:
-        pairs = ClosePair(size(), setting.dim, cap, of_first=typical)
-
-        def value(patterns: Tensor, limits: Tensor, at_rest: Tensor) -> Tensor:
-            return event(patterns, limits, at_rest) / pairs.count(patterns)
-
-        queries, generator = 1 if typical else pairs.size, _generator(seed, full_name)
-        mean = _mean_value(pairs.draw, value, setting, queries, generator, trials, confidence)
-        # a bound from above is refuted by what close pairs do, one from below only by all that happens
-        rest = math.exp(tails.log_crowd_failure(setting.model, cap, math.log(pairs.size))) if at_least else 0.0
-        return _scaled(mean, pairs.log_expected, rest)
-
-    return RareEvent(full_name, estimate, lambda: setting.failure_probability, at_least, trials)
-
-
-def _rarely_lost(log_patterns: _Bound, setting: _Setting, reach: float, trials: tuple[int, int]) -> RareEvent:
-    return _close_pairs(
-        "limits that coincide or do not fit into disjoint balls, through a close pair",
-        lambda patterns, limits, at_rest: at_rest.all(-1) & ~_storable(patterns, limits),
-        setting,
-        lambda: math.floor(math.exp(log_patterns(setting))),
-        reach,
-        typical=False,
-        at_least=False,
-        trials=trials,
-    )
-
-
-def _rarely_off(
-    log_patterns: _Bound, ball: _Bound, setting: _Setting, reach: float, trials: tuple[int, int]
-) -> RareEvent:
-    return _close_pairs(
-        "limit of one pattern outside its ball, through a close neighbour",
-        lambda patterns, limits, at_rest: at_rest[:, 0] & (_errors(patterns, limits)[:, 0] > ball(setting)),
-        setting,
-        lambda: math.floor(math.exp(log_patterns(setting))),
-        reach,
-        typical=True,
-        at_least=False,
-        trials=trials,
-    )
-
-
-def _rarely_merged(log_patterns: _Bound, setting: _Setting, reach: float, trials: tuple[int, int]) -> RareEvent:
-    return _close_pairs(
-        "two limits coincide",
-        # here it is the claim that such events are frequent enough, so that doubt counts as one
-        lambda patterns, limits, at_rest: _merged(patterns, limits) | ~at_rest.all(-1),
-        setting,
-        lambda: math.ceil(math.exp(log_patterns(setting))),
-        reach,
-        typical=False,
-        at_least=True,
-        trials=trials,
-    )
-
-
 # where C7's sum over the crowd begins for these experiments, and the pull, in units of ρ, that counts as quiet
 _CAP = 0.4
 _QUIET = 0.9
 
 
-def _rarely_near(size: int, error: float, model: Model, trials: tuple[int, int]) -> RareEvent:
+def _rarely_near(size: int, error: float, memory: RandomMemory, trials: tuple[int, int]) -> Experiment:
     """Estimate the probability that the crowd is quiet and the limit of a pattern near it, which C7 bounds."""
-    setting = _Setting(model.dim, model.kappa, math.nan, model.log_noop)
-    name = f"limit of one pattern within {error:g} m of it, the crowd quiet: M = {size}, {setting.without_probability}"
+    name = f"limit of one pattern within {error:g} m of it, the crowd quiet: M = {size}, {_described(memory)}"
 
     def estimate(seed: int, trials: int, confidence: float) -> Interval:
-        crowd = QuietCrowd(size, setting.dim, setting.kappa, 0.5 * error, _QUIET * error)
+        crowd = QuietCrowd(size, memory.dim, memory.kappa, 0.5 * error, _QUIET * error)
 
         def value(patterns: Tensor, limits: Tensor, at_rest: Tensor) -> Tensor:
-            near = at_rest[:, 0] & (_errors(patterns, limits)[:, 0] <= error)
-            return near * crowd.weight(patterns)
+            return (at_rest[:, 0] & _within(patterns, limits, error)) * crowd.weight(patterns)
 
-        mean = _mean_value(crowd.draw, value, setting, 1, _generator(seed, name), trials, confidence)
+        mean = _mean_value(crowd.draw, value, memory, 1, _generator(seed, name), trials, confidence)
         return _scaled(mean, crowd.log_factor)
 
     def claimed() -> float:
-        return math.exp(tails.log_near(model, error, _CAP, math.log(size)))
+        return math.exp(tails.log_near(memory, error, _CAP, math.log(size)))
 
-    return RareEvent(name, estimate, claimed, at_least=False, trials=trials)
+    return Experiment(name, estimate, claimed, at_least=False, trials=trials)
 
 
 # --- bounds ---
@@ -339,22 +314,22 @@ def _rarely_near(size: int, error: float, model: Model, trials: tuple[int, int])
 
 @functools.cache
 def _published(setting: _Setting) -> float:
-    return union.published(**setting.dense)
+    return union.published(setting.memory, setting.failure_probability)
 
 
 @functools.cache
 def _pairwise(setting: _Setting) -> float:
-    return union.pairwise(**setting.arguments)
+    return union.pairwise(setting.memory, setting.failure_probability)
 
 
 @functools.cache
 def _chernoff(setting: _Setting) -> float:
-    return union.chernoff(**setting.arguments)
+    return chernoff(setting.memory, setting.failure_probability)
 
 
 @functools.cache
-def _typical_witness(setting: _Setting) -> union.Witness:
-    return union.chernoff_witness(**setting.arguments, quantifier="typical")
+def _typical_witness(setting: _Setting) -> Witness:
+    return chernoff_witness(setting.memory, setting.failure_probability, "typical")
 
 
 def _typical(setting: _Setting) -> float:
@@ -367,12 +342,12 @@ def _ball(setting: _Setting) -> float:
 
 @functools.cache
 def _merging(setting: _Setting) -> float:
-    return union.pair_witness(**setting.arguments).log_patterns
+    return pair_witness(setting.memory, setting.failure_probability).log_patterns
 
 
 @functools.cache
 def _ceiling(setting: _Setting, error: float) -> float:
-    return union.typical_witness(**setting.arguments, error=error).log_patterns
+    return typical_witness(setting.memory, setting.failure_probability, error).log_patterns
 
 
 def _crowding(error: float) -> _Bound:
@@ -380,7 +355,7 @@ def _crowding(error: float) -> _Bound:
 
 
 def _crowding_in_ball(setting: _Setting) -> float:
-    return _ceiling(setting, 1 / setting.kappa)
+    return _ceiling(setting, 1 / setting.memory.kappa)
 
 
 # what C5 takes for retrieval, in units of m, and how far from the fold it is held to its word
@@ -389,15 +364,15 @@ _FROM_FOLD = 0.25
 
 
 def _mean_field(setting: _Setting) -> float:
-    return mean_field.predicted(setting.dim, setting.kappa / setting.dim, error=_RETRIEVAL, log_noop=setting.log_noop)
+    return mean_field.predicted(setting.memory, _RETRIEVAL)
 
 
 def _short_of_fold(log_fold: _Bound, setting: _Setting, trials: tuple[int, int]) -> Experiment:
-    return _typical_stored(lambda s: log_fold(s) - _FROM_FOLD, lambda _: _RETRIEVAL, setting, trials)
+    return _typical_stored(lambda s: log_fold(s) - _FROM_FOLD, setting, trials, _RETRIEVAL)
 
 
 def _past_fold(log_fold: _Bound, setting: _Setting, trials: tuple[int, int]) -> Experiment:
-    return _typical_lost(lambda s: log_fold(s) + _FROM_FOLD, _RETRIEVAL, setting, trials)
+    return _typical_lost(lambda s: log_fold(s) + _FROM_FOLD, setting, trials, _RETRIEVAL)
 
 
 # --- trends ---
@@ -447,8 +422,8 @@ def _follows_exponential_moment(threshold: _Exponent, lam: float) -> float:
 
 def _shares(log_patterns: _Bound, threshold: _Exponent, lam: float) -> list[float]:
     """Return ``log M/(α_1 d)`` over growing d, for ``κ = λ d`` and ``n = 0``."""
-    settings = [_Setting(d, lam * d, 0.5) for d in _DIMS]
-    return [log_patterns(setting) / (threshold(lam) * setting.dim) for setting in settings]
+    settings = [_dense(d, lam * d, 0.5) for d in _DIMS]
+    return [log_patterns(setting) / (threshold(lam) * setting.memory.dim) for setting in settings]
 
 
 def _closes_in(log_patterns: _Bound, threshold: _Exponent, lam: float) -> float:
@@ -467,18 +442,18 @@ def _extrapolates(log_patterns: _Bound, threshold: _Exponent, lam: float) -> flo
 def _unmoved(log_patterns: _Bound, lam: float, nu: float) -> float:
     """Check that a no-op mass ``exp(ν d)`` below ``exp(λ d)`` costs less than one pattern in a million."""
     dim = _DIMS[-1]
-    with_noop, dense = (log_patterns(_Setting(dim, lam * dim, 0.5, log_n)) for log_n in (nu * dim, -math.inf))
+    with_noop, dense = (log_patterns(_slotted(dim, lam * dim, 0.5, log_n)) for log_n in (nu * dim, -math.inf))
     return 1e-6 - abs(with_noop - dense)
 
 
 def _silenced(log_patterns: _Bound, lam: float, nu: float) -> float:
     """Check that no second pattern is left by a no-op mass ``exp(ν d)`` above ``exp(λ d)``."""
-    return math.log(2.0) - max(log_patterns(_Setting(d, lam * d, 0.5, nu * d)) for d in _DIMS)
+    return math.log(2.0) - max(log_patterns(_slotted(d, lam * d, 0.5, nu * d)) for d in _DIMS)
 
 
 PUBLISHED_AT_SMALL_KAPPA = (
-    _all_stored(_published, _Setting(2, 1e-6, 0.5), (40, 200)),
-    _all_stored(_published, _Setting(2, 1e-6, 0.5, 0.0), (40, 200)),
+    _all_stored(_published, _dense(2, 1e-6, 0.5), (40, 200)),
+    _all_stored(_published, _slotted(2, 1e-6, 0.5, 0.0), (40, 200)),
 )
 """Experiments on the published bound where the update contracts the whole space, so that nothing is stored."""
 
@@ -498,11 +473,11 @@ STATEMENTS = (
         "proved in Ramsauer et al. 2021 for large κ",
         Kind.PROBABILISTIC,
         (
-            _all_stored(_published, _Setting(3, 600.0, 0.5), (200, 5000)),
-            _all_stored(_published, _Setting(4, 1000.0, 0.5), (200, 5000)),
-            _all_stored(_published, _Setting(3, 4000.0, 0.3, 0.0), (200, 5000)),
-            _rarely_lost(_published, _Setting(3, 1e9, 1e-6), 2.2, (200, 10000)),
-            _rarely_lost(_published, _Setting(5, 1e8, 1e-9, 0.0), 2.2, (100, 3000)),
+            _all_stored(_published, _dense(3, 600.0, 0.5), (200, 5000)),
+            _all_stored(_published, _dense(4, 1000.0, 0.5), (200, 5000)),
+            _all_stored(_published, _slotted(3, 4000.0, 0.3, 0.0), (200, 5000)),
+            _rarely_lost(_published, _dense(3, 1e9, 1e-6), 2.2, (200, 10000)),
+            _rarely_lost(_published, _slotted(5, 1e8, 1e-9, 0.0), 2.2, (100, 3000)),
         ),
     ),
     Statement(
@@ -515,12 +490,12 @@ STATEMENTS = (
         _HERE,
         Kind.PROBABILISTIC,
         (
-            _all_stored(_pairwise, _Setting(4, 200.0, 0.1), (200, 5000)),
-            _all_stored(_pairwise, _Setting(6, 120.0, 0.5, 0.0), (100, 2000)),
-            _all_stored(_pairwise, _Setting(6, 60.0, 0.3, 54.0), (200, 5000)),
-            _rarely_lost(_pairwise, _Setting(3, 3e8, 1e-6), 2.2, (200, 10000)),
-            _rarely_lost(_pairwise, _Setting(3, 1e8, 1e-6, 0.0), 2.2, (200, 10000)),
-            _rarely_lost(_pairwise, _Setting(4, 1e8, 1e-9, 0.0), 2.2, (200, 10000)),
+            _all_stored(_pairwise, _dense(4, 200.0, 0.1), (200, 5000)),
+            _all_stored(_pairwise, _slotted(6, 120.0, 0.5, 0.0), (100, 2000)),
+            _all_stored(_pairwise, _slotted(6, 60.0, 0.3, 54.0), (200, 5000)),
+            _rarely_lost(_pairwise, _dense(3, 3e8, 1e-6), 2.2, (200, 10000)),
+            _rarely_lost(_pairwise, _slotted(3, 1e8, 1e-6, 0.0), 2.2, (200, 10000)),
+            _rarely_lost(_pairwise, _slotted(4, 1e8, 1e-9, 0.0), 2.2, (200, 10000)),
         ),
     ),
     Statement(
@@ -538,16 +513,16 @@ STATEMENTS = (
         _HERE,
         Kind.PROBABILISTIC,
         (
-            _all_stored(_chernoff, _Setting(4, 200.0, 0.1), (200, 5000)),
-            _all_stored(_chernoff, _Setting(8, 30.0, 0.5, 0.0), (100, 2000)),
-            _all_stored(_chernoff, _Setting(6, 60.0, 0.3, 54.0), (100, 2000)),
-            _typical_stored(_typical, _ball, _Setting(12, 12.0, 0.5), (200, 5000)),
-            _typical_stored(_typical, _ball, _Setting(16, 16.0, 0.1, 0.0), (200, 5000)),
-            _typical_stored(_typical, _ball, _Setting(10, 20.0, 0.1, 15.0), (200, 5000)),
-            _rarely_lost(_chernoff, _Setting(4, 1e5, 1e-6), 2.2, (300, 10000)),
-            _rarely_lost(_chernoff, _Setting(16, 60.0, 1e-6, 0.0), 2.2, (40, 2000)),
-            _rarely_off(_typical, _ball, _Setting(4, 1e5, 1e-6), 2.5, (300, 10000)),
-            _rarely_off(_typical, _ball, _Setting(6, 1e5, 1e-9, 0.0), 2.5, (60, 3000)),
+            _all_stored(_chernoff, _dense(4, 200.0, 0.1), (200, 5000)),
+            _all_stored(_chernoff, _slotted(8, 30.0, 0.5, 0.0), (100, 2000)),
+            _all_stored(_chernoff, _slotted(6, 60.0, 0.3, 54.0), (100, 2000)),
+            _typical_stored(_typical, _dense(12, 12.0, 0.5), (200, 5000), _ball),
+            _typical_stored(_typical, _slotted(16, 16.0, 0.1, 0.0), (200, 5000), _ball),
+            _typical_stored(_typical, _slotted(10, 20.0, 0.1, 15.0), (200, 5000), _ball),
+            _rarely_lost(_chernoff, _dense(4, 1e5, 1e-6), 2.2, (300, 10000)),
+            _rarely_lost(_chernoff, _slotted(16, 60.0, 1e-6, 0.0), 2.2, (40, 2000)),
+            _rarely_off(_typical, _dense(4, 1e5, 1e-6), 2.5, (300, 10000), _ball),
+            _rarely_off(_typical, _slotted(6, 1e5, 1e-9, 0.0), 2.5, (60, 3000), _ball),
         ),
     ),
     Statement(
@@ -586,12 +561,12 @@ STATEMENTS = (
         "heuristic",
         Kind.PROBABILISTIC,
         (
-            _short_of_fold(_mean_field, _Setting(16, 16.0, 0.5), (40, 1000)),
-            _past_fold(_mean_field, _Setting(16, 16.0, 0.5), (22, 200)),
-            _short_of_fold(_mean_field, _Setting(20, 10.0, 0.5), (200, 5000)),
-            _past_fold(_mean_field, _Setting(20, 10.0, 0.5), (200, 5000)),
-            _short_of_fold(_mean_field, _Setting(16, 16.0, 0.5, 12.0), (200, 2000)),
-            _past_fold(_mean_field, _Setting(16, 16.0, 0.5, 12.0), (200, 2000)),
+            _short_of_fold(_mean_field, _dense(16, 16.0, 0.5), (40, 1000)),
+            _past_fold(_mean_field, _dense(16, 16.0, 0.5), (22, 200)),
+            _short_of_fold(_mean_field, _dense(20, 10.0, 0.5), (200, 5000)),
+            _past_fold(_mean_field, _dense(20, 10.0, 0.5), (200, 5000)),
+            _short_of_fold(_mean_field, _slotted(16, 16.0, 0.5, 12.0), (200, 2000)),
+            _past_fold(_mean_field, _slotted(16, 16.0, 0.5, 12.0), (200, 2000)),
         ),
     ),
     Statement(
@@ -608,11 +583,11 @@ STATEMENTS = (
         _HERE,
         Kind.PROBABILISTIC,
         (
-            _two_merge(_merging, _Setting(4, 200.0, 0.1), (140, 2000)),
-            _two_merge(_merging, _Setting(5, 120.0, 0.1, 0.0), (140, 1000)),
-            _two_merge(_merging, _Setting(5, 120.0, 0.1, 108.0), (140, 1000)),
-            _rarely_merged(_merging, _Setting(4, 1e5, 1e-6), 3.0, (300, 12000)),
-            _rarely_merged(_merging, _Setting(6, 1e5, 1e-9, 0.0), 3.0, (100, 4000)),
+            _two_merge(_merging, _dense(4, 200.0, 0.1), (140, 2000)),
+            _two_merge(_merging, _slotted(5, 120.0, 0.1, 0.0), (140, 1000)),
+            _two_merge(_merging, _slotted(5, 120.0, 0.1, 108.0), (140, 1000)),
+            _rarely_merged(_merging, _dense(4, 1e5, 1e-6), 3.0, (300, 12000)),
+            _rarely_merged(_merging, _slotted(6, 1e5, 1e-9, 0.0), 3.0, (100, 4000)),
         ),
     ),
     Statement(
@@ -629,10 +604,10 @@ STATEMENTS = (
         _HERE,
         Kind.PROBABILISTIC,
         (
-            _typical_lost(_crowding(0.1), 0.1, _Setting(12, 12.0, 0.5), (40, 2000)),
-            _typical_lost(_crowding(0.2), 0.2, _Setting(16, 8.0, 0.5, 2.0), (100, 5000)),
-            _rarely_near(95, 0.02, Model(8.0, 16, -math.inf), (60, 2000)),
-            _rarely_near(135, 0.04, Model(8.0, 16, 0.0), (60, 2000)),
+            _typical_lost(_crowding(0.1), _dense(12, 12.0, 0.5), (40, 2000), 0.1),
+            _typical_lost(_crowding(0.2), _slotted(16, 8.0, 0.5, 2.0), (100, 5000), 0.2),
+            _rarely_near(95, 0.02, RandomMemory(16, 8.0, -math.inf), (60, 2000)),
+            _rarely_near(135, 0.04, RandomMemory(16, 8.0), (60, 2000)),
         ),
     ),
 )

@@ -12,7 +12,7 @@ from hopfield_theory.statements.arithmetic import Arithmetic
 from hopfield_theory.statements.dynamics import Dynamics
 from hopfield_theory.statistics import Interval
 
-__all__ = ["Experiment", "Implication", "Instance", "Kind", "RareEvent", "Statement", "Trend"]
+__all__ = ["Experiment", "Implication", "Instance", "Kind", "Statement", "Trend"]
 
 VARIABLES = ("patterns", "beta", "noop", "query", "other", "ball", "outliers")
 
@@ -105,39 +105,15 @@ class Implication:
 
 @dataclass(frozen=True)
 class Experiment:
-    """One part of a probabilistic statement: an event whose frequency over independent memories is counted.
+    """One part of a probabilistic statement: an event of a random memory, and a bound on its probability.
 
     Attributes
     ----------
     name : str
         The event and the model.
-    count : function of (seed, trials)
-        How often the event happened.
-    probability : float
-        The bound on its probability.
-    at_least : bool
-        Whether the bound is from below.
-    trials : tuple of two ints
-        Memories drawn by a quick and by a full check.
-    """
-
-    name: str
-    count: Callable[[int, int], int]
-    probability: float
-    at_least: bool
-    trials: tuple[int, int]
-
-
-@dataclass(frozen=True)
-class RareEvent:
-    """One part of a probabilistic statement: an event too rare to be counted, whose probability is estimated.
-
-    Attributes
-    ----------
-    name : str
-        The event and the model.
-    estimate : function of (seed, trials, confidence)
-        Interval for its probability, each end of which holds by itself with that confidence.
+    measure : function of (seed, trials, confidence)
+        How often the event happened in independent memories; of an event too rare to be counted an interval for its
+        probability, each end of which holds by itself with that confidence.
     probability : function of nothing
         The bound on its probability.
     at_least : bool
@@ -147,7 +123,7 @@ class RareEvent:
     """
 
     name: str
-    estimate: Callable[[int, int, float], Interval]
+    measure: Callable[[int, int, float], int | Interval]
     probability: Callable[[], float]
     at_least: bool
     trials: tuple[int, int]
@@ -176,7 +152,7 @@ class Statement:
     proof : str
         ``proved here``, ``proved in SOURCE``, ``heuristic``, or ``false``.
     kind : Kind
-    parts : tuple of Implication, Experiment, RareEvent or Trend
+    parts : tuple of Implication, Experiment or Trend
         What is checked. Of a false claim each part, a reading of it, is false.
     instead : tuple of str
         Names of the statements that hold in place of a claim that fails or says little.
@@ -194,7 +170,7 @@ class Statement:
     source: str
     proof: str
     kind: Kind
-    parts: tuple[Implication | Experiment | RareEvent | Trend, ...]
+    parts: tuple[Implication | Experiment | Trend, ...]
     instead: tuple[str, ...] = ()
 
     @property

@@ -14,7 +14,7 @@ from scipy import optimize
 
 from hopfield_theory.bounds.chernoff import Case, Witness, log_failure
 from hopfield_theory.bounds.crowding import Strip, TypicalWitness, log_typical_survival
-from hopfield_theory.bounds.random_memory import Model
+from hopfield_theory.bounds.random_memory import RandomMemory
 
 __all__ = ["log_crowd_failure", "log_near"]
 
@@ -24,7 +24,7 @@ _LARGEST_LOG_TILT = 300.0
 _STRIPS = 8
 
 
-def log_crowd_failure(model: Model, cap: float, log_patterns: float) -> float:
+def log_crowd_failure(memory: RandomMemory, cap: float, log_patterns: float) -> float:
     """Logarithm of a bound on the chance that patterns fail to be stored though no two are below a height.
 
     The last term ``M τ`` of C3 with the caps ``u_0 = u_1 = cap``, at the ball and the tilts that make it smallest. Any
@@ -32,8 +32,7 @@ def log_crowd_failure(model: Model, cap: float, log_patterns: float) -> float:
 
     Parameters
     ----------
-    model : Model
-        κ, d and log n.
+    memory : RandomMemory
     cap : float, in (0, 2)
         The height u_0.
     log_patterns : float
@@ -46,7 +45,7 @@ def log_crowd_failure(model: Model, cap: float, log_patterns: float) -> float:
 
     Examples
     --------
-    >>> round(log_crowd_failure(Model(1e5, 4, 0.0), 4e-5, math.log(7)), 1) < math.log(1e-9)
+    >>> round(log_crowd_failure(RandomMemory(4, 1e5), 4e-5, math.log(7)), 1) < math.log(1e-9)
     True
     """
 
@@ -55,20 +54,19 @@ def log_crowd_failure(model: Model, cap: float, log_patterns: float) -> float:
         # balls end half way to the nearest neighbour
         ball = math.sqrt(0.5 * cap) / (1 + math.exp(-share))
         case = Case(math.inf, math.inf, ball, min(first, 300.0), min(second, 300.0))
-        return log_failure(model, Witness(0.0, 0.0, cap, case), log_patterns, "all")
+        return log_failure(memory, Witness(0.0, 0.0, cap, case), log_patterns, "all")
 
     starts = [np.array([share, tilt, tilt]) for share in (-3.0, -1.0, 0.0) for tilt in (2.0, 4.0)]
     options = {"xatol": 1e-3, "fatol": 1e-3, "maxfev": 200}
     return float(optimize.minimize(bound, min(starts, key=bound), method="Nelder-Mead", options=options).fun)
 
 
-def log_near(model: Model, error: float, cap: float, log_patterns: float) -> float:
+def log_near(memory: RandomMemory, error: float, cap: float, log_patterns: float) -> float:
     """Logarithm of the C7 bound on the chance that a fixed point lies within a distance of a given pattern.
 
     Parameters
     ----------
-    model : Model
-        κ, d and log n.
+    memory : RandomMemory
     error : float, in (0, 1)
         The distance ρ, in units of m.
     cap : float, above `error`
@@ -76,13 +74,9 @@ def log_near(model: Model, error: float, cap: float, log_patterns: float) -> flo
     log_patterns : float
         log M.
 
-    Returns
-    -------
-    float
-
     Examples
     --------
-    >>> log_near(Model(8.0, 16, -math.inf), 0.02, 0.4, math.log(92)) < math.log(1e-5)
+    >>> log_near(RandomMemory(16, 8.0, -math.inf), 0.02, 0.4, math.log(92)) < math.log(1e-5)
     True
     """
     edges = np.linspace(0.0, error, _STRIPS + 1).tolist()
@@ -96,11 +90,11 @@ def log_near(model: Model, error: float, cap: float, log_patterns: float) -> flo
             return Strip(low, high, math.exp(slack), tilt, side)
 
         def bound(point: _Floats) -> float:
-            return log_typical_survival(model, TypicalWitness(0.0, error, cap, (strip(point),)), log_patterns)
+            return log_typical_survival(memory, TypicalWitness(0.0, error, cap, (strip(point),)), log_patterns)
 
         # far from good parameters the bound is flat, and the search needs a start where it is not
         start = min([*nearby, *grid], key=bound)
         options = {"xatol": 1e-2, "fatol": 1e-2, "maxfev": 120}
         nearby = [optimize.minimize(bound, start, method="Nelder-Mead", options=options).x]
         strips.append(strip(nearby[0]))
-    return log_typical_survival(model, TypicalWitness(0.0, error, cap, tuple(strips)), log_patterns)
+    return log_typical_survival(memory, TypicalWitness(0.0, error, cap, tuple(strips)), log_patterns)

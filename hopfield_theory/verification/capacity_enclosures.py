@@ -4,7 +4,7 @@ The functions of `hopfield_theory.bounds` search for good parameters and evaluat
 parameters are taken as exact binary numbers, and the bound itself is evaluated anew: numbers are balls that hold the
 true value, integrals are enclosed by Petras' method (`flint.acb.integral`), and each hypothesis of the proofs in
 'docs/bounds-proofs.md' is decided on whole balls. A hypothesis that fails makes its bound void; one that the balls
-leave open makes the answer open.
+leave open makes the answer open. Arguments out of range raise ValueError.
 
 Integrals run over half the angle ``φ = θ/2`` between a uniform point and a fixed one. There the height is
 ``u = 2 sin(φ)²`` and the distance ``w = 2 sin(φ)``, so that all integrands but one are entire.
@@ -25,7 +25,7 @@ from hopfield_theory.bounds import _quadrature, sphere
 from hopfield_theory.bounds.chernoff import QUANTIFIERS, Case, Witness, chernoff_witness
 from hopfield_theory.bounds.crowding import Strip, TypicalWitness, typical_witness
 from hopfield_theory.bounds.merging import PairWitness, pair_witness
-from hopfield_theory.bounds.random_memory import Model
+from hopfield_theory.bounds.random_memory import RandomMemory
 from hopfield_theory.bounds.union import pairwise
 
 __all__ = [
@@ -81,285 +81,127 @@ class Enclosure:
 
 
 def chernoff_enclosure(
-    model: Model, witness: Witness, log_patterns: float, failure_probability: float, quantifier: str
+    memory: RandomMemory, witness: Witness, log_patterns: float, failure_probability: float, quantifier: str
 ) -> Enclosure:
-    """Enclose the C3 bound on the chance that patterns are not stored.
+    """Enclose the C3 bound on the chance that patterns are not stored; decided True where it is at most p.
 
-    With M patterns, caps ``u_0 <= u_1``, shells that partition ``[u_0, u_1)`` and ``τ = Σ exp(-t + M E[exp(t f) - 1])``
-    over the two conditions, the bound is ``½ M² P(u_0) + ½ M³ P(u_1)² + M² Σ P(shell) τ_shell + M τ``; for a typical
-    pattern every term has one factor M less, and the first no ½.
-
-    Parameters
-    ----------
-    model : Model
-        κ, d and log n, exact.
-    witness : Witness
-        Caps, balls and tilts, exact; its own ``log_patterns`` is not used.
-    log_patterns : float, above 0
-        log M, exact.
-    failure_probability : float, in (0, 1)
-        p, exact.
-    quantifier : {"all", "typical"}
-        Any pattern, or a given one.
-
-    Returns
-    -------
-    Enclosure
-        Decided True where the bound is at most p. Shells that leave a gap make it 1, a ball that reaches beyond half
-        way to the next pattern or an allowance that is not positive makes a tail 1.
-
-    Raises
-    ------
-    ValueError
-        If an argument leaves its range.
-
-    Notes
-    -----
-    Statement C3, proved in 'docs/bounds-proofs.md'.
+    All arguments are exact. Shells that leave a gap make it 1; a ball that reaches beyond half way to the next pattern
+    or an allowance that is not positive makes a tail 1. The witness's own ``log_patterns`` is not used.
 
     Examples
     --------
     >>> lone = Case(math.inf, math.inf, 5.2 / 171, math.log(30.0), math.log(30.0))
     >>> plain = Witness(0.0, 2.8 / 171, 2.8 / 171, lone)
-    >>> found = chernoff_enclosure(Model(171.0, 20, 0.0), plain, math.log(1e6), 1e-3, "all")
+    >>> found = chernoff_enclosure(RandomMemory(20, 171.0), plain, math.log(1e6), 1e-3, "all")
     >>> found.decided, round(found.low, 6), round(found.high, 6)
     (True, -8.005542, -8.005542)
     """
     _arguments.one_of("quantifier", quantifier, QUANTIFIERS)
     p = _arguments.probability("failure_probability", failure_probability)
     with ctx.workprec(_PRECISION):
-        bound = _failure(model, witness, _patterns(log_patterns), quantifier)
+        bound = _failure(memory, witness, _patterns(log_patterns), quantifier)
         return _enclosure("C3", quantifier, log_patterns, bound, bound <= p, bound > p, math.log(p))
 
 
-def pairs_enclosure(model: Model, witness: PairWitness, log_patterns: float, failure_probability: float) -> Enclosure:
-    """Enclose the C6 lower bound on the chance that not all patterns are stored.
-
-    With ``x = q M (M - 1)/2`` for the expected number of close pairs and η for the chance, by Markov's inequality, that
-    the others disturb one, the bound is ``max(x (1 - η) - x²/2, x (1 - η)²/(1 - η + x))``.
-
-    Parameters
-    ----------
-    model : Model
-        κ, d and log n, exact.
-    witness : PairWitness
-        Height of the pairs and half width of the tube, exact.
-    log_patterns : float, above 0
-        log M, exact.
-    failure_probability : float, in (0, 1)
-        p, exact.
-
-    Returns
-    -------
-    Enclosure
-        Decided True where the bound exceeds p: this many patterns are then not all stored with probability ``1 - p``.
-
-    Raises
-    ------
-    ValueError
-        If an argument leaves its range.
-
-    Notes
-    -----
-    Statement C6, proved in 'docs/bounds-proofs.md'.
+def pairs_enclosure(
+    memory: RandomMemory, witness: PairWitness, log_patterns: float, failure_probability: float
+) -> Enclosure:
+    """Enclose the C6 lower bound on the chance that not all patterns are stored; decided True where it exceeds p.
 
     Examples
     --------
     >>> pairs = PairWitness(0.0, 1.98 / 171, 1.0 / 171)
-    >>> found = pairs_enclosure(Model(171.0, 20, 0.0), pairs, math.log(9e6), 1e-3)
+    >>> found = pairs_enclosure(RandomMemory(20, 171.0), pairs, math.log(9e6), 1e-3)
     >>> found.decided, 1.0e-3 < math.exp(found.low) < 1.1e-3
     (True, True)
     """
     p = _arguments.probability("failure_probability", failure_probability)
     with ctx.workprec(_PRECISION):
-        bound = _pair_failure(model, witness, _patterns(log_patterns))
+        bound = _pair_failure(memory, witness, _patterns(log_patterns))
         return _enclosure("C6", "all", log_patterns, bound, bound > p, bound <= p, math.log(p))
 
 
 def typical_enclosure(
-    model: Model, witness: TypicalWitness, log_patterns: float, failure_probability: float
+    memory: RandomMemory, witness: TypicalWitness, log_patterns: float, failure_probability: float
 ) -> Enclosure:
     """Enclose the C7 upper bound on the chance that a fixed point lies within the witness's error of a pattern.
 
-    It is the chance ``(M - 1) P(error)`` of a pattern that close, plus, for each strip of overlaps, the chances
-    ``exp(t A e^z + (M - 1) E[exp(-t g) - 1])`` that the crowd's pull is too weak and
-    ``exp((M - 1) E[exp((θ g |τ|)²/(2 (d - 1))) - 1]) / Ψ_{d-1}(θ A e^z z/(κ b))`` that its direction is too strong.
-
-    Parameters
-    ----------
-    model : Model
-        κ, d and log n, exact.
-    witness : TypicalWitness
-        Error, cap and strips, exact.
-    log_patterns : float, above 0
-        log M, exact; M - 1 other patterns are counted.
-    failure_probability : float, in (0, 1)
-        p, exact.
-
-    Returns
-    -------
-    Enclosure
-        Decided True where the bound is at most ``1 - p``. Strips that do not cover the overlaps up to the error make
-        it 1.
-
-    Raises
-    ------
-    ValueError
-        If an argument leaves its range.
-
-    Notes
-    -----
-    Statement C7, proved in 'docs/bounds-proofs.md'.
+    Decided True where it is at most ``1 - p``. Strips that do not cover the overlaps up to the error make it 1.
 
     Examples
     --------
-    >>> witness = typical_witness(dim=20, beta=1.0, scale=3.0, failure_probability=1e-3)
-    >>> shifts = (1e-8, -1e-2)
-    >>> [typical_enclosure(Model(171.0, 20, 0.0), witness, witness.log_patterns + x, 1e-3).decided for x in shifts]
+    >>> memory = RandomMemory(20, 171.0)
+    >>> witness = typical_witness(memory, failure_probability=1e-3)
+    >>> [typical_enclosure(memory, witness, witness.log_patterns + x, 1e-3).decided for x in (1e-8, -1e-2)]
     [True, False]
     """
     p = _arguments.probability("failure_probability", failure_probability)
     with ctx.workprec(_PRECISION):
-        bound, target = _survival(model, witness, _patterns(log_patterns)), 1 - arb(p)
+        bound, target = _survival(memory, witness, _patterns(log_patterns)), 1 - arb(p)
         return _enclosure("C7", "typical", log_patterns, bound, bound <= target, bound > target, math.log1p(-p))
 
 
-def pairwise_enclosure(model: Model, log_patterns: float, failure_probability: float) -> Enclosure:
-    """Enclose the C2 bound on the chance that not all patterns are stored, ``M (M - 1)/2 · P(1 - cos < Δ)``.
+def pairwise_enclosure(memory: RandomMemory, log_patterns: float, failure_probability: float) -> Enclosure:
+    """Enclose the C2 bound on the chance that not all patterns are stored; decided True where it is at most p.
 
-    Any ball of radius ρ (in units of m) whose leak ``l = n exp(-κ (1 - ρ))`` is below ρ and ``1/κ`` gives a sufficient
-    gap ``Δ = 2ρ + log[(M - 1) max(2/(ρ - l), 4/(1/κ - l))]/κ``; the float next to the best ρ is used.
-
-    Parameters
-    ----------
-    model : Model
-        κ, d and log n, exact.
-    log_patterns : float, above 0
-        log M, exact.
-    failure_probability : float, in (0, 1)
-        p, exact.
-
-    Returns
-    -------
-    Enclosure
-        Decided True where the bound is at most p.
-
-    Raises
-    ------
-    ValueError
-        If an argument leaves its range.
-
-    Notes
-    -----
-    Statements C2 and T12. With ``M >= 2`` and ``ρ <= 1`` the gap exceeds ``2ρ >= 2ρ²``, so that distances exceed 2ρ
-    and the balls are disjoint.
+    Any ball of radius ρ (in units of m) whose leak is below ρ and ``1/κ`` gives a sufficient gap; the float next to the
+    best ρ is used. With ``M >= 2`` and ``ρ <= 1`` the gap exceeds ``2ρ >= 2ρ²``, so that distances exceed 2ρ and the
+    balls are disjoint.
 
     Examples
     --------
-    >>> model = Model.of(dim=20, beta=1.0, scale=3.0)
-    >>> [pairwise_enclosure(model, math.log(m), 1e-3).decided for m in (861, 862)]
+    >>> [pairwise_enclosure(RandomMemory(20, 171.0), math.log(m), 1e-3).decided for m in (861, 862)]
     [True, False]
     """
     p = _arguments.probability("failure_probability", failure_probability)
     with ctx.workprec(_PRECISION):
-        bound = _pairwise_failure(model, _patterns(log_patterns))
+        bound = _pairwise_failure(memory, _patterns(log_patterns))
         return _enclosure("C2", "all", log_patterns, bound, bound <= p, bound > p, math.log(p))
 
 
-def published_base_enclosure(dim: int, beta: float, scale: float, failure_probability: float) -> tuple[float, float]:
-    """Enclose the base c of the published exponential capacity C1.
-
-    ``c = b / W_0(exp(a + log b))`` with ``a = 2 (1 + log(2 β K² p (d - 1))) / (d - 1)`` and ``b = 2 K² β / 5``.
-
-    Parameters
-    ----------
-    dim : int, at least 2
-        Dimension d.
-    beta, scale : float, above 0
-        Inverse temperature, and K; exact.
-    failure_probability : float, in (0, 1)
-        p, exact.
-
-    Returns
-    -------
-    low, high : float
-
-    Raises
-    ------
-    ValueError
-        If an argument leaves its range.
-
-    Notes
-    -----
-    Statement C1: Theorem 3 of Ramsauer et al. 2021, arXiv:2008.02217.
+def published_base_enclosure(memory: RandomMemory, failure_probability: float) -> tuple[float, float]:
+    """Return the ends of an enclosure of the base c of the published capacity C1, κ being exact.
 
     Examples
     --------
-    >>> low, high = published_base_enclosure(20, 1.0, 3.0, 1e-3)
+    >>> low, high = published_base_enclosure(RandomMemory.of(20, 1.0, 3.0), 1e-3)
     >>> math.floor(1e4 * low) / 1e4, math.floor(1e4 * high) / 1e4
     (3.1546, 3.1546)
     """
-    d = _arguments.integer("dim", dim, 2)
     p = _arguments.probability("failure_probability", failure_probability)
     with ctx.workprec(_PRECISION):
-        strength = arb(_arguments.positive("beta", beta)) * arb(_arguments.positive("scale", scale)) ** 2
-        a = 2 * (1 + (2 * strength * p * (d - 1)).log()) / (d - 1)
-        b = 2 * strength / 5
+        kappa, others = arb(memory.kappa), memory.dim - 1
+        a = 2 * (1 + (2 * kappa * p).log()) / others
+        b = 2 * kappa / others / 5
         return _ends(b / (a.exp() * b).lambertw())
 
 
-def sandwich(dim: int, beta: float, scale: float, failure_probability: float, noop: float = 1.0) -> list[Enclosure]:
+def sandwich(memory: RandomMemory, failure_probability: float) -> list[Enclosure]:
     """Decide in balls every capacity bound that the floats find: C2, C3 (all, typical), C6 and C7.
 
     Each is evaluated at ``log M`` moved by 1e-8 to its safe side, down for the lower bounds C2 and C3 and up for the
     upper bounds C6 and C7. What the floats do not find is left out.
 
-    Parameters
-    ----------
-    dim : int, at least 2
-        Dimension d.
-    beta, scale : float, above 0
-        Inverse temperature, and K; ``κ = β K² (d - 1)``, rounded, is what enters the bounds.
-    failure_probability : float, in (0, 1)
-        p.
-    noop : float, at least 0
-        The no-op mass n; its logarithm, rounded, is what enters the bounds.
-
-    Returns
-    -------
-    list of Enclosure
-
-    Raises
-    ------
-    ValueError
-        If an argument leaves its range.
-
-    Notes
-    -----
-    Statements C2, C3, C6 and C7, the last three proved in 'docs/bounds-proofs.md'.
-
     Examples
     --------
-    >>> [(found.statement, found.decided) for found in sandwich(2, 1.0, 3.0, 0.5)]
+    >>> [(found.statement, found.decided) for found in sandwich(RandomMemory.of(2, 1.0, 3.0), 0.5)]
     [('C2', True), ('C3', True), ('C3', True)]
     """
-    model = Model.of(dim, beta, scale, noop=noop)
     p = failure_probability
-    numbers: dict[str, Any] = {"dim": dim, "beta": beta, "scale": scale, "failure_probability": p, "noop": noop}
     found = []
-    log_patterns = pairwise(**numbers) - _STEP
+    log_patterns = pairwise(memory, p) - _STEP
     if log_patterns >= math.log(2.0):
-        found.append(pairwise_enclosure(model, log_patterns, p))
+        found.append(pairwise_enclosure(memory, log_patterns, p))
     for quantifier in QUANTIFIERS:
-        stored = chernoff_witness(**numbers, quantifier=quantifier)
+        stored = chernoff_witness(memory, p, quantifier)
         if stored.log_patterns > _STEP:
-            found.append(chernoff_enclosure(model, stored, stored.log_patterns - _STEP, p, quantifier))
-    pairs = pair_witness(**numbers)
+            found.append(chernoff_enclosure(memory, stored, stored.log_patterns - _STEP, p, quantifier))
+    pairs = pair_witness(memory, p)
     if math.isfinite(pairs.log_patterns):
-        found.append(pairs_enclosure(model, pairs, pairs.log_patterns + _STEP, p))
-    lost = typical_witness(**numbers)
+        found.append(pairs_enclosure(memory, pairs, pairs.log_patterns + _STEP, p))
+    lost = typical_witness(memory, p)
     if math.isfinite(lost.log_patterns):
-        found.append(typical_enclosure(model, lost, lost.log_patterns + _STEP, p))
+        found.append(typical_enclosure(memory, lost, lost.log_patterns + _STEP, p))
     return found
 
 
@@ -423,9 +265,9 @@ def _half_angle(height: Ball) -> Ball:
     return (height / 2).min(arb(1)).sqrt().asin()
 
 
-def _leak(model: Model, distance: Ball) -> Ball:
+def _leak(memory: RandomMemory, distance: Ball) -> Ball:
     """Weight of the no-op slot relative to that of a pattern, ``n exp(-κ · distance)``."""
-    return (arb(model.log_noop) - arb(model.kappa) * distance).exp() if math.isfinite(model.log_noop) else arb(0)
+    return (arb(memory.log_noop) - arb(memory.kappa) * distance).exp() if math.isfinite(memory.log_noop) else arb(0)
 
 
 def _mean(dim: int, values: Function, start: Ball, end: Ball) -> Ball:
@@ -446,17 +288,17 @@ def _mean(dim: int, values: Function, start: Ball, end: Ball) -> Ball:
     return 2 * integral.real * (arb(dim) / 2).gamma() / (arb.pi().sqrt() * (arb(dim - 1) / 2).gamma())
 
 
-def _failure(model: Model, witness: Witness, patterns: Ball, quantifier: str) -> Ball:
+def _failure(memory: RandomMemory, witness: Witness, patterns: Ball, quantifier: str) -> Ball:
     if not _tiles(witness.shells, witness.cap, witness.crowd_cap):
         return arb(1)
     every, ordered = (patterns, arb(0.5)) if quantifier == "all" else (arb(1), arb(1))
-    total = ordered * patterns * _cap(arb(witness.cap), model.dim)
-    total += _tails(model, witness.lone, _alone(model, witness), witness.crowd_cap, patterns)
+    total = ordered * patterns * _cap(arb(witness.cap), memory.dim)
+    total += _tails(memory, witness.lone, _alone(memory, witness), witness.crowd_cap, patterns)
     if witness.shells:
-        total += (patterns * _cap(arb(witness.crowd_cap), model.dim)) ** 2 / 2
+        total += (patterns * _cap(arb(witness.crowd_cap), memory.dim)) ** 2 / 2
     for shell in witness.shells:
-        share = _cap(arb(shell.high), model.dim) - _cap(arb(shell.low), model.dim)
-        tails = _tails(model, shell, _with_neighbour(model, shell), witness.crowd_cap, patterns)
+        share = _cap(arb(shell.high), memory.dim) - _cap(arb(shell.low), memory.dim)
+        tails = _tails(memory, shell, _with_neighbour(memory, shell), witness.crowd_cap, patterns)
         total += patterns * share * tails
     return every * total
 
@@ -484,9 +326,9 @@ class _Allowances:
     sound: bool | None
 
 
-def _alone(model: Model, witness: Witness) -> _Allowances:
-    kappa, rho = arb(model.kappa), arb(witness.lone.ball)
-    leak = _leak(model, 1 - rho)
+def _alone(memory: RandomMemory, witness: Witness) -> _Allowances:
+    kappa, rho = arb(memory.kappa), arb(witness.lone.ball)
+    leak = _leak(memory, 1 - rho)
     displacement = rho - (1 - rho) * leak
     stretch = 1 - (kappa - 1).max(arb(0)) * leak
     nearest = (2 * arb(witness.crowd_cap)).sqrt()
@@ -494,9 +336,9 @@ def _alone(model: Model, witness: Witness) -> _Allowances:
     return _Allowances(displacement, stretch, kappa, arb(-1), sound)
 
 
-def _with_neighbour(model: Model, shell: Case) -> _Allowances:
-    kappa, rho = arb(model.kappa), arb(shell.ball)
-    leak = _leak(model, 1 - rho)
+def _with_neighbour(memory: RandomMemory, shell: Case) -> _Allowances:
+    kappa, rho = arb(memory.kappa), arb(shell.ball)
+    leak = _leak(memory, 1 - rho)
     near, far = (2 * arb(shell.low)).sqrt(), (2 * arb(shell.high)).sqrt()
     ratio = (-kappa * (arb(shell.low) - rho * near)).exp()
     weight = ratio / (1 + ratio)
@@ -509,11 +351,11 @@ def _with_neighbour(model: Model, shell: Case) -> _Allowances:
     return _Allowances(displacement, stretch, 2 * kappa, kappa * neighbour, sound)
 
 
-def _tails(model: Model, case: Case, allowances: _Allowances, crowd_cap: float, patterns: Ball) -> Ball:
+def _tails(memory: RandomMemory, case: Case, allowances: _Allowances, crowd_cap: float, patterns: Ball) -> Ball:
     """Enclose the chance that the crowd beyond a cap exceeds one of two allowances, by a Chernoff bound for each."""
     if allowances.sound is not True:
         return arb(1) if allowances.sound is False else _open()
-    kappa, rho = arb(model.kappa), arb(case.ball)
+    kappa, rho = arb(memory.kappa), arb(case.ball)
     pull, push = arb(case.self_map_log_tilt).exp(), arb(case.contraction_log_tilt).exp()
     pull_rate, push_rate = pull / allowances.displacement, push / allowances.stretch
 
@@ -529,36 +371,36 @@ def _tails(model: Model, case: Case, allowances: _Allowances, crowd_cap: float, 
     rim, end = _half_angle(arb(crowd_cap)), arb.pi() / 2
     # a w² + b = 2 a u + b is positive from height -b/(2a) on.
     onset = _half_angle((-allowances.offset / (2 * allowances.slope)).max(arb(0))).max(rim)
-    displacing = _probability_bound(patterns * _mean(model.dim, displaced, rim, end) - pull)
-    stretching = _probability_bound(patterns * _mean(model.dim, stretched, onset, end) - push)
+    displacing = _probability_bound(patterns * _mean(memory.dim, displaced, rim, end) - pull)
+    stretching = _probability_bound(patterns * _mean(memory.dim, stretched, onset, end) - push)
     return (displacing + stretching).min(arb(1))
 
 
-def _pair_failure(model: Model, witness: PairWitness, patterns: Ball) -> Ball:
-    kappa, s, u = arb(model.kappa), arb(witness.tube), arb(witness.height)
+def _pair_failure(memory: RandomMemory, witness: PairWitness, patterns: Ball) -> Ball:
+    kappa, s, u = arb(memory.kappa), arb(witness.tube), arb(witness.height)
     c = (1 - u / 2).max(arb(0)).sqrt()
-    leak = _leak(model, c * (c - s)) / 2
+    leak = _leak(memory, c * (c - s)) / 2
     displacement = s - (1 - s) * leak
     stretch = 1 - kappa * u / 2 - (kappa - 1).max(arb(0)) * leak
     sound = _positive(s, u, c - s, displacement, stretch) if witness.height <= 1.0 else False
     if sound is not True:
         return arb(0) if sound is False else _open()
-    quiet = 1 - patterns * _loudness(model, witness, displacement, stretch)
+    quiet = 1 - patterns * _loudness(memory, witness, displacement, stretch)
     if _positive(quiet) is not True:
         return arb(0) if quiet <= 0 else _open()
-    x = patterns * (patterns - 1) / 2 * _cap(arb(witness.height), model.dim)
+    x = patterns * (patterns - 1) / 2 * _cap(arb(witness.height), memory.dim)
     return (x * (quiet - x / 2)).max(x * quiet**2 / (quiet + x))
 
 
-def _loudness(model: Model, witness: PairWitness, displacement: Ball, stretch: Ball) -> Ball:
+def _loudness(memory: RandomMemory, witness: PairWitness, displacement: Ball, stretch: Ball) -> Ball:
     """Enclose the mean share of one other pattern in the two allowances of C6.
 
     The integrand changes its form where the bound on the distance w does, where a share becomes positive (it stays so,
     since w increases with the angle), and where the amplification does; each stretch in between is integrated alone.
     """
-    kappa, s = arb(model.kappa), arb(witness.tube)
+    kappa, s = arb(memory.kappa), arb(witness.tube)
     h, c = (arb(witness.height) / 2).sqrt(), (1 - arb(witness.height) / 2).sqrt()
-    amplifications = _amplifications(model, h)
+    amplifications = _amplifications(memory, h)
 
     def mean(share: Callable[[Ball], Ball], distance: Function, amplification: _Piece, start: Ball, end: Ball) -> Ball:
         def values(sine: Ball, cosine: Ball) -> Ball:
@@ -567,7 +409,7 @@ def _loudness(model: Model, witness: PairWitness, displacement: Ball, stretch: B
             return share(w) * along.exp() * amplification.values(sine, cosine) / 2
 
         first = start.max(amplification.start)
-        return _mean(model.dim, values, first, first.max(end.min(amplification.end)))
+        return _mean(memory.dim, values, first, first.max(end.min(amplification.end)))
 
     total = arb(0)
     for distance, offset, slope in _distances(c):
@@ -601,43 +443,43 @@ def _distances(c: Ball) -> list[tuple[_Piece, Ball, Ball]]:
     ]
 
 
-def _amplifications(model: Model, h: Ball) -> list[_Piece]:
+def _amplifications(memory: RandomMemory, h: Ball) -> list[_Piece]:
     """Return a bound on ``E exp(x |cos|)``, ``x = κ h sin θ``, across a direction, in pieces.
 
     ``exp x`` and ``2 Ψ_{d-1}(x) = 2 0F1(; (d-1)/2; x²/4)`` both hold everywhere; the change from one to the other is
     put near the point where they are equal.
     """
-    strength = arb(model.kappa) * h
+    strength = arb(memory.kappa) * h
     end = arb.pi() / 2
 
     def plain(sine: Ball, cosine: Ball) -> Ball:
         return (2 * strength * sine * cosine).exp()
 
     def two_sided(sine: Ball, cosine: Ball) -> Ball:
-        return 2 * ((strength * sine * cosine) ** 2).hypgeom_0f1(arb(model.dim - 1) / 2)
+        return 2 * ((strength * sine * cosine) ** 2).hypgeom_0f1(arb(memory.dim - 1) / 2)
 
     most = float(strength)
-    switch = _quadrature.largest(lambda x: x <= math.log(2.0) + float(sphere.log_mgf_across(x, model.dim)), 0.0, most)
+    switch = _quadrature.largest(lambda x: x <= math.log(2.0) + float(sphere.log_mgf_across(x, memory.dim)), 0.0, most)
     if switch > 0.999 * most:
         return [_Piece(plain, arb(0), end)]
     turn = arb(0.5 * math.asin(switch / most))
     return [_Piece(plain, arb(0), turn), _Piece(two_sided, turn, end - turn), _Piece(plain, end - turn, end)]
 
 
-def _survival(model: Model, witness: TypicalWitness, patterns: Ball) -> Ball:
+def _survival(memory: RandomMemory, witness: TypicalWitness, patterns: Ball) -> Ball:
     # Patterns above the cap pull outwards only if the strips end below it.
     if not (_tiles(witness.strips, 0.0, witness.error) and witness.error <= min(witness.cap, 1.0)):
         return arb(1)
-    total = (patterns - 1) * _cap(arb(witness.error), model.dim)
+    total = (patterns - 1) * _cap(arb(witness.error), memory.dim)
     for strip in witness.strips:
-        total += _strip_tails(model, witness, strip, patterns - 1)
+        total += _strip_tails(memory, witness, strip, patterns - 1)
     return total
 
 
-def _strip_tails(model: Model, witness: TypicalWitness, strip: Strip, others: Ball) -> Ball:
+def _strip_tails(memory: RandomMemory, witness: TypicalWitness, strip: Strip, others: Ball) -> Ball:
     """Enclose the chance that the crowd lets a fixed point into a strip: pull too weak, or direction too strong."""
-    kappa, low, high, slack = arb(model.kappa), arb(strip.low), arb(strip.high), arb(strip.slack)
-    needed = high - (1 - high) * _leak(model, 1 - low)
+    kappa, low, high, slack = arb(memory.kappa), arb(strip.low), arb(strip.high), arb(strip.slack)
+    needed = high - (1 - high) * _leak(memory, 1 - low)
     if needed <= 0:
         return arb(0)
     if _positive(needed, slack) is not True:
@@ -653,33 +495,33 @@ def _strip_tails(model: Model, witness: TypicalWitness, strip: Strip, others: Ba
         return -(-tilt * pull(sine)).expm1()
 
     def grown(sine: Ball, cosine: Ball) -> Ball:
-        return ((2 * side_tilt * sine * cosine * pull(sine)) ** 2 / (2 * (model.dim - 1))).expm1()
+        return ((2 * side_tilt * sine * cosine * pull(sine)) ** 2 / (2 * (memory.dim - 1))).expm1()
 
-    weak = _probability_bound(tilt * enough - others * _mean(model.dim, kept, rim, end))
+    weak = _probability_bound(tilt * enough - others * _mean(memory.dim, kept, rim, end))
     reach = (arb(witness.error) ** 2 - low**2).min(high * (2 - high)).sqrt()
     direction = side_tilt * enough * slack / (kappa * reach)
-    moment = (direction**2 / 4).hypgeom_0f1(arb(model.dim - 1) / 2)
-    strong = _probability_bound(others * _mean(model.dim, grown, rim, end) - moment.log())
+    moment = (direction**2 / 4).hypgeom_0f1(arb(memory.dim - 1) / 2)
+    strong = _probability_bound(others * _mean(memory.dim, grown, rim, end) - moment.log())
     return weak + strong
 
 
-def _pairwise_failure(model: Model, patterns: Ball) -> Ball:
-    kappa = arb(model.kappa)
-    rho = arb(_best_ball(model))
-    leak = _leak(model, 1 - rho)
+def _pairwise_failure(memory: RandomMemory, patterns: Ball) -> Ball:
+    kappa = arb(memory.kappa)
+    rho = arb(_best_ball(memory))
+    leak = _leak(memory, 1 - rho)
     displacement, stretch = rho - leak, 1 / kappa - leak
     sound = _positive(displacement, stretch)
     if sound is not True:
         return arb(1) if sound is False else _open()
     others = patterns - 1
     gap = 2 * rho + (others * (2 / displacement).max(4 / stretch)).log() / kappa
-    return patterns * others / 2 * _cap(gap, model.dim)
+    return patterns * others / 2 * _cap(gap, memory.dim)
 
 
-def _best_ball(model: Model) -> float:
+def _best_ball(memory: RandomMemory) -> float:
     """Return the float next to the radius at which both conditions of T12 meet, 1 where they do not."""
-    rate = model.log_noop + math.log(0.5 * model.kappa) + 0.5 - model.kappa
+    rate = memory.log_noop + math.log(0.5 * memory.kappa) + 0.5 - memory.kappa
     if rate >= -1.0:
         return 1.0
     share = -float(special.lambertw(-math.exp(rate)).real)
-    return min((0.5 + share) / model.kappa, 1.0) if share < 0.5 else 1.0
+    return min((0.5 + share) / memory.kappa, 1.0) if share < 0.5 else 1.0

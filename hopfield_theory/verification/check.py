@@ -17,7 +17,7 @@ from torch import Tensor
 
 from hopfield_theory.data.ensembles import base
 from hopfield_theory.statements.arithmetic import Floats
-from hopfield_theory.statements.statement import Experiment, Implication, Instance, RareEvent, Statement, Trend
+from hopfield_theory.statements.statement import Experiment, Implication, Instance, Statement, Trend
 from hopfield_theory.verification import ball_arithmetic, capacity_enclosures
 from hopfield_theory.verification.counterexamples import Counterexample
 from hopfield_theory.verification.instances import Batch, Draws
@@ -62,8 +62,8 @@ class PartResult:
     instances : int
         On which the part says something: its hypotheses are met. Memories, for an experiment; 1 for a trend.
     smallest_slack : float
-        For an experiment, how far the one-sided bound on the frequency lies on the side of the claim; for a rare event
-        in units of the claimed probability.
+        For an experiment, how far the one-sided bound on the frequency lies on the side of the claim; where it is not
+        counted but estimated, in units of the claimed probability.
     where : str
         The instance of the smallest slack, or what was counted.
     counterexample : Counterexample or None
@@ -210,9 +210,7 @@ def check(
             if isinstance(part, Implication):
                 results.append(next(seen).result(lambda done=done: progress(done, whole)))
             elif isinstance(part, Experiment):
-                results.append(_counted(part, seed, part.trials[full]))
-            elif isinstance(part, RareEvent):
-                results.append(_estimated(part, seed, part.trials[full]))
+                results.append(_measured(part, seed, part.trials[full]))
             else:
                 results.append(_followed(part))
         verdicts.append(Verdict(statement, tuple(results)))
@@ -380,36 +378,24 @@ class _Watched:
             self._least, self._where = slack, where()
 
 
-def _counted(part: Experiment, seed: int, trials: int) -> PartResult:
-    happened = part.count(seed, trials)
-    rate = stats.binomtest(happened, trials)
-    interval = rate.proportion_ci(1 - 2 * (1 - _CONFIDENCE), "exact")
-    slack = interval.high - part.probability if part.at_least else part.probability - interval.low
+def _measured(part: Experiment, seed: int, trials: int) -> PartResult:
+    found, claimed = part.measure(seed, trials, _CONFIDENCE), part.probability()
     sign = "≥" if part.at_least else "≤"
-    return PartResult(
-        part.name,
-        Outcome.CONSISTENT if slack >= 0 else Outcome.CONTRADICTED,
-        trials,
-        slack,
-        f"{happened} of {trials}, claimed {sign} {part.probability:g}",
-    )
+    if isinstance(found, int):
+        interval, unit = stats.binomtest(found, trials).proportion_ci(1 - 2 * (1 - _CONFIDENCE), "exact"), 1.0
+        said = f"{found} of {trials}, claimed {sign} {claimed:g}"
+    else:
+        interval, unit = found, claimed
+        seen = f"{found.estimate:.3g} [{found.low:.3g}, {found.high:.3g}]"
+        said = f"{seen} from {trials} memories, claimed {sign} {claimed:.3g}"
+    slack = interval.high / unit - claimed / unit if part.at_least else claimed / unit - interval.low / unit
+    return PartResult(part.name, _consistent(slack), trials, slack, said)
 
 
-def _estimated(part: RareEvent, seed: int, trials: int) -> PartResult:
-    found, claimed = part.estimate(seed, trials, _CONFIDENCE), part.probability()
-    slack = found.high / claimed - 1 if part.at_least else 1 - found.low / claimed
-    sign = "≥" if part.at_least else "≤"
-    interval = f"{found.estimate:.3g} [{found.low:.3g}, {found.high:.3g}]"
-    return PartResult(
-        part.name,
-        Outcome.CONSISTENT if slack >= 0 else Outcome.CONTRADICTED,
-        trials,
-        slack,
-        f"{interval} from {trials} memories, claimed {sign} {claimed:.3g}",
-    )
+def _consistent(slack: float) -> Outcome:
+    return Outcome.CONSISTENT if slack >= 0 else Outcome.CONTRADICTED
 
 
 def _followed(part: Trend) -> PartResult:
     slack = part.slack()
-    outcome = Outcome.CONSISTENT if slack >= 0 else Outcome.CONTRADICTED
-    return PartResult(part.name, outcome, 1, slack, part.name)
+    return PartResult(part.name, _consistent(slack), 1, slack, part.name)

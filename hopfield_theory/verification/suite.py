@@ -13,6 +13,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
+from hopfield_theory.bounds import RandomMemory
 from hopfield_theory.data import files
 from hopfield_theory.statements import derivations
 from hopfield_theory.statements.registry import STATEMENTS, chosen
@@ -175,7 +176,7 @@ def _attacked(name: str, index: int, effort: _Effort) -> list[_Found]:
 
 def _enclosed(row: tuple[int, float, float], effort: _Effort) -> list[_Found]:
     effort.deadline.check()
-    return [*capacity_enclosures.sandwich(*row, _FAILURE)]
+    return [*capacity_enclosures.sandwich(RandomMemory.of(*row), _FAILURE)]
 
 
 def _groups(wanted: list[Statement]) -> list[tuple[str, ...]]:

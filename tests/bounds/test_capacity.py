@@ -10,38 +10,47 @@ from flint import arb, ctx
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hopfield_theory.bounds import chernoff, crowding, mean_field, merging, one_update, sphere, union
-from hopfield_theory.bounds.random_memory import Model
+from hopfield_theory.bounds import (
+    RandomMemory,
+    chernoff,
+    crowding,
+    mean_field,
+    merging,
+    one_update,
+    sphere,
+    table,
+    union,
+)
 
 ROWS = [(20, 3.0), (75, 1.0), (30, 2.0)]
 
 
-def setting(dim, scale, **more):
-    return {"dim": dim, "beta": 1.0, "scale": scale, "failure_probability": 1e-3, **more}
+P = 1e-3
+COLD = RandomMemory(20, 171.0)
+
+
+def of(dim, scale, noop=1.0):
+    return RandomMemory.of(dim, 1.0, scale, noop)
 
 
 @cache
 def stored_witness(quantifier="all"):
-    return union.chernoff_witness(**setting(20, 3.0, quantifier=quantifier))
+    return chernoff.chernoff_witness(COLD, P, quantifier)
 
 
 @cache
 def merging_pair():
-    return union.pair_witness(**setting(20, 3.0))
-
-
-def kappa_setting(dim, kappa, **more):
-    return {"dim": dim, "beta": kappa / (dim - 1), "scale": 1.0, "failure_probability": 1e-3, **more}
+    return merging.pair_witness(COLD, P)
 
 
 @pytest.mark.parametrize(("dim", "scale", "base"), [(20, 3.0, 3.1546), (75, 1.0, 1.3718)])
 def test_published_constants_as_printed(dim, scale, base):
-    assert math.floor(1e4 * math.exp(union.published_base(**setting(dim, scale)))) / 1e4 == base
+    assert math.floor(1e4 * math.exp(union.published_base(of(dim, scale), P))) / 1e4 == base
 
 
 @pytest.mark.parametrize(("row", "size"), list(zip(ROWS, [7.41, 10.97, 8.50], strict=True)))
 def test_published_capacity(row, size):
-    assert math.exp(union.published(**setting(*row))) == pytest.approx(size, abs=5e-3)
+    assert math.exp(union.published(of(*row), P)) == pytest.approx(size, abs=5e-3)
 
 
 @pytest.mark.parametrize("dim", [2, 3, 100, 10_000])
@@ -52,7 +61,7 @@ def test_published_base_against_ball_arithmetic(dim, kappa):
     a = 2 / arb(dim - 1) * (1 + (2 * beta * arb(0.001) * (dim - 1)).log())
     b = 2 * beta / 5
     reference = (b / (a + b.log()).exp().lambertw()).log()
-    value = union.published_base(**kappa_setting(dim, kappa))
+    value = union.published_base(RandomMemory(dim, kappa), P)
     agrees = bool(abs(arb(value) - reference) < arb(1e-10) * abs(reference) + arb(1e-13))
     ctx.prec = 53
     assert agrees
@@ -60,21 +69,21 @@ def test_published_base_against_ball_arithmetic(dim, kappa):
 
 def test_published_bound_contradicts_the_single_fixed_point_of_a_cool_memory():
     # Below κ = 1 the update contracts the whole space, so no two patterns are stored; the formula promises hundreds.
-    arguments = kappa_setting(2, 1e-6)
-    assert math.exp(union.published(**arguments)) > 400
-    assert union.packing(dim=2, beta=1e-6, scale=1.0) == 0.0
+    memory = RandomMemory(2, 1e-6)
+    assert math.exp(union.published(memory, P)) > 400
+    assert union.packing(memory) == 0.0
 
 
 @pytest.mark.parametrize(("row", "size"), list(zip(ROWS, [861, 353_005, 3824], strict=True)))
 @pytest.mark.parametrize("noop", [0.0, 1.0])
 def test_pairwise_table(row, size, noop):
-    assert math.floor(math.exp(union.pairwise(**setting(*row, noop=noop)))) == size
+    assert math.floor(math.exp(union.pairwise(of(*row, noop), P))) == size
 
 
 def test_pairwise_solves_its_own_equation():
     dim, scale = 20, 3.0
-    log_m = union.pairwise(**setting(dim, scale))
-    gap = one_update.separation(log_patterns=log_m, beta=1.0, radius=math.sqrt(171.0))
+    log_m = union.pairwise(of(dim, scale), P)
+    gap = one_update.least_gap(log_patterns=log_m, beta=1.0, radius=math.sqrt(171.0))
     pairs = log_m + math.log(math.expm1(log_m)) - math.log(2.0)
     assert pairs + float(sphere.log_cap(gap / 171.0, dim)) == pytest.approx(math.log(1e-3), rel=1e-9)
 
@@ -91,16 +100,16 @@ def test_pairwise_solves_its_own_equation():
     ],
 )
 def test_chernoff_table_and_the_ceiling_above_it(row, quantifier, least, reached):
-    low = union.chernoff(**setting(*row, quantifier=quantifier))
-    high = union.ceiling(**setting(*row, quantifier=quantifier))
+    low = chernoff.chernoff(of(*row), P, quantifier)
+    high = crowding.ceiling(of(*row), P, quantifier)
     assert least < reached < math.exp(low) < 1.02 * reached
-    assert union.pairwise(**setting(*row)) < low < high
+    assert union.pairwise(of(*row), P) < low < high
 
 
 @pytest.mark.parametrize(("row", "size"), [(ROWS[0], 8.61e6), (ROWS[2], 7.35e9)])
 def test_pair_ceiling_is_just_above_the_merging_of_isolated_pairs(row, size):
     dim, scale = row
-    found = union.pair_witness(**setting(dim, scale))
+    found = merging.pair_witness(of(dim, scale), P)
     kappa = scale**2 * (dim - 1)
     isolated = 0.5 * (math.log(2e-3) - float(sphere.log_cap(2.0 / kappa, dim)))
     assert isolated < found.log_patterns < isolated + 0.06
@@ -111,23 +120,20 @@ def test_pair_ceiling_is_just_above_the_merging_of_isolated_pairs(row, size):
     ("row", "error", "size"), [(ROWS[1], 0.1, 4.56e18), (ROWS[1], 0.02, 3.71e18), (ROWS[2], 0.02, 5.42e14)]
 )
 def test_typical_ceiling_comes_down_to_the_mean_field_curve(row, error, size):
-    dim, scale = row
-    kappa = scale**2 * (dim - 1)
-    found = union.typical_witness(**setting(dim, scale, error=error)).log_patterns
-    curve = mean_field.predicted(dim, kappa / dim, noop=1.0, error=error)
+    found = crowding.typical_witness(of(*row), P, error).log_patterns
+    curve = mean_field.predicted(of(*row), error)
     assert curve < found < curve + 0.07
     assert math.exp(found) == pytest.approx(size, rel=5e-3)
 
 
 def test_witnesses_reproduce_their_bounds():
-    model = union.Model(171.0, 20, 0.0)
     stored = stored_witness()
     assert stored.shells
-    assert chernoff.log_failure(model, stored, stored.log_patterns, "all") == pytest.approx(math.log(1e-3), abs=1e-6)
+    assert chernoff.log_failure(COLD, stored, stored.log_patterns, "all") == pytest.approx(math.log(1e-3), abs=1e-6)
     pair = merging_pair()
-    assert merging.log_pair_failure(model, pair, pair.log_patterns) == pytest.approx(math.log(1e-3), abs=1e-6)
-    typical = union.typical_witness(**setting(20, 3.0, error=0.01))
-    assert crowding.log_typical_survival(model, typical, typical.log_patterns) <= math.log(0.999)
+    assert merging.log_pair_failure(COLD, pair, pair.log_patterns) == pytest.approx(math.log(1e-3), abs=1e-6)
+    typical = crowding.typical_witness(COLD, P, 0.01)
+    assert crowding.log_typical_survival(COLD, typical, typical.log_patterns) <= math.log(0.999)
     # Strips cover the overlaps without a gap.
     assert typical.strips[0].low == 0.0
     assert typical.strips[-1].high == typical.error
@@ -136,49 +142,47 @@ def test_witnesses_reproduce_their_bounds():
 
 @pytest.mark.parametrize("log_noop", [288.0, 290.0, 292.0, 293.0])
 def test_the_search_finds_the_small_balls_that_a_heavy_slot_leaves(log_noop):
-    arguments = kappa_setting(12, 300.0, log_noop=log_noop) | {"failure_probability": 1e-6}
-    assert union.chernoff(**arguments) > union.pairwise(**arguments) > math.log(5)
+    memory = RandomMemory(12, 300.0, log_noop)
+    assert chernoff.chernoff(memory, 1e-6) > union.pairwise(memory, 1e-6) > math.log(5)
 
 
 @pytest.mark.parametrize("quantifier", ["all", "typical"])
 def test_failure_bound_grows_with_the_number_of_patterns(quantifier):
-    model = union.Model(171.0, 20, 0.0)
     witness = stored_witness(quantifier)
     values = [
-        chernoff.log_failure(model, witness, x, quantifier) for x in np.linspace(0.0, witness.log_patterns + 3, 40)
+        chernoff.log_failure(COLD, witness, x, quantifier) for x in np.linspace(0.0, witness.log_patterns + 3, 40)
     ]
     assert values == sorted(values)
 
 
 def test_void_allowances_prove_nothing():
-    model = union.Model(171.0, 20, 0.0)
     witness = stored_witness()
     no_room = replace(witness.shells[0], ball=1e-9)
-    assert chernoff.log_failure(model, replace(witness, shells=(no_room,)), 10.0, "all") > chernoff.log_failure(
-        model, replace(witness, shells=(witness.shells[0],)), 10.0, "all"
+    assert chernoff.log_failure(COLD, replace(witness, shells=(no_room,)), 10.0, "all") > chernoff.log_failure(
+        COLD, replace(witness, shells=(witness.shells[0],)), 10.0, "all"
     )
-    assert merging.log_pair_failure(model, merging.PairWitness(0.0, 2.0 / 171.0, 0.01), 15.0) == -math.inf
-    assert merging.log_pair_failure(model, merging.PairWitness(0.0, 1.9 / 171.0, 0.9), 15.0) == -math.inf
+    assert merging.log_pair_failure(COLD, merging.PairWitness(0.0, 2.0 / 171.0, 0.01), 15.0) == -math.inf
+    assert merging.log_pair_failure(COLD, merging.PairWitness(0.0, 1.9 / 171.0, 0.9), 15.0) == -math.inf
 
 
 @settings(max_examples=6, deadline=None)
 @given(st.integers(3, 60), st.floats(0.5, 3.0), st.sampled_from([0.0, 1.0, 100.0]))
 def test_orders_that_must_hold(dim, log10_kappa, noop):
-    arguments = kappa_setting(dim, 10.0**log10_kappa, noop=noop)
-    plain, every = union.pairwise(**arguments), union.chernoff(**arguments)
+    memory = RandomMemory.of_lambda(dim, 10.0**log10_kappa / dim, noop)
+    plain, every = union.pairwise(memory, P), chernoff.chernoff(memory, P)
     if plain > math.log(2.0):
         assert every > plain
-    assert every < union.pair_witness(**arguments).log_patterns
-    assert every <= union.packing(**{k: arguments[k] for k in ("dim", "beta", "scale")}) + 1e-9
+    assert every < merging.pair_witness(memory, P).log_patterns
+    assert every <= union.packing(memory) + 1e-9
 
 
 def test_exponent_of_both_bounds_tends_to_the_threshold():
     alpha = float(mean_field.threshold(1.0))
     low, high = [], []
     for dim in (50, 200, 2000):
-        arguments = kappa_setting(dim, float(dim))
-        low.append(union.chernoff(**arguments, quantifier="typical") / (alpha * dim))
-        high.append(union.typical_witness(**arguments, error=0.5 / dim).log_patterns / (alpha * dim))
+        memory = RandomMemory.of_lambda(dim, 1.0)
+        low.append(chernoff.chernoff(memory, P, "typical") / (alpha * dim))
+        high.append(crowding.typical_witness(memory, P, 0.5 / dim).log_patterns / (alpha * dim))
     assert all(a < b < 1.0 for a, b in zip(low, high, strict=True))
     assert low == sorted(low)
     assert high == sorted(high)
@@ -186,19 +190,17 @@ def test_exponent_of_both_bounds_tends_to_the_threshold():
 
 
 def test_noop_mass_matters_only_beyond_lambda():
-    base = union.chernoff(**kappa_setting(60, 60.0, quantifier="typical", noop=0.0))
-    same = union.chernoff(**kappa_setting(60, 60.0, quantifier="typical", log_noop=30.0))
+    base, same = (chernoff.chernoff(RandomMemory(60, 60.0, log_n), P, "typical") for log_n in (-math.inf, 30.0))
     assert same == pytest.approx(base, rel=1e-6)
-    assert union.chernoff(**kappa_setting(60, 60.0, quantifier="typical", log_noop=80.0)) == -math.inf
-    assert union.pairwise(**kappa_setting(60, 60.0, log_noop=80.0)) == -math.inf
+    assert chernoff.chernoff(RandomMemory(60, 60.0, 80.0), P, "typical") == -math.inf
+    assert union.pairwise(RandomMemory(60, 60.0, 80.0), P) == -math.inf
 
 
 @pytest.mark.parametrize("quantifier", ["all", "typical"])
 @pytest.mark.parametrize(("dim", "kappa"), [(2, 1e-6), (2, 1e6), (10_000, 1e-6), (10_000, 1e4), (10_000, 1e6)])
 def test_no_overflow_at_the_extremes(dim, kappa, quantifier):
-    low = union.chernoff(**kappa_setting(dim, kappa, noop=0.0, quantifier=quantifier))
-    high = union.ceiling(**kappa_setting(dim, kappa, noop=0.0, quantifier=quantifier))
-    assert 0.0 <= low <= high
+    memory = RandomMemory(dim, kappa, -math.inf)
+    assert 0.0 <= chernoff.chernoff(memory, P, quantifier) <= crowding.ceiling(memory, P, quantifier)
 
 
 def run(patterns, x, beta, n, steps=3000):
@@ -238,9 +240,9 @@ def test_simulation_lies_between_the_typical_bounds():
     # d = 16, κ = 16: the bounds at p = ½, and the success of one pattern at sizes below and above.
     rng = np.random.default_rng(5)
     dim, kappa, trials = 16, 16.0, 40
-    arguments = {**kappa_setting(dim, kappa, quantifier="typical", noop=0.0), "failure_probability": 0.5}
-    witness = union.chernoff_witness(**arguments)
-    limit = union.ceiling(**arguments, error=0.1)
+    memory = RandomMemory(dim, kappa, -math.inf)
+    witness = chernoff.chernoff_witness(memory, 0.5, "typical")
+    limit = crowding.ceiling(memory, 0.5, "typical", 0.1)
     successes = []
     for log_m in (witness.log_patterns, limit):
         hits = 0
@@ -253,14 +255,14 @@ def test_simulation_lies_between_the_typical_bounds():
     assert successes[1] < 0.5
 
 
-def test_forced_separation_holds_for_pairs_and_is_ln3_over_2_beta_m():
-    assert union.forced_separation(beta=2.0, radius=3.0) == pytest.approx(math.log(3.0) / 12.0)
+def test_forced_distance_holds_for_pairs_and_is_ln3_over_2_beta_m():
+    assert union.forced_distance(beta=2.0, radius=3.0) == pytest.approx(math.log(3.0) / 12.0)
     # An isolated pair splits at β D² = 4, that is at D = 2/sqrt(β), with m >= D/2.
     for radius in (1.0, 2.0, 10.0):
-        assert union.forced_separation(beta=1.0, radius=radius) < 2.0
+        assert union.forced_distance(beta=1.0, radius=radius) < 2.0
 
 
-def test_circle_of_attractors_keeps_the_forced_separation():
+def test_circle_of_attractors_keeps_the_forced_distance():
     # Equally spaced patterns on a circle, closer than β D² = 4 yet all attractors.
     count = 13
     angles = 2 * math.pi * np.arange(count) / count
@@ -270,19 +272,19 @@ def test_circle_of_attractors_keeps_the_forced_separation():
         ends = run(patterns, patterns, beta, 0.0)
         apart = np.linalg.norm(ends[0] - ends[1])
         if apart > 0.5 * gap and np.linalg.norm(ends[0] - patterns[0]) < 0.5 * gap:
-            assert gap >= union.forced_separation(beta=beta, radius=1.0)
-    assert union.packing(dim=2, beta=10.0, scale=1.0) >= math.log(count)
+            assert gap >= union.forced_distance(beta=beta, radius=1.0)
+    assert union.packing(RandomMemory(2, 10.0)) >= math.log(count)
 
 
-def test_packing_is_the_code_bound_at_the_forced_separation():
-    angle = math.acos(1.0 - 0.5 * (union.forced_separation(beta=1.0, radius=4.0) / 4.0) ** 2)
+def test_packing_is_the_code_bound_at_the_forced_distance():
+    angle = math.acos(1.0 - 0.5 * (union.forced_distance(beta=1.0, radius=4.0) / 4.0) ** 2)
     cap = float(sphere.log_cap(1.0 - math.cos(0.5 * angle), 17))
-    assert union.packing(dim=17, beta=1.0, scale=1.0) == pytest.approx(-cap, rel=1e-6)
+    assert union.packing(RandomMemory(17, 16.0)) == pytest.approx(-cap, rel=1e-6)
 
 
 def test_packing_allows_one_pattern_only_where_memory_is_cool():
-    assert union.packing(dim=5, beta=0.05, scale=1.0) == 0.0
-    sizes = [union.packing(dim=5, beta=b, scale=1.0) for b in (0.1, 0.3, 1.0, 10.0, 1e5)]
+    assert union.packing(RandomMemory.of(5, 0.05, 1.0)) == 0.0
+    sizes = [union.packing(RandomMemory.of(5, b, 1.0)) for b in (0.1, 0.3, 1.0, 10.0, 1e5)]
     assert sizes == sorted(sizes)
 
 
@@ -291,112 +293,101 @@ def test_import_does_not_load_torch():
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-BOUNDS = [union.published, union.pairwise, union.chernoff, union.ceiling]
+BOUNDS = [
+    union.published_base,
+    union.published,
+    union.pairwise,
+    chernoff.chernoff,
+    chernoff.chernoff_witness,
+    merging.pair_witness,
+    crowding.ceiling,
+    crowding.typical_witness,
+    table.capacity_table,
+]
 
 
 @pytest.mark.parametrize("bound", BOUNDS)
+@pytest.mark.parametrize("p", [0.0, 1.0, math.nan])
+@pytest.mark.parametrize("kappa", [0.5, 171.0])
+def test_bad_probabilities_are_named(bound, p, kappa):
+    with pytest.raises(ValueError, match=f"^failure_probability is {p}: it must lie strictly between 0 and 1"):
+        bound(RandomMemory(20, kappa), p)
+
+
 @pytest.mark.parametrize(
-    ("name", "value"),
+    ("make", "name", "value"),
     [
-        ("dim", 1),
-        ("dim", math.nan),
-        ("dim", 2.5),
-        ("beta", 0.0),
-        ("beta", math.nan),
-        ("scale", -1.0),
-        ("scale", math.inf),
-        ("failure_probability", 0.0),
-        ("failure_probability", 1.0),
-        ("failure_probability", math.nan),
+        *((make, "dim", value) for make in ("of", "of_lambda", "plain") for value in (1, math.nan, 2.5)),
+        *(("of", name, value) for name in ("beta", "scale") for value in (0.0, -1.0, math.nan, math.inf)),
+        *(("of_lambda", "lam", value) for value in (0.0, -1.0, math.nan, math.inf)),
+        *((make, "noop", value) for make in ("of", "of_lambda") for value in (-1.0, math.nan, math.inf)),
+        *(("plain", "kappa", value) for value in (0.0, -1.0, math.nan, math.inf)),
+        *(("plain", "log_noop", value) for value in (math.nan, math.inf)),
     ],
 )
-def test_bad_input_is_named(bound, name, value):
-    with pytest.raises(ValueError, match=f"{name} is {value!r}; it must"):
-        bound(**{**setting(20, 3.0), name: value})
+def test_memories_that_cannot_be_are_refused_by_name(make, name, value):
+    good = {
+        "of": (RandomMemory.of, {"dim": 5, "beta": 1.0, "scale": 1.0}),
+        "of_lambda": (RandomMemory.of_lambda, {"dim": 5, "lam": 1.0}),
+        "plain": (RandomMemory, {"dim": 5, "kappa": 1.0}),
+    }
+    function, arguments = good[make]
+    with pytest.raises(ValueError, match=f"^{name} is {value}: it must"):
+        function(**arguments | {name: value})
 
 
-@pytest.mark.parametrize("bound", BOUNDS[1:])
-@pytest.mark.parametrize(("name", "value"), [("noop", -1.0), ("noop", math.nan), ("log_noop", math.inf)])
-def test_bad_noop_is_named(bound, name, value):
-    with pytest.raises(ValueError, match=f"{name} is {value!r}; it must"):
-        bound(**setting(20, 3.0, **{name: value}))
+def test_one_memory_by_three_ways():
+    memory = RandomMemory.of(20, 2.0, 3.0, 7.0)
+    assert memory == RandomMemory(20, 342.0, math.log(7.0)) == RandomMemory.of_lambda(20, 17.1, 7.0)
+    assert (memory.lam, memory.noop) == (17.1, pytest.approx(7.0))
+    assert (
+        RandomMemory.of(20, 2.0, 3.0).noop == RandomMemory.of_lambda(20, 1.0).noop == RandomMemory(20, 1.0).noop == 1.0
+    )
+    assert (RandomMemory(2, 1.0, -math.inf).noop, RandomMemory(2, 1.0, 1e4).noop) == (0.0, math.inf)
 
 
-@pytest.mark.parametrize("bound", BOUNDS[2:])
-def test_unknown_quantifier_is_named(bound):
-    with pytest.raises(ValueError, match="quantifier is 'most'; it must be one of 'all', 'typical'"):
-        bound(**setting(20, 3.0, quantifier="most"))
+@pytest.mark.parametrize("bound", [chernoff.chernoff, chernoff.chernoff_witness, crowding.ceiling])
+def test_unknown_quantifiers_are_named(bound):
+    with pytest.raises(ValueError, match="quantifier is 'most': it must be one of 'all', 'typical'"):
+        bound(COLD, P, "most")
 
 
-def test_bad_error_is_named():
-    with pytest.raises(ValueError, match=r"error is 1\.5"):
-        union.ceiling(**setting(20, 3.0, error=1.5, quantifier="typical"))
-    with pytest.raises(ValueError, match=r"radius is 0\.0"):
-        union.forced_separation(beta=1.0, radius=0.0)
-
-
-@pytest.mark.parametrize("bound", [union.published_base, union.packing])
-@pytest.mark.parametrize(("name", "value"), [("dim", 1), ("beta", math.nan), ("scale", 0.0)])
-def test_bad_input_of_the_other_bounds_is_named(bound, name, value):
-    arguments = {"dim": 5, "beta": 1.0, "scale": 1.0, name: value}
-    if bound is union.published_base:
-        arguments["failure_probability"] = 1e-3
-    with pytest.raises(ValueError, match=f"^{name} is {value!r}; it must"):
-        bound(**arguments)
-
-
-@pytest.mark.parametrize("witness", [union.chernoff_witness, union.pair_witness, union.typical_witness])
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        ("dim", 1),
-        ("beta", 0.0),
-        ("scale", math.inf),
-        ("failure_probability", 1.0),
-        ("noop", -1.0),
-        ("log_noop", math.nan),
-    ],
-)
-def test_bad_input_of_witnesses_is_named(witness, name, value):
-    with pytest.raises(ValueError, match=f"^{name} is {value!r}; it must"):
-        witness(**{**setting(20, 3.0), name: value})
-
-
-def test_bad_errors_are_named_wherever_they_are_given():
+@pytest.mark.parametrize("error", [0.0, 1.0, 1.5])
+@pytest.mark.parametrize("kappa", [0.5, 171.0])
+def test_bad_errors_are_named_wherever_they_are_given(error, kappa):
+    memory = RandomMemory(20, kappa)
     for quantifier in ("all", "typical"):
-        with pytest.raises(ValueError, match=r"^error is 0\.0; it must lie strictly between 0 and 1"):
-            union.ceiling(**kappa_setting(5, 0.5, error=0.0, quantifier=quantifier))
-    with pytest.raises(ValueError, match=r"^error is 1\.0; it must lie strictly between 0 and 1"):
-        union.typical_witness(**kappa_setting(5, 0.5, error=1.0))
+        with pytest.raises(ValueError, match=f"^error is {error}: it must lie strictly between 0 and 1"):
+            crowding.ceiling(memory, P, quantifier, error)
+    with pytest.raises(ValueError, match=f"^error is {error}: it must"):
+        crowding.typical_witness(memory, P, error)
 
 
-def test_a_cool_memory_is_asked_for_its_noop_mass_too():
-    for name, value in (("noop", -1.0), ("log_noop", math.nan)):
-        with pytest.raises(ValueError, match=f"^{name} is {value!r}; it must"):
-            union.ceiling(**kappa_setting(5, 0.5), **{name: value})
+def test_a_bad_radius_is_named():
+    with pytest.raises(ValueError, match=r"radius is 0\.0"):
+        union.forced_distance(beta=1.0, radius=0.0)
 
 
 def test_the_published_bound_is_void_below_two_patterns():
     for scale, size in ((2.0, 1.46), (2.5, 3.36), (2.25, 2.22)):
-        arguments = setting(20, scale)
-        formula = 0.5 * math.log(1e-3) + 0.25 * 19 * union.published_base(**arguments)
+        formula = 0.5 * math.log(1e-3) + 0.25 * 19 * union.published_base(of(20, scale), P)
         assert math.exp(formula) == pytest.approx(size, abs=5e-3)
-        assert union.published(**arguments) == (formula if size >= 2.0 else -math.inf)
+        assert union.published(of(20, scale), P) == (formula if size >= 2.0 else -math.inf)
 
 
 def test_a_cool_memory_stores_no_two_patterns():
-    cool, warm = kappa_setting(5, 1.0 - 1e-9), kappa_setting(5, 1.0)
-    assert union.ceiling(**cool) == math.log(2.0)
-    assert union.ceiling(**cool, quantifier="typical") > 1.0
-    assert union.ceiling(**warm) > 1.0
+    cool, warm = RandomMemory(5, 1.0 - 1e-9), RandomMemory(5, 1.0)
+    assert crowding.ceiling(cool, P) == math.log(2.0)
+    assert crowding.ceiling(cool, P, "typical") > 1.0
+    assert crowding.ceiling(warm, P) > 1.0
 
 
 def test_a_single_pattern_stays_where_the_slot_leaves_it_a_ball():
-    alone = union.chernoff_witness(**kappa_setting(2, 1e-6))
+    alone = chernoff.chernoff_witness(RandomMemory(2, 1e-6), P)
     assert (alone.log_patterns, alone.cap, alone.crowd_cap, alone.shells) == (0.0, 2.0, 2.0, ())
-    lost = union.chernoff_witness(**kappa_setting(60, 60.0, log_noop=80.0))
+    lost = chernoff.chernoff_witness(RandomMemory(60, 60.0, 80.0), P)
     assert (lost.log_patterns, lost.cap, lost.crowd_cap, lost.shells) == (-math.inf, 2.0, 2.0, ())
-    held = chernoff._single(union.Model(9.0, 5, 3.0))
+    held = chernoff._single(RandomMemory(5, 9.0, 3.0))
     assert held.log_patterns == 0.0
     # the ball is mapped into itself and contracted with no other pattern about
     leak = math.exp(3.0 - 9.0 * (1.0 - held.lone.ball))
@@ -404,63 +395,12 @@ def test_a_single_pattern_stays_where_the_slot_leaves_it_a_ball():
     assert 8.0 * leak < 1.0
 
 
-class CalledError(Exception):
-    """Raised in place of the work, with the arguments of the call."""
-
-
-def called_with(monkeypatch, place, name, function, arguments):
-    def stand_in(*args, **kwargs):
-        raise CalledError(args, kwargs)
-
-    monkeypatch.setattr(place, name, stand_in)
-    with pytest.raises(CalledError) as caught:
-        function(**arguments)
-    monkeypatch.undo()
-    return caught.value.args
-
-
-@pytest.mark.parametrize("bound", [union.pairwise, union.chernoff_witness, union.pair_witness, union.typical_witness])
-def test_the_model_is_that_of_the_arguments_and_its_noop_mass_one_unless_given(bound, monkeypatch):
-    place = union.Model
-    args, kwargs = called_with(monkeypatch, place, "of", bound, setting(20, 3.0))
-    assert (args, kwargs) == ((20, 1.0, 3.0), {"noop": 1.0, "log_noop": None})
-    args, kwargs = called_with(monkeypatch, place, "of", bound, setting(20, 3.0, noop=7.0, log_noop=5.0))
-    assert (args, kwargs) == ((20, 1.0, 3.0), {"noop": 7.0, "log_noop": 5.0})
-    assert union.Model.of(20, 1.0, 3.0) == union.Model(171.0, 20, 0.0)
-    assert union.Model.of(20, 1.0, 3.0, noop=7.0, log_noop=5.0) == union.Model(171.0, 20, 5.0)
-
-
-def test_wrappers_pass_their_arguments_on(monkeypatch):
-    from hopfield_theory.bounds import ceiling
-
-    given = setting(20, 3.0, noop=7.0, log_noop=5.0)
-    default = setting(20, 3.0, noop=1.0, log_noop=None)
-    for arguments, passed in ((setting(20, 3.0), default), (given, given)):
-        for quantifier in ("all", "typical"):
-            more = {**arguments, "quantifier": quantifier}
-            found = called_with(monkeypatch, chernoff, "chernoff_witness", union.chernoff, more)
-            assert found == ((), {**passed, "quantifier": quantifier})
-            found = called_with(monkeypatch, ceiling, "typical_witness", union.ceiling, {**more, "error": 0.2})
-            assert found == ((), {**passed, "error": 0.2})
-        found = called_with(monkeypatch, crowding, "chernoff_witness", union.typical_witness, arguments)
-        assert found == ((), {**passed, "quantifier": "typical"})
-        monkeypatch.setattr(ceiling, "typical_witness", lambda **_: merging.PairWitness(9.0, 0.0, 0.0))
-        found = called_with(monkeypatch, ceiling, "pair_witness", union.ceiling, arguments)
-        assert found == ((), passed)
-    for bound in (union.chernoff, union.chernoff_witness):
-        place, name = (chernoff, "chernoff_witness") if bound is union.chernoff else (chernoff._arguments, "one_of")
-        args, kwargs = called_with(monkeypatch, place, name, bound, setting(20, 3.0))
-        assert "all" in (*args, kwargs.get("quantifier"))
-
-
 def test_the_ceiling_for_all_is_the_smaller_of_the_two(monkeypatch):
-    from hopfield_theory.bounds import ceiling
-
     for typical, pair in ((9.0, 8.0), (7.0, 8.0)):
-        monkeypatch.setattr(ceiling, "typical_witness", lambda typical=typical, **_: merging.PairWitness(typical, 0, 0))
-        monkeypatch.setattr(ceiling, "pair_witness", lambda pair=pair, **_: merging.PairWitness(pair, 0, 0))
-        assert union.ceiling(**setting(20, 3.0)) == min(typical, pair)
-        assert union.ceiling(**setting(20, 3.0), quantifier="typical") == typical
+        monkeypatch.setattr(crowding, "typical_witness", lambda *_, typical=typical: merging.PairWitness(typical, 0, 0))
+        monkeypatch.setattr(crowding, "pair_witness", lambda *_, pair=pair: merging.PairWitness(pair, 0, 0))
+        assert crowding.ceiling(COLD, P) == min(typical, pair)
+        assert crowding.ceiling(COLD, P, "typical") == typical
 
 
 @pytest.mark.parametrize(
@@ -470,17 +410,16 @@ def test_the_ceiling_for_all_is_the_smaller_of_the_two(monkeypatch):
 def test_the_default_error_of_the_typical_ceiling(monkeypatch, log_patterns, ball, error):
     """The ball of C3 where it stores anything, at least 1/κ and at most ½."""
     lone = chernoff.Case(math.inf, math.inf, ball, 0.0, 0.0)
-    monkeypatch.setattr(crowding, "chernoff_witness", lambda **_: chernoff.Witness(log_patterns, 0.1, 0.1, lone))
-    monkeypatch.setattr(crowding, "_typical_solved", lambda model, best, *_: best)
-    found = union.typical_witness(**setting(20, 3.0))
+    monkeypatch.setattr(crowding, "chernoff_witness", lambda *_: chernoff.Witness(log_patterns, 0.1, 0.1, lone))
+    monkeypatch.setattr(crowding, "_typical_solved", lambda memory, best, *_: best)
+    found = crowding.typical_witness(COLD, P)
     assert (found.error, found.log_patterns, found.strips) == (error, math.inf, ())
 
 
 @pytest.mark.parametrize("survival", [0.5, 1e-2, 1e-6])
 def test_c7_excludes_survival_however_rare_it_is_to_be(survival):
     """Its strips once provided for four deviations of the crowd's direction, whatever the chance: none at 1e-6."""
-    arguments = {"dim": 12, "beta": 12 / 11, "scale": 1.0, "failure_probability": 1 - survival, "error": 0.01}
-    witness = crowding.typical_witness(**arguments)
+    memory = RandomMemory.of(12, 12 / 11, 1.0)
+    witness = crowding.typical_witness(memory, 1 - survival, 0.01)
     assert witness.log_patterns < math.log(400)
-    model = Model.of(12, 12 / 11, 1.0)
-    assert crowding.log_typical_survival(model, witness, witness.log_patterns) <= math.log(survival) + 1e-9
+    assert crowding.log_typical_survival(memory, witness, witness.log_patterns) <= math.log(survival) + 1e-9

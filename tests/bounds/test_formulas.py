@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from scipy import integrate, optimize, special
 
-from hopfield_theory.bounds import chernoff, crowding, merging, union
+from hopfield_theory.bounds import RandomMemory, chernoff, crowding, merging
 
 KAPPA, DIM, NOOP = 25.0, 8, math.exp(16.0)
-MODEL = union.Model(KAPPA, DIM, math.log(NOOP))
+MEMORY = RandomMemory(DIM, KAPPA, math.log(NOOP))
 
 
 def mean(function, low=0.0, dim=DIM):
@@ -63,7 +63,7 @@ def test_c3(quantifier):
     expected = size * (share(0.16) - share(0.15)) * one + 0.5 * (size * share(u1)) ** 2 + tails
     expected += size * share(u0) * (0.5 if quantifier == "all" else 1.0)
     expected *= size if quantifier == "all" else 1.0
-    got = chernoff.log_failure(MODEL, witness, math.log(size), quantifier)
+    got = chernoff.log_failure(MEMORY, witness, math.log(size), quantifier)
     assert got == pytest.approx(math.log(expected), rel=1e-7)
 
 
@@ -85,7 +85,7 @@ def test_c6():
     x = size * (size - 1) / 2 * share(u)
     expected = max(x * (1 - eta) - x * x / 2, x * (1 - eta) ** 2 / (1 - eta + x))
     assert 0.0 < eta < 1.0
-    got = merging.log_pair_failure(MODEL, merging.PairWitness(0.0, u, s), math.log(size))
+    got = merging.log_pair_failure(MEMORY, merging.PairWitness(0.0, u, s), math.log(size))
     assert got == pytest.approx(math.log(expected), rel=1e-6)
 
 
@@ -111,12 +111,12 @@ def test_c7(error):
         psi = math.lgamma(order + 1) + order * math.log(2 / along) + math.log(special.ive(order, along)) + along
         tails = min(weak, 0.0), min(others * grown - psi, 0.0)
         strip = crowding.Strip(low, high, z, math.log(tilt), math.log(theta))
-        got = crowding._Crowd(MODEL, error, cap, low, high).log_tails(strip, math.log(others))
+        got = crowding._Crowd(MEMORY, error, cap, low, high).log_tails(strip, math.log(others))
         assert got == pytest.approx(tails, rel=1e-6)
         assert min(tails) < 0.0
         witness = crowding.TypicalWitness(0.0, error, cap, (strip,))
         total = np.logaddexp.reduce([math.log(others * share(error)), *tails])
-        assert crowding.log_typical_survival(MODEL, witness, math.log1p(others)) == pytest.approx(total, rel=1e-6)
+        assert crowding.log_typical_survival(MEMORY, witness, math.log1p(others)) == pytest.approx(total, rel=1e-6)
     assert tails[1] < 0.0
 
 
@@ -125,7 +125,7 @@ def test_c3_summands_and_their_allowances():
     w = np.sqrt(2 * u)
     for rho in (0.06, 0.12):
         leak, weight = NOOP * math.exp(-KAPPA * (1 - rho)), np.exp(-KAPPA * (u - rho * w))
-        lone = chernoff._log_rates(MODEL, chernoff.Case(math.inf, math.inf, rho, 0.0, 0.0), u)
+        lone = chernoff._log_rates(MEMORY, chernoff.Case(math.inf, math.inf, rho, 0.0, 0.0), u)
         move, stretch = rho - (1 - rho) * leak, 1 - (KAPPA - 1) * leak
         np.testing.assert_allclose(np.exp(lone), [(w - rho) * weight / move, (KAPPA * w**2 - 1) * weight / stretch])
 
@@ -135,7 +135,7 @@ def test_c3_summands_and_their_allowances():
         move -= (near - rho) * y2
         pull = far**2 * y2 / (1 + y2)
         stretch = 1 - KAPPA * (pull / (1 + y2) + (2 + pull) * leak)
-        shell = chernoff._log_rates(MODEL, chernoff.Case(low, high, rho, 0.0, 0.0), u)
+        shell = chernoff._log_rates(MEMORY, chernoff.Case(low, high, rho, 0.0, 0.0), u)
         if min(move, stretch) <= 0:
             assert shell is None
         else:
@@ -143,13 +143,13 @@ def test_c3_summands_and_their_allowances():
             np.testing.assert_allclose(np.exp(shell), expected)
     assert shell is not None
     # balls reach at most half way to others and to the neighbour, and an allowance of nothing is none
-    assert chernoff._log_rates(MODEL, chernoff.Case(math.inf, math.inf, 0.6, 0.0, 0.0), np.array([0.5])) is None
-    assert chernoff._log_rates(MODEL, chernoff.Case(0.02, 0.03, 0.11, 0.0, 0.0), np.array([0.5])) is None
+    assert chernoff._log_rates(MEMORY, chernoff.Case(math.inf, math.inf, 0.6, 0.0, 0.0), np.array([0.5])) is None
+    assert chernoff._log_rates(MEMORY, chernoff.Case(0.02, 0.03, 0.11, 0.0, 0.0), np.array([0.5])) is None
     half = chernoff.Case(math.inf, math.inf, 0.5, 0.0, 0.0)
-    assert chernoff._log_rates(union.Model(1.0, DIM, 0.5), half, np.array([2.0])) is None
-    assert chernoff._log_rates(union.Model(1.0, DIM, 0.499), half, np.array([2.0])) is not None
+    assert chernoff._log_rates(RandomMemory(DIM, 1.0, 0.5), half, np.array([2.0])) is None
+    assert chernoff._log_rates(RandomMemory(DIM, 1.0, 0.499), half, np.array([2.0])) is not None
     # far below the mean slope of 1 a pattern does not stretch at all
-    cool = chernoff._log_rates(union.Model(0.3, DIM, -5.0), half, np.array([0.5, 1.0]))
+    cool = chernoff._log_rates(RandomMemory(DIM, 0.3, -5.0), half, np.array([0.5, 1.0]))
     assert (cool[1] < -700).all()
 
 
@@ -162,7 +162,7 @@ def test_c3_sums_certify_what_they_say():
         patterns = rng.normal(size=(25, DIM))
         patterns /= np.linalg.norm(patterns, axis=1, keepdims=True)
         heights = 1.0 - patterns[1:] @ patterns[0]
-        rates = chernoff._log_rates(MODEL, case, heights)
+        rates = chernoff._log_rates(MEMORY, case, heights)
         if heights.min() < 2 * 0.06**2 or any(np.exp(rate).sum() > 1.0 for rate in rates):
             continue
         met += 1
@@ -200,16 +200,16 @@ def test_kinks_of_c6_are_where_its_terms_change(s):
         "far": lambda v: across(2 - v),
     }
     brackets = {"form": (1e-6, 0.2), "tube": (1e-6, 1.9), "slope": (1e-6, 1.9), "near": (1e-6, 1.0), "far": (1e-6, 1.0)}
-    found = merging._kinks(MODEL, merging.PairWitness(0.0, u, s))
+    found = merging._kinks(MEMORY, merging.PairWitness(0.0, u, s))
     for name, change in changes.items():
         place = optimize.brentq(change, *brackets[name], xtol=1e-14)
         place = 2 - place if name == "far" else place
         assert min(abs(v - place) for v in found) < 1e-9, name
     # neither across a weak pair nor in the plane, where the other side of a pair is a sign, does the bound change
     for kappa in (KAPPA, 1e5):
-        plane = union.Model(kappa, 2, 0.0)
+        plane = RandomMemory(2, kappa)
         assert merging._kinks(plane, merging.PairWitness(0.0, u, s))[-2:] == [0.0, 2.0]
-    assert merging._kinks(union.Model(KAPPA, DIM, 0.0), merging.PairWitness(0.0, 1e-4, s))[-2:] == [0.0, 2.0]
+    assert merging._kinks(RandomMemory(DIM, KAPPA), merging.PairWitness(0.0, 1e-4, s))[-2:] == [0.0, 2.0]
 
 
 def test_c6_bound_for_written_chances():
@@ -227,12 +227,12 @@ def test_c6_bound_for_written_chances():
 
 
 def test_a_bound_of_c6_needs_room_for_the_tube():
-    model = union.Model(KAPPA, DIM, 0.0)
+    memory = RandomMemory(DIM, KAPPA)
     # s beyond the midpoint; a pair that has not merged; a leak that moves more than the tube
     for height, tube, log_noop in ((0.06, 0.99, 0.0), (2.0 / KAPPA, 0.02, 0.0), (0.06, 0.02, 30.0)):
-        changed = union.Model(KAPPA, DIM, log_noop)
+        changed = RandomMemory(DIM, KAPPA, log_noop)
         assert merging._log_loudness(changed, merging.PairWitness(0.0, height, tube)) is None
-    assert merging._log_loudness(model, merging.PairWitness(0.0, 0.06, 0.02)) is not None
+    assert merging._log_loudness(memory, merging.PairWitness(0.0, 0.06, 0.02)) is not None
 
 
 def test_c7_far_beyond_the_numbers_that_it_is_about():
@@ -241,7 +241,7 @@ def test_c7_far_beyond_the_numbers_that_it_is_about():
     for log_patterns in (300.0, 900.0, 5000.0):
         # the crowd's pull is certain, its direction and a close pattern are not excluded
         expected = np.logaddexp(log_patterns + math.log(share(0.1)), 0.0)
-        assert crowding.log_typical_survival(MODEL, witness, log_patterns) == pytest.approx(expected, rel=1e-12)
+        assert crowding.log_typical_survival(MEMORY, witness, log_patterns) == pytest.approx(expected, rel=1e-12)
 
 
 def test_others_are_one_pattern_less():
@@ -252,19 +252,19 @@ def test_others_are_one_pattern_less():
 
 def test_a_strip_that_needs_no_crowd_costs_nothing():
     # the leak alone takes more than the strip
-    crowd = crowding._Crowd(union.Model(KAPPA, DIM, 30.0), 0.1, 0.3, 0.01, 0.02)
+    crowd = crowding._Crowd(RandomMemory(DIM, KAPPA, 30.0), 0.1, 0.3, 0.01, 0.02)
     assert crowd.needed <= 0.0
     assert crowd.strip(0.01, 0.02, 5.0, 0.0) == crowding.Strip(0.01, 0.02, 0.0, 0.0, 0.0)
     assert crowd.log_tails(crowding.Strip(0.01, 0.02, 1.0, 1.0, 1.0), 5.0) == (-math.inf, -math.inf)
     assert crowd.log_least() == -math.inf
-    held = crowding._Crowd(MODEL, 0.1, 0.3, 0.01, 0.02)
+    held = crowding._Crowd(MEMORY, 0.1, 0.3, 0.01, 0.02)
     assert held.log_tails(crowding.Strip(0.01, 0.02, 1.0, -math.inf, 1.0), 5.0) == (0.0, 0.0)
 
 
 @pytest.mark.parametrize("rise", [0.3, 3.0, 30.0])
 def test_tilts_of_c7_are_stationary(rise):
     cap, low, high = 0.3, 0.01, 0.02
-    crowd = crowding._Crowd(MODEL, 0.1, cap, low, high)
+    crowd = crowding._Crowd(MEMORY, 0.1, cap, low, high)
 
     def g(u):
         return (u - high) * math.exp(-KAPPA * u * (1 - low))
@@ -280,7 +280,7 @@ def test_tilts_of_c7_are_stationary(rise):
 
 def test_tilts_of_c7_stay_within_the_floats():
     # at κ = 3000 every weight is below e^-800, and the best tilts lie beyond e^300
-    crowd = crowding._Crowd(union.Model(3000.0, DIM, -math.inf), 0.1, 0.3, 0.01, 0.02)
+    crowd = crowding._Crowd(RandomMemory(DIM, 3000.0, -math.inf), 0.1, 0.3, 0.01, 0.02)
     for others, tilt in ((1700.0, "log_tilt"), (0.0, "side_log_tilt")):
         strip = crowd.strip(0.01, 0.02, others, 0.0)
         bound = math.log(crowd.needed) + strip.slack

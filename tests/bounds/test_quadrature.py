@@ -123,29 +123,29 @@ def test_arguments_become_floats():
     assert _arguments.array("x", [1, 2]).dtype == np.float64
     assert _arguments.array("x", 3).shape == ()
     assert _arguments.array("x", [-1e308, 1e308]).tolist() == [-1e308, 1e308]
-    assert isinstance(_arguments.dimension(3.0), int)
+    assert isinstance(_arguments.integer("dim", 3.0, 2), int)
     assert isinstance(_arguments.positive("x", 2), float)
     assert _arguments.one_of("x", "b", ("a", "b")) == "b"
-    assert (_arguments.log_mass(1.0, None), _arguments.log_mass(0.0, None)) == (0.0, -math.inf)
-    assert _arguments.log_mass(1.0, -math.inf) == -math.inf
+    assert (_arguments.log_noop(1.0), _arguments.log_noop(0.0)) == (0.0, -math.inf)
+    assert _arguments.log_noop(1.0, -math.inf) == -math.inf
 
 
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: _arguments.array("x", [0.5, 2.5], 0.0, 2.0), r"x holds 2\.5; it must lie in \[0, 2\]"),
-        (lambda: _arguments.array("x", math.nan), r"x holds nan; it must lie in \[-inf, inf\]"),
-        (lambda: _arguments.positive("x", 0.0), r"x is 0\.0; it must be a finite number above 0"),
-        (lambda: _arguments.positive("x", math.inf), "x is inf; it must be a finite number above 0"),
-        (lambda: _arguments.probability("x", 1.0), r"x is 1\.0; it must lie strictly between 0 and 1"),
-        (lambda: _arguments.probability("x", 0.0), r"x is 0\.0; it must lie strictly between 0 and 1"),
-        (lambda: _arguments.one_of("x", "c", ("a", "b")), "x is 'c'; it must be one of 'a', 'b'"),
-        (lambda: _arguments.log_mass(-1.0, None), r"noop is -1\.0; it must be a finite number of at least 0"),
-        (lambda: _arguments.log_mass(math.inf, None), "noop is inf; it must be a finite number of at least 0"),
-        (lambda: _arguments.log_mass(1.0, math.nan), "log_noop is nan; it must be a real number or -inf"),
-        (lambda: _arguments.log_mass(1.0, math.inf), "log_noop is inf; it must be a real number or -inf"),
-        (lambda: _arguments.dimension(1), "dim is 1; it must be an integer of at least 2"),
-        (lambda: _arguments.dimension(math.inf), "dim is inf; it must be an integer of at least 2"),
+        (lambda: _arguments.array("x", [0.5, 2.5], 0.0, 2.0), r"x holds 2\.5: it must lie in \[0, 2\]"),
+        (lambda: _arguments.array("x", math.nan), r"x holds nan: it must lie in \[-inf, inf\]"),
+        (lambda: _arguments.positive("x", 0.0), r"x is 0\.0: it must be a finite number above 0"),
+        (lambda: _arguments.positive("x", math.inf), "x is inf: it must be a finite number above 0"),
+        (lambda: _arguments.probability("x", 1.0), r"x is 1\.0: it must lie strictly between 0 and 1"),
+        (lambda: _arguments.probability("x", 0.0), r"x is 0\.0: it must lie strictly between 0 and 1"),
+        (lambda: _arguments.one_of("x", "c", ("a", "b")), "x is 'c': it must be one of 'a', 'b'"),
+        (lambda: _arguments.log_noop(-1.0), r"noop is -1\.0: it must be a finite number of at least 0"),
+        (lambda: _arguments.log_noop(math.inf), "noop is inf: it must be a finite number of at least 0"),
+        (lambda: _arguments.log_noop(1.0, math.nan), "log_noop is nan: it must be a number below infinity .*"),
+        (lambda: _arguments.log_noop(1.0, math.inf), "log_noop is inf: it must be a number below infinity .*"),
+        (lambda: _arguments.integer("dim", 1, 2), "dim is 1: it must be an integer of at least 2"),
+        (lambda: _arguments.integer("dim", math.inf, 2), "dim is inf: it must be an integer of at least 2"),
     ],
 )
 def test_bad_arguments_are_named(call, message):

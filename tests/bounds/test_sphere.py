@@ -153,13 +153,13 @@ def test_levenshtein_reaches_to_degree_100():
 def test_ranges_are_as_stated_and_named(function, name, low, high):
     for wrong in (math.nan, math.nextafter(low, -math.inf), math.nextafter(high, math.inf)):
         with pytest.raises(
-            ValueError, match=rf"^{name} holds .*; it must lie in \[{low:g}, {high:g}\]$".replace("+", "\\+")
+            ValueError, match=rf"^{name} holds .*: it must lie in \[{low:g}, {high:g}\]$".replace("+", "\\+")
         ):
             function(wrong, 2)
     for end in (low, high):
         assert not math.isnan(function(end, 2))
     for dim in (1, 2.5, math.nan, math.inf):
-        with pytest.raises(ValueError, match=rf"^dim is {dim!r}; it must be an integer of at least 2$"):
+        with pytest.raises(ValueError, match=rf"^dim is {dim!r}: it must be an integer of at least 2$"):
             function(0.5, dim)
 
 

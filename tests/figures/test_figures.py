@@ -20,8 +20,8 @@ from hopfield_theory import __version__
 from hopfield_theory.bounds import mean_field
 from hopfield_theory.runs.store import Cell, Store
 
-SET = ["landscape", "descent", "rates", "capacity", "exponents", "noise", "basins", "closeness", "rejection", "digits"]
-SET += ["metastable", "slowing", "speed"]
+SET = ["landscape", "convergence_descent", "capacity_rates", "capacity", "exponents", "noise", "basins", "closeness"]
+SET += ["rejection", "digits", "metastable", "convergence_slowing", "speed"]
 
 
 def drawn(name, folder, page="icml"):
@@ -89,7 +89,7 @@ def test_landscape(made):
 
 
 def test_descent(made):
-    (steps, energies, errors), frames = drawn("descent", made)
+    (steps, energies, errors), frames = drawn("convergence_descent", made)
     rows = frames["convergence"]
     rows = rows[(rows["kind"] == "residual") & (rows["share"] == 0.8) & ~rows["accelerate"].astype(bool)]
     np.testing.assert_array_equal(curve(steps, "0.8"), (rows["step"], rows["median"]))
@@ -100,7 +100,7 @@ def test_descent(made):
 
 
 def test_rates(made):
-    (one, whole, small), frames = drawn("rates", made)
+    (one, whole, small), frames = drawn("capacity_rates", made)
     rows = frames["capacity"]
     for panel, rule, dim in ((one, "stored", 12), (whole, "all patterns", 12)):
         chosen = rows[(rows["rule"] == rule) & (rows["dim"] == dim) & (rows["lam"] == 1.0) & (rows["noop"] == 1.0)]
@@ -120,7 +120,7 @@ def test_a_finite_published_bound_is_marked(filled):
     folder = filled("capacity")
     store, [cell] = Store(folder), [c for c in cells("capacity") if c.parameters.get("rule") == "stored"][-1:]
     store.write(cell, store.read(cell).assign(published=1.5), 0.1, "cpu")
-    (one, *_), _ = drawn("rates", folder)
+    (one, *_), _ = drawn("capacity_rates", folder)
     assert marked(one)["C1"] == 1.5
 
 
@@ -244,7 +244,7 @@ def test_metastable(made):
 
 
 def test_slowing(made):
-    (above, below), frames = drawn("slowing", made)
+    (above, below), frames = drawn("convergence_slowing", made)
     rows = frames["convergence"].query("kind == 'updates'").sort_values("share")
     fast = rows["accelerate"].astype(bool)
     same(points(above, "plain"), rows[~fast], "share", "median")
@@ -402,7 +402,7 @@ def test_partial_results(capsys, filled, tmp_path):
 def test_nothing_of_what_is_drawn(capsys, filled, tmp_path):
     folder = filled("capacity", leave=3)
     with pytest.raises(UnusableError, match="have no 'all patterns' at λ = 1, n = 1"):
-        draw("rates", folder, tmp_path / "out", partial=True)
+        draw("capacity_rates", folder, tmp_path / "out", partial=True)
 
 
 def test_damaged_results(capsys, filled, tmp_path):

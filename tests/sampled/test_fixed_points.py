@@ -6,14 +6,20 @@ import numpy as np
 import pytest
 import torch
 
-from hopfield_theory.bounds import mean_field
+from hopfield_theory.bounds import RandomMemory, mean_field
 from hopfield_theory.measured.capacity import Setting, outcomes
 from hopfield_theory.measured.sampled_capacity import fixed_point_capacity
 from hopfield_theory.model import batched
-from hopfield_theory.sampled.fixed_points import limits
+from hopfield_theory.sampled.cap_heights import log_height
+from hopfield_theory.sampled.fixed_points import fixed_points
 from hopfield_theory.sampled.mean_crowd import MeanCrowd
 from hopfield_theory.sampled.overlaps import overlap_law
 from hopfield_theory.statistics import wilson
+
+
+def placed(dim, log_share):
+    """The overlap that a rival exceeds with a given probability."""
+    return 1.0 - float(np.exp(log_height(log_share, dim)))
 
 
 def numbers(*values):
@@ -28,7 +34,7 @@ def test_the_mean_is_that_of_the_patterns_below_the_threshold(dim, kappa, log_sh
     a, b = 0.5, 0.4
     crowd = MeanCrowd(overlap_law("sphere", dim), log_share, kappa)
     log_mean, along, across = (float(it) for it in crowd(numbers(a), numbers(b)))
-    threshold = float(overlap_law("sphere", dim).quantile(np.array(log_share)))
+    threshold = placed(dim, log_share)
     t, t_weight = np.polynomial.legendre.leggauss(1500)
     t = -1 + (t + 1) * (threshold + 1) / 2
     t_weight = t_weight * (1 - t * t) ** ((dim - 3) / 2)
@@ -50,7 +56,7 @@ def test_the_smallest_shares_of_many_dimensions_are_kept():
     """Beyond e^745 of shares the nodes that carry the mean were once dropped: with no cap to speak of, g is Ψ_d."""
     dim, kappa = 1000, 5000.0
     log_mean, _, _ = MeanCrowd(overlap_law("sphere", dim), -1200.0, kappa)(numbers(1.0), numbers(0.0))
-    t = np.linspace(-1, float(overlap_law("sphere", dim).quantile(np.array(-1200.0))), 2_000_001)[1:]
+    t = np.linspace(-1, placed(dim, -1200.0), 2_000_001)[1:]
     log_weight = (dim - 3) / 2 * np.log1p(-t * t)
     exact = np.logaddexp.reduce(log_weight + kappa * t) - np.logaddexp.reduce(log_weight)
     assert float(log_mean) == pytest.approx(exact, abs=0.05)
@@ -66,7 +72,7 @@ def test_its_gradient_is_that_of_its_logarithm():
 
 
 def test_where_all_are_drawn_it_is_the_explicit_memory():
-    found = limits(dim=8, kappa=8.0, log_patterns=math.log(40), log_noop=0.5, trials=30, seed=3)
+    found = fixed_points(RandomMemory(8, 8.0, 0.5), math.log(40), trials=30, seed=3)
     assert (found.fluctuation == 0).all()
     for trial in (0, 17):
         rivals = np.random.default_rng([3, trial]).standard_normal((39, 8))
@@ -79,8 +85,9 @@ def test_where_all_are_drawn_it_is_the_explicit_memory():
 @pytest.mark.parametrize("log_noop", [-math.inf, 4.0])
 def test_rates_are_those_of_explicit_memories(log_noop):
     """d = 12, λ = 1, 500 patterns, 100 of them drawn: near the end of storage."""
-    explicit = outcomes(Setting(12, 12.0, log_noop), 500, 400, seed=0)
-    found = limits(dim=12, kappa=12.0, log_patterns=math.log(500), log_noop=log_noop, drawn=100, trials=400, seed=1)
+    memory = RandomMemory(12, 12.0, log_noop)
+    explicit = outcomes(Setting(memory), 500, 400, seed=0)
+    found = fixed_points(memory, math.log(500), trials=400, seed=1, drawn=100)
     ours = wilson(int((found.error <= 0.5).sum()), 400, 0.999)
     theirs = wilson(int(explicit.sum()), 400, 0.999)
     assert 0.1 < ours.estimate < 0.9
@@ -93,7 +100,7 @@ def test_what_is_left_out_is_what_the_bound_says():
     dim, kappa, size = 10, 10.0, 4000
     law = overlap_law("sphere", dim)
     share = math.log(300 / (size - 1))
-    threshold, crowd = float(law.quantile(np.array(share))), MeanCrowd(law, share, kappa)
+    threshold, crowd = placed(dim, share), MeanCrowd(law, share, kappa)
     x = torch.zeros(dim, dtype=torch.float64)
     x[0], x[1] = 0.8, 0.2
     shifts = []
@@ -115,26 +122,26 @@ def test_what_is_left_out_is_what_the_bound_says():
 
 
 def test_trials_do_not_depend_on_how_they_are_batched():
-    options = {"dim": 20, "kappa": 20.0, "log_patterns": 9.5, "drawn": 50.0, "seed": 4}
-    whole = limits(**options, trials=20)
-    parts = [limits(**options, trials=count, first=first) for first, count in ((0, 7), (7, 13))]
+    options = {"memory": RandomMemory(20, 20.0), "log_patterns": 9.5, "drawn": 50.0, "seed": 4}
+    whole = fixed_points(**options, trials=20)
+    parts = [fixed_points(**options, trials=count, first=first) for first, count in ((0, 7), (7, 13))]
     np.testing.assert_allclose(np.concatenate([part.error for part in parts]), whole.error, atol=1e-9)
 
 
 def test_the_mean_field_fold_is_reached_in_high_dimensions():
     """C5 takes the crowd at its mean, and at d = 40 no more is left of that than 0.2%."""
-    found = fixed_point_capacity(dim=40, lam=0.5, drawn=200, precision=0.1, seed=0)
-    assert found.log_patterns.estimate == pytest.approx(mean_field.predicted(40, 0.5), rel=2e-3)
+    memory = RandomMemory.of_lambda(40, 0.5)
+    found = fixed_point_capacity(memory, drawn=200, precision=0.1, seed=0)
+    assert found.log_patterns.estimate == pytest.approx(mean_field.predicted(memory), rel=2e-3)
 
 
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"dim": 2, "log_patterns": 20.0}, "dim is 2"),
-        ({"kappa": 0.0}, "kappa"),
+        ({"memory": RandomMemory(2, 8.0), "log_patterns": 20.0}, "dim is 2: it must be"),
         ({"log_patterns": math.nan}, "log_patterns is nan"),
         ({"drawn": 0.5}, "drawn is 0.5"),
-        ({"dim": 2}, "dim is 2"),
+        ({"memory": RandomMemory(2, 8.0)}, "dim is 2: it must be"),
         ({"log_patterns": 701.0}, "log_patterns is 701"),
         ({"drawn": math.inf}, "drawn is inf"),
         ({"trials": 0}, "trials is 0"),
@@ -143,6 +150,6 @@ def test_the_mean_field_fold_is_reached_in_high_dimensions():
     ],
 )
 def test_bad_numbers_are_refused(changed, message):
-    options = {"dim": 8, "kappa": 8.0, "log_patterns": 3.0, "trials": 2, "seed": 0}
+    options = {"memory": RandomMemory(8, 8.0), "log_patterns": 3.0, "trials": 2, "seed": 0}
     with pytest.raises(ValueError, match=message):
-        limits(**(options | changed))
+        fixed_points(**(options | changed))

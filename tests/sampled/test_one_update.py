@@ -5,8 +5,9 @@ from dataclasses import fields
 
 import numpy as np
 import pytest
+from scipy import stats
 
-from hopfield_theory.bounds import sphere
+from hopfield_theory.bounds import RandomMemory, sphere
 from hopfield_theory.sampled.one_update import _query, _simulate, one_update
 from hopfield_theory.sampled.overlaps import Streams, overlap_law
 from hopfield_theory.sampled.which_are_drawn import Plan
@@ -35,18 +36,9 @@ def explicit(*, dim, kappa, patterns, log_noop, overlap, noise, trials, seed, en
     return dict(zip(NAMES, found.T, strict=True))
 
 
-def distance(first, second, shift=0.0):
-    """Largest excess of ``F_first(x)`` over ``F_second(x + shift)`` in either direction."""
-    points = np.concatenate([first - shift, first, first + shift, second - shift, second, second + shift])
-    first, second = np.sort(first), np.sort(second)
-
-    def share(sample, at):
-        return np.searchsorted(sample, at, side="right") / len(sample)
-
-    return max(
-        (share(first, points) - share(second, points + shift)).max(),
-        (share(second, points) - share(first, points + shift)).max(),
-    )
+def distance(first, second):
+    """Of Kolmogorov, between two samples."""
+    return stats.ks_2samp(first, second, method="asymp").statistic
 
 
 def critical(first, second, level=1e-6):
@@ -73,24 +65,21 @@ TRIALS = {"two": 6000, "three": 6000, "ten": 6000, "hundred": 4000, "line": 1500
 def test_the_law_is_that_of_explicit_memories(case, ensemble):
     given, trials = CASES[case], TRIALS.get(case, 500)
     truth = explicit(**given, trials=trials, seed=11, ensemble=ensemble)
-    rest = {k: v for k, v in given.items() if k != "patterns"}
-    drawn = one_update(**rest, log_patterns=math.log(given["patterns"]), trials=6_000, seed=5, ensemble=ensemble)
-    assert (drawn.distribution_error == 0.0) == (given["patterns"] <= 8001)
-    limit = critical(trials, 6_000) + drawn.distribution_error
+    memory = RandomMemory(given["dim"], given["kappa"], given["log_noop"])
+    query = {"overlap": given["overlap"], "noise": given["noise"], "ensemble": ensemble}
+    drawn = one_update(memory, math.log(given["patterns"]), trials=6_000, seed=5, **query)
     for name in NAMES:
-        assert distance(truth[name], getattr(drawn, name)) < limit, name
-    for name in ("along", "error"):
-        allowed = drawn.displacement + critical(trials, 6_000)
-        assert distance(truth[name], getattr(drawn, name), drawn.displacement) < allowed, name
+        assert distance(truth[name], getattr(drawn, name)) < critical(trials, 6_000), name
 
 
 @pytest.mark.parametrize("ensemble", ["sphere", "gaussian"])
 def test_one_hundred_thousand_patterns(ensemble):
     given = {"dim": 6, "kappa": 12.0, "log_noop": 11.0, "overlap": 1.0, "noise": 0.2, "ensemble": ensemble}
     truth = explicit(**given, patterns=100_000, trials=150, seed=3)
-    drawn = one_update(**given, log_patterns=math.log(100_000), trials=6_000, seed=4)
+    memory = RandomMemory(6, 12.0, 11.0)
+    drawn = one_update(memory, math.log(100_000), trials=6_000, seed=4, noise=0.2, ensemble=ensemble)
     for name in NAMES:
-        assert distance(truth[name], getattr(drawn, name)) < critical(150, 6_000) + drawn.distribution_error, name
+        assert distance(truth[name], getattr(drawn, name)) < critical(150, 6_000), name
 
 
 def few(law, query, rivals, drawn, trials, seed=0):
@@ -103,7 +92,7 @@ def few(law, query, rivals, drawn, trials, seed=0):
 def test_moments_are_exact_whatever_is_drawn(name, dim, kappa, drawn):
     """Sums over drawn rivals and bulk have the true means and covariances, at any threshold."""
     law, rivals, trials = overlap_law(name, dim), 200, 100_000
-    found = few(law, _query(kappa, 1.0, 0.0, -math.inf), rivals, drawn, trials)
+    found = few(law, _query(RandomMemory(dim, kappa, -math.inf), 1.0, 0.0), rivals, drawn, trials)
     if name == "sphere":
         mean, mean_twice = (math.exp(float(sphere.log_mgf(k, dim))) for k in (kappa, 2 * kappa))
         tilt, tilt_twice = (float(sphere.bessel_ratio(k, dim)) for k in (kappa, 2 * kappa))
@@ -130,7 +119,7 @@ def test_moments_are_exact_whatever_is_drawn(name, dim, kappa, drawn):
 
 def test_planted_errors_are_noticed(monkeypatch):
     """The moments above see a bulk left out, a threshold off by one rival and a density of the wrong power."""
-    law, query = overlap_law("sphere", 5), _query(4.0, 1.0, 0.0, -math.inf)
+    law, query = overlap_law("sphere", 5), _query(RandomMemory(5, 4.0, -math.inf), 1.0, 0.0)
 
     def offset(rivals=200, law=law):
         crowd = np.exp(few(law, query, rivals, 3.0, 100_000).log_crowd)
@@ -154,7 +143,8 @@ def test_order_statistics_are_those_of_explicit_draws(name):
     plan = Plan(math.log(rivals), float(rivals), drawn)
     streams = Streams.of(1)
     counts = plan.counts(streams.counts, trials)
-    t, _ = law.tail(plan.log_share)(streams.places.standard_exponential((trials, plan.width)))
+    place = law.tail(plan.log_share)
+    t, _ = place(streams.places.standard_exponential((trials, plan.width)))
     tails = -np.sort(-np.where(np.arange(plan.width) < counts[:, None], t, -2.0), axis=1)
     rng = np.random.default_rng(2)
     vectors = rng.standard_normal((trials, rivals, 1))[..., 0]
@@ -163,7 +153,7 @@ def test_order_statistics_are_those_of_explicit_draws(name):
     full = -np.sort(-full, axis=1)
     for j in (0, 1, 9):
         assert distance(tails[:, j], full[:, j]) < critical(trials, trials)
-    threshold = float(law.quantile(np.array(plan.log_share)))
+    threshold = float(place(np.zeros(1))[0][0])
     truth = (full > threshold).sum(axis=1)
     assert abs(counts.mean() - truth.mean()) < 6.0 * math.sqrt(2.0 * drawn / trials)
     assert distance(counts.astype(float), truth.astype(float)) < critical(trials, trials)
@@ -175,36 +165,25 @@ def test_order_statistics_are_those_of_explicit_draws(name):
 def test_extremes_stay_finite(dim, log_patterns, ensemble):
     for kappa in (1e-3, 1.0, 1e5):
         for log_noop, overlap, noise in ((-math.inf, 1.0, 0.0), (1e4, 1.0, 0.5), (-1e4, 0.0, 0.0), (0.0, -1.0, 0.3)):
-            found = one_update(
-                dim=dim,
-                kappa=kappa,
-                log_patterns=log_patterns,
-                log_noop=log_noop,
-                overlap=overlap,
-                noise=noise,
-                trials=3,
-                seed=1,
-                ensemble=ensemble,
-            )
+            query = {"overlap": overlap, "noise": noise, "ensemble": ensemble}
+            found = one_update(RandomMemory(dim, kappa, log_noop), log_patterns, trials=3, seed=1, **query)
             for field in fields(found):
                 values = np.asarray(getattr(found, field.name))
                 if field.name == "log_crowd" and log_patterns == 0.0:
                     assert np.all(values == -np.inf)
                 else:
                     assert np.all(np.isfinite(values)), field.name
-            assert 0.0 <= found.distribution_error <= 1.0
-            assert 0.0 <= found.displacement <= 1.0
             assert np.all(found.target_weight + found.noop_weight <= 1.0 + 1e-12)
 
 
 def test_a_crowd_without_end_draws_to_its_own_mean():
-    found = one_update(dim=100, kappa=50.0, log_patterns=300.0, trials=50, seed=0)
+    found = one_update(RandomMemory(100, 50.0), log_patterns=300.0, trials=50, seed=0)
     np.testing.assert_allclose(found.along, float(sphere.bessel_ratio(50.0, 100)), rtol=1e-9)
     np.testing.assert_allclose(found.log_crowd, 300.0 + float(sphere.log_mgf(50.0, 100)), rtol=1e-12)
 
 
 def test_lengths_agree_with_components():
-    found = one_update(dim=30, kappa=60.0, log_patterns=25.0, overlap=0.8, noise=0.4, trials=500, seed=0)
+    found = one_update(RandomMemory(30, 60.0), 25.0, trials=500, seed=0, overlap=0.8, noise=0.4)
     square = found.along_query**2 + (found.across) ** 2
     sine = 0.4 / math.hypot(0.8, 0.4)
     # |T|² from the error and the overlap, against the parts along the query and across it.
@@ -222,9 +201,7 @@ def test_lengths_agree_with_components():
 @pytest.mark.parametrize("log_patterns", [3.0, 7.0, 12.0, 60.0])
 def test_one_seed_one_result_whatever_the_batch(monkeypatch, log_patterns, ensemble):
     def run(trials, seed=7):
-        return one_update(
-            dim=5, kappa=9.0, log_patterns=log_patterns, noise=0.3, trials=trials, seed=seed, ensemble=ensemble
-        )
+        return one_update(RandomMemory(5, 9.0), log_patterns, trials, seed, noise=0.3, ensemble=ensemble)
 
     whole, first = run(60), run(11)
     monkeypatch.setattr("hopfield_theory.sampled.one_update._BLOCK_NUMBERS", 2500)
@@ -235,25 +212,11 @@ def test_one_seed_one_result_whatever_the_batch(monkeypatch, log_patterns, ensem
         assert not np.array_equal(run(11, seed=8).error, first.error)
 
 
-@pytest.mark.parametrize("dim", [3, 10, 100, 10_000])
-def test_the_stated_error_is_small(dim):
-    for log_patterns in (9.0, 12.0, 50.0, 700.0):
-        for kappa in (1e-3, 0.3 * dim, dim, 4.0 * dim, 1e5):
-            found = one_update(dim=dim, kappa=kappa, log_patterns=log_patterns, trials=2, seed=0)
-            assert found.distribution_error < 0.03, (log_patterns, kappa)
-
-
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("dim", 1),
-        ("dim", 2.5),
-        ("kappa", 0.0),
-        ("kappa", math.nan),
         ("log_patterns", -0.1),
         ("log_patterns", math.inf),
-        ("log_noop", math.nan),
-        ("log_noop", math.inf),
         ("overlap", math.inf),
         ("noise", -0.1),
         ("noise", math.nan),
@@ -265,6 +228,6 @@ def test_the_stated_error_is_small(dim):
     ],
 )
 def test_refusals_name_the_argument(name, value):
-    good = {"dim": 3, "kappa": 1.0, "log_patterns": 2.0, "trials": 1, "seed": 0}
-    with pytest.raises(ValueError, match=f"^{name} is .*must be"):
+    good = {"memory": RandomMemory(3, 1.0), "log_patterns": 2.0, "trials": 1, "seed": 0}
+    with pytest.raises(ValueError, match=f"^{name} is .*: it must be"):
         one_update(**(good | {name: value}))

@@ -4,18 +4,18 @@ import dataclasses
 import functools
 import itertools
 import math
+import re
 
 import pytest
 import torch
 from scipy import optimize, stats
 
-from hopfield_theory.bounds import sphere
-from hopfield_theory.bounds.random_memory import Model
+from hopfield_theory.bounds import RandomMemory, sphere
 from hopfield_theory.model import batched
 from hopfield_theory.statements import random_memories, tails
-from hopfield_theory.statements.random_memories import _Setting
+from hopfield_theory.statements.random_memories import _dense, _slotted
 from hopfield_theory.statements.rare_events import ClosePair, QuietCrowd, mean_interval
-from hopfield_theory.statements.statement import Kind, RareEvent, Statement
+from hopfield_theory.statements.statement import Experiment, Kind, Statement
 from hopfield_theory.statistics import Interval
 from hopfield_theory.verification.check import Outcome, check
 from hopfield_theory.verification.instances import Draws
@@ -27,7 +27,7 @@ RARE = [
     pytest.param(part, id=f"{statement.name} {part.name}")
     for statement in random_memories.STATEMENTS
     for part in statement.parts
-    if isinstance(part, RareEvent)
+    if re.search("p = 1e-|quiet", part.name)
 ]
 
 
@@ -138,11 +138,11 @@ def test_points_on_a_circle_are_as_close_as_is_known(share, of_first):
 @pytest.mark.parametrize("reach", [2.5, 8.0])
 def test_failures_are_as_frequent_as_plain_counting_says(reach):
     """About every tenth memory fails; where many pairs are close, their number matters."""
-    setting, size = _Setting(4, 200.0, 0.1), 30
-    pairs = ClosePair(size, 4, reach / setting.kappa)
+    setting, size = _dense(4, 200.0, 0.1), 30
+    pairs = ClosePair(size, 4, reach / setting.memory.kappa)
 
     def lost(patterns):
-        return ~batched.storable(patterns, random_memories._limits(patterns, size, setting)[0], 1e-6)
+        return ~batched.storable(patterns, random_memories._limits(patterns, size, setting.memory)[0], 1e-6)
 
     patterns = memories(pairs, 800)
     counts = pairs.count(patterns)
@@ -180,12 +180,12 @@ def test_the_pull_of_one_pattern_is_as_quiet_as_is_known():
 
 def test_quiet_crowds_keep_a_pattern_as_often_as_plain_counting_says():
     """Every few hundred memories; the event is that the limit is near and the crowd quiet."""
-    model, size, error = Model(8.0, 16, -math.inf), 30, 0.02
+    memory, size, error = RandomMemory(16, 8.0, -math.inf), 30, 0.02
     crowd = QuietCrowd(size, 16, 8.0, 0.5 * error, 1.2 * error)
 
     def near(patterns):
         options = {"tol": 1e-10, "max_steps": 1000}
-        limits = batched.fixed_points(patterns[:, :1], patterns, model.kappa, model.log_noop, **options).state
+        limits = batched.fixed_points(patterns[:, :1], patterns, memory.kappa, memory.log_noop, **options).state
         return (limits[:, 0] - patterns[:, 0]).norm(dim=-1) <= error
 
     patterns = memories(crowd, 1000)
@@ -203,26 +203,26 @@ def test_a_crowd_louder_than_usual_is_refused():
 
 
 def test_the_crowd_alone_fails_less_often_than_is_proved():
-    setting, size, cap = _Setting(8, 30.0, 0.5), 30, 3.0 / 30.0
-    bound = math.exp(tails.log_crowd_failure(setting.model, cap, math.log(size)))
+    setting, size, cap = _dense(8, 30.0, 0.5), 30, 3.0 / 30.0
+    bound = math.exp(tails.log_crowd_failure(setting.memory, cap, math.log(size)))
     assert bound < 0.5
     plain = uniform(2000, size, 8)
-    lost = ~batched.storable(plain, random_memories._limits(plain, size, setting)[0], 1e-6)
+    lost = ~batched.storable(plain, random_memories._limits(plain, size, setting.memory)[0], 1e-6)
     alone = ~(batched.distances(plain) ** 2 <= 2 * cap).any(-1).any(-1)
     assert mean_interval((lost & alone).double(), CONFIDENCE).high <= bound
 
 
 def test_the_higher_the_cap_the_less_the_crowd_can_do():
-    setting = _Setting(4, 1e5, 1e-6)
-    logs = [tails.log_crowd_failure(setting.model, reach / 1e5, math.log(7)) for reach in (2.5, 3.0, 4.0)]
+    setting = _dense(4, 1e5, 1e-6)
+    logs = [tails.log_crowd_failure(setting.memory, reach / 1e5, math.log(7)) for reach in (2.5, 3.0, 4.0)]
     assert logs == sorted(logs, reverse=True)
     assert logs[1] < math.log(1e-9)
 
 
 @pytest.mark.parametrize("size", [60, 80])
 def test_near_fixed_points_are_rarer_than_is_proved(size):
-    model, error = Model(8.0, 16, -math.inf), 0.02
-    bound = math.exp(tails.log_near(model, error, 0.4, math.log(size)))
+    memory, error = RandomMemory(16, 8.0, -math.inf), 0.02
+    bound = math.exp(tails.log_near(memory, error, 0.4, math.log(size)))
     assert 1e-6 < bound < 0.5
     crowd = QuietCrowd(size, 16, 8.0, 0.5 * error, 0.9 * error)
     found = mean_interval(crowd.weight(memories(crowd, 300)), CONFIDENCE)
@@ -233,7 +233,7 @@ def test_near_fixed_points_are_rarer_than_is_proved(size):
 
 
 def contradicted(part, seed=0, trials=None):
-    found = part.estimate(seed, part.trials[0] if trials is None else trials, CONFIDENCE)
+    found = part.measure(seed, part.trials[0] if trials is None else trials, CONFIDENCE)
     return found.high < part.probability() if part.at_least else found.low > part.probability()
 
 
@@ -245,25 +245,25 @@ def test_true_statements_are_not_contradicted(part):
 
 def test_one_seed_one_estimate_whatever_the_batch(monkeypatch):
     parts = [
-        random_memories._rarely_lost(lambda _: math.log(5.5), _Setting(4, 1e5, 1e-6), 3.0, (1, 1)),
-        random_memories._rarely_near(60, 0.02, Model(8.0, 16, -math.inf), (1, 1)),
+        random_memories._rarely_lost(lambda _: math.log(5.5), _dense(4, 1e5, 1e-6), 3.0, (1, 1)),
+        random_memories._rarely_near(60, 0.02, RandomMemory(16, 8.0, -math.inf), (1, 1)),
     ]
-    found = [[part.estimate(seed, 60, CONFIDENCE) for seed in (0, 0, 1)] for part in parts]
+    found = [[part.measure(seed, 60, CONFIDENCE) for seed in (0, 0, 1)] for part in parts]
     for first, again, other in found:
         assert first == again != other
     monkeypatch.setattr(random_memories, "_BLOCK", 1)
     for part, (first, *_) in zip(parts, found, strict=True):
         # the mean is taken of the same numbers
-        assert part.estimate(0, 60, CONFIDENCE).estimate == pytest.approx(first.estimate, rel=1e-12)
+        assert part.measure(0, 60, CONFIDENCE).estimate == pytest.approx(first.estimate, rel=1e-12)
 
 
 def times(log_patterns, factor):
     return lambda setting: log_patterns(setting) + math.log(factor)
 
 
-def near_too_soon(factor, size, error, model):
+def near_too_soon(factor, size, error, memory):
     """What C7 proves of a number of patterns, claimed of fewer."""
-    fewer, claimed = (random_memories._rarely_near(m, error, model, (600, 600)) for m in (round(factor * size), size))
+    fewer, claimed = (random_memories._rarely_near(m, error, memory, (600, 600)) for m in (round(factor * size), size))
     return dataclasses.replace(fewer, probability=functools.cache(claimed.probability))
 
 
@@ -271,8 +271,8 @@ def other_probability(part, factor):
     return dataclasses.replace(part, probability=lambda: factor * part.probability())
 
 
-C1, C2, C3 = _Setting(3, 1e9, 1e-6), _Setting(3, 3e8, 1e-6), _Setting(4, 1e5, 1e-6)
-MERGED, CROWDED = _Setting(6, 1e5, 1e-9, 0.0), _Setting(16, 60.0, 1e-6, 0.0)
+C1, C2, C3 = _dense(3, 1e9, 1e-6), _dense(3, 3e8, 1e-6), _dense(4, 1e5, 1e-6)
+MERGED, CROWDED = _slotted(6, 1e5, 1e-9, 0.0), _slotted(16, 60.0, 1e-6, 0.0)
 MISTAKES = {
     "C1 20 times as many": random_memories._rarely_lost(times(random_memories._published, 20), C1, 2.2, (100, 100)),
     "C2 4 times as many": random_memories._rarely_lost(times(random_memories._pairwise, 4), C2, 2.2, (300, 300)),
@@ -284,18 +284,18 @@ MISTAKES = {
         times(random_memories._chernoff, 4), CROWDED, 2.2, (100, 100)
     ),
     "C3 1.7 times as many, typical": random_memories._rarely_off(
-        times(random_memories._typical, 1.7), random_memories._ball, C3, 2.5, (400, 400)
+        times(random_memories._typical, 1.7), C3, 2.5, (400, 400), random_memories._ball
     ),
     "C3 a third of the ball, typical": random_memories._rarely_off(
-        random_memories._typical, lambda s: random_memories._ball(s) / 3, C3, 4.0, (600, 600)
+        random_memories._typical, C3, 4.0, (600, 600), lambda s: random_memories._ball(s) / 3
     ),
     "C6 0.7 as many": random_memories._rarely_merged(times(random_memories._merging, 0.7), C3, 3.0, (400, 400)),
     "C6 0.7 as many, n = 1": random_memories._rarely_merged(
         times(random_memories._merging, 0.7), MERGED, 3.0, (300, 300)
     ),
     "C6 twice p": other_probability(random_memories._rarely_merged(random_memories._merging, C3, 3.0, (300, 300)), 2),
-    "C7 0.56 as many": near_too_soon(0.56, 95, 0.02, Model(8.0, 16, -math.inf)),
-    "C7 half as many, n = 1": near_too_soon(0.5, 135, 0.04, Model(8.0, 16, 0.0)),
+    "C7 0.56 as many": near_too_soon(0.56, 95, 0.02, RandomMemory(16, 8.0, -math.inf)),
+    "C7 half as many, n = 1": near_too_soon(0.5, 135, 0.04, RandomMemory(16, 8.0)),
 }
 
 
@@ -323,7 +323,7 @@ def test_rare_events_are_judged_by_their_interval(low, high, at_least, outcome, 
         asked.append(arguments)
         return Interval((low + high) / 2, low, high, arguments[-1])
 
-    part = RareEvent("rare", estimate, lambda: 1e-9, at_least, (10, 70))
+    part = Experiment("rare", estimate, lambda: 1e-9, at_least, (10, 70))
     statement = Statement("C0", "rare", "seldom.", "here", "proved here", Kind.PROBABILISTIC, (part,))
     for full in (False, True):
         [verdict] = check([statement], Draws(0, 100), 3, full=full)
@@ -332,4 +332,4 @@ def test_rare_events_are_judged_by_their_interval(low, high, at_least, outcome, 
         assert verdict.worst.smallest_slack == pytest.approx(slack)
         assert "1e-09" in verdict.worst.where
     assert asked == [(3, 10, CONFIDENCE), (3, 70, CONFIDENCE)]
-    assert table.data([verdict])[0]["parts"][0]["by"] == "rare event"
+    assert table.data([verdict])[0]["parts"][0]["by"] == "experiment"

@@ -10,10 +10,9 @@ import pytest
 from flint import arb, ctx
 from mpmath import mp
 
-from hopfield_theory.bounds import chernoff, crowding, merging, union
+from hopfield_theory.bounds import RandomMemory, chernoff, crowding, merging, union
 from hopfield_theory.bounds.chernoff import Case, Witness
 from hopfield_theory.bounds.merging import PairWitness
-from hopfield_theory.bounds.random_memory import Model
 from hopfield_theory.verification import capacity_enclosures
 from hopfield_theory.verification.capacity_enclosures import (
     Enclosure,
@@ -32,23 +31,19 @@ STEP = 1e-8
 Row = tuple[int, float, float]
 
 
-def arguments(row: Row) -> dict[str, float]:
-    return dict(zip(("dim", "beta", "scale", "failure_probability"), (*row, P), strict=True))
-
-
 @cache
 def stored(row: Row, quantifier: str) -> Witness:
-    return chernoff.chernoff_witness(**arguments(row), quantifier=quantifier)
+    return chernoff.chernoff_witness(RandomMemory.of(*row), P, quantifier)
 
 
 @cache
 def pairs(row: Row) -> PairWitness:
-    return merging.pair_witness(**arguments(row))
+    return merging.pair_witness(RandomMemory.of(*row), P)
 
 
 @cache
 def lost(row: Row) -> crowding.TypicalWitness:
-    return crowding.typical_witness(**arguments(row))
+    return crowding.typical_witness(RandomMemory.of(*row), P)
 
 
 def agrees(enclosure: Enclosure, value: float, slack: float = 1e-9) -> bool:
@@ -57,7 +52,7 @@ def agrees(enclosure: Enclosure, value: float, slack: float = 1e-9) -> bool:
 
 @pytest.mark.parametrize("row", ROWS[:2])
 def test_every_bound_that_the_floats_find_is_confirmed(row):
-    found = sandwich(*row, P)
+    found = sandwich(RandomMemory.of(*row), P)
     statements = [("C2", "all"), ("C3", "all"), ("C3", "typical"), ("C6", "all"), ("C7", "typical")]
     # At d = 75 the floats find no pairs that merge.
     expected = [s for s in statements if s[0] != "C6" or row[0] != 75]
@@ -69,69 +64,71 @@ def test_every_bound_that_the_floats_find_is_confirmed(row):
 @pytest.mark.parametrize("quantifier", ["all", "typical"])
 @pytest.mark.parametrize("row", ROWS)
 def test_stored_patterns_agree_with_the_floats(row, quantifier):
-    model, witness = Model.of(*row), stored(row, quantifier)
+    memory, witness = RandomMemory.of(*row), stored(row, quantifier)
     at = witness.log_patterns - STEP
-    found = chernoff_enclosure(model, witness, at, P, quantifier)
-    assert agrees(found, chernoff.log_failure(model, witness, at, quantifier))
+    found = chernoff_enclosure(memory, witness, at, P, quantifier)
+    assert agrees(found, chernoff.log_failure(memory, witness, at, quantifier))
     assert found.decided is True
-    assert chernoff_enclosure(model, witness, witness.log_patterns + 1e-2, P, quantifier).decided is False
+    assert chernoff_enclosure(memory, witness, witness.log_patterns + 1e-2, P, quantifier).decided is False
 
 
 def test_a_strong_noop_slot_next_to_a_close_neighbour_agrees_with_the_floats():
     # The leak takes a hundredth of what the neighbour leaves.
-    witness = chernoff.chernoff_witness(**arguments(ROW), log_noop=155.0)
-    model, at = Model(171.0, 20, 155.0), witness.log_patterns - STEP
-    found = chernoff_enclosure(model, witness, at, P, "all")
+    memory = RandomMemory(20, 171.0, 155.0)
+    witness = chernoff.chernoff_witness(memory, P)
+    at = witness.log_patterns - STEP
+    found = chernoff_enclosure(memory, witness, at, P, "all")
     assert witness.shells
-    assert agrees(found, chernoff.log_failure(model, witness, at, "all"))
+    assert agrees(found, chernoff.log_failure(memory, witness, at, "all"))
     assert found.decided is True
 
 
 @pytest.mark.parametrize("row", [ROWS[0], ROWS[2]])
 def test_pairs_agree_with_the_floats(row):
-    model, witness = Model.of(*row), pairs(row)
+    memory, witness = RandomMemory.of(*row), pairs(row)
     at = witness.log_patterns + STEP
-    found = pairs_enclosure(model, witness, at, P)
-    assert agrees(found, merging.log_pair_failure(model, witness, at))
+    found = pairs_enclosure(memory, witness, at, P)
+    assert agrees(found, merging.log_pair_failure(memory, witness, at))
     assert found.decided is True
-    assert pairs_enclosure(model, witness, witness.log_patterns - 1e-2, P).decided is False
+    assert pairs_enclosure(memory, witness, witness.log_patterns - 1e-2, P).decided is False
 
 
 def test_a_strong_noop_slot_next_to_a_pair_agrees_with_the_floats():
-    witness = merging.pair_witness(**arguments(ROW), log_noop=160.0)
-    model, at = Model(171.0, 20, 160.0), witness.log_patterns + STEP
-    found = pairs_enclosure(model, witness, at, P)
-    assert agrees(found, merging.log_pair_failure(model, witness, at))
+    memory = RandomMemory(20, 171.0, 160.0)
+    witness = merging.pair_witness(memory, P)
+    at = witness.log_patterns + STEP
+    found = pairs_enclosure(memory, witness, at, P)
+    assert agrees(found, merging.log_pair_failure(memory, witness, at))
     assert found.decided is True
 
 
 @pytest.mark.parametrize("row", ROWS)
 def test_lost_patterns_agree_with_the_floats(row):
-    model, witness = Model.of(*row), lost(row)
+    memory, witness = RandomMemory.of(*row), lost(row)
     at = witness.log_patterns + STEP
-    found = typical_enclosure(model, witness, at, P)
-    assert agrees(found, crowding.log_typical_survival(model, witness, at))
+    found = typical_enclosure(memory, witness, at, P)
+    assert agrees(found, crowding.log_typical_survival(memory, witness, at))
     assert found.decided is True
-    assert typical_enclosure(model, witness, witness.log_patterns - 1e-2, P).decided is False
+    assert typical_enclosure(memory, witness, witness.log_patterns - 1e-2, P).decided is False
 
 
 @pytest.mark.parametrize("row", ROWS)
 @pytest.mark.parametrize("noop", [0.0, 1.0, 1e6])
 def test_the_union_bound_over_pairs_turns_where_the_floats_say(row, noop):
-    at = union.pairwise(**arguments(row), noop=noop)
-    model = Model.of(*row, noop=noop)
-    assert pairwise_enclosure(model, at - STEP, P).decided is True
-    assert pairwise_enclosure(model, at + STEP, P).decided is False
+    memory = RandomMemory.of(*row, noop=noop)
+    at = union.pairwise(memory, P)
+    assert pairwise_enclosure(memory, at - STEP, P).decided is True
+    assert pairwise_enclosure(memory, at + STEP, P).decided is False
 
 
 def test_a_leak_that_moves_a_pattern_too_far_is_not_proved():
-    assert pairwise_enclosure(Model(4.0, 20, 10.0), 1.0, P).decided is False
+    assert pairwise_enclosure(RandomMemory(20, 4.0, 10.0), 1.0, P).decided is False
 
 
 @pytest.mark.parametrize(("row", "digits"), [(ROWS[0], "3.1546"), (ROWS[1], "1.3718")])
 def test_the_published_bases_are_enclosed(row, digits):
-    low, high = published_base_enclosure(*row, P)
-    assert low < math.exp(union.published_base(**arguments(row))) < high
+    low, high = published_base_enclosure(RandomMemory.of(*row), P)
+    assert low < math.exp(union.published_base(RandomMemory.of(*row), P)) < high
     assert high - low < 1e-14
     assert str(low).startswith(digits)
     assert str(high).startswith(digits)
@@ -181,7 +178,7 @@ def test_a_plain_chernoff_bound_agrees_with_another_integrator():
         ]
         assert max(tails) < 0.5
         expected = mp.log(patterns * cap(height, dim) + sum(tails))
-    found = chernoff_enclosure(Model(kappa, dim, math.log(noop)), witness, log_patterns, 0.5, "typical")
+    found = chernoff_enclosure(RandomMemory(dim, kappa, math.log(noop)), witness, log_patterns, 0.5, "typical")
     assert agrees(found, float(expected), 1e-12)
 
 
@@ -211,21 +208,21 @@ def test_a_bound_on_pairs_agrees_with_another_integrator(dim, kappa):
         patterns = mp.exp(log_patterns)
         quiet, x = 1 - patterns * loudness, patterns * (patterns - 1) / 2 * cap(height, dim)
         expected = max(x * (quiet - x / 2), x * quiet**2 / (quiet + x))
-    found = pairs_enclosure(Model(kappa, dim, 0.0), PairWitness(0.0, height, s), log_patterns, P)
+    found = pairs_enclosure(RandomMemory(dim, kappa), PairWitness(0.0, height, s), log_patterns, P)
     assert agrees(found, float(mp.log(expected)), 1e-12)
 
 
 def test_the_bound_across_a_direction_is_whole_and_that_of_the_floats():
-    model = Model(250.0, 12, 0.0)
+    memory = RandomMemory(12, 250.0)
     with ctx.workprec(100):
         h = arb(0.04)
-        pieces = capacity_enclosures._amplifications(model, h)
+        pieces = capacity_enclosures._amplifications(memory, h)
         rims = [arb(0), *(piece.end for piece in pieces)]
         assert all((piece.start - rim).contains(0) for piece, rim in zip(pieces, rims, strict=False))
         assert (rims[-1] - arb.pi() / 2).contains(0)
         for piece in pieces:
             phi = piece.start + (piece.end - piece.start) * 0.7
-            x = float(2 * model.kappa * h * phi.sin() * phi.cos())
+            x = float(2 * memory.kappa * h * phi.sin() * phi.cos())
             bound = float(piece.values(phi.sin(), phi.cos()).log())
             assert bound == pytest.approx(float(merging._log_two_sided(np.array(x), 12)), abs=1e-12)
     assert len(pieces) == 3
@@ -251,18 +248,18 @@ def test_a_strip_agrees_with_another_integrator():
         weak, strong = mp.exp(tilt * enough + others * kept), mp.exp(others * grown) / moment
         assert max(weak, strong) < 1
         expected = mp.log(others * cap(witness.error, dim) + weak + strong)
-    found = typical_enclosure(Model(kappa, dim, 0.0), witness, log_patterns, P)
+    found = typical_enclosure(RandomMemory(dim, kappa), witness, log_patterns, P)
     assert agrees(found, float(expected), 1e-12)
 
 
 def not_stored(witness: Witness, quantifier: str = "all") -> bool | None:
     return chernoff_enclosure(
-        Model.of(*ROW), witness, stored(ROW, quantifier).log_patterns - STEP, P, quantifier
+        RandomMemory.of(*ROW), witness, stored(ROW, quantifier).log_patterns - STEP, P, quantifier
     ).decided
 
 
 # So high a dimension that hardly anyone is near: the tails are tiny for every ball that the proof admits.
-SPARSE = Model(171.0, 200, 0.0)
+SPARSE = RandomMemory(200, 171.0)
 CLOSE = 0.0145
 
 
@@ -280,7 +277,7 @@ def test_a_ball_beyond_half_way_to_a_single_neighbour_makes_its_tail_1():
     def log_bound(share_of_the_way: float, tilts: tuple[float, float]) -> float:
         shell = Case(near, far, share_of_the_way * math.sqrt(2.0 * near), *tilts)
         return chernoff_enclosure(
-            Model(171.0, 60, 0.0), Witness(0.0, near, far, lone, (shell,)), 30.0, P, "typical"
+            RandomMemory(60, 171.0), Witness(0.0, near, far, lone, (shell,)), 30.0, P, "typical"
         ).low
 
     tilts, void = (1.5, -2.0), (-math.inf, -math.inf)
@@ -327,10 +324,10 @@ def test_a_tilt_of_the_wrong_sign_is_not_proved(name):
 
 
 def test_pairs_too_far_apart_or_too_loose_a_tube_are_not_proved():
-    model, witness = Model.of(*ROW), pairs(ROW)
+    memory, witness = RandomMemory.of(*ROW), pairs(ROW)
     for changes in ({"height": 2.0001 / 171}, {"tube": 0.9999}, {"tube": -witness.tube}, {"height": 1.5}):
         planted = replace(witness, **changes)
-        assert pairs_enclosure(model, planted, witness.log_patterns + STEP, P).decided is False
+        assert pairs_enclosure(memory, planted, witness.log_patterns + STEP, P).decided is False
 
 
 def still_near(changes: dict, index: int | None = None) -> bool | None:
@@ -341,7 +338,7 @@ def still_near(changes: dict, index: int | None = None) -> bool | None:
         strips = list(witness.strips)
         strips[index] = replace(strips[index], **changes)
         planted = replace(witness, strips=tuple(strips))
-    return typical_enclosure(Model.of(*ROW), planted, witness.log_patterns + STEP, P).decided
+    return typical_enclosure(RandomMemory.of(*ROW), planted, witness.log_patterns + STEP, P).decided
 
 
 def test_strips_with_a_gap_are_not_proved():
@@ -356,18 +353,18 @@ def test_strips_with_a_gap_are_not_proved():
 def test_strips_that_reach_beyond_the_cap_leave_the_bound_void():
     witness = lost(ROW)
     planted = replace(witness, cap=0.98 * witness.error)
-    found = typical_enclosure(Model.of(*ROW), planted, witness.log_patterns + STEP, P)
+    found = typical_enclosure(RandomMemory.of(*ROW), planted, witness.log_patterns + STEP, P)
     assert agrees(found, 0.0, 1e-300)
     assert found.decided is False
 
 
 def test_a_slack_of_the_wrong_sign_is_not_proved_however_much_room_there_is():
     # Here the bound lies some three hundred powers of e below what it has to prove.
-    model, witness = Model.of(200, 1.0, 1.0), lost((200, 1.0, 1.0))
+    memory, witness = RandomMemory.of(200, 1.0, 1.0), lost((200, 1.0, 1.0))
     first = replace(witness.strips[0], slack=-witness.strips[0].slack)
-    assert typical_enclosure(model, witness, witness.log_patterns, P).high < -100.0
+    assert typical_enclosure(memory, witness, witness.log_patterns, P).high < -100.0
     planted = replace(witness, strips=(first, *witness.strips[1:]))
-    assert typical_enclosure(model, planted, witness.log_patterns, P).decided is False
+    assert typical_enclosure(memory, planted, witness.log_patterns, P).decided is False
 
 
 @pytest.mark.parametrize("changes", [{"log_tilt": -18.0}, {"side_log_tilt": -11.0}])
@@ -377,67 +374,66 @@ def test_a_strip_with_a_tilt_of_the_wrong_sign_is_not_proved(changes):
 
 def test_a_thin_strip_in_a_wide_error_agrees_with_the_floats():
     # Where a (2 - a) is less than the square of the error, it is what bounds the part across the pattern.
-    model, rims, log_patterns = Model(74.0, 75, 0.0), (0.0, 0.004, 0.1), 43.0
+    memory, rims, log_patterns = RandomMemory(75, 74.0), (0.0, 0.004, 0.1), 43.0
     tilts = ((0.0016, 32.0, 16.7), (1e-4, 0.0, 17.0))
     strips = tuple(crowding.Strip(*rim, *tilt) for rim, tilt in zip(pairwise(rims), tilts, strict=True))
     witness = crowding.TypicalWitness(0.0, 0.1, 0.15, strips)
-    found = typical_enclosure(model, witness, log_patterns, P)
-    assert agrees(found, crowding.log_typical_survival(model, witness, log_patterns))
+    found = typical_enclosure(memory, witness, log_patterns, P)
+    assert agrees(found, crowding.log_typical_survival(memory, witness, log_patterns))
 
 
 def test_strips_that_the_noop_slot_empties_need_no_crowd():
     witness = replace(lost(ROW), log_patterns=20.0)
-    found = typical_enclosure(Model(171.0, 20, 200.0), witness, 20.0, P)
+    found = typical_enclosure(RandomMemory(20, 171.0, 200.0), witness, 20.0, P)
     with mp.workdps(20):
         assert agrees(found, float(mp.log((mp.exp(20) - 1) * cap(witness.error, 20))), 1e-12)
     assert found.decided is True
 
 
 def test_coarse_balls_leave_the_answer_open(monkeypatch):
-    model, witness = Model.of(*ROW), pairs(ROW)
+    memory, witness = RandomMemory.of(*ROW), pairs(ROW)
     at = witness.log_patterns + STEP
-    fine = pairs_enclosure(model, witness, at, P)
+    fine = pairs_enclosure(memory, witness, at, P)
     monkeypatch.setattr(capacity_enclosures, "_PRECISION", 24)
-    coarse = pairs_enclosure(model, witness, at, P)
+    coarse = pairs_enclosure(memory, witness, at, P)
     assert coarse.decided is None
     assert coarse.low < fine.low < fine.high < coarse.high
 
 
 def test_the_caller_keeps_its_precision():
     with ctx.workprec(77):
-        published_base_enclosure(*ROW, P)
-        pairwise_enclosure(Model.of(*ROW), 1.0, P)
+        published_base_enclosure(RandomMemory.of(*ROW), P)
+        pairwise_enclosure(RandomMemory.of(*ROW), 1.0, P)
         with pytest.raises(ValueError, match="log_patterns"):
-            pairwise_enclosure(Model.of(*ROW), -1.0, P)
+            pairwise_enclosure(RandomMemory.of(*ROW), -1.0, P)
         assert ctx.prec == 77
 
 
 def test_a_quantifier_that_does_not_exist_is_refused():
     with pytest.raises(ValueError, match="quantifier"):
-        chernoff_enclosure(Model.of(*ROW), stored(ROW, "all"), 1.0, P, "some")
+        chernoff_enclosure(RandomMemory.of(*ROW), stored(ROW, "all"), 1.0, P, "some")
 
 
 @pytest.mark.parametrize(("log_patterns", "p"), [(0.0, P), (math.inf, P), (1.0, 0.0), (1.0, 1.0), (math.nan, P)])
 def test_what_is_no_number_of_patterns_or_probability_is_refused(log_patterns, p):
     with pytest.raises(ValueError, match="it must"):
-        pairwise_enclosure(Model.of(*ROW), log_patterns, p)
+        pairwise_enclosure(RandomMemory.of(*ROW), log_patterns, p)
 
 
 def test_shells_reach_the_crowd_cap_to_the_last_bit():
     """Here their sum once fell one rounding short of the cap, which left a gap in the proof."""
-    arguments = {"dim": 8, "beta": 2.0, "scale": 4.0, "failure_probability": 1e-6, "noop": 1000.0}
-    witness = union.chernoff_witness(**arguments)
+    memory = RandomMemory.of(8, 2.0, 4.0, noop=1000.0)
+    witness = chernoff.chernoff_witness(memory, 1e-6)
     assert witness.shells
     assert witness.shells[-1].high == witness.crowd_cap
-    model = Model.of(8, 2.0, 4.0, noop=1000.0)
-    assert chernoff_enclosure(model, witness, witness.log_patterns - 1e-8, 1e-6, "all").decided is True
+    assert chernoff_enclosure(memory, witness, witness.log_patterns - 1e-8, 1e-6, "all").decided is True
 
 
 @pytest.mark.parametrize(("dim", "beta", "scale", "noop"), [(3, 8.0, 4.0, 0.0), (6, 8.0, 2.0, 1.0), (8, 2.0, 4.0, 1e3)])
 def test_kinks_of_the_merging_bound_cost_no_digits(dim, beta, scale, noop):
     """Small dimensions spread the integrand over its kinks: a smooth rule alone lost up to ten digits here."""
-    model = Model.of(dim, beta, scale, noop=noop)
-    witness = union.pair_witness(dim=dim, beta=beta, scale=scale, failure_probability=1e-3, noop=noop)
-    enclosure = pairs_enclosure(model, witness, witness.log_patterns + 1e-8, 1e-3)
+    memory = RandomMemory.of(dim, beta, scale, noop=noop)
+    witness = merging.pair_witness(memory, 1e-3)
+    enclosure = pairs_enclosure(memory, witness, witness.log_patterns + 1e-8, 1e-3)
     assert enclosure.decided is True
-    assert merging.log_pair_failure(model, witness, enclosure.log_patterns) == pytest.approx(enclosure.low, abs=1e-12)
+    assert merging.log_pair_failure(memory, witness, enclosure.log_patterns) == pytest.approx(enclosure.low, abs=1e-12)

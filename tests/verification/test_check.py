@@ -121,7 +121,7 @@ def test_a_conclusion_nowhere_tested_is_undecided():
     ],
 )
 def test_experiments_are_judged_by_an_exact_interval(happened, probability, at_least, outcome):
-    experiment = Experiment("a coin", lambda seed, trials: happened, probability, at_least, (1000, 1000))
+    experiment = Experiment("a coin", lambda *_: happened, lambda: probability, at_least, (1000, 1000))
     statement = Statement("C0", "a coin", "it lands.", "here", "proved here", Kind.PROBABILISTIC, (experiment,))
     [verdict] = check([statement], Draws(0, 100), 0)
     assert verdict.outcome == outcome
@@ -130,7 +130,7 @@ def test_experiments_are_judged_by_an_exact_interval(happened, probability, at_l
 
 def test_a_full_check_draws_more_memories():
     asked = []
-    experiment = Experiment("a coin", lambda seed, trials: asked.append((seed, trials)) or trials, 0.5, True, (10, 70))
+    experiment = Experiment("a coin", lambda *given: asked.append(given[:2]) or given[1], lambda: 0.5, True, (10, 70))
     statement = Statement("C0", "a coin", "it lands.", "here", "proved here", Kind.PROBABILISTIC, (experiment,))
     check([statement], Draws(0, 100), 7)
     check([statement], Draws(0, 100), 7, full=True)

@@ -21,8 +21,8 @@ __all__ = ["FIGURES", "page"]
 
 FIGURES = {
     "landscape": ("T1", "T2"),
-    "descent": ("T3", "T5", "T13"),
-    "rates": ("C1", "C2", "C3", "C6"),
+    "convergence_descent": ("T3", "T5", "T13"),
+    "capacity_rates": ("C1", "C2", "C3", "C6"),
     "capacity": ("C5", "C7", "P9"),
     "exponents": ("C4",),
     "noise": ("P15", "P16"),
@@ -30,7 +30,7 @@ FIGURES = {
     "closeness": ("T10", "T11", "P1", "P3"),
     "rejection": ("T8", "T14"),
     "metastable": ("T7", "P23"),
-    "slowing": ("T6",),
+    "convergence_slowing": ("T6",),
 }
 """Which statements a figure of ``python -m figures`` is about."""
 

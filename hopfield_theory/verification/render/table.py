@@ -12,7 +12,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from hopfield_theory.statements.statement import Experiment, RareEvent, Trend
+from hopfield_theory.statements.statement import Experiment, Trend
 from hopfield_theory.verification.check import Outcome, PartResult, Verdict
 
 __all__ = ["data", "lines", "table", "thousands"]
@@ -130,7 +130,7 @@ def _verdict(verdict: Verdict) -> dict[str, Any]:
 
 
 def _part(part: PartResult, of: Any) -> dict[str, Any]:
-    kinds = {Experiment: "experiment", RareEvent: "rare event", Trend: "trend"}
+    kinds = {Experiment: "experiment", Trend: "trend"}
     return {
         "name": part.name,
         "by": kinds.get(type(of), "instances"),

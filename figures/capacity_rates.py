@@ -101,7 +101,7 @@ def _rates(panel: Axes, rows: pd.DataFrame, looks: list[style.Look]) -> pd.Serie
         chosen = rows[rows["dim"] == dim].sort_values("num_patterns")
         x = np.log(chosen["num_patterns"])
         points = style.Look(look.colour, look.marker, "")
-        style.measured(panel, x, chosen["rate"], chosen["rate_low"], chosen["rate_high"], points, f"{dim:g}")
+        style.measured(panel, chosen, x, "rate", points, f"{dim:g}")
         _curve(panel, chosen, look)
     return rows[rows["dim"] == dims[-1]].iloc[0]
 

@@ -23,13 +23,11 @@ def draw(found: Mapping[str, Found], page: style.Page) -> Drawing:
     ends = {}
     for fast, look, label, face in ((False, _PLAIN, "plain", _PLAIN.colour), (True, _FAST, "accelerated", "white")):
         chosen = rows[rows["accelerate"] == fast].sort_values("share")
-        interval = (chosen[f"median{end}"] for end in ("", "_low", "_high"))
-        style.measured(above, chosen["share"], *interval, look, label, mfc=face)
+        style.measured(above, chosen, chosen["share"], "median", look, label, mfc=face)
         near = chosen[chosen["share"] <= 1.0]
         ends[label] = (near if len(near) else chosen).iloc[-1]
     plain = rows[~rows["accelerate"].astype(bool)].sort_values("share")
-    interval = (plain[f"contraction{end}"] for end in ("", "_low", "_high"))
-    style.measured(below, plain["share"], *interval, _PLAIN, "contraction")
+    style.measured(below, plain, plain["share"], "contraction", _PLAIN, "contraction")
     for panel in (above, below):
         panel.axvline(1.0, color=style.HEURISTIC.colour, ls=style.HEURISTIC.dash, lw=0.9, zorder=1, gid="fold (C5)")
     above.text(0.995, 0.03, "fold (C5)", transform=above.get_xaxis_transform(), ha="right", fontsize=7, color="#555555")
