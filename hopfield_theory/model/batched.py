@@ -63,16 +63,9 @@ def fixed_points(
     >>> (found.state - patterns).norm(dim=-1).max() < 1e-6, found.converged.all()
     (tensor(True), tensor(True))
     """
-    own, of = patterns, torch.arange(len(patterns), device=patterns.device)
-
-    def step(x: Tensor, memory: Tensor) -> Tensor:
-        nonlocal own, of
-        if len(memory) < len(of):
-            # those left, of those that were left before
-            own, of = own[torch.isin(of, memory)], memory
-        return update(x, own, beta, log_noop)
-
-    return iterate_many(step, queries, tol, max_steps, every=_TOGETHER)
+    return iterate_many(
+        lambda x, own: update(x, own, beta, log_noop), (patterns,), queries, tol, max_steps, every=_TOGETHER
+    )
 
 
 def distances(points: Tensor) -> Tensor:

@@ -109,12 +109,13 @@ def iterate(
     >>> found.state, found.steps
     (tensor([[0.0625]]), tensor([4]))
     """
-    found = iterate_many(lambda x, _: update(x[0])[None], start[None], tol, max_steps, progress=progress)
+    found = iterate_many(lambda x: update(x[0])[None], (), start[None], tol, max_steps, progress=progress)
     return FixedPoint(*(tensor[0] for tensor in vars(found).values()))
 
 
 def iterate_many(
-    update: Callable[[Tensor, Tensor], Tensor],
+    update: Callable[..., Tensor],
+    own: tuple[Tensor, ...],
     start: Tensor,
     tol: float,
     max_steps: int,
@@ -127,7 +128,9 @@ def iterate_many(
     Parameters
     ----------
     update : callable
-        From states (B', Q', d), and the indices (B') of their problems, to states (B', Q', d).
+        From states (B', Q', d), and the rows of ``own`` of their problems, to states (B', Q', d).
+    own : tuple of Tensor, shapes (B, ...)
+        What makes each problem's update its own.
     start : Tensor, shape (B, Q, d)
         First states.
     tol, max_steps, progress
@@ -141,8 +144,8 @@ def iterate_many(
 
     Examples
     --------
-    >>> rates = torch.tensor([0.5, 0.25])
-    >>> iterate_many(lambda x, own: rates[own, None, None] * x, torch.ones(2, 1, 1), tol=0.1, max_steps=99).steps
+    >>> rates = torch.tensor([0.5, 0.25])[:, None, None]
+    >>> iterate_many(lambda x, rate: rate * x, (rates,), torch.ones(2, 1, 1), tol=0.1, max_steps=99).steps
     tensor([[4],
             [3]])
     """
@@ -153,7 +156,7 @@ def iterate_many(
     for begun in range(0, max_steps if place.numel() else 0, every):
         done = min(begun + every, max_steps)
         for _ in range(begun, done):
-            before, x = x, update(x, problem)
+            before, x = x, update(x, *own)
         residual = torch.linalg.vector_norm(x - before, dim=-1)
         moving = residual > tol
         at = problem[:, None], place
@@ -171,6 +174,7 @@ def iterate_many(
         going = moving.any(-1)
         if not bool(going.all()):
             problem, place, x = problem[going], place[going], x[going]
+            own = tuple(tensor[going] for tensor in own)
     return found
 
 

@@ -21,6 +21,7 @@ from torch import Tensor
 from hopfield_theory import _arguments
 from hopfield_theory._arguments import Floats
 from hopfield_theory.bounds.random_memory import RandomMemory
+from hopfield_theory.model.fixed_point import iterate_many
 from hopfield_theory.sampled.mean_crowd import MeanCrowd
 from hopfield_theory.sampled.overlaps import OverlapLaw, overlap_law
 from hopfield_theory.sampled.which_are_drawn import Plan
@@ -49,7 +50,7 @@ class FixedPoints:
         Whether the last step was no longer than 1e-8.
     fluctuation : ndarray, shape (trials,), at least 0
         Bound, to first order in them, on the root mean square of what the fluctuations of the patterns that were not
-        drawn would move the last update by, in units of m: ``2 sqrt(N E exp(2κ<ξ, x>)) / Z``; 0 if all were drawn.
+        drawn would move an update at the end by, in units of m: ``2 sqrt(N E exp(2κ<ξ, x>)) / Z``; 0 if all were drawn.
     """
 
     error: Floats
@@ -139,29 +140,21 @@ def _iterated(
     patterns: Tensor, counts: Tensor, log_rest: Tensor, crowd: MeanCrowd | None, memory: RandomMemory
 ) -> tuple[Floats, NDArray[np.int64], NDArray[np.bool_], Floats]:
     """Iterate from the targets until the last step is short; patterns of shape (B, K, d), padded after the counts."""
-    trials = len(patterns)
-    target = patterns[:, 0].clone()
+    target = patterns[:, 0]
     absent = torch.arange(patterns.shape[1], device=patterns.device) > counts[:, None]
-    end, fluctuation = target.clone(), target.new_zeros(trials)
-    updates, at_rest = torch.zeros(trials, dtype=torch.int64), torch.zeros(trials, dtype=torch.bool)
-    place, x = torch.arange(trials, device=patterns.device), target
-    for done in range(_TOGETHER, _STEPS + 1, _TOGETHER):
-        before = x
-        log_sum = x.new_zeros(len(x))
-        for _ in range(_TOGETHER):
-            before = x
-            x, log_sum = _update(x, patterns, absent, log_rest, crowd, memory)
-        still = torch.linalg.vector_norm(x - before, dim=1) <= _TOLERANCE
-        end[place], updates[place.cpu()], at_rest[place.cpu()] = x, done, still.cpu()
-        if crowd is not None:
-            spread = 0.5 * (log_rest + crowd.log_square(*_parts(before))) - log_sum
-            fluctuation[place] = 2.0 * spread.exp()
-        if bool(still.all()):
-            break
-        moving = ~still
-        place, x, patterns, absent, log_rest = (it[moving] for it in (place, x, patterns, absent, log_rest))
+
+    def step(x: Tensor, patterns: Tensor, absent: Tensor, log_rest: Tensor) -> Tensor:
+        return _update(x[:, 0], patterns, absent, log_rest, crowd, memory)[0][:, None]
+
+    found = iterate_many(step, (patterns, absent, log_rest), target[:, None], _TOLERANCE, _STEPS, every=_TOGETHER)
+    end = found.state[:, 0]
+    fluctuation = torch.zeros_like(log_rest)
+    if crowd is not None:
+        _, log_sum = _update(end, patterns, absent, log_rest, crowd, memory)
+        fluctuation = 2.0 * (0.5 * (log_rest + crowd.log_square(*_parts(end))) - log_sum).exp()
     error = torch.linalg.vector_norm(end - target, dim=1)
-    return error.cpu().numpy(), updates.numpy(), at_rest.numpy(), fluctuation.cpu().numpy()
+    columns = error, found.steps[:, 0], found.converged[:, 0], fluctuation
+    return tuple(column.cpu().numpy() for column in columns)  # pyright: ignore[reportReturnType]
 
 
 def _update(

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from scipy import optimize, special
 from torch import Tensor
 
+from hopfield_theory import _arguments
 from hopfield_theory.bounds import sphere
 from hopfield_theory.statistics import Interval
 
@@ -117,10 +118,8 @@ class ClosePair:
     of_first: bool = False
 
     def __post_init__(self) -> None:
-        if self.size < 2:
-            raise ValueError(f"size must be at least 2, got {self.size}")
-        if not 0 < self.cap <= 1:
-            raise ValueError(f"cap must be in (0, 1], got {self.cap}")
+        _arguments.integer("size", self.size, 2)
+        _arguments.real("cap", _arguments.positive("cap", self.cap), 0, 1)
 
     @property
     def log_expected(self) -> float:
@@ -197,7 +196,8 @@ class QuietCrowd:
 
     def __post_init__(self) -> None:
         if not self._mean_pull(0.0) > self.most > 0:
-            raise ValueError(f"most must be above 0 and below the mean pull, {self._mean_pull(0.0):g}, got {self.most}")
+            mean = self._mean_pull(0.0)
+            raise ValueError(f"most is {self.most}: it must be above 0 and below the mean pull, {mean:g}")
 
     @functools.cached_property
     def tilt(self) -> float:

@@ -187,8 +187,7 @@ def test_bounds_are_the_library_s_and_in_order(tmp_path):
     result = run("bounds", "--dim", 20, "--beta", 1, "--scale", 3, "--json", out)
     assert result.exit_code == 0
     logs = {row["statement"]: row["log_patterns"] for row in json.loads(out.read_text())["bounds"]}
-    arguments = {"dim": 20, "beta": 1.0, "scale": 3.0, "failure_probability": 1e-3}
-    assert logs["C3"] == ht.bounds.capacity.chernoff(**arguments, noop=1.0, quantifier="all")
+    assert logs["C3"] == ht.bounds.chernoff.chernoff(ht.RandomMemory.of(20, 1.0, 3.0), 1e-3)
     assert logs["C1"] < logs["C2"] < logs["C3"] < logs["C6"] < logs["C3 typical"] < logs["C7"] < logs["C8"]
     assert logs["C5"] is None
     assert "7.413" in result.stdout
