@@ -11,7 +11,7 @@ from typing import Any
 from hopfield_theory.statements.statement import Implication, Statement
 from hopfield_theory.verification import ball_arithmetic
 
-__all__ = ["Counterexample", "plain"]
+__all__ = ["Counterexample", "lines", "plain"]
 
 _DIGITS = range(1, 12)
 
@@ -77,12 +77,17 @@ class Counterexample:
 
     def lines(self) -> list[str]:
         """Return the instance and the enclosure of its slack, as lines to read."""
-        numbers = ", ".join(f"{name} = {plain(value)}" for name, value in self.values.items())
-        slack = self.decision.conclusion
-        return [
-            f"{self.part}: {numbers}{f' ({self.given})' if self.given else ''}",
-            f"slack in [{slack.low}, {slack.high}], decided at {self.decision.bits} bits",
-        ]
+        return lines(self.data())
+
+
+def lines(found: dict[str, Any]) -> list[str]:
+    """Return the lines of a counterexample that :meth:`Counterexample.data` returned."""
+    numbers = ", ".join(f"{name} = {plain(value)}" for name, value in found["values"].items())
+    slack, given = found["decision"]["conclusion"], f" ({found['given']})" if found["given"] else ""
+    return [
+        f"{found['part']}: {numbers}{given}",
+        f"slack in [{slack['low']}, {slack['high']}], decided at {found['decision']['bits']} bits",
+    ]
 
 
 def _falsifies(part: Implication, values: dict[str, Any]) -> bool:

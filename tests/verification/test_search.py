@@ -6,7 +6,6 @@ import math
 import pytest
 import torch
 
-from hopfield_theory.statements.planted import PLANTED
 from hopfield_theory.statements.registry import STATEMENTS
 from hopfield_theory.statements.statement import Implication
 from hopfield_theory.verification import ball_arithmetic, search
@@ -26,7 +25,7 @@ SUBTLE = [
 
 
 def planted(statement, name):
-    return next(part for part in PLANTED[statement] if part.name == name)
+    return next(part for part in STATEMENTS[statement].near_misses if part.name == name)
 
 
 @pytest.mark.parametrize(("statement", "name"), SUBTLE)

@@ -11,8 +11,6 @@ from rich.console import Console
 import hopfield_theory as ht
 from hopfield_theory.cli import render
 from hopfield_theory.runs.executors import Processes
-from hopfield_theory.statements import derivations
-from hopfield_theory.statements.registry import STATEMENTS
 from hopfield_theory.verification import capacity_enclosures, suite
 from hopfield_theory.verification.check import Outcome
 from hopfield_theory.verification.counterexamples import Counterexample
@@ -35,7 +33,6 @@ def test_a_full_check_derives_and_a_quick_one_does_not():
     quick, full = (ht.verify(["T8"], instances=200, level=level)[0] for level in ("quick", "full"))
     assert quick.derivation is None
     assert full.derivation == "U/(S + n) = U/(S*(1 + n/S))"
-    assert set(derivations.DERIVATIONS) <= set(STATEMENTS)
 
 
 def test_capacity_bounds_are_enclosed_at_the_table(monkeypatch):
@@ -140,7 +137,7 @@ def test_the_digits_are_among_the_instances_where_they_can_be(monkeypatch):
     def missing():
         raise ImportError("no scikit-learn")
 
-    monkeypatch.setattr(suite.pattern_files, "digits", missing)
+    monkeypatch.setattr(suite.files, "digits", missing)
     assert suite.digits() is None
     assert ht.verify(["T8"], instances=50)[0].outcome == Outcome.HOLDS
 
