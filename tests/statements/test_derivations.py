@@ -9,7 +9,6 @@ from hopfield_theory.bounds import mean_field
 from hopfield_theory.statements import derivations
 from hopfield_theory.statements.registry import STATEMENTS
 
-
 DERIVED = {name: s.derivation for name, s in STATEMENTS.items() if s.derivation is not None}
 
 

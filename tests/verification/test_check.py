@@ -46,7 +46,7 @@ def test_most_planted_errors_are_rejected(spoilt):
 def test_true_statements_hold_and_the_strong_claim_is_falsified():
     statements = [*POINTWISE.values(), STATEMENTS["P1"]]
     for verdict in check(statements, Draws(1, 2000), 1):
-        assert verdict.as_expected, table.lines([verdict])
+        assert verdict.as_expected, table.lines(table.data([verdict]))
         assert all(part.instances > 0 for part in verdict.parts)
         assert all(part.smallest_slack >= 0 for part in verdict.parts) != verdict.statement.is_false
 
@@ -104,7 +104,7 @@ def test_a_conclusion_nowhere_tested_is_undecided():
     assert verdict.outcome == Outcome.UNDECIDED
     assert not verdict.as_expected
     assert verdict.instances == 0
-    assert "no instance meets the hypotheses" in table.lines([verdict])[0]
+    assert "no instance meets the hypotheses" in table.lines(table.data([verdict]))[0]
 
 
 @pytest.mark.parametrize(
