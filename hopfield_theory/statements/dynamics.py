@@ -17,13 +17,6 @@ __all__ = ["Dynamics"]
 class Dynamics:
     r"""Patterns, β and n, as functions of a state x of shape (d,).
 
-    Parameters
-    ----------
-    patterns : array, shape (M, d)
-    beta, noop : number
-        β above 0 and n of at least 0.
-    xp : Arithmetic
-
     Attributes
     ----------
     radius : number

@@ -22,12 +22,7 @@ STATEMENTS: dict[str, Statement] = {statement.name: statement for statement in _
 
 
 def chosen(names: list[str] | None = None) -> list[Statement]:
-    """Return the statements of some names (in any case), or all of them.
-
-    Raises
-    ------
-    ValueError
-        For an unknown name.
+    """Return the statements of some names (in any case), or all of them; an unknown name raises ValueError.
 
     Examples
     --------

@@ -43,19 +43,8 @@ class Kind(enum.StrEnum):
 class Instance:
     """Values of the variables that statements range over, in one arithmetic.
 
-    Attributes
-    ----------
-    patterns : array, shape (M, d)
-        The first pattern is the one in question.
-    beta, noop : number
-        β above 0, n of at least 0.
-    query, other : array, shape (d,)
-        A state, and a second one (or a direction).
-    ball : number
-        A radius R.
-    outliers : array, shape (K, d)
-        No-op patterns.
-    xp : Arithmetic
+    Patterns (M, d), of which the first is the one in question, β above 0, n of at least 0, a state (d,), a second one
+    (or a direction), a radius R, and no-op patterns (K, d).
     """
 
     patterns: Any
@@ -97,20 +86,12 @@ class Implication:
 
     Attributes
     ----------
-    name : str
-        Which part of the statement.
-    conclusion : function of an Instance
-        Its slack.
-    hypotheses : function of an Instance
-        Their slacks, one after the other; none for a claim without hypotheses.
     uses : tuple of str
-        The variables that both depend on.
-    min_patterns : int
-        M from which on the part says something.
-    max_patterns : int or None
-        M up to which it does.
+        The variables that conclusion and hypotheses depend on.
+    min_patterns, max_patterns : int, int or None
+        The M for which the part says something.
     given : str
-        What is done to the variables before, if not nothing.
+        What is done to the variables before, if anything.
     """
 
     name: str

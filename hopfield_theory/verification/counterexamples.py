@@ -20,14 +20,8 @@ _DIGITS = range(1, 12)
 class Counterexample:
     """An instance that meets all hypotheses of a part and fails its conclusion, both decided in ball arithmetic.
 
-    Attributes
-    ----------
-    statement, part : str
-    values : dict
-        The variables, as decimals: strings, in nested lists for vectors and matrices. Each is exact.
-    decision : exact.Decision
-    given : str
-        What the part does to the variables first, if not nothing.
+    Its values are exact decimals: strings, in nested lists for vectors and matrices. What the part does to them first,
+    if anything, is `given`.
     """
 
     statement: str
@@ -39,18 +33,6 @@ class Counterexample:
     @classmethod
     def shrunk(cls, statement: Statement, part: Implication, values: dict[str, Any]) -> Counterexample:
         """Shrink a counterexample: fewer patterns, then fewer dimensions, then numbers with fewer digits.
-
-        Parameters
-        ----------
-        statement : Statement
-        part : Implication
-        values : dict
-            An instance that falsifies the part.
-
-        Returns
-        -------
-        Counterexample
-            None of the steps can be taken any further.
 
         Raises
         ------
