@@ -168,7 +168,6 @@ STATEMENTS = (
             "Every score is at most βm‖x‖, so lse_n ≤ m‖x‖ + β⁻¹ log(n e^{−βm‖x‖} + M) and E ≥ ½(‖x‖ − m)². On the "
             "ball every score is at least −βm², and ½‖x‖² ≤ ½m²; M equal patterns at x = −ξ attain the bound."
         ),
-        kind=Kind.POINTWISE,
         parts=(
             Implication("lower bound", _lower),
             Implication("upper bound", _upper, _inside),
@@ -197,7 +196,6 @@ STATEMENTS = (
             "∇lse_n(β, Ξx) = Ξᵀ softmax_n(βΞx) = T(x). The energy is ½‖x‖² minus a convex function whose Hessian J "
             "lies between 0 and βD²/4 (T7), which bounds its remainder between two points from both sides."
         ),
-        kind=Kind.POINTWISE,
         parts=(
             Implication("from above", _tangent_above, uses=TWO),
             Implication("from below", _tangent_below, uses=TWO),
@@ -223,7 +221,6 @@ STATEMENTS = (
             "Insert T = x − ∇E into the difference of energies. What the tangent of lse_n at x leaves at T(x) is the"
             " Bregman divergence of lse_n, which is β⁻¹ KL(p(x) ‖ p(Tx)) ≥ 0."
         ),
-        kind=Kind.POINTWISE,
         parts=(Implication("identity", _decrease_identity), Implication("bound", partial(decrease, half=0.5))),
         near_misses=(
             Implication("no-op slot left out", partial(_decrease_identity, slot=False)),
@@ -243,7 +240,6 @@ STATEMENTS = (
         source=f"{_RAMSAUER}, for n = 0",
         proof="proved here",
         why="T(x) is an average of the patterns and, with weight p₀, of the origin. The norm is convex.",
-        kind=Kind.POINTWISE,
         parts=(
             Implication("hull, seen from any direction", _hull, has_direction, uses=TWO),
             Implication("norm", _shrunk),
@@ -268,7 +264,6 @@ STATEMENTS = (
             "Sum T3 over τ steps: ½ Σ ‖x_{t+1} − x_t‖² ≤ E(x_0) − E(x_τ); the least term is at most the mean. E ≥ 0 "
             "by T1."
         ),
-        kind=Kind.POINTWISE,
         parts=(Implication("by the fall", rate), Implication("by the energy", partial(rate, fall=False))),
         near_misses=(
             Implication("2 a twentieth smaller, one step", partial(rate, factor=1.9, steps=1)),
@@ -326,7 +321,6 @@ STATEMENTS = (
         proof="proved here",
         why="Subtract the energies: what is left of the logarithms has the sign of S − M.",
         proved_in="docs/retrieval-proofs.md#t17-the-energy-with-and-without-the-slot",
-        kind=Kind.POINTWISE,
         parts=(
             Implication("identity", _energies),
             Implication("lower where S < M", below_dense, _light),

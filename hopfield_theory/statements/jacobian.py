@@ -11,7 +11,6 @@ from hopfield_theory.statements.statement import (
     TWO_IN_BALL,
     Implication,
     Instance,
-    Kind,
     Statement,
     has_direction,
 )
@@ -103,7 +102,6 @@ STATEMENTS = (
             "Differentiate softmax_n. A variance along a direction is at most a quarter of the squared range "
             "(Popoviciu), and at most the second moment about ξ_μ: 4m² for the other patterns, m² for the slot at 0."
         ),
-        kind=Kind.POINTWISE,
         parts=(
             Implication("covariance, up to a third-order remainder", _is_covariance, uses=TWO),
             Implication("positive semi-definite", _monotone, uses=TWO),
@@ -133,7 +131,6 @@ STATEMENTS = (
         source="Banach's fixed-point theorem",
         proof="proved here",
         why="‖x − x*‖ ≤ ‖x − Tx‖ + ‖Tx − Tx*‖ ≤ ‖x − Tx‖ + L‖x − x*‖.",
-        kind=Kind.POINTWISE,
         parts=(
             Implication("everywhere, by the diameter", _posterior, _contracts, uses=TWO),
             Implication(
@@ -163,7 +160,6 @@ STATEMENTS = (
             "The Jacobian of softmax_n is diag(p) − ppᵀ; along v it is a variance of numbers in v, at most ½‖v‖² (¼ "
             "for one pattern and the slot)."
         ),
-        kind=Kind.POINTWISE,
         parts=(
             Implication("any M", _weights, uses=TWO),
             Implication("M = 1", partial(_weights, share=0.25), uses=TWO, max_patterns=1),

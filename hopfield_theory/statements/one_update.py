@@ -8,7 +8,7 @@ from typing import Any
 
 from hopfield_theory.statements import derivations
 from hopfield_theory.statements.dynamics import Dynamics
-from hopfield_theory.statements.statement import OUT, Implication, Instance, Kind, Statement, has_noop
+from hopfield_theory.statements.statement import OUT, Implication, Instance, Statement, has_noop
 
 __all__ = ["STATEMENTS"]
 
@@ -195,7 +195,6 @@ STATEMENTS = (
         source="derived for this project",
         proof="proved here",
         why="1 − p₀ = S/(S + n) = σ(log S − log n), and T_n = (1 − p₀) T_0.",
-        kind=Kind.POINTWISE,
         parts=(Implication("identity", _gate, has_noop),),
         near_misses=(
             Implication("log n left out", partial(_gate, log_noop=lambda _: 0.0), has_noop),
@@ -220,7 +219,6 @@ STATEMENTS = (
             "T_n(x) − ξ_μ = Σ p_ν (ξ_ν − ξ_μ) − p₀ ξ_μ, of norm at most m(2Σ p_ν + p₀). Then p_ν/p_μ ≤ e^{−βδ} and "
             "p₀/p_μ = B; both bounds increase in these ratios."
         ),
-        kind=Kind.POINTWISE,
         parts=(
             Implication("error below weights", _error_below_weights),
             Implication("weights below separation", _weights_below_separation),
@@ -246,7 +244,6 @@ STATEMENTS = (
         source="derived for this project",
         proof="proved here",
         why="Expand both squares with T_n = s T_0.",
-        kind=Kind.POINTWISE,
         parts=(
             Implication("identity", _closer_identity),
             Implication("closer where the bracket is positive", _gained, _bracket),
@@ -276,7 +273,6 @@ STATEMENTS = (
         source=f"the reading of 'tighter retrieval error' in {_HU} that holds: it orders bounds, not errors",
         proof="proved here",
         why="The bounds are those of T9 for both memories; subtract them, and collect S_out.",
-        kind=Kind.POINTWISE,
         parts=(
             Implication("bound with collapsed outliers", _classified_bound, uses=OUT),
             Implication("bound with kept outliers", _kept_bound, uses=OUT),
@@ -312,7 +308,6 @@ STATEMENTS = (
         source="derived for this project",
         proof="proved here",
         why="‖T_n‖ ≤ (1 − p₀) m with 1 − p₀ = S/(S + n), S ≤ M e^s; and S ≥ M e^z̄ by convexity.",
-        kind=Kind.POINTWISE,
         parts=(Implication("short answer", _short_answer), Implication("share of the slot", _noop_share)),
         near_misses=(
             Implication("M left out", partial(_short_answer, counted=False)),
@@ -338,7 +333,6 @@ STATEMENTS = (
             "softmax's largest weight is at most 1/(k(1 − g)), which is no larger."
         ),
         proved_in="docs/retrieval-proofs.md#t16-sparse-retrieval-concentrates-more",
-        kind=Kind.POINTWISE,
         parts=(
             Implication("largest weight", _sparse_concentrates),
             Implication("error by the weight", _sparse_error_by_weight),

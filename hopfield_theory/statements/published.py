@@ -1,7 +1,9 @@
 """P1 to P26: claims of the literature, read literally; where one fails, the statements that hold are named.
 
-Where a claim has a weak and a strong reading with different verdicts, each is a statement of its own. The claims are
-stated from the papers' abstracts and from memory, not from their full texts; each source says so.
+P1 to P6 read 'tighter retrieval error' with a no-op slot, P7 to P14 are about the dense model and its energy, P15 to P18
+about sparse retrieval, and P19 to P26 are said of such memories in general. Where a claim has a weak and a strong
+reading with different verdicts, each is a statement of its own. The claims are stated from the papers' abstracts and
+from memory, not from their full texts; each source says so.
 """
 
 from __future__ import annotations
@@ -60,7 +62,11 @@ def _bound_not_larger(i: Instance) -> Any:
     return (2 * d.radius * i.xp.sum(d.weights(i.query)[1:]) - one_update.by_weights(i)) / d.length()
 
 
-# --- Ramsauer et al. (P9 to P14); N patterns, M their largest norm ---
+# --- the dense model (P7 to P14); N patterns, M their largest norm ---
+
+
+def _shorter(i: Instance) -> Any:
+    return (i.xp.norm(i.query) - i.xp.norm(i.dynamics.update(i.query))) / i.dynamics.length(i.query)
 
 
 def _well_separated(i: Instance, others: bool = True, logarithm: bool = True) -> list[Any]:
@@ -191,10 +197,6 @@ def _stored_overlap(i: Instance) -> Any:
 # --- said of such memories in general (P19 to P26) ---
 
 
-def _shorter(i: Instance) -> Any:
-    return (i.xp.norm(i.query) - i.xp.norm(i.dynamics.update(i.query))) / i.dynamics.length(i.query)
-
-
 def _bare_energy_not_above_dense(i: Instance, shift: bool = False) -> Any:
     """Return the dense energy less that with the slot, without their constants."""
     x, d = i.query, i.dynamics
@@ -263,7 +265,6 @@ STATEMENTS = (
         source=f"the strongest reading of 'tighter retrieval error' in {_HU}",
         proof="false",
         why="One pattern is retrieved exactly without the slot, and with an error m p₀ with it.",
-        kind=Kind.POINTWISE,
         parts=(Implication("never farther", lambda i: _closer_than_dense(i, i.query), has_noop),),
         instead=("T10", "T11"),
         experiment="closeness",
@@ -295,7 +296,6 @@ STATEMENTS = (
         source=f"a reading of 'tighter retrieval error' in {_HU}",
         proof="false",
         why="An outlier that the query does not meet takes less weight than the slot that replaces it.",
-        kind=Kind.POINTWISE,
         parts=(
             Implication("one slot, n = 1", partial(_classified_not_farther, noop=1.0), uses=_OUTLIERS),
             Implication(
@@ -314,7 +314,6 @@ STATEMENTS = (
         source=f"a reading of 'tighter retrieval error' in {_HU}",
         proof="false",
         why="The bounds differ by the sign of S − 2a (T11 with S_out = 0).",
-        kind=Kind.POINTWISE,
         parts=(Implication("never larger", _bound_not_larger, has_noop),),
         instead=("T11",),
     ),
@@ -329,7 +328,6 @@ STATEMENTS = (
         source=f"a reading of 'tighter retrieval error' in {_HU}",
         proof="false",
         why="It fails wherever S_out is below the threshold of T11.",
-        kind=Kind.POINTWISE,
         parts=(Implication("never larger", one_update.classifying_wins, has_noop, uses=(*_OUTLIERS, "noop")),),
         instead=("T11",),
     ),
@@ -344,7 +342,6 @@ STATEMENTS = (
         source=f"the bounds of dense retrieval read as inherited by {_HU}; {_MEMORY}",
         proof="false",
         why="T9 adds m n e^{−β⟨ξ,x⟩}, which no gap makes small.",
-        kind=Kind.POINTWISE,
         parts=(
             Implication(
                 "one update", partial(_one_update_error, slot=True), lambda i: [i.noop, *_near_query(i)], min_patterns=2
@@ -360,7 +357,6 @@ STATEMENTS = (
         source=f"{_HU}; {_MEMORY}",
         proof="proved here",
         why="T3.",
-        kind=Kind.POINTWISE,
         parts=(Implication("never rises", energy.decrease),),
         near_misses=(
             Implication("by more than half the squared step", partial(energy.decrease, half=0.525)),
@@ -471,7 +467,6 @@ STATEMENTS = (
             "4βM² Σ p_ν (T7), and 4 ≤ 2N."
         ),
         proved_in="docs/retrieval-proofs.md#p11-and-p12-one-update-n--0",
-        kind=Kind.POINTWISE,
         parts=(
             Implication("between two states", _between_two_states, uses=TWO, min_patterns=2),
             Implication("at a state", _at_a_state, has_direction, uses=TWO, min_patterns=2),
@@ -521,7 +516,6 @@ STATEMENTS = (
         source=f"{_RAMSAUER}; {_MEMORY}",
         proof="proved here",
         why="T1 with n = 0.",
-        kind=Kind.POINTWISE,
         parts=(
             Implication("at least 0", _energy_not_negative),
             Implication("at most 2M²", _energy_at_most, _inside),
@@ -541,7 +535,6 @@ STATEMENTS = (
         source=f"the strong reading of the energy bounds of {_RAMSAUER}; {_MEMORY}",
         proof="false",
         why="½‖x‖² outgrows every bound.",
-        kind=Kind.POINTWISE,
         parts=(Implication("at most 2M²", _energy_at_most),),
         instead=("T1",),
     ),
@@ -553,7 +546,6 @@ STATEMENTS = (
         source=f"the strong reading of 'tighter than its dense analog' in {_HU_SPARSE}",
         proof="false",
         why="Sparsemax commits to the pattern that overlaps most, which may be another.",
-        kind=Kind.POINTWISE,
         parts=(Implication("never farther", _sparse_not_farther),),
         instead=("T16",),
         experiment="noise",
@@ -570,7 +562,6 @@ STATEMENTS = (
         source=f"a weaker reading of 'tighter than its dense analog' in {_HU_SPARSE}",
         proof="false",
         why="Softmax balances rivals on opposite sides of the pattern, of which sparsemax keeps one.",
-        kind=Kind.POINTWISE,
         parts=(Implication("never farther", _sparse_not_farther, _best_match, min_patterns=2),),
         instead=("T16",),
         experiment="noise",
@@ -588,7 +579,6 @@ STATEMENTS = (
         proof="proved here",
         why="The bound is at least m + √d m ≥ 2m, and no average of patterns is farther than 2m from ξ.",
         proved_in="docs/retrieval-proofs.md#p17-the-bound-on-sparse-retrieval",
-        kind=Kind.POINTWISE,
         parts=(Implication("error", _sparse_bound),),
         near_misses=(
             Implication("m a twentieth smaller", partial(_sparse_bound, first=0.95)),
@@ -605,7 +595,6 @@ STATEMENTS = (
         source=f"the dense bound that {_HU_SPARSE} compares with, read literally; {_MEMORY}",
         proof="false",
         why="Away from the pattern the overlaps of the query with the others count, not those of the patterns.",
-        kind=Kind.POINTWISE,
         parts=(Implication("one update", _stored_overlap, min_patterns=2),),
         instead=("T9",),
     ),
@@ -617,7 +606,6 @@ STATEMENTS = (
         source=_FOLKLORE,
         proof="false",
         why="T17: it fails wherever S > M.",
-        kind=Kind.POINTWISE,
         parts=(Implication("with constants", energy.below_dense),),
         instead=("T17",),
     ),
@@ -629,7 +617,6 @@ STATEMENTS = (
         source=_FOLKLORE,
         proof="proved here",
         why="log(n + S) ≥ log S.",
-        kind=Kind.POINTWISE,
         parts=(Implication("without constants", _bare_energy_not_above_dense),),
         near_misses=(
             Implication("with constants", energy.below_dense),
@@ -646,7 +633,6 @@ STATEMENTS = (
         source=_FOLKLORE,
         proof="false",
         why="Where the dense answer overshoots, a shorter one is closer (T10).",
-        kind=Kind.POINTWISE,
         parts=(Implication("dense is closest", lambda i: -_closer_than_dense(i, i.query)),),
         instead=("T10",),
         experiment="closeness",
@@ -660,7 +646,6 @@ STATEMENTS = (
         source=_FOLKLORE,
         proof="false",
         why="A longer pattern beside the first draws the dense answer beyond it (T10).",
-        kind=Kind.POINTWISE,
         parts=(Implication("dense is closest", lambda i: -_closer_than_dense(i, i.patterns[0]), uses=NO_STATE),),
         instead=("T10",),
     ),

@@ -212,7 +212,7 @@ class Statement:
     source: str
     proof: str
     why: str
-    kind: Kind
+    kind: Kind = Kind.POINTWISE
     parts: tuple[Implication | Experiment | RareEvent | Trend, ...]
     proved_in: str | None = None
     near_misses: tuple[Implication, ...] = ()

@@ -249,7 +249,6 @@ STATEMENTS = (
             "if ‖ξ‖² ≥ mR or n = 0. T9 and Brouwer's theorem give the fixed point."
         ),
         proved_in="docs/retrieval-proofs.md#t18-a-certified-ball-stays-certified-at-larger-β",
-        kind=Kind.POINTWISE,
         parts=(
             Implication(
                 "smaller error",
@@ -281,7 +280,6 @@ STATEMENTS = (
             "monotone in these."
         ),
         proved_in="docs/retrieval-proofs.md#t19-leaving-a-pattern-out",
-        kind=Kind.POINTWISE,
         parts=(
             Implication("error", _gains_with_fewer, passes, uses=NO_STATE_IN_BALL, min_patterns=2),
             Implication(
