@@ -1,7 +1,7 @@
 """P1 to P26: claims of the literature, read literally; where one fails, the statements that hold are named.
 
-P1 to P6 read 'tighter retrieval error' with a no-op slot, P7 to P14 are about the dense model and its energy, P15 to P18
-about sparse retrieval, and P19 to P26 are said of such memories in general. Where a claim has a weak and a strong
+P1 to P6 read 'tighter retrieval error' with a no-op slot, P7 to P14 are about the dense model and its energy, P15 to
+P18 about sparse retrieval, and P19 to P26 are said of such memories in general. Where a claim has a weak and a strong
 reading with different verdicts, each is a statement of its own. The claims are stated from the papers' abstracts and
 from memory, not from their full texts; each source says so.
 """
