@@ -97,10 +97,12 @@ def _hull(i: Instance, origin: bool = True) -> Any:
     return (support - d.update(i.query) @ v) / (d.length() * i.xp.norm(v))
 
 
-def _shrunk(i: Instance, share: float = 1.0, power: int = 1, first: bool = False) -> Any:
+def _shrunk(i: Instance, share: float = 1.0, squared: bool = False, first: bool = False) -> Any:
     d, x = i.dynamics, i.query
+    kept = 1 - d.noop_weight(x)
+    kept = kept * kept if squared else kept
     radius = i.xp.norm(i.patterns[0]) if first else d.radius
-    return (share * (1 - d.noop_weight(x)) ** power * radius - i.xp.norm(d.update(x))) / d.length()
+    return (share * kept * radius - i.xp.norm(d.update(x))) / d.length()
 
 
 def _steps(i: Instance, states: list[Any]) -> list[Any]:
@@ -247,7 +249,7 @@ STATEMENTS = (
         near_misses=(
             Implication("hull without the origin", partial(_hull, origin=False), has_direction, uses=TWO),
             Implication("m a twentieth smaller", partial(_shrunk, share=0.95)),
-            Implication("(1 − p₀)²", partial(_shrunk, power=2)),
+            Implication("(1 − p₀)²", partial(_shrunk, squared=True)),
             Implication("the pattern's norm for m", partial(_shrunk, first=True)),
         ),
         experiment="landscape",

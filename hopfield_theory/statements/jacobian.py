@@ -59,8 +59,9 @@ def _largest(i: Instance) -> Any:
     return i.beta * width * width / 4
 
 
-def _posterior(i: Instance, share: float = 1.0, power: int = 1, one_side: bool = False) -> Any:
-    return _residuals(i, i.query, i.other, share * _largest(i) ** power, one_side)
+def _posterior(i: Instance, share: float = 1.0, squared: bool = False, one_side: bool = False) -> Any:
+    rate = _largest(i)
+    return _residuals(i, i.query, i.other, share * (rate * rate if squared else rate), one_side)
 
 
 def _contracts(i: Instance) -> list[Any]:
@@ -142,7 +143,7 @@ STATEMENTS = (
         ),
         near_misses=(
             Implication("L a twentieth smaller", partial(_posterior, share=0.95), _contracts, uses=TWO),
-            Implication("L² for L", partial(_posterior, power=2), _contracts, uses=TWO),
+            Implication("L² for L", partial(_posterior, squared=True), _contracts, uses=TWO),
             Implication("the residual of one state", partial(_posterior, one_side=True), _contracts, uses=TWO),
         ),
         experiment="convergence",
