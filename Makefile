@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 OUT ?= build
 
-.PHONY: install reproduce test lint attack claims mutants bench figures clean
+.PHONY: install reproduce test lint attack claims statements mutants bench figures clean
 .DELETE_ON_ERROR:
 
 install: $(VENV)/installed
@@ -49,6 +49,10 @@ claims: install
 	mkdir -p $(OUT)
 	$(BIN)/hopfield-theory verify --level full --counterexamples docs/counterexamples --json $(OUT)/claims.json
 	$(BIN)/python -m hopfield_theory.verification.render.markdown $(OUT)/claims.json docs/claims.md
+
+# the index of all statements: where each one stands, what checks, measures and shows it, its proof
+statements: install
+	$(BIN)/python -m hopfield_theory.verification.render.index docs/statements.md
 
 # how many small errors in the library the tests notice
 mutants: install

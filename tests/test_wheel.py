@@ -66,9 +66,11 @@ def test_the_wheel_holds_the_library_and_nothing_else(wheel):
     modules = {path.relative_to(ROOT).as_posix() for path in (ROOT / "hopfield_theory").rglob("*.py")}
     inside = {name for name in names if name.startswith("hopfield_theory/")}
     parts = {
+        "hopfield_theory/__init__.pyi",
         "hopfield_theory/py.typed",
-        "hopfield_theory/verification/page.css",
-        "hopfield_theory/verification/page.js",
+        "hopfield_theory/verification/render/page.css",
+        "hopfield_theory/verification/render/page.html.jinja",
+        "hopfield_theory/verification/render/page.js",
     }
     assert inside == modules | parts
     assert all(name.partition("/")[0].endswith(".dist-info") for name in set(names) - inside)

@@ -291,7 +291,8 @@ def verify(
         with _progress("verifying") as progress, workers:
             options = {"level": level, "seed": seed, "budget": budget}
             verdicts = run(statements or None, **options, progress=progress, over=workers.map)
-        lines = table.lines(verdicts)
+        rows = table.data(verdicts)
+        lines = table.lines(rows)
         if counterexamples is not None:
             found = [part.counterexample for v in verdicts for part in v.parts if part.counterexample is not None]
             lines += [f"Written: {files.write(counterexample, counterexamples)}" for counterexample in found]
@@ -300,16 +301,16 @@ def verify(
             from hopfield_theory.verification.render.page import page
 
             folder = None if figures is None else Path(figures)
-            atomic_write(html, page(verdicts, version=version, level=level, seed=seed, figures=folder).encode())
+            atomic_write(html, page(rows, version=version, level=level, seed=seed, figures=folder).encode())
             lines.append(f"Written: {html}")
         has_digits = digits() is not None
         if not has_digits:
             lines.append("The digits were not among the instances: scikit-learn (extra data) is not installed.")
         _report(
             json,
-            {"level": level, "seed": seed, "digits": has_digits, "verdicts": table.data(verdicts)},
+            {"level": level, "seed": seed, "digits": has_digits, "verdicts": rows},
             lines,
-            table.table(verdicts),
+            table.table(rows),
         )
         expected = all(verdict.as_expected for verdict in verdicts)
     raise typer.Exit(0 if expected else 1)

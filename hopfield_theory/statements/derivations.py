@@ -13,12 +13,17 @@ Eq(U/(S + n), U/(S*(1 + n/S)))
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import sympy as sp
+import lazy_loader
+
+if TYPE_CHECKING:
+    import sympy as sp
+else:
+    # takes longer to load than all statements
+    sp = lazy_loader.load("sympy")
 
 __all__ = [
-    "DERIVATIONS",
     "NotProvedError",
     "closeness",
     "decrease",
@@ -176,15 +181,3 @@ def threshold() -> sp.Eq:
     best = (sp.sqrt(1 + 4 * lam**2) - 1) / (2 * lam)
     _proved(sp.diff(value, s).subs(s, best), sp.Integer(0))
     return _proved(lam - value.subs(s, best), lam * (1 - best) - sp.log(1 - best**2) / 2)
-
-
-DERIVATIONS: dict[str, Callable[[], sp.Eq | list[sp.Eq]]] = {
-    "T2": unit_step,
-    "T3": decrease,
-    "T7": jacobian,
-    "T8": gate,
-    "T10": closeness,
-    "T11": outliers,
-    "C4": threshold,
-}
-"""The derivation of each statement that has one."""

@@ -17,13 +17,6 @@ __all__ = ["Dynamics"]
 class Dynamics:
     r"""Patterns, β and n, as functions of a state x of shape (d,).
 
-    Parameters
-    ----------
-    patterns : array, shape (M, d)
-    beta, noop : number
-        β above 0 and n of at least 0.
-    xp : Arithmetic
-
     Attributes
     ----------
     radius : number
@@ -124,22 +117,22 @@ class Dynamics:
         first = self.patterns[0]
         return None if self.count == 1 else self.xp.min((first - self.patterns[1:]) @ first)
 
-    def displacement(self, ball: Any) -> Any:
+    def displacement(self, ball: Any, others: float = 2.0, slot: float = 1.0, reach: float = 2.0) -> Any:
         r""":math:`\varepsilon(R) = 2m(M-1)e^{-\beta(\Delta_1-2mR)} + m n e^{-\beta(\|\xi_1\|^2-mR)}`."""
-        crowd, slot = self._rivals(ball)
-        return self.radius * (2 * crowd + slot)
+        a, b = self._rivals(ball, reach)
+        return self.radius * (others * a + slot * b)
 
-    def lipschitz(self, ball: Any) -> Any:
+    def lipschitz(self, ball: Any, others: float = 4.0) -> Any:
         r""":math:`L(R) = \beta m^2(4(M-1)e^{-\beta(\Delta_1-2mR)} + n e^{-\beta(\|\xi_1\|^2-mR)})`."""
-        crowd, slot = self._rivals(ball)
-        return self.beta * self.radius * self.radius * (4 * crowd + slot)
+        a, b = self._rivals(ball)
+        return self.beta * self.radius * self.radius * (others * a + b)
 
-    def _rivals(self, ball: Any) -> tuple[Any, Any]:
-        first, reach = self.patterns[0], self.radius * ball
-        slot = self.xp.exp(self.xp.log(self.noop) - self.beta * (first @ first - reach))
+    def _rivals(self, ball: Any, reach: float = 2.0) -> tuple[Any, Any]:
+        first, moved = self.patterns[0], self.radius * ball
+        slot = self.xp.exp(self.xp.log(self.noop) - self.beta * (first @ first - moved))
         if self.gap is None:
             return 0 * slot, slot
-        return (self.count - 1) * self.xp.exp(-self.beta * (self.gap - 2 * reach)), slot
+        return (self.count - 1) * self.xp.exp(-self.beta * (self.gap - reach * moved)), slot
 
     def in_ball(self, ball: Any, direction: Any) -> Any:
         r"""Return :math:`\xi_1 + R\,v/\max(m, \|v\|)`, a point of the ball of radius R around the first pattern."""

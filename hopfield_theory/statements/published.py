@@ -1,16 +1,30 @@
-"""P1, P2, …: claims of the literature, read literally; where one fails, the statements that hold are named.
+"""P1 to P26: claims of the literature, read literally; where one fails, the statements that hold are named.
 
-Where a claim has a weak and a strong reading with different verdicts, each is a statement of its own. The claims are
-stated from the papers' abstracts and from memory, not from their full texts; each source says so.
+P1 to P6 read 'tighter retrieval error' with a no-op slot, P7 to P14 are about the dense model and its energy, P15 to
+P18 about sparse retrieval, and P19 to P26 are said of such memories in general. Where a claim has a weak and a strong
+reading with different verdicts, each is a statement of its own. The claims are stated from the papers' abstracts and
+from memory, not from their full texts; each source says so.
 """
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from hopfield_theory.statements import energy, one_update, random_memories, storage
 from hopfield_theory.statements.dynamics import Dynamics
-from hopfield_theory.statements.statement import Implication, Instance, Kind, Statement
+from hopfield_theory.statements.statement import (
+    IN_BALL,
+    MOVED,
+    NO_STATE,
+    TWO,
+    Implication,
+    Instance,
+    Kind,
+    Statement,
+    has_direction,
+    has_noop,
+)
 
 __all__ = ["STATEMENTS"]
 
@@ -24,13 +38,10 @@ _FOLKLORE = "said of such memories in general"
 # --- 'tighter retrieval error' (P1 to P6) ---
 
 
-def _not_farther(i: Instance) -> Any:
-    x, target, d = i.query, i.patterns[0], i.dynamics
-    return (i.xp.norm(i.dense.update(x) - target) - i.xp.norm(d.update(x) - target)) / d.length()
-
-
-def _has_noop(i: Instance) -> list[Any]:
-    return [i.noop]
+def _closer_than_dense(i: Instance, x: Any) -> Any:
+    """Return how much closer to the pattern one update of x lands with the no-op slot than without."""
+    target = i.patterns[0]
+    return (i.xp.norm(i.dense.update(x) - target) - i.xp.norm(i.dynamics.update(x) - target)) / i.dynamics.length()
 
 
 def _fixed_point_not_farther(i: Instance) -> Any:
@@ -38,7 +49,7 @@ def _fixed_point_not_farther(i: Instance) -> Any:
     return (i.xp.norm(i.dense.first_limit - target) - i.xp.norm(d.first_limit - target)) / d.length()
 
 
-def classified_not_farther(i: Instance, noop: float) -> Any:
+def _classified_not_farther(i: Instance, noop: float) -> Any:
     """Return how much farther one update lands with the outliers kept than with them collapsed to mass n."""
     kept = Dynamics(i.xp.rows(i.patterns, i.outliers), i.beta, i.xp.number(0.0), i.xp)
     collapsed = Dynamics(i.patterns, i.beta, i.xp.number(noop), i.xp)
@@ -51,33 +62,23 @@ def _bound_not_larger(i: Instance) -> Any:
     return (2 * d.radius * i.xp.sum(d.weights(i.query)[1:]) - one_update.by_weights(i)) / d.length()
 
 
-# --- Ramsauer et al. (P9 to P14); N patterns, M their largest norm ---
+# --- the dense model (P7 to P14); N patterns, M their largest norm ---
 
 
-def _well_separated(i: Instance, share: float = 1.0, others: bool = True, logarithm: bool = True) -> list[Any]:
+def _shorter(i: Instance) -> Any:
+    return (i.xp.norm(i.query) - i.xp.norm(i.dynamics.update(i.query))) / i.dynamics.length(i.query)
+
+
+def _well_separated(i: Instance, others: bool = True, logarithm: bool = True) -> list[Any]:
+    """Return the slacks of ``M > 0`` and of ``Δ ≥ 2/(βN) + ln(2(N − 1)NβM²)/β``."""
     d, count = i.dense, len(i.patterns)
     kappa = d.beta * d.radius * d.radius
     rest = count - 1 if others else 1
-    needed = share * 2 / i.xp.number(count) + (i.xp.log(2 * rest * count * kappa) if logarithm else 0)
+    needed = 2 / i.xp.number(count) + (i.xp.log(2 * rest * count * kappa) if logarithm else 0)
     return [d.radius / d.length(), (d.beta * d.gap - needed) / (1 + kappa)]
 
 
-def well_separated(i: Instance) -> list[Any]:
-    """Return the slack of ``Δ ≥ 2/(βN) + ln(2(N − 1)NβM²)/β``, and of ``M > 0``."""
-    return _well_separated(i)
-
-
-def without_the_others(i: Instance) -> list[Any]:
-    """Return the same without ``N − 1``."""
-    return _well_separated(i, others=False)
-
-
-def without_the_logarithm(i: Instance) -> list[Any]:
-    """Return the same without the logarithm."""
-    return _well_separated(i, logarithm=False)
-
-
-def image_of_small_ball(i: Instance, share: float = 1.0) -> Any:
+def _image_of_small_ball(i: Instance, share: float = 1.0) -> Any:
     """Return by how much T maps a point of the ball of radius ``share/(βNM)`` into that ball."""
     d = i.dense
     ball = share / (d.beta * d.count * d.radius)
@@ -92,7 +93,7 @@ def _contraction_in_small_ball(i: Instance) -> Any:
     return (i.xp.norm(x - y) - i.xp.norm(d.update(x) - d.update(y))) / d.length(x, y)
 
 
-def jacobian_bound(i: Instance, *states: Any, factor: float = 2.0, reach: float = 2.0, others: bool = True) -> Any:
+def _jacobian_bound(i: Instance, *states: Any, factor: float = 2.0, reach: float = 2.0, others: bool = True) -> Any:
     """Return ``2βNM²(N − 1) exp(−β(Δ − 2M max ‖x − ξ‖))``."""
     d = i.dense
     distance = i.xp.max(i.xp.stack([i.xp.norm(x - i.patterns[0]) for x in states]))
@@ -100,81 +101,58 @@ def jacobian_bound(i: Instance, *states: Any, factor: float = 2.0, reach: float 
     return size * i.xp.exp(-d.beta * (d.gap - reach * d.radius * distance))
 
 
-def between_two_states(i: Instance, **variant: Any) -> Any:
-    """Return by how much an update brings two states together more than the Jacobian's bound demands."""
+def _between_two_states(i: Instance, **variant: Any) -> Any:
     d, x, y = i.dense, i.query, i.other
-    bound = jacobian_bound(i, x, y, **variant)
+    bound = _jacobian_bound(i, x, y, **variant)
     return (bound * i.xp.norm(x - y) - i.xp.norm(d.update(x) - d.update(y))) / d.length(x, y)
 
 
 def _at_a_state(i: Instance) -> Any:
     d, along = i.dense, i.other / i.xp.norm(i.other)
     kappa = d.beta * d.radius * d.radius
-    return (jacobian_bound(i, i.query) - d.beta * d.covariance(i.query, along)) / (1 + kappa)
+    return (_jacobian_bound(i, i.query) - d.beta * d.covariance(i.query, along)) / (1 + kappa)
 
 
-def _is_direction(i: Instance) -> list[Any]:
-    return [i.xp.norm(i.other)]
-
-
-def error_bound(i: Instance, factor: float = 2.0, others: bool = True, power: float = 1.0) -> Any:
+def _error_bound(i: Instance, others: bool = True, power: float = 1.0) -> Any:
     """Return ``2e(N − 1)M exp(−βΔ)``."""
     d = i.dense
-    return factor * (d.count - 1 if others else 1) * d.radius * i.xp.exp(power - d.beta * d.gap)
+    return 2.0 * (d.count - 1 if others else 1) * d.radius * i.xp.exp(power - d.beta * d.gap)
 
 
-def near(i: Instance, x: Any, share: float = 1.0) -> list[Any]:
-    """Return the slack of ``‖x − ξ‖ ≤ 1/(2βM)``, and of ``M > 0``."""
+def _near(i: Instance, x: Any, share: float = 1.0) -> list[Any]:
+    """Return the slacks of ``M > 0`` and of ``‖x − ξ‖ ≤ share/(2βM)``."""
     d = i.dense
-    return [
-        d.radius / d.length(),
-        (share / (2 * d.beta * d.radius) - i.xp.norm(x - i.patterns[0])) / d.length(x),
-    ]
+    return [d.radius / d.length(), (share / (2 * d.beta * d.radius) - i.xp.norm(x - i.patterns[0])) / d.length(x)]
 
 
-def near_query(i: Instance) -> list[Any]:
-    """Return the slacks of :func:`near` at the query."""
-    return near(i, i.query)
+def _near_query(i: Instance, share: float = 1.0) -> list[Any]:
+    return _near(i, i.query, share)
 
 
-def one_update_error(i: Instance, **variant: Any) -> Any:
-    """Return by how much one dense update is closer than :func:`error_bound`."""
-    d = i.dense
-    return (error_bound(i, **variant) - i.xp.norm(d.update(i.query) - i.patterns[0])) / d.length()
-
-
-def _near_fixed_point(i: Instance) -> list[Any]:
-    return near(i, i.dense.first_limit)
+def _one_update_error(i: Instance, slot: bool = False, **variant: Any) -> Any:
+    d = i.dynamics if slot else i.dense
+    return (_error_bound(i, **variant) - i.xp.norm(d.update(i.query) - i.patterns[0])) / d.length()
 
 
 def _fixed_point_error(i: Instance) -> Any:
     d, target = i.dense, i.patterns[0]
-    return (error_bound(i) - i.xp.norm(d.first_limit - target)) / d.length()
+    return (_error_bound(i) - i.xp.norm(d.first_limit - target)) / d.length()
 
 
-def _one_update_error_with_slot(i: Instance) -> Any:
-    d = i.dynamics
-    return (error_bound(i) - i.xp.norm(d.update(i.query) - i.patterns[0])) / d.length()
-
-
-def _has_noop_and_is_near(i: Instance) -> list[Any]:
-    return [i.noop, *near(i, i.query)]
-
-
-def energy_not_negative(i: Instance, constant: bool = True) -> Any:
+def _energy_not_negative(i: Instance, constant: bool = True) -> Any:
     """Return the dense energy, relative to its scale, with or without ``β⁻¹ ln N``."""
     d = i.dense
     shift = 0 if constant else i.xp.log(i.xp.number(d.count)) / d.beta
     return (d.energy(i.query) - shift) / d.square(i.query)
 
 
-def energy_at_most(i: Instance, share: float = 2.0) -> Any:
+def _energy_at_most(i: Instance, share: float = 2.0) -> Any:
     """Return ``2M²`` less the dense energy, relative to its scale."""
     d = i.dense
     return (share * d.radius * d.radius - d.energy(i.query)) / d.square(i.query)
 
 
-def inside(i: Instance) -> list[Any]:
+def _inside(i: Instance) -> list[Any]:
     """Return the slack of ``‖x‖ ≤ M``."""
     return [(i.dense.radius - i.xp.norm(i.query)) / i.dense.length(i.query)]
 
@@ -196,7 +174,7 @@ def _best_match(i: Instance) -> list[Any]:
     return [i.xp.min(scores[0] - scores[1:]) / (1 + i.xp.max(i.xp.abs(scores)))]
 
 
-def sparse_bound(i: Instance, first: float = 1.0, inverse: float = 1.0, spread: float = 1.0) -> Any:
+def _sparse_bound(i: Instance, first: float = 1.0, inverse: float = 1.0) -> Any:
     """Return ``m + √d m β[k(max s − s_(k)) + 1/β]`` less the sparse error, for k patterns of positive weight."""
     d = i.dense
     scores, above = i.xp.descending(d.scores(i.query)), i.xp.descending(d.sparse_weights(i.query))
@@ -205,7 +183,7 @@ def sparse_bound(i: Instance, first: float = 1.0, inverse: float = 1.0, spread: 
         last = i.xp.if_positive(above[k], scores[k], last)
         support = i.xp.if_positive(above[k], i.xp.number(float(k + 1)), support)
     root = i.xp.sqrt(i.xp.number(float(i.patterns.shape[1])))
-    bound = first * d.radius + root * d.radius * (spread * support * (best - last) + inverse)
+    bound = first * d.radius + root * d.radius * (support * (best - last) + inverse)
     return (bound - _sparse_error(i)) / (d.length() + bound)
 
 
@@ -219,27 +197,12 @@ def _stored_overlap(i: Instance) -> Any:
 # --- said of such memories in general (P19 to P26) ---
 
 
-def energy_not_above_dense(i: Instance) -> Any:
-    """Return the dense energy less that with the slot, with the constants that make both at least 0."""
-    return (i.dense.energy(i.query) - i.dynamics.energy(i.query)) / i.dynamics.square(i.query)
-
-
-def bare_energy_not_above_dense(i: Instance, shift: bool = False, sign: float = 1.0) -> Any:
+def _bare_energy_not_above_dense(i: Instance, shift: bool = False) -> Any:
     """Return the dense energy less that with the slot, without their constants."""
     x, d = i.query, i.dynamics
     gained = (d.log_partition(x) - i.dense.log_partition(x)) / d.beta
     shifted = (i.xp.log(d.noop + d.count) - i.xp.log(i.xp.number(d.count))) / d.beta if shift else 0
-    return sign * (gained - shifted) / d.square(x)
-
-
-def _less_noop_is_closer(i: Instance) -> Any:
-    target, d = i.patterns[0], i.dynamics
-    return (i.xp.norm(d.update(target) - target) - i.xp.norm(i.dense.update(target) - target)) / d.length()
-
-
-def _less_noop_is_closer_anywhere(i: Instance) -> Any:
-    x, target, d = i.query, i.patterns[0], i.dynamics
-    return (i.xp.norm(d.update(x) - target) - i.xp.norm(i.dense.update(x) - target)) / d.length()
+    return (gained - shifted) / d.square(x)
 
 
 def _of_equal_norms(i: Instance, patterns: Any, beta: Any) -> Dynamics:
@@ -277,17 +240,9 @@ def _runs_elsewhere(i: Instance) -> Any:
     return (i.xp.norm(d.limit(i.query) - i.patterns[0]) - i.ball) / d.length()
 
 
-def _success(i: Instance, factor: float) -> Any:
+def _success(i: Instance, factor: float = 1.0) -> Any:
     d = _of_equal_norms(i, i.patterns, factor * i.beta)
     return (d.radius / 2 - i.xp.norm(d.first_limit - d.patterns[0])) / d.length()
-
-
-def _success_now(i: Instance) -> list[Any]:
-    return [_all_nonzero(i), _success(i, 1.0)]
-
-
-def _success_at_twice(i: Instance) -> Any:
-    return _success(i, 2.0)
 
 
 def _adding_does_not_help(i: Instance) -> Any:
@@ -296,325 +251,486 @@ def _adding_does_not_help(i: Instance) -> Any:
     return (i.xp.norm(more.first_limit - target) - i.xp.norm(fewer.first_limit - target)) / more.length()
 
 
-def _all_of_equal_norms(i: Instance) -> list[Any]:
-    return [_all_nonzero(i)]
-
-
-_SCALED = storage.SCALED
-_OUT = ("patterns", "beta", "query", "outliers")
-_NO_QUERY = ("patterns", "beta", "noop")
-_TWO = ("patterns", "beta", "noop", "query", "other")
-_MOVED = ("patterns", "beta", "noop", "other")
+_OUTLIERS = ("patterns", "beta", "query", "outliers")
 
 STATEMENTS = (
     Statement(
-        "P1",
-        "The strong claim of a tighter error",
-        "On the same memory, for every n > 0, one OutEffHop update is never farther from a pattern than the dense one: "
-        "‖T_n(x) − ξ_μ‖ ≤ ‖T_0(x) − ξ_μ‖.",
-        f"the strongest reading of 'tighter retrieval error' in {_HU}",
-        "false",
-        Kind.POINTWISE,
-        (Implication("never farther", _not_farther, _has_noop),),
+        name="P1",
+        title="The strong claim of a tighter error",
+        claim=(
+            "On the same memory, for every n > 0, one OutEffHop update is never farther from a pattern than the "
+            "dense one: ‖T_n(x) − ξ_μ‖ ≤ ‖T_0(x) − ξ_μ‖."
+        ),
+        formula=r"\|T_n(x)-\xi_\mu\|\le\|T_0(x)-\xi_\mu\|",
+        source=f"the strongest reading of 'tighter retrieval error' in {_HU}",
+        proof="false",
+        why="One pattern is retrieved exactly without the slot, and with an error m p₀ with it.",
+        parts=(Implication("never farther", lambda i: _closer_than_dense(i, i.query), has_noop),),
         instead=("T10", "T11"),
+        experiment="closeness",
+        figure="closeness",
     ),
     Statement(
-        "P2",
-        "A tighter error at the fixed point",
-        "On the same memory, for every n > 0, the fixed point reached from a pattern is never farther from it than the "
-        "dense model's.",
-        f"a reading of 'tighter retrieval error' in {_HU}",
-        "false",
-        Kind.FIXED_POINT,
-        (Implication("never farther", _fixed_point_not_farther, _has_noop, uses=_NO_QUERY),),
+        name="P2",
+        title="A tighter error at the fixed point",
+        claim=(
+            "On the same memory, for every n > 0, the fixed point reached from a pattern is never farther from it "
+            "than the dense model's."
+        ),
+        formula=r"\|x^*_n-\xi_\mu\|\le\|x^*_0-\xi_\mu\|",
+        source=f"a reading of 'tighter retrieval error' in {_HU}",
+        proof="false",
+        why="One pattern again: the slot draws its fixed point towards 0.",
+        kind=Kind.FIXED_POINT,
+        parts=(Implication("never farther", _fixed_point_not_farther, has_noop, uses=NO_STATE),),
         instead=("T10", "T12"),
     ),
     Statement(
-        "P3",
-        "A tighter error with the outliers classified",
-        "If a memory also holds K ≥ 1 no-op patterns, one update with them collapsed (to one slot, or to one "
-        "slot each) "
-        "is never farther from a pattern than one with them kept.",
-        f"a reading of 'tighter retrieval error' in {_HU}",
-        "false",
-        Kind.POINTWISE,
-        (
-            Implication("one slot, n = 1", lambda i: classified_not_farther(i, 1.0), uses=_OUT),
-            Implication("a slot each, n = K", lambda i: classified_not_farther(i, float(len(i.outliers))), uses=_OUT),
+        name="P3",
+        title="A tighter error with the outliers classified",
+        claim=(
+            "If a memory also holds K ≥ 1 no-op patterns, one update with them collapsed (to one slot, or to one "
+            "slot each) is never farther from a pattern than one with them kept."
+        ),
+        formula=r"\|T_n(x;\Xi)-\xi_\mu\|\le\|T_0(x;\Xi\cup Z)-\xi_\mu\|,\quad n\in\{1,K\}",
+        source=f"a reading of 'tighter retrieval error' in {_HU}",
+        proof="false",
+        why="An outlier that the query does not meet takes less weight than the slot that replaces it.",
+        parts=(
+            Implication("one slot, n = 1", partial(_classified_not_farther, noop=1.0), uses=_OUTLIERS),
+            Implication(
+                "a slot each, n = K", lambda i: _classified_not_farther(i, float(len(i.outliers))), uses=_OUTLIERS
+            ),
         ),
         instead=("T11",),
+        experiment="outliers",
+        figure="closeness",
     ),
     Statement(
-        "P4",
-        "A tighter bound on the same memory",
-        "For every n > 0 the bound m(2a + n)/(S + n) on the error of one update is at most the dense one, 2ma/S.",
-        f"a reading of 'tighter retrieval error' in {_HU}",
-        "false",
-        Kind.POINTWISE,
-        (Implication("never larger", _bound_not_larger, _has_noop),),
+        name="P4",
+        title="A tighter bound on the same memory",
+        claim="For every n > 0 the bound m(2a + n)/(S + n) on the error of one update is at most the dense one, 2ma/S.",
+        formula=r"\frac{m(2a+n)}{S+n}\le\frac{2ma}{S}",
+        source=f"a reading of 'tighter retrieval error' in {_HU}",
+        proof="false",
+        why="The bounds differ by the sign of S − 2a (T11 with S_out = 0).",
+        parts=(Implication("never larger", _bound_not_larger, has_noop),),
         instead=("T11",),
     ),
     Statement(
-        "P5",
-        "A tighter bound with the outliers classified",
-        "For every n > 0 and every set of outliers no longer than the patterns, the bound on the error of one update "
-        "with the outliers collapsed is at most the bound with them kept.",
-        f"a reading of 'tighter retrieval error' in {_HU}",
-        "false",
-        Kind.POINTWISE,
-        (Implication("never larger", one_update.classifying_wins, _has_noop, uses=(*_OUT, "noop")),),
+        name="P5",
+        title="A tighter bound with the outliers classified",
+        claim=(
+            "For every n > 0 and every set of outliers no longer than the patterns, the bound on the error of one "
+            "update with the outliers collapsed is at most the bound with them kept."
+        ),
+        formula=r"\frac{m(2a+n)}{S+n}\le\frac{2ma+2mS_{out}}{S+S_{out}}",
+        source=f"a reading of 'tighter retrieval error' in {_HU}",
+        proof="false",
+        why="It fails wherever S_out is below the threshold of T11.",
+        parts=(Implication("never larger", one_update.classifying_wins, has_noop, uses=(*_OUTLIERS, "noop")),),
         instead=("T11",),
     ),
     Statement(
-        "P6",
-        "The dense error bound with a no-op slot",
-        "With N ≥ 2 patterns of norm at most M and Softmax_n in place of softmax, ‖T_n(x) − ξ‖ ≤ 2e(N − 1)M e^{−βΔ} "
-        "where ‖x − ξ‖ ≤ 1/(2βM).",
-        f"the bounds of dense retrieval read as inherited by {_HU}; {_MEMORY}",
-        "false",
-        Kind.POINTWISE,
-        (Implication("one update", _one_update_error_with_slot, _has_noop_and_is_near, min_patterns=2),),
+        name="P6",
+        title="The dense error bound with a no-op slot",
+        claim=(
+            "With N ≥ 2 patterns of norm at most M and Softmax_n in place of softmax, ‖T_n(x) − ξ‖ ≤ 2e(N − 1)M "
+            "e^{−βΔ} where ‖x − ξ‖ ≤ 1/(2βM)."
+        ),
+        formula=r"\|T_n(x)-\xi\|\le2e(N-1)Me^{-\beta\Delta}\quad(\|x-\xi\|\le\tfrac{1}{2\beta M})",
+        source=f"the bounds of dense retrieval read as inherited by {_HU}; {_MEMORY}",
+        proof="false",
+        why="T9 adds m n e^{−β⟨ξ,x⟩}, which no gap makes small.",
+        parts=(
+            Implication(
+                "one update", partial(_one_update_error, slot=True), lambda i: [i.noop, *_near_query(i)], min_patterns=2
+            ),
+        ),
         instead=("T9", "T12"),
     ),
     Statement(
-        "P7",
-        "Monotone decrease",
-        "An update never raises the energy: E(Tx) ≤ E(x).",
-        f"{_HU}; {_MEMORY}",
-        "proved here",
-        Kind.POINTWISE,
-        (Implication("never rises", energy.decrease),),
+        name="P7",
+        title="Monotone decrease",
+        claim="An update never raises the energy: E(Tx) ≤ E(x).",
+        formula=r"E(Tx)\le E(x)",
+        source=f"{_HU}; {_MEMORY}",
+        proof="proved here",
+        why="T3.",
+        parts=(Implication("never rises", energy.decrease),),
+        near_misses=(
+            Implication("by more than half the squared step", partial(energy.decrease, half=0.525)),
+            Implication("the dense update", partial(energy.decrease, dense=True)),
+            Implication("the norm as well", _shorter),
+        ),
         instead=("T3",),
     ),
     Statement(
-        "P8",
-        "Convergence",
-        "Every limit point of an orbit is stationary. Checked by what forces it: of τ steps the least "
-        "squared is at most "
-        "2E(x_0)/τ.",
-        f"{_HU}; {_MEMORY}",
-        "proved here",
-        Kind.ASYMPTOTIC,
-        (Implication("steps become short", energy.residual_budget),),
+        name="P8",
+        title="Convergence to stationary points",
+        claim=(
+            "Every limit point of an orbit is stationary. Checked by what forces it: of τ steps the least squared is"
+            " at most 2E(x_0)/τ."
+        ),
+        formula=r"\|x_{t+1}-x_t\|\to0",
+        source=f"{_HU}; {_MEMORY}",
+        proof="proved here",
+        why="T5; T6 for the whole sequence.",
+        kind=Kind.ASYMPTOTIC,
+        parts=(Implication("steps become short", partial(energy.rate, fall=False)),),
+        near_misses=(
+            Implication("1.9 for 2, one step", partial(energy.rate, factor=1.9, steps=1, fall=False)),
+            Implication("the largest step for the least", partial(energy.rate, fall=False, largest=True)),
+            Implication("0.95 for 2, two steps", partial(energy.rate, factor=0.95, steps=2, fall=False)),
+        ),
         instead=("T5", "T6"),
     ),
     Statement(
-        "P9",
-        "Exponential capacity at every β",
-        "With probability 1 − p at least √p c^{(d−1)/4} random patterns on the sphere of radius K√(d − 1) are stored, "
-        "for every β and K that satisfy c ≥ (2/√p)^{4/(d−1)}.",
-        f"Theorem 3 of {_RAMSAUER}, read without any condition on κ = βm²; {_HU}, for n = 1; {_MEMORY}",
-        "false",
-        Kind.PROBABILISTIC,
-        random_memories.PUBLISHED_AT_SMALL_KAPPA,
+        name="P9",
+        title="Exponential capacity at every β",
+        claim=(
+            "With probability 1 − p at least √p c^{(d−1)/4} random patterns on the sphere of radius K√(d − 1) are "
+            "stored, for every β and K that satisfy c ≥ (2/√p)^{4/(d−1)}."
+        ),
+        formula=r"M\ge\sqrt p\,c^{(d-1)/4}\quad\text{for every }\beta,K",
+        source=f"Theorem 3 of {_RAMSAUER}, read without any condition on κ = βm²; {_HU}, for n = 1; {_MEMORY}",
+        proof="false",
+        why=(
+            "For κ < 1 the update contracts the whole space to one fixed point (T7), and the bound promises patterns"
+            " there."
+        ),
+        kind=Kind.PROBABILISTIC,
+        parts=random_memories.PUBLISHED_AT_SMALL_KAPPA,
         instead=("C1", "C2", "C3", "T7"),
+        closed_form="bounds.union.published",
     ),
     Statement(
-        "P10",
-        "Well separation gives a fixed point near the pattern",
-        "In the dense model, if Δ ≥ 2/(βN) + β⁻¹ ln(2(N − 1)NβM²), T maps the ball of radius 1/(βNM) around "
-        "the pattern "
-        "into itself and brings any two of its points closer together.",
-        f"{_RAMSAUER}, appendix; {_MEMORY}",
-        "proved here",
-        Kind.FIXED_POINT,
-        (
-            Implication("image of the ball", image_of_small_ball, well_separated, uses=_MOVED, min_patterns=2),
-            Implication("contraction", _contraction_in_small_ball, well_separated, uses=_TWO, min_patterns=2),
+        name="P10",
+        title="Well separation gives a fixed point near the pattern",
+        claim=(
+            "In the dense model, if Δ ≥ 2/(βN) + β⁻¹ ln(2(N − 1)NβM²), T maps the ball of radius 1/(βNM) around the "
+            "pattern into itself and brings any two of its points closer together."
         ),
-        instead=("T12",),
-    ),
-    Statement(
-        "P11",
-        "One update",
-        "In the dense model the mean Jacobian between x and y has norm at most "
-        "2βNM²(N − 1) exp(−β(Δ − 2M max{‖x − ξ‖, ‖y − ξ‖})). Checked as ‖Tx − Ty‖ ≤ bound ‖x − y‖, and for y → x.",
-        f"Theorem 4 of {_RAMSAUER}; {_MEMORY}",
-        "proved here",
-        Kind.POINTWISE,
-        (
-            Implication("between two states", between_two_states, uses=_TWO, min_patterns=2),
-            Implication("at a state", _at_a_state, _is_direction, uses=_TWO, min_patterns=2),
+        formula=(
+            r"\Delta\ge\frac{2}{\beta N}+\frac1\beta\ln(2(N-1)N\beta "
+            r"M^2)\;\Longrightarrow\;T\bigl(B(\xi,\tfrac{1}{\beta NM})\bigr)\subseteq B(\xi,\tfrac{1}{\beta NM})"
         ),
-        instead=("T7", "T12"),
-    ),
-    Statement(
-        "P12",
-        "Retrieval error",
-        "In the dense model, where ‖x − ξ‖ ≤ 1/(2βM), one update errs by at most 2e(N − 1)M e^{−βΔ}; so does the fixed "
-        "point reached from the pattern if it is as near.",
-        f"Theorem 5 of {_RAMSAUER}; {_MEMORY}",
-        "proved here",
-        Kind.FIXED_POINT,
-        (
-            Implication("one update", one_update_error, near_query, min_patterns=2),
-            Implication("fixed point", _fixed_point_error, _near_fixed_point, uses=_NO_QUERY, min_patterns=2),
+        source=f"{_RAMSAUER}, appendix; {_MEMORY}",
+        proof="proved here",
+        why=(
+            "On the small ball e^{−β(Δ − 2MR)} ≤ 1/(2(N − 1)NβM²): T9 maps it into itself, and the second moment "
+            "about ξ bounds the Jacobian by 2/N ≤ 1."
         ),
-        instead=("T9", "T12"),
-    ),
-    Statement(
-        "P13",
-        "Energy bounds of bounded states",
-        "The dense energy is at least 0, and at most 2M² on ‖x‖ ≤ M.",
-        f"{_RAMSAUER}; {_MEMORY}",
-        "proved here",
-        Kind.POINTWISE,
-        (
-            Implication("at least 0", energy_not_negative),
-            Implication("at most 2M²", energy_at_most, inside),
+        proved_in="docs/retrieval-proofs.md#p10-well-separation-n--0-n-patterns-m-their-largest-norm",
+        kind=Kind.FIXED_POINT,
+        parts=(
+            Implication("image of the ball", _image_of_small_ball, _well_separated, uses=MOVED, min_patterns=2),
+            Implication("contraction", _contraction_in_small_ball, _well_separated, uses=TWO, min_patterns=2),
         ),
-        instead=("T1",),
-    ),
-    Statement(
-        "P14",
-        "Energy bounds of all states",
-        "The dense energy is at most 2M² at every state.",
-        f"the strong reading of the energy bounds of {_RAMSAUER}; {_MEMORY}",
-        "false",
-        Kind.POINTWISE,
-        (Implication("at most 2M²", energy_at_most),),
-        instead=("T1",),
-    ),
-    Statement(
-        "P15",
-        "Sparse retrieval is never farther, from anywhere",
-        "From every query, one sparsemax update is at most as far from a pattern as the softmax update.",
-        f"the strong reading of 'tighter than its dense analog' in {_HU_SPARSE}",
-        "false",
-        Kind.POINTWISE,
-        (Implication("never farther", _sparse_not_farther),),
-        instead=("T16",),
-    ),
-    Statement(
-        "P16",
-        "Sparse retrieval is never farther from the best match",
-        "From every query that overlaps most with ξ, one sparsemax update is at most as far from ξ as the "
-        "softmax update.",
-        f"a weaker reading of 'tighter than its dense analog' in {_HU_SPARSE}",
-        "false",
-        Kind.POINTWISE,
-        (Implication("never farther", _sparse_not_farther, _best_match, min_patterns=2),),
-        instead=("T16",),
-    ),
-    Statement(
-        "P17",
-        "Error of sparse retrieval",
-        "With k patterns of positive weight and s = Ξx in falling order, one sparsemax update errs by at most "
-        "m + √d mβ[k(s_(1) − s_(k)) + 1/β]. That is at least 2m, which no update can exceed.",
-        f"{_HU_SPARSE}; {_MEMORY}",
-        "proved here",
-        Kind.POINTWISE,
-        (Implication("error", sparse_bound),),
-        instead=("T16",),
-    ),
-    Statement(
-        "P18",
-        "Dense error by stored overlaps",
-        "From every query, one dense update errs by at most 2m(M − 1) exp(−β(⟨ξ_μ, x⟩ − max_{ν≠μ} ⟨ξ_μ, ξ_ν⟩)).",
-        f"the dense bound that {_HU_SPARSE} compares with, read literally; {_MEMORY}",
-        "false",
-        Kind.POINTWISE,
-        (Implication("one update", _stored_overlap, min_patterns=2),),
-        instead=("T9",),
-    ),
-    Statement(
-        "P19",
-        "The energy lies below the dense energy",
-        "At every state E_n(x) ≤ E_0(x), each with the constant that makes it at least 0.",
-        _FOLKLORE,
-        "false",
-        Kind.POINTWISE,
-        (Implication("with constants", energy_not_above_dense),),
-        instead=("T17",),
-    ),
-    Statement(
-        "P20",
-        "The bare energy lies below the dense energy",
-        "At every state ½‖x‖² − lse_n(β, Ξx) ≤ ½‖x‖² − lse_0(β, Ξx).",
-        _FOLKLORE,
-        "proved here",
-        Kind.POINTWISE,
-        (Implication("without constants", bare_energy_not_above_dense),),
-        instead=("T17",),
-    ),
-    Statement(
-        "P21",
-        "A larger n never helps, from anywhere",
-        "From every query, one update with n > 0 is at least as far from a pattern as the dense one.",
-        _FOLKLORE,
-        "false",
-        Kind.POINTWISE,
-        (Implication("dense is closest", _less_noop_is_closer_anywhere),),
-        instead=("T10",),
-    ),
-    Statement(
-        "P22",
-        "A larger n never helps at the pattern",
-        "From the pattern itself, one update with n > 0 is at least as far from it as the dense one.",
-        _FOLKLORE,
-        "false",
-        Kind.POINTWISE,
-        (Implication("dense is closest", _less_noop_is_closer, uses=_NO_QUERY),),
-        instead=("T10",),
-    ),
-    Statement(
-        "P23",
-        "CCCP converges to the nearest pattern",
-        "With patterns of equal norm, no pattern is closer to the limit of an orbit than the one closest to its query.",
-        _FOLKLORE,
-        "false",
-        Kind.FIXED_POINT,
-        (Implication("of equal norms, dense", _limit_nearest, _query_nearest, min_patterns=2, given=_SCALED),),
-        instead=("T12",),
-    ),
-    Statement(
-        "P24",
-        "The certified ball is the whole basin",
-        "A query farther from a pattern than every radius that T12 certifies does not end in the ball that "
-        "it certifies.",
-        _FOLKLORE,
-        "false",
-        Kind.FIXED_POINT,
-        (
+        near_misses=(
             Implication(
-                "ends elsewhere",
-                _runs_elsewhere,
-                _outside_the_certified,
-                uses=("patterns", "beta", "noop", "query", "ball"),
+                "ball half as large",
+                partial(_image_of_small_ball, share=0.5),
+                _well_separated,
+                uses=MOVED,
+                min_patterns=2,
+            ),
+            Implication(
+                "N − 1 left out",
+                _image_of_small_ball,
+                partial(_well_separated, others=False),
+                uses=MOVED,
+                min_patterns=2,
+            ),
+            Implication(
+                "without the logarithm",
+                _image_of_small_ball,
+                partial(_well_separated, logarithm=False),
+                uses=MOVED,
+                min_patterns=2,
             ),
         ),
         instead=("T12",),
     ),
     Statement(
-        "P25",
-        "Success is monotone in β",
-        "With patterns of equal norm m, a pattern whose fixed point is within m/2 of it at β is so at 2β too.",
-        _FOLKLORE,
-        "false",
-        Kind.FIXED_POINT,
-        (
+        name="P11",
+        title="One update",
+        claim=(
+            "In the dense model the mean Jacobian between x and y has norm at most 2βNM²(N − 1) exp(−β(Δ − 2M max{‖x"
+            " − ξ‖, ‖y − ξ‖})). Checked as ‖Tx − Ty‖ ≤ bound ‖x − y‖, and for y → x."
+        ),
+        formula=r"\|J^m\|\le2\beta NM^2(N-1)\,e^{-\beta(\Delta-2M\max\{\|x-\xi\|,\|y-\xi\|\})}",
+        source=f"Theorem 4 of {_RAMSAUER}; {_MEMORY}",
+        proof="proved here",
+        why=(
+            "Between x and y every other weight is at most e^{−β(Δ − 2Mr)}, with r the larger distance; so ‖J‖ ≤ "
+            "4βM² Σ p_ν (T7), and 4 ≤ 2N."
+        ),
+        proved_in="docs/retrieval-proofs.md#p11-and-p12-one-update-n--0",
+        parts=(
+            Implication("between two states", _between_two_states, uses=TWO, min_patterns=2),
+            Implication("at a state", _at_a_state, has_direction, uses=TWO, min_patterns=2),
+        ),
+        near_misses=(
+            Implication("2 a twentieth smaller", partial(_between_two_states, factor=1.9), uses=TWO, min_patterns=2),
+            Implication("M for 2M in the exponent", partial(_between_two_states, reach=1.0), uses=TWO, min_patterns=2),
+            Implication("N − 1 left out", partial(_between_two_states, others=False), uses=TWO, min_patterns=2),
+        ),
+        instead=("T7", "T12"),
+    ),
+    Statement(
+        name="P12",
+        title="Retrieval error",
+        claim=(
+            "In the dense model, where ‖x − ξ‖ ≤ 1/(2βM), one update errs by at most 2e(N − 1)M e^{−βΔ}; so does the"
+            " fixed point reached from the pattern if it is as near."
+        ),
+        formula=r"\|T_0(x)-\xi\|\le2e(N-1)Me^{-\beta\Delta}\quad(\|x-\xi\|\le\tfrac{1}{2\beta M})",
+        source=f"Theorem 5 of {_RAMSAUER}; {_MEMORY}",
+        proof="proved here",
+        why="T9, where 2Mβ‖x − ξ‖ ≤ 1; a fixed point is its own update.",
+        proved_in="docs/retrieval-proofs.md#p11-and-p12-one-update-n--0",
+        kind=Kind.FIXED_POINT,
+        parts=(
+            Implication("one update", _one_update_error, _near_query, min_patterns=2),
             Implication(
-                "of equal norms, dense", _success_at_twice, _success_now, uses=_NO_QUERY, min_patterns=2, given=_SCALED
+                "fixed point",
+                _fixed_point_error,
+                lambda i: _near(i, i.dense.first_limit),
+                uses=NO_STATE,
+                min_patterns=2,
+            ),
+        ),
+        near_misses=(
+            Implication("e left out", partial(_one_update_error, power=0.0), _near_query, min_patterns=2),
+            Implication("N − 1 left out", partial(_one_update_error, others=False), _near_query, min_patterns=2),
+            Implication("twice as far", _one_update_error, partial(_near_query, share=2.0), min_patterns=2),
+        ),
+        instead=("T9", "T12"),
+    ),
+    Statement(
+        name="P13",
+        title="Energy bounds of bounded states",
+        claim="The dense energy is at least 0, and at most 2M² on ‖x‖ ≤ M.",
+        formula=r"0\le E(x)\le2M^2\quad(\|x\|\le M)",
+        source=f"{_RAMSAUER}; {_MEMORY}",
+        proof="proved here",
+        why="T1 with n = 0.",
+        parts=(
+            Implication("at least 0", _energy_not_negative),
+            Implication("at most 2M²", _energy_at_most, _inside),
+        ),
+        near_misses=(
+            Implication("1.9 M² for 2 M²", partial(_energy_at_most, share=1.9), _inside),
+            Implication("without ln N", partial(_energy_not_negative, constant=False)),
+            Implication("outside the ball", _energy_at_most),
+        ),
+        instead=("T1",),
+    ),
+    Statement(
+        name="P14",
+        title="Energy bounds of all states",
+        claim="The dense energy is at most 2M² at every state.",
+        formula=r"E(x)\le2M^2",
+        source=f"the strong reading of the energy bounds of {_RAMSAUER}; {_MEMORY}",
+        proof="false",
+        why="½‖x‖² outgrows every bound.",
+        parts=(Implication("at most 2M²", _energy_at_most),),
+        instead=("T1",),
+    ),
+    Statement(
+        name="P15",
+        title="Sparse retrieval is never farther, from anywhere",
+        claim="From every query, one sparsemax update is at most as far from a pattern as the softmax update.",
+        formula=r"\|T_{sparse}(x)-\xi_\mu\|\le\|T_0(x)-\xi_\mu\|",
+        source=f"the strong reading of 'tighter than its dense analog' in {_HU_SPARSE}",
+        proof="false",
+        why="Sparsemax commits to the pattern that overlaps most, which may be another.",
+        parts=(Implication("never farther", _sparse_not_farther),),
+        instead=("T16",),
+        experiment="noise",
+        figure="noise",
+    ),
+    Statement(
+        name="P16",
+        title="Sparse retrieval is never farther from the best match",
+        claim=(
+            "From every query that overlaps most with ξ, one sparsemax update is at most as far from ξ as the "
+            "softmax update."
+        ),
+        formula=r"\langle\xi_\mu,x\rangle=\max_\nu\langle\xi_\nu,x\rangle\;\Longrightarrow\;\|T_{sparse}(x)-\xi_\mu\|\le\|T_0(x)-\xi_\mu\|",
+        source=f"a weaker reading of 'tighter than its dense analog' in {_HU_SPARSE}",
+        proof="false",
+        why="Softmax balances rivals on opposite sides of the pattern, of which sparsemax keeps one.",
+        parts=(Implication("never farther", _sparse_not_farther, _best_match, min_patterns=2),),
+        instead=("T16",),
+        experiment="noise",
+        figure="noise",
+    ),
+    Statement(
+        name="P17",
+        title="Error of sparse retrieval",
+        claim=(
+            "With k patterns of positive weight and s = Ξx in falling order, one sparsemax update errs by at most m "
+            "+ √d mβ[k(s_(1) − s_(k)) + 1/β]. That is at least 2m, which no update can exceed."
+        ),
+        formula=r"\|T_{sparse}(x)-\xi_\mu\|\le m+\sqrt d\,m\beta\bigl[k(s_{(1)}-s_{(k)})+\tfrac1\beta\bigr]",
+        source=f"{_HU_SPARSE}; {_MEMORY}",
+        proof="proved here",
+        why="The bound is at least m + √d m ≥ 2m, and no average of patterns is farther than 2m from ξ.",
+        proved_in="docs/retrieval-proofs.md#p17-the-bound-on-sparse-retrieval",
+        parts=(Implication("error", _sparse_bound),),
+        near_misses=(
+            Implication("m a twentieth smaller", partial(_sparse_bound, first=0.95)),
+            Implication("1/β left out", partial(_sparse_bound, inverse=0.0)),
+            Implication("half of 1/β", partial(_sparse_bound, inverse=0.5)),
+        ),
+        instead=("T16",),
+    ),
+    Statement(
+        name="P18",
+        title="Dense error by stored overlaps",
+        claim="From every query, one dense update errs by at most 2m(M − 1) exp(−β(⟨ξ_μ, x⟩ − max_{ν≠μ} ⟨ξ_μ, ξ_ν⟩)).",
+        formula=r"\|T_0(x)-\xi_\mu\|\le2m(M-1)\,e^{-\beta(\langle\xi_\mu,x\rangle-\max_{\nu\ne\mu}\langle\xi_\mu,\xi_\nu\rangle)}",
+        source=f"the dense bound that {_HU_SPARSE} compares with, read literally; {_MEMORY}",
+        proof="false",
+        why="Away from the pattern the overlaps of the query with the others count, not those of the patterns.",
+        parts=(Implication("one update", _stored_overlap, min_patterns=2),),
+        instead=("T9",),
+    ),
+    Statement(
+        name="P19",
+        title="The energy lies below the dense energy",
+        claim="At every state E_n(x) ≤ E_0(x), each with the constant that makes it at least 0.",
+        formula=r"E_n(x)\le E_0(x)",
+        source=_FOLKLORE,
+        proof="false",
+        why="T17: it fails wherever S > M.",
+        parts=(Implication("with constants", energy.below_dense),),
+        instead=("T17",),
+    ),
+    Statement(
+        name="P20",
+        title="The bare energy lies below the dense energy",
+        claim="At every state ½‖x‖² − lse_n(β, Ξx) ≤ ½‖x‖² − lse_0(β, Ξx).",
+        formula=r"-\mathrm{lse}_n(\beta,\Xi x)\le-\mathrm{lse}_0(\beta,\Xi x)",
+        source=_FOLKLORE,
+        proof="proved here",
+        why="log(n + S) ≥ log S.",
+        parts=(Implication("without constants", _bare_energy_not_above_dense),),
+        near_misses=(
+            Implication("with constants", energy.below_dense),
+            Implication("with the slot's share of them", partial(_bare_energy_not_above_dense, shift=True)),
+            Implication("the other way round", lambda i: -_bare_energy_not_above_dense(i)),
+        ),
+        instead=("T17",),
+    ),
+    Statement(
+        name="P21",
+        title="A larger n never helps, from anywhere",
+        claim="From every query, one update with n > 0 is at least as far from a pattern as the dense one.",
+        formula=r"\|T_n(x)-\xi_\mu\|\ge\|T_0(x)-\xi_\mu\|",
+        source=_FOLKLORE,
+        proof="false",
+        why="Where the dense answer overshoots, a shorter one is closer (T10).",
+        parts=(Implication("dense is closest", lambda i: -_closer_than_dense(i, i.query)),),
+        instead=("T10",),
+        experiment="closeness",
+        figure="closeness",
+    ),
+    Statement(
+        name="P22",
+        title="A larger n never helps at the pattern",
+        claim="From the pattern itself, one update with n > 0 is at least as far from it as the dense one.",
+        formula=r"\|T_n(\xi_\mu)-\xi_\mu\|\ge\|T_0(\xi_\mu)-\xi_\mu\|",
+        source=_FOLKLORE,
+        proof="false",
+        why="A longer pattern beside the first draws the dense answer beyond it (T10).",
+        parts=(Implication("dense is closest", lambda i: -_closer_than_dense(i, i.patterns[0]), uses=NO_STATE),),
+        instead=("T10",),
+    ),
+    Statement(
+        name="P23",
+        title="CCCP converges to the nearest pattern",
+        claim=(
+            "With patterns of equal norm, no pattern is closer to the limit of an orbit than the one closest to its "
+            "query."
+        ),
+        formula=r"\|x-\xi_\mu\|=\min_\nu\|x-\xi_\nu\|\;\Longrightarrow\;\|x^*-\xi_\mu\|=\min_\nu\|x^*-\xi_\nu\|",
+        source=_FOLKLORE,
+        proof="false",
+        why="A crowd of other patterns may draw the orbit past the nearest one.",
+        kind=Kind.FIXED_POINT,
+        parts=(
+            Implication("of equal norms, dense", _limit_nearest, _query_nearest, min_patterns=2, given=storage.SCALED),
+        ),
+        instead=("T12",),
+    ),
+    Statement(
+        name="P24",
+        title="The certified ball is the whole basin",
+        claim=(
+            "A query farther from a pattern than every radius that T12 certifies does not end in the ball that it "
+            "certifies."
+        ),
+        formula=r"\|x-\xi\|>R_{certified}\;\Longrightarrow\; x^*\notin B(\xi,R_{certified})",
+        source=_FOLKLORE,
+        proof="false",
+        why="The certificate is sufficient, not necessary.",
+        kind=Kind.FIXED_POINT,
+        parts=(
+            Implication(
+                "ends elsewhere",
+                _runs_elsewhere,
+                _outside_the_certified,
+                uses=IN_BALL,
+            ),
+        ),
+        instead=("T12",),
+        experiment="basins",
+        figure="basins",
+    ),
+    Statement(
+        name="P25",
+        title="Success is monotone in β",
+        claim="With patterns of equal norm m, a pattern whose fixed point is within m/2 of it at β is so at 2β too.",
+        formula=r"\|x^*_\beta-\xi\|\le\tfrac m2\;\Longrightarrow\;\|x^*_{2\beta}-\xi\|\le\tfrac m2",
+        source=_FOLKLORE,
+        proof="false",
+        why="At small β the pattern profits from patterns on both sides; at larger β it goes to one of them.",
+        kind=Kind.FIXED_POINT,
+        parts=(
+            Implication(
+                "of equal norms, dense",
+                partial(_success, factor=2.0),
+                lambda i: [_all_nonzero(i), _success(i)],
+                uses=NO_STATE,
+                min_patterns=2,
+                given=storage.SCALED,
             ),
         ),
         instead=("T18",),
     ),
     Statement(
-        "P26",
-        "Adding a pattern never helps another",
-        "With patterns of equal norm, the fixed point reached from a pattern is no closer to it after one "
-        "more is added.",
-        _FOLKLORE,
-        "false",
-        Kind.FIXED_POINT,
-        (
+        name="P26",
+        title="Adding a pattern never helps another",
+        claim=(
+            "With patterns of equal norm, the fixed point reached from a pattern is no closer to it after one more "
+            "is added."
+        ),
+        formula=r"\|x^*(\Xi\cup\{\xi'\})-\xi\|\ge\|x^*(\Xi)-\xi\|",
+        source=_FOLKLORE,
+        proof="false",
+        why="A pattern on the other side balances one that draws.",
+        kind=Kind.FIXED_POINT,
+        parts=(
             Implication(
                 "of equal norms, dense",
                 _adding_does_not_help,
-                _all_of_equal_norms,
-                uses=_NO_QUERY,
+                lambda i: [_all_nonzero(i)],
+                uses=NO_STATE,
                 min_patterns=2,
-                given=_SCALED,
+                given=storage.SCALED,
             ),
         ),
         instead=("T19",),

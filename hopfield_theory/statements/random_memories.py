@@ -1,4 +1,4 @@
-"""Statements C1 to C7: how many random patterns a memory stores, and how many it cannot.
+"""C1 to C7: how many random patterns a memory stores, and how many it cannot.
 
 Experiments run in units of the radius m: patterns are uniform on the unit sphere, and κ = βm² is the inverse
 temperature.
@@ -24,7 +24,7 @@ from hopfield_theory.bounds.crowding import typical_witness
 from hopfield_theory.bounds.merging import pair_witness
 from hopfield_theory.data.ensembles import base
 from hopfield_theory.model import batched
-from hopfield_theory.statements import tails
+from hopfield_theory.statements import derivations, tails
 from hopfield_theory.statements.rare_events import ClosePair, QuietCrowd, mean_interval
 from hopfield_theory.statements.statement import Experiment, Kind, Statement, Trend
 from hopfield_theory.statistics import Interval
@@ -462,34 +462,50 @@ _DERIVED = "derived for this project (docs/bounds-proofs.md)"
 
 STATEMENTS = (
     Statement(
-        "C1",
-        "Published exponential capacity",
-        "M = √p c^{(d−1)/4} patterns, independent and uniform on the sphere of radius m = K√(d−1), are all stored with "
-        "probability at least 1 − p, where c = b/W₀(exp(a + ln b)), a = 2(1 + ln(2βK²p(d−1)))/(d−1) and b = 2K²β/5, if "
-        "c ≥ (2/√p)^{4/(d−1)}, that is M ≥ 2; for n = 0, and in the same form for n = 1. As printed it asks for no "
-        "large κ = βm², and it is false for κ < 1, where the update contracts the whole space to a single fixed point: "
-        "at d = 2, κ = 10⁻⁶, p = ½ it promises 428 patterns. Here it is read for large κ.",
-        "Theorem 3 of Ramsauer et al. 2021, arXiv:2008.02217; Hu et al. 2024, arXiv:2404.03828, for n = 1",
-        "proved in Ramsauer et al. 2021 for large κ",
-        Kind.PROBABILISTIC,
-        (
+        name="C1",
+        title="Published exponential capacity",
+        claim=(
+            "M = √p c^{(d−1)/4} patterns, independent and uniform on the sphere of radius m = K√(d−1), are all "
+            "stored with probability at least 1 − p, where c = b/W₀(exp(a + ln b)), a = 2(1 + ln(2βK²p(d−1)))/(d−1) "
+            "and b = 2K²β/5, if c ≥ (2/√p)^{4/(d−1)}, that is M ≥ 2; for n = 0, and in the same form for n = 1. As "
+            "printed it asks for no large κ = βm², and it is false for κ < 1, where the update contracts the whole "
+            "space to a single fixed point: at d = 2, κ = 10⁻⁶, p = ½ it promises 428 patterns. Here it is read for "
+            "large κ."
+        ),
+        formula=r"M=\sqrt p\,c^{(d-1)/4},\quad c=\frac{b}{W_0(e^{a+\ln b})}",
+        source="Theorem 3 of Ramsauer et al. 2021, arXiv:2008.02217; Hu et al. 2024, arXiv:2404.03828, for n = 1",
+        proof="proved in Ramsauer et al. 2021 for large κ",
+        why="Ramsauer et al. 2021, for large κ. It is false for κ < 1 (T7: one fixed point).",
+        kind=Kind.PROBABILISTIC,
+        parts=(
             _all_stored(_published, _dense(3, 600.0, 0.5), (200, 5000)),
             _all_stored(_published, _dense(4, 1000.0, 0.5), (200, 5000)),
             _all_stored(_published, _slotted(3, 4000.0, 0.3, 0.0), (200, 5000)),
             _rarely_lost(_published, _dense(3, 1e9, 1e-6), 2.2, (200, 10000)),
             _rarely_lost(_published, _slotted(5, 1e8, 1e-9, 0.0), 2.2, (100, 3000)),
         ),
+        experiment="capacity",
+        figure="capacity",
+        closed_form="bounds.union.published",
     ),
     Statement(
-        "C2",
-        "Pairwise union bound",
-        "Let Δ(M) be the least gap ⟨ξ, ξ − ξ′⟩ at which T12 holds for M patterns of norm m and the no-op mass n ≥ 0, "
-        "with some R. If ½M(M − 1) P(1 − cos < Δ(M)/m²) ≤ p for the angle of two uniform directions, then M patterns, "
-        "independent and uniform on the sphere of radius m, are all stored with probability at least 1 − p.",
-        "T12 and a union bound over pairs, as for the capacity of Ramsauer et al. 2021, arXiv:2008.02217",
-        _HERE,
-        Kind.PROBABILISTIC,
-        (
+        name="C2",
+        title="Pairwise union bound",
+        claim=(
+            "Let Δ(M) be the least gap ⟨ξ, ξ − ξ′⟩ at which T12 holds for M patterns of norm m and the no-op mass n "
+            "≥ 0, with some R. If ½M(M − 1) P(1 − cos < Δ(M)/m²) ≤ p for the angle of two uniform directions, then M"
+            " patterns, independent and uniform on the sphere of radius m, are all stored with probability at least "
+            "1 − p."
+        ),
+        formula=r"\tfrac12M(M-1)\,P(1-\cos\theta<\Delta(M)/m^2)\le p",
+        source="T12 and a union bound over pairs, as for the capacity of Ramsauer et al. 2021, arXiv:2008.02217",
+        proof=_HERE,
+        why=(
+            "T12 holds for every pattern if all pairs are apart by the gap; the union bound sums the pairs that are "
+            "not."
+        ),
+        kind=Kind.PROBABILISTIC,
+        parts=(
             _all_stored(_pairwise, _dense(4, 200.0, 0.1), (200, 5000)),
             _all_stored(_pairwise, _slotted(6, 120.0, 0.5, 0.0), (100, 2000)),
             _all_stored(_pairwise, _slotted(6, 60.0, 0.3, 54.0), (200, 5000)),
@@ -497,22 +513,34 @@ STATEMENTS = (
             _rarely_lost(_pairwise, _slotted(3, 1e8, 1e-6, 0.0), 2.2, (200, 10000)),
             _rarely_lost(_pairwise, _slotted(4, 1e8, 1e-9, 0.0), 2.2, (200, 10000)),
         ),
+        experiment="capacity",
+        figure="capacity_rates",
+        closed_form="bounds.union.pairwise",
     ),
     Statement(
-        "C3",
-        "Truncated Chernoff bound",
-        "Lengths in units of m; u = 1 − cos is the height of a pattern over another, w = √(2u) their distance, P(u) "
-        "the share of the sphere below height u. Take a cap u₀, a ball ρ < 1 with 2ρ ≤ √(2u₀) and t, t′ > 0, and let "
-        "y = e^{−κ(u − ρw)}, l = n e^{−κ(1 − ρ)}, f = (w − ρ)y/(ρ − (1 − ρ)l), f′ = (κw² − 1)₊y/(1 − (κ − 1)₊l), both "
-        "denominators positive, and τ = e^{−t + M E[e^{tf} − 1; u > u₀]} + e^{−t′ + M E[e^{t′f′} − 1; u > u₀]}. Of M "
-        "patterns, independent and uniform on the sphere, a given one is stored, with its limit within ρ, with "
-        "probability at least 1 − M P(u₀) − τ, and all are with at least 1 − ½M² P(u₀) − Mτ; or, where one neighbour "
-        "between u₀ and u₁ is treated on its own in shells of height (docs/bounds-proofs.md), with at least "
-        "1 − ½M² P(u₀) − ½M³ P(u₁)² − M² Σ_j P(shell_j) τ_j − Mτ.",
-        _DERIVED,
-        _HERE,
-        Kind.PROBABILISTIC,
-        (
+        name="C3",
+        title="Truncated Chernoff bound",
+        claim=(
+            "Lengths in units of m; u = 1 − cos is the height of a pattern over another, w = √(2u) their distance, "
+            "P(u) the share of the sphere below height u. Take a cap u₀, a ball ρ < 1 with 2ρ ≤ √(2u₀) and t, t′ > "
+            "0, and let y = e^{−κ(u − ρw)}, l = n e^{−κ(1 − ρ)}, f = (w − ρ)y/(ρ − (1 − ρ)l), f′ = (κw² − 1)₊y/(1 − "
+            "(κ − 1)₊l), both denominators positive, and τ = e^{−t + M E[e^{tf} − 1; u > u₀]} + e^{−t′ + M "
+            "E[e^{t′f′} − 1; u > u₀]}. Of M patterns, independent and uniform on the sphere, a given one is stored, "
+            "with its limit within ρ, with probability at least 1 − M P(u₀) − τ, and all are with at least 1 − ½M² "
+            "P(u₀) − Mτ; or, where one neighbour between u₀ and u₁ is treated on its own in shells of height "
+            "(docs/bounds-proofs.md), with at least 1 − ½M² P(u₀) − ½M³ P(u₁)² − M² Σ_j P(shell_j) τ_j − Mτ."
+        ),
+        formula=r"\tfrac12M^2P(u_0)+M\,e^{-t+M\,E[e^{tf}-1;\,u>u_0]}\le p",
+        source=_DERIVED,
+        proof=_HERE,
+        why=(
+            "Where the sums of f and f′ over the other patterns are at most 1, T maps the ball into itself and "
+            "contracts it. Chernoff's inequality bounds the chance of larger sums, and a union bound that of a "
+            "pattern below the cap."
+        ),
+        proved_in="docs/bounds-proofs.md#c3-patterns-that-are-stored",
+        kind=Kind.PROBABILISTIC,
+        parts=(
             _all_stored(_chernoff, _dense(4, 200.0, 0.1), (200, 5000)),
             _all_stored(_chernoff, _slotted(8, 30.0, 0.5, 0.0), (100, 2000)),
             _all_stored(_chernoff, _slotted(6, 60.0, 0.3, 54.0), (100, 2000)),
@@ -524,19 +552,27 @@ STATEMENTS = (
             _rarely_off(_typical, _dense(4, 1e5, 1e-6), 2.5, (300, 10000), _ball),
             _rarely_off(_typical, _slotted(6, 1e5, 1e-9, 0.0), 2.5, (60, 3000), _ball),
         ),
+        experiment="capacity",
+        figure="capacity_rates",
+        closed_form="bounds.chernoff.chernoff",
     ),
     Statement(
-        "C4",
-        "Exact asymptotics",
-        "Let κ = λd and M = e^{αd} with λ > 0 fixed, patterns independent and uniform on the sphere, and "
-        "α₁(λ) = λ(1 − s) − ½ ln(1 − s²), s = (√(1 + 4λ²) − 1)/(2λ), which is λ − max_s [λs + ½ ln(1 − s²)] and the "
-        "limit of (κ − ln Ψ_d(κ))/d. As d → ∞ a typical pattern is retrieved with probability → 1 if α < α₁ and → 0 if "
-        "α > α₁; so are all, in the first case. A no-op mass n = e^{νd} changes nothing for ν < λ, and for ν > λ no "
-        "pattern is retrieved. Checked by C3 and C7, whose log M/(α₁d) both tend to 1.",
-        "random-energy model: Lucibello and Mézard, PRL 2024, arXiv:2304.14964; the no-op slot is added here",
-        "proved in Lucibello and Mézard 2024; C3 and C7 prove both sides here",
-        Kind.ASYMPTOTIC,
-        (
+        name="C4",
+        title="Exact asymptotics",
+        claim=(
+            "Let κ = λd and M = e^{αd} with λ > 0 fixed, patterns independent and uniform on the sphere, and α₁(λ) ="
+            " λ(1 − s) − ½ ln(1 − s²), s = (√(1 + 4λ²) − 1)/(2λ), which is λ − max_s [λs + ½ ln(1 − s²)] and the "
+            "limit of (κ − ln Ψ_d(κ))/d. As d → ∞ a typical pattern is retrieved with probability → 1 if α < α₁ and "
+            "→ 0 if α > α₁; so are all, in the first case. A no-op mass n = e^{νd} changes nothing for ν < λ, and "
+            "for ν > λ no pattern is retrieved. Checked by C3 and C7, whose log M/(α₁d) both tend to 1."
+        ),
+        formula=r"\alpha_1(\lambda)=\lambda(1-s)-\tfrac12\ln(1-s^2),\quad s=\frac{\sqrt{1+4\lambda^2}-1}{2\lambda}",
+        source="random-energy model: Lucibello and Mézard, PRL 2024, arXiv:2304.14964; the no-op slot is added here",
+        proof="proved in Lucibello and Mézard 2024; C3 and C7 prove both sides here",
+        why="C3 from below and C7 from above have the exponent α₁.",
+        proved_in="docs/bounds-proofs.md#c3-patterns-that-are-stored",
+        kind=Kind.ASYMPTOTIC,
+        parts=(
             Trend("α₁ is a maximum over overlaps", lambda: _optimised(_threshold)),
             Trend("α₁ is the rate of Ψ_d, λ = 1", lambda: _follows_exponential_moment(_threshold, 1.0)),
             Trend("α₁ is the rate of Ψ_d, λ = 5", lambda: _follows_exponential_moment(_threshold, 5.0)),
@@ -547,20 +583,28 @@ STATEMENTS = (
             Trend("ν = ½ does not move C7, λ = 1", lambda: _unmoved(_crowding_in_ball, 1.0, 0.5)),
             Trend("ν = 1.1 leaves C7 one pattern, λ = 1", lambda: _silenced(_crowding_in_ball, 1.0, 1.1)),
         ),
+        derivation=derivations.threshold,
+        experiment="exponents",
+        figure="exponents",
+        closed_form="bounds.mean_field.threshold",
     ),
     Statement(
-        "C5",
-        "Mean-field fold",
-        "With κ = λd and patterns independent and uniform on the sphere, the overlap q of a typical pattern's limit "
-        "follows M(q) = [1 − q − q n e^{−κq}] e^{κq}/((q − I_{d/2}(κq)/I_{d/2−1}(κq)) Ψ_d(κq)) down from the largest "
-        "q that the no-op slot leaves, and retrieval ends in the first fold of that curve, the end of its branch (at "
-        "d = 16, λ = 1, n = 0: M = 4589). Checked, with λ of 0.5 and 1 and d of 16 and 20, as: the limit of a given "
-        "pattern lies within m/2 of it with probability at least ½ at e^{−1/4} times the fold, and at most ½ at "
-        "e^{1/4} times the fold.",
-        "derived for this project; the crowd acts through its mean",
-        "heuristic",
-        Kind.PROBABILISTIC,
-        (
+        name="C5",
+        title="Mean-field fold",
+        claim=(
+            "With κ = λd and patterns independent and uniform on the sphere, the overlap q of a typical pattern's "
+            "limit follows M(q) = [1 − q − q n e^{−κq}] e^{κq}/((q − I_{d/2}(κq)/I_{d/2−1}(κq)) Ψ_d(κq)) down from "
+            "the largest q that the no-op slot leaves, and retrieval ends in the first fold of that curve, the end "
+            "of its branch (at d = 16, λ = 1, n = 0: M = 4589). Checked, with λ of 0.5 and 1 and d of 16 and 20, as:"
+            " the limit of a given pattern lies within m/2 of it with probability at least ½ at e^{−1/4} times the "
+            "fold, and at most ½ at e^{1/4} times the fold."
+        ),
+        formula=r"M(q)=\frac{1-q-q\,n\,e^{-\kappa q}}{q-\bar s(\kappa q)}\cdot\frac{e^{\kappa q}}{\Psi_d(\kappa q)}",
+        source="derived for this project; the crowd acts through its mean",
+        proof="heuristic",
+        why="A heuristic: the crowd acts through its mean, and the transverse part is dropped.",
+        kind=Kind.PROBABILISTIC,
+        parts=(
             _short_of_fold(_mean_field, _dense(16, 16.0, 0.5), (40, 1000)),
             _past_fold(_mean_field, _dense(16, 16.0, 0.5), (22, 200)),
             _short_of_fold(_mean_field, _dense(20, 10.0, 0.5), (200, 5000)),
@@ -568,46 +612,73 @@ STATEMENTS = (
             _short_of_fold(_mean_field, _slotted(16, 16.0, 0.5, 12.0), (200, 2000)),
             _past_fold(_mean_field, _slotted(16, 16.0, 0.5, 12.0), (200, 2000)),
         ),
+        experiment="capacity",
+        figure="capacity_rates",
+        closed_form="bounds.mean_field.predicted",
     ),
     Statement(
-        "C6",
-        "Ceiling for all patterns",
-        "Lengths in units of m. Take a height u* ≤ 1 with κu* < 2, h = √(u*/2) and a half width s > 0; let P(u*) be "
-        "the share of the sphere below height u*, x = ½M(M − 1) P(u*), and η the mean of "
-        "Σ_{ν≥3} [(w − s)₊ y/(s − (1 − s)l) + (κw² − 1)₊ y/(1 − κh² − (κ − 1)₊l)], both denominators positive, where "
-        "y and l bound the weights of the others and of the no-op slot beside a pair below u* and w is the distance "
-        "from its midpoint (docs/bounds-proofs.md). Of M patterns, independent and uniform on the sphere, two run to "
-        "one limit, so that not all are stored, with probability at least "
-        "max(x(1 − η) − x²/2, x(1 − η)²/(1 − η + x)).",
-        _DERIVED,
-        _HERE,
-        Kind.PROBABILISTIC,
-        (
+        name="C6",
+        title="Ceiling for all patterns",
+        claim=(
+            "Lengths in units of m. Take a height u* ≤ 1 with κu* < 2, h = √(u*/2) and a half width s > 0; let P(u*)"
+            " be the share of the sphere below height u*, x = ½M(M − 1) P(u*), and η the mean of Σ_{ν≥3} [(w − s)₊ "
+            "y/(s − (1 − s)l) + (κw² − 1)₊ y/(1 − κh² − (κ − 1)₊l)], both denominators positive, where y and l bound"
+            " the weights of the others and of the no-op slot beside a pair below u* and w is the distance from its "
+            "midpoint (docs/bounds-proofs.md). Of M patterns, independent and uniform on the sphere, two run to one "
+            "limit, so that not all are stored, with probability at least max(x(1 − η) − x²/2, x(1 − η)²/(1 − η + "
+            "x))."
+        ),
+        formula=r"P(\text{not all stored})\ge x(1-\eta)-\tfrac12x^2,\quad x=\tfrac12M(M-1)P(u^*)",
+        source=_DERIVED,
+        proof=_HERE,
+        why=(
+            "T contracts a tube around the segment between two patterns closer than u* if the weights of the others "
+            "are small there: both run to one fixed point. Markov's inequality bounds the chance of larger weights; "
+            "Bonferroni's and Cauchy–Schwarz's give the chance of such a pair."
+        ),
+        proved_in="docs/bounds-proofs.md#c6-pairs-that-merge",
+        kind=Kind.PROBABILISTIC,
+        parts=(
             _two_merge(_merging, _dense(4, 200.0, 0.1), (140, 2000)),
             _two_merge(_merging, _slotted(5, 120.0, 0.1, 0.0), (140, 1000)),
             _two_merge(_merging, _slotted(5, 120.0, 0.1, 108.0), (140, 1000)),
             _rarely_merged(_merging, _dense(4, 1e5, 1e-6), 3.0, (300, 12000)),
             _rarely_merged(_merging, _slotted(6, 1e5, 1e-9, 0.0), 3.0, (100, 4000)),
         ),
+        experiment="capacity",
+        figure="capacity_rates",
+        closed_form="bounds.merging.pair_witness",
     ),
     Statement(
-        "C7",
-        "Ceiling for a typical pattern",
-        "Lengths in units of m. Let M patterns be independent and uniform on the sphere, ρ < 1, and cover (0, ρ] by "
-        "strips (a₋, a₊]. For each take z, t, θ > 0 and put A = a₊ − (1 − a₊) n e^{−κ(1 − a₋)}, "
-        "g = (u − a₊) e^{−κu(1 − a₋)} for heights u above a cap larger than ρ and g = 0 below, τ the part of a pattern "
-        "across the given one, b² = min(ρ² − a₋², a₊(2 − a₊)) and B = A e^z z/(κb). Then a fixed point lies within ρ "
-        "of a given pattern with probability at most (M − 1) P(u < ρ) + Σ over strips with A > 0 of "
-        "exp(tAe^z + (M − 1) E[e^{−tg} − 1]) + exp((M − 1) E[Ψ_{d−1}(θg|τ|) − 1])/Ψ_{d−1}(θB). The limit of a "
-        "pattern is a fixed point.",
-        _DERIVED,
-        _HERE,
-        Kind.PROBABILISTIC,
-        (
+        name="C7",
+        title="Ceiling for a typical pattern",
+        claim=(
+            "Lengths in units of m. Let M patterns be independent and uniform on the sphere, ρ < 1, and cover (0, ρ]"
+            " by strips (a₋, a₊]. For each take z, t, θ > 0 and put A = a₊ − (1 − a₊) n e^{−κ(1 − a₋)}, g = (u − a₊)"
+            " e^{−κu(1 − a₋)} for heights u above a cap larger than ρ and g = 0 below, τ the part of a pattern "
+            "across the given one, b² = min(ρ² − a₋², a₊(2 − a₊)) and B = A e^z z/(κb). Then a fixed point lies "
+            "within ρ of a given pattern with probability at most (M − 1) P(u < ρ) + Σ over strips with A > 0 of "
+            "exp(tAe^z + (M − 1) E[e^{−tg} − 1]) + exp((M − 1) E[Ψ_{d−1}(θg|τ|) − 1])/Ψ_{d−1}(θB). The limit of a "
+            "pattern is a fixed point."
+        ),
+        formula=r"P(\exists\,x^*\in B(\xi,\rho m))\le M\,P(\rho)+\sum_a e^{tAe^z+M\,E[e^{-tg}-1]}+\dots",
+        source=_DERIVED,
+        proof=_HERE,
+        why=(
+            "The component of a fixed point along ξ obeys an exact identity. By Jensen's inequality it has no "
+            "solution in a strip where Σ g is large and |Σ g τ| small; Chernoff's inequality bounds the chance of "
+            "anything else."
+        ),
+        proved_in="docs/bounds-proofs.md#c7-patterns-that-no-fixed-point-is-near",
+        kind=Kind.PROBABILISTIC,
+        parts=(
             _typical_lost(_crowding(0.1), _dense(12, 12.0, 0.5), (40, 2000), 0.1),
             _typical_lost(_crowding(0.2), _slotted(16, 8.0, 0.5, 2.0), (100, 5000), 0.2),
             _rarely_near(95, 0.02, RandomMemory(16, 8.0, -math.inf), (60, 2000)),
             _rarely_near(135, 0.04, RandomMemory(16, 8.0), (60, 2000)),
         ),
+        experiment="capacity",
+        figure="capacity",
+        closed_form="bounds.crowding.typical_witness",
     ),
 )

@@ -5,34 +5,24 @@ from __future__ import annotations
 from hopfield_theory.statements import energy, jacobian, one_update, published, random_memories, storage
 from hopfield_theory.statements.statement import Statement
 
-__all__ = ["STATEMENTS", "chosen"]
+__all__ = ["MODULES", "STATEMENTS", "chosen"]
+
+MODULES = (energy, jacobian, one_update, storage, random_memories, published)
+"""Where statements stand."""
 
 
 def _order(statement: Statement) -> tuple[int, int]:
     return "TCP".index(statement.name[0]), int(statement.name[1:])
 
 
-STATEMENTS: dict[str, Statement] = {
-    statement.name: statement
-    for statement in sorted(
-        (
-            s
-            for module in (energy, jacobian, one_update, storage, random_memories, published)
-            for s in module.STATEMENTS
-        ),
-        key=_order,
-    )
-}
-"""By name, in order: T1 to T19, C1 to C8, P1, …"""
+_ALL = sorted((statement for module in MODULES for statement in module.STATEMENTS), key=_order)
+
+STATEMENTS: dict[str, Statement] = {statement.name: statement for statement in _ALL}
+"""By name, in order: T1 to T19, C1 to C8, P1 to P26."""
 
 
 def chosen(names: list[str] | None = None) -> list[Statement]:
-    """Return the statements of some names (in any case), or all of them.
-
-    Raises
-    ------
-    ValueError
-        For an unknown name.
+    """Return the statements of some names (in any case), or all of them; an unknown name raises ValueError.
 
     Examples
     --------

@@ -6,15 +6,28 @@ import enum
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hopfield_theory.statements.arithmetic import Arithmetic
 from hopfield_theory.statements.dynamics import Dynamics
 from hopfield_theory.statistics import Interval
 
+if TYPE_CHECKING:
+    import sympy
+
 __all__ = ["Experiment", "Implication", "Instance", "Kind", "Statement", "Trend"]
 
 VARIABLES = ("patterns", "beta", "noop", "query", "other", "ball", "outliers")
+"""All that statements range over; below, what some of them use."""
+NO_STATE = ("patterns", "beta", "noop")
+MOVED = (*NO_STATE, "other")
+ONE = (*NO_STATE, "query")
+TWO = (*ONE, "other")
+OUT = (*ONE, "outliers")
+NO_STATE_IN_BALL = (*NO_STATE, "ball")
+MOVED_IN_BALL = (*MOVED, "ball")
+IN_BALL = (*ONE, "ball")
+TWO_IN_BALL = (*TWO, "ball")
 
 
 class Kind(enum.StrEnum):
@@ -30,19 +43,8 @@ class Kind(enum.StrEnum):
 class Instance:
     """Values of the variables that statements range over, in one arithmetic.
 
-    Attributes
-    ----------
-    patterns : array, shape (M, d)
-        The first pattern is the one in question.
-    beta, noop : number
-        β above 0, n of at least 0.
-    query, other : array, shape (d,)
-        A state, and a second one (or a direction).
-    ball : number
-        A radius R.
-    outliers : array, shape (K, d)
-        No-op patterns.
-    xp : Arithmetic
+    Patterns (M, d), of which the first is the one in question, β above 0, n of at least 0, a state (d,), a second one
+    (or a direction), a radius R, and no-op patterns (K, d).
     """
 
     patterns: Any
@@ -65,6 +67,16 @@ class Instance:
         return Dynamics(self.patterns, self.beta, 0 * self.noop, self.xp)
 
 
+def has_noop(i: Instance) -> list[Any]:
+    """Return the slack of ``n > 0``."""
+    return [i.noop]
+
+
+def has_direction(i: Instance) -> list[Any]:
+    """Return the slack of ``v ≠ 0``, for a second state that serves as a direction."""
+    return [i.xp.norm(i.other)]
+
+
 @dataclass(frozen=True)
 class Implication:
     """One part of a pointwise statement: where all hypotheses are met, so is the conclusion.
@@ -74,26 +86,18 @@ class Implication:
 
     Attributes
     ----------
-    name : str
-        Which part of the statement.
-    conclusion : function of an Instance
-        Its slack.
-    hypotheses : function of an Instance
-        Their slacks, one after the other; none for a claim without hypotheses.
     uses : tuple of str
-        The variables that both depend on.
-    min_patterns : int
-        M from which on the part says something.
-    max_patterns : int or None
-        M up to which it does.
+        The variables that conclusion and hypotheses depend on.
+    min_patterns, max_patterns : int, int or None
+        The M for which the part says something.
     given : str
-        What is done to the variables before, if not nothing.
+        What is done to the variables before, if anything.
     """
 
     name: str
     conclusion: Callable[[Instance], Any]
     hypotheses: Callable[[Instance], list[Any]] = lambda _: []
-    uses: tuple[str, ...] = ("patterns", "beta", "noop", "query")
+    uses: tuple[str, ...] = ONE
     min_patterns: int = 1
     max_patterns: int | None = None
     given: str = ""
@@ -137,25 +141,38 @@ class Trend:
     slack: Callable[[], float]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Statement:
-    """A theorem or a claim.
+    """A theorem or a claim, and all that is known of it.
 
     Attributes
     ----------
     name : str
         T1 to T19, C1 to C8, or P1, P2, … for readings of published claims.
-    title, claim : str
-        A few words, and what it says.
+    title, claim, formula : str
+        A few words, what it says, and the same in LaTeX.
     source : str
         Where it is from.
     proof : str
         ``proved here``, ``proved in SOURCE``, ``heuristic``, or ``false``.
+    why : str
+        Why it holds, or why it fails, in a few sentences.
+    proved_in : str or None
+        Document and heading of the long proof, if there is one.
     kind : Kind
     parts : tuple of Implication, Experiment or Trend
-        What is checked. Of a false claim each part, a reading of it, is false.
+        What is checked. For a false claim, each part is one reading of it, and every reading is false.
+    near_misses : tuple of Implication
+        Variants that are false: a constant changed by a twentieth, a term or a hypothesis left out, or two quantities
+        confused that are easily confused. A check worth its name rejects them.
     instead : tuple of str
         Names of the statements that hold in place of a claim that fails or says little.
+    derivation : function of nothing, or None
+        Proves it by computer algebra and returns the identities.
+    experiment, figure : str or None
+        The experiment in ``simulations/`` that measures it, and the figure in ``figures/`` that shows it.
+    closed_form : str or None
+        The function that evaluates it, by its dotted name in ``hopfield_theory``.
 
     Examples
     --------
@@ -167,11 +184,19 @@ class Statement:
     name: str
     title: str
     claim: str
+    formula: str
     source: str
     proof: str
-    kind: Kind
+    why: str
+    kind: Kind = Kind.POINTWISE
     parts: tuple[Implication | Experiment | Trend, ...]
+    proved_in: str | None = None
+    near_misses: tuple[Implication, ...] = ()
     instead: tuple[str, ...] = ()
+    derivation: Callable[[], sympy.Eq | list[sympy.Eq]] | None = None
+    experiment: str | None = None
+    figure: str | None = None
+    closed_form: str | None = None
 
     @property
     def is_false(self) -> bool:

@@ -1,12 +1,23 @@
-"""Statements T12 and C8: what makes a pattern stored, and what storage forces."""
+"""T12, T18, T19 and C8: what makes a pattern stored, what keeps it stored, and what storage forces."""
 
 from __future__ import annotations
 
-import functools
+from collections.abc import Callable
+from functools import lru_cache, partial
 from typing import Any
 
 from hopfield_theory.statements.dynamics import Dynamics
-from hopfield_theory.statements.statement import Implication, Instance, Kind, Statement
+from hopfield_theory.statements.statement import (
+    IN_BALL,
+    MOVED_IN_BALL,
+    NO_STATE,
+    NO_STATE_IN_BALL,
+    TWO_IN_BALL,
+    Implication,
+    Instance,
+    Kind,
+    Statement,
+)
 
 __all__ = ["STATEMENTS"]
 
@@ -17,26 +28,32 @@ _APART = 2.0**-30
 _AT_REST = 2.0**-40
 
 
-def _displaced(i: Instance) -> Any:
+def _displaced(i: Instance, **variant: float) -> Any:
     d = i.dynamics
     moved = i.xp.norm(d.update(d.in_ball(i.ball, i.other)) - i.patterns[0])
-    return (d.displacement(i.ball) - moved) / d.length()
+    return (d.displacement(i.ball, **variant) - moved) / d.length()
 
 
-def _contracted(i: Instance) -> Any:
+def _contracted(i: Instance, **variant: float) -> Any:
     d = i.dynamics
     x, y = d.in_ball(i.ball, i.query), d.in_ball(i.ball, i.other)
-    return (d.lipschitz(i.ball) * i.xp.norm(x - y) - i.xp.norm(d.update(x) - d.update(y))) / d.length()
+    return (d.lipschitz(i.ball, **variant) * i.xp.norm(x - y) - i.xp.norm(d.update(x) - d.update(y))) / d.length()
 
 
-def passes(i: Instance) -> list[Any]:
+def _but(slacks: list[Any], without: int | None) -> list[Any]:
+    return [slack for index, slack in enumerate(slacks) if index != without]
+
+
+def passes(i: Instance, without: int | None = None) -> list[Any]:
+    """Return the slacks of ``R > 0``, ``R ≤ m``, ``ε(R) ≤ R`` and ``L(R) < 1``, or all but one of them."""
     d = i.dynamics
-    return [
+    slacks = [
         i.ball / d.length(),
         (d.radius - i.ball) / d.length(),
         (i.ball - d.displacement(i.ball)) / d.length(),
         1 - d.lipschitz(i.ball),
     ]
+    return _but(slacks, without)
 
 
 def _disjoint(i: Instance) -> Any:
@@ -51,7 +68,7 @@ def _stays(i: Instance) -> Any:
     return (d.displacement(i.ball) - i.xp.norm(state - i.patterns[0])) / d.length()
 
 
-class Pair:
+class _Pair:
     """The limits of the first two patterns, after all patterns are scaled to the largest norm among them."""
 
     def __init__(self, i: Instance) -> None:
@@ -67,137 +84,224 @@ class Pair:
 
 
 # Hypotheses and conclusion of one instance share the limits, which are the costly part.
-pair_of = functools.lru_cache(maxsize=1)(Pair)
+_pair_of = lru_cache(maxsize=1)(_Pair)
 
 
-def both_stored(i: Instance) -> list[Any]:
-    pair = pair_of(i)
+def _both_stored(i: Instance) -> list[Any]:
+    pair = _pair_of(i)
     m = pair.radius
     at_rest = [(_AT_REST * m - i.xp.norm(pair.dynamics.update(x) - x)) / m for x in pair.limits]
     room = (pair.distance - pair.errors[0] - pair.errors[1]) / m
     return [*at_rest, (pair.apart - _APART * m) / m, room]
 
 
-def _mean_slope(i: Instance) -> Any:
-    pair = pair_of(i)
+def _mean_slope(i: Instance, second: float = 1.0, rate: float = 1.0) -> Any:
+    pair = _pair_of(i)
     # both sides times exp(-β m ℓ), which a long distance does not make infinite
-    shrunk = i.xp.exp(-i.beta * pair.radius * pair.apart)
-    return ((pair.errors[0] + pair.errors[1]) * (1 - shrunk) - pair.apart * shrunk) / pair.apart
+    shrunk = i.xp.exp(-rate * i.beta * pair.radius * pair.apart)
+    return ((pair.errors[0] + second * pair.errors[1]) * (1 - shrunk) - pair.apart * shrunk) / pair.apart
 
 
 def _separated(i: Instance) -> Any:
-    pair = pair_of(i)
+    pair = _pair_of(i)
     return 2 * i.beta * pair.radius * pair.distance / i.xp.log(i.xp.number(3.0)) - 1
 
 
-def stays_at_larger_beta(i: Instance) -> list[Any]:
-    """Return the slacks of ``ε(R) ≤ R ≤ m``, and of ``‖ξ‖² ≥ mR`` where there is a no-op slot."""
+def _split(i: Instance) -> Any:
+    pair = _pair_of(i)
+    return i.beta * pair.distance * pair.distance - 4
+
+
+def _stays_at_larger_beta(i: Instance, without: int | None = None) -> list[Any]:
+    """Return the slacks of ``0 < R ≤ m``, ``ε(R) ≤ R`` and, with a slot, ``‖ξ‖² ≥ mR``; or all but one of them."""
     d, square = i.dynamics, i.dynamics.radius * i.dynamics.radius
     first = i.patterns[0]
     room = i.xp.if_positive(i.noop, first @ first - d.radius * i.ball, square)
-    return [*passes(i)[:3], room / d.square()]
+    return _but([*passes(i)[:3], room / d.square()], without)
 
 
-def at_larger_beta(i: Instance) -> Dynamics:
+def _at_larger_beta(i: Instance) -> Dynamics:
     """Return the model at any larger β, to which the query serves as ``β(1 + ‖x‖²/m²)``."""
     d = i.dynamics
     return Dynamics(i.patterns, i.beta * (1 + i.query @ i.query / (d.radius * d.radius)), i.noop, i.xp)
 
 
-def error_shrinks_with_beta(i: Instance) -> Any:
-    """Return how much smaller ε(R) is at a larger β."""
-    return (i.dynamics.displacement(i.ball) - at_larger_beta(i).displacement(i.ball)) / i.dynamics.length()
-
-
-def without_the_last(i: Instance) -> Dynamics:
-    """Return the memory without its last pattern."""
+def _without_the_last(i: Instance) -> Dynamics:
     return Dynamics(i.patterns[:-1], i.beta, i.noop, i.xp)
 
 
-def error_shrinks_with_fewer(i: Instance, share: float = 1.0) -> Any:
-    """Return how much smaller ε(R) is without the last pattern."""
-    return (share * i.dynamics.displacement(i.ball) - without_the_last(i).displacement(i.ball)) / i.dynamics.length()
+def _error_shrinks(i: Instance, to: Callable[[Instance], Dynamics], share: float = 1.0) -> Any:
+    """Return how much smaller ε(R) is in another model."""
+    return (share * i.dynamics.displacement(i.ball) - to(i).displacement(i.ball)) / i.dynamics.length()
 
 
-def _rate_shrinks_with_fewer(i: Instance) -> Any:
-    return i.dynamics.lipschitz(i.ball) - without_the_last(i).lipschitz(i.ball)
+def _rate_shrinks(i: Instance, to: Callable[[Instance], Dynamics]) -> Any:
+    """Return how much smaller L(R) is in another model."""
+    return i.dynamics.lipschitz(i.ball) - to(i).lipschitz(i.ball)
 
 
-_BALL = ("patterns", "beta", "noop", "other", "ball")
-_TWO_IN_BALL = ("patterns", "beta", "noop", "query", "other", "ball")
+_gains_with_beta = partial(_error_shrinks, to=_at_larger_beta)
+_gains_with_fewer = partial(_error_shrinks, to=_without_the_last)
+
+
+def _update_gains_with_fewer(i: Instance) -> Any:
+    x, target = i.query, i.patterns[0]
+    with_it, without = (i.xp.norm(d.update(x) - target) for d in (i.dynamics, _without_the_last(i)))
+    return (with_it - without) / i.dynamics.length()
+
+
 SCALED = "each pattern is first scaled to the largest norm among them"
-_EQUAL_NORMS = ("patterns", "beta", "noop")
 
 STATEMENTS = (
     Statement(
-        "T12",
-        "Well-separated patterns are stored",
-        "Let ε(R) = 2m(M − 1)e^{−β(Δ − 2mR)} + m n e^{−β(‖ξ‖² − mR)} and L(R) = βm²(4(M − 1)e^{−β(Δ − 2mR)} + "
-        "n e^{−β(‖ξ‖² − mR)}). If R ≤ m, ε(R) ≤ R and L(R) < 1, then T maps the ball of radius R around ξ into itself "
-        "and contracts there; its fixed point, the limit of all of the ball, lies within ε(R) of ξ, and the balls of "
-        "patterns that pass are disjoint.",
-        "in the manner of Ramsauer et al. 2021, arXiv:2008.02217, Theorem 3, with a no-op slot",
-        "proved here",
-        Kind.FIXED_POINT,
-        (
-            Implication("image of the ball", _displaced, uses=_BALL),
-            Implication("contraction", _contracted, uses=_TWO_IN_BALL),
-            Implication("orbits stay", _stays, passes, uses=_BALL),
-            Implication("disjoint", _disjoint, passes, uses=("patterns", "beta", "noop", "ball"), min_patterns=2),
+        name="T12",
+        title="Well-separated patterns are stored",
+        claim=(
+            "Let ε(R) = 2m(M − 1)e^{−β(Δ − 2mR)} + m n e^{−β(‖ξ‖² − mR)} and L(R) = βm²(4(M − 1)e^{−β(Δ − 2mR)} + n "
+            "e^{−β(‖ξ‖² − mR)}). If R ≤ m, ε(R) ≤ R and L(R) < 1, then T maps the ball of radius R around ξ into "
+            "itself and contracts there; its fixed point, the limit of all of the ball, lies within ε(R) of ξ, and "
+            "the balls of patterns that pass are disjoint."
         ),
+        formula=(
+            r"\varepsilon(R)\le R\le m,\ L(R)<1 \;\Longrightarrow\; \exists!\,x^*=T(x^*)\in B(\xi,R),\ "
+            r"\|x^*-\xi\|\le\varepsilon(R)"
+        ),
+        source="in the manner of Ramsauer et al. 2021, arXiv:2008.02217, Theorem 3, with a no-op slot",
+        proof="proved here",
+        why=(
+            "On the ball, ⟨ξ − ξ_ν, x⟩ ≥ Δ − 2mR and ⟨ξ, x⟩ ≥ ‖ξ‖² − mR. T9 maps the ball into itself, T7 contracts "
+            "it, Banach's theorem gives the fixed point. R ≤ m and ε(R) ≤ R force Δ > 2mR, hence disjoint balls."
+        ),
+        kind=Kind.FIXED_POINT,
+        parts=(
+            Implication("image of the ball", _displaced, uses=MOVED_IN_BALL),
+            Implication("contraction", _contracted, uses=TWO_IN_BALL),
+            Implication("orbits stay", _stays, passes, uses=MOVED_IN_BALL),
+            Implication("disjoint", _disjoint, passes, uses=NO_STATE_IN_BALL, min_patterns=2),
+        ),
+        near_misses=(
+            Implication("2 a twentieth smaller", partial(_displaced, others=1.9), uses=MOVED_IN_BALL),
+            Implication("no-op term left out", partial(_displaced, slot=0.0), uses=MOVED_IN_BALL),
+            Implication("m R for 2 m R", partial(_displaced, reach=1.0), uses=MOVED_IN_BALL),
+            Implication("4 a twentieth smaller", partial(_contracted, others=3.8), uses=TWO_IN_BALL),
+            Implication(
+                "balls disjoint without ε(R) ≤ R",
+                _disjoint,
+                partial(passes, without=2),
+                uses=NO_STATE_IN_BALL,
+                min_patterns=2,
+            ),
+        ),
+        experiment="basins",
+        figure="basins",
+        closed_form="certificates.certify.certify",
     ),
     Statement(
-        "C8",
-        "Separation that storage forces",
-        "Two stored patterns of equal norm m, in any memory of that norm and for any n, are at least ln 3/(2βm) apart. "
-        "With their limits ℓ apart and at distances ρ_1, ρ_2 from them, 1 ≤ (ρ_1 + ρ_2)(e^{βmℓ} − 1)/ℓ.",
-        "derived for this project (docs/bounds-proofs.md)",
-        "proved here",
-        Kind.FIXED_POINT,
-        (
+        name="C8",
+        title="Separation that storage forces",
+        claim=(
+            "Two stored patterns of equal norm m, in any memory of that norm and for any n, are at least ln 3/(2βm) "
+            "apart. With their limits ℓ apart and at distances ρ_1, ρ_2 from them, 1 ≤ (ρ_1 + ρ_2)(e^{βmℓ} − 1)/ℓ."
+        ),
+        formula=r"\|\xi_\mu-\xi_\nu\|\ge\frac{\ln3}{2\beta m}",
+        source="derived for this project (docs/bounds-proofs.md)",
+        proof="proved here",
+        why=(
+            "At the limit x* of a pattern the weights have a second moment about it of at most 2mρ, and they change by "
+            "at most a factor of e^{2βm|x − x*|} from there to x. Along the segment between two fixed points the "
+            "Jacobian is 1 on average."
+        ),
+        proved_in="docs/bounds-proofs.md#c8-the-separation-that-storage-forces",
+        kind=Kind.FIXED_POINT,
+        parts=(
             Implication(
                 "mean slope between the limits",
                 _mean_slope,
-                both_stored,
-                uses=_EQUAL_NORMS,
+                _both_stored,
+                uses=NO_STATE,
                 min_patterns=2,
                 given=SCALED,
             ),
-            Implication("separation", _separated, both_stored, uses=_EQUAL_NORMS, min_patterns=2, given=SCALED),
+            Implication("separation", _separated, _both_stored, uses=NO_STATE, min_patterns=2, given=SCALED),
         ),
+        near_misses=(
+            Implication("one error for the sum", partial(_mean_slope, second=0.0), _both_stored, min_patterns=2),
+            Implication("m/4 for m in the exponent", partial(_mean_slope, rate=0.25), _both_stored, min_patterns=2),
+            Implication("β D² ≥ 4", _split, _both_stored, min_patterns=2),
+        ),
+        closed_form="bounds.union.packing",
     ),
     Statement(
-        "T18",
-        "A certified ball stays certified at larger β",
-        "If ε_β(R) ≤ R ≤ m, and ‖ξ‖² ≥ mR or n = 0, then ε_β′(R) ≤ ε_β(R) for every β′ ≥ β: T still maps the ball into "
-        "itself, and a fixed point lies within ε_β(R) of the pattern.",
-        "derived for this project (docs/retrieval-proofs.md)",
-        "proved here",
-        Kind.POINTWISE,
-        (
+        name="T18",
+        title="A certified ball stays certified at larger β",
+        claim=(
+            "If ε_β(R) ≤ R ≤ m, and ‖ξ‖² ≥ mR or n = 0, then ε_β′(R) ≤ ε_β(R) for every β′ ≥ β: T still maps the "
+            "ball into itself, and a fixed point lies within ε_β(R) of the pattern."
+        ),
+        formula=(
+            r"\varepsilon_\beta(R)\le R\le m,\ \|\xi\|^2\ge mR \;\Longrightarrow\; "
+            r"\varepsilon_{\beta'}(R)\le\varepsilon_\beta(R)\quad(\beta'\ge\beta)"
+        ),
+        source="derived for this project (docs/retrieval-proofs.md)",
+        proof="proved here",
+        why=(
+            "ε(R) ≤ R ≤ m forces Δ > 2mR, so that the first term of ε(R) falls as β grows; the second does not grow "
+            "if ‖ξ‖² ≥ mR or n = 0. T9 and Brouwer's theorem give the fixed point."
+        ),
+        proved_in="docs/retrieval-proofs.md#t18-a-certified-ball-stays-certified-at-larger-β",
+        parts=(
             Implication(
                 "smaller error",
-                error_shrinks_with_beta,
-                stays_at_larger_beta,
-                uses=("patterns", "beta", "noop", "query", "ball"),
+                _gains_with_beta,
+                _stays_at_larger_beta,
+                uses=IN_BALL,
+            ),
+        ),
+        near_misses=(
+            Implication("without ε(R) ≤ R", _gains_with_beta, partial(_stays_at_larger_beta, without=2), uses=IN_BALL),
+            Implication("without ‖ξ‖² ≥ mR", _gains_with_beta, partial(_stays_at_larger_beta, without=3), uses=IN_BALL),
+            Implication(
+                "L(R) as well", partial(_rate_shrinks, to=_at_larger_beta), _stays_at_larger_beta, uses=IN_BALL
             ),
         ),
     ),
     Statement(
-        "T19",
-        "A certificate only gains by leaving a pattern out",
-        "Without one of the other patterns, ε(R) and L(R) are no larger; what T12 certifies with it, it certifies "
-        "without.",
-        "derived for this project (docs/retrieval-proofs.md)",
-        "proved here",
-        Kind.POINTWISE,
-        (
+        name="T19",
+        title="A certificate only gains by leaving a pattern out",
+        claim=(
+            "Without one of the other patterns, ε(R) and L(R) are no larger; what T12 certifies with it, it "
+            "certifies without."
+        ),
+        formula=r"\varepsilon_{M-1}(R)\le\varepsilon_M(R),\quad L_{M-1}(R)\le L_M(R)",
+        source="derived for this project (docs/retrieval-proofs.md)",
+        proof="proved here",
+        why=(
+            "Without the pattern, M − 1 and m do not grow and Δ does not fall; each factor of ε(R) and L(R) is "
+            "monotone in these."
+        ),
+        proved_in="docs/retrieval-proofs.md#t19-leaving-a-pattern-out",
+        parts=(
+            Implication("error", _gains_with_fewer, passes, uses=NO_STATE_IN_BALL, min_patterns=2),
             Implication(
-                "error", error_shrinks_with_fewer, passes, uses=("patterns", "beta", "noop", "ball"), min_patterns=2
+                "rate", partial(_rate_shrinks, to=_without_the_last), passes, uses=NO_STATE_IN_BALL, min_patterns=2
+            ),
+        ),
+        near_misses=(
+            Implication(
+                "a twentieth smaller",
+                partial(_gains_with_fewer, share=0.95),
+                passes,
+                uses=NO_STATE_IN_BALL,
+                min_patterns=2,
             ),
             Implication(
-                "rate", _rate_shrinks_with_fewer, passes, uses=("patterns", "beta", "noop", "ball"), min_patterns=2
+                "larger without the last",
+                lambda i: -_gains_with_fewer(i),
+                passes,
+                uses=NO_STATE_IN_BALL,
+                min_patterns=2,
             ),
+            Implication("one update is closer without the last", _update_gains_with_fewer, min_patterns=2),
         ),
     ),
 )

@@ -219,16 +219,9 @@ def _decimal(x: Any, rounding: str) -> str:
 
 @dataclass(frozen=True)
 class Decision:
-    """What ball arithmetic says about one instance.
+    """What ball arithmetic says about one instance, at the precision that was needed or the highest tried.
 
-    Attributes
-    ----------
-    hypotheses : tuple of SlackEnclosure
-        Each is met if its slack is above 0.
-    conclusion : SlackEnclosure
-        Met if its slack is at least 0.
-    bits : int
-        The precision that was needed, or the highest tried.
+    A hypothesis is met if its slack is above 0, the conclusion if its slack is at least 0.
     """
 
     hypotheses: tuple[SlackEnclosure, ...]
@@ -269,20 +262,10 @@ def exact(values: Values) -> dict[str, Any]:
 
 
 def decide(part: Implication, values: Values, most_bits: int = _MOST_BITS) -> Decision:
-    """Decide hypotheses and conclusion of a part of a statement at one instance.
+    """Decide hypotheses and conclusion of a part of a statement at one instance, or give up at the highest precision.
 
-    Parameters
-    ----------
-    part : Implication
-    values : mapping
-        The variables that the part uses: numbers, and nested lists for vectors (d) and matrices (M, d). Floats stand
-        for the binary fractions that they are; strings may hold decimals or fractions.
-    most_bits : int, at least 64
-        The precision at which to give up.
-
-    Returns
-    -------
-    Decision
+    Values are those of the variables that the part uses: numbers, and nested lists for vectors (d) and matrices (M, d).
+    Floats stand for the binary fractions that they are; strings may hold decimals or fractions.
 
     Raises
     ------

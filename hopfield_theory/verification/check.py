@@ -16,14 +16,13 @@ from scipy import stats
 from torch import Tensor
 
 from hopfield_theory.data.ensembles import base
-from hopfield_theory.statements.arithmetic import Floats
-from hopfield_theory.statements.statement import Experiment, Implication, Instance, Statement, Trend
+from hopfield_theory.statements.statement import Experiment, Implication, Statement, Trend
 from hopfield_theory.verification import ball_arithmetic, capacity_enclosures
 from hopfield_theory.verification.counterexamples import Counterexample
 from hopfield_theory.verification.instances import Batch, Draws
-from hopfield_theory.verification.search import SHAPES, Effort, attacks, slack
+from hopfield_theory.verification.search import SHAPES, Effort, attacks, slacks
 
-__all__ = ["Outcome", "PartResult", "Verdict", "attacked", "check", "slacks", "tolerance"]
+__all__ = ["Outcome", "PartResult", "Verdict", "attacked", "check", "tolerance"]
 
 # of each part, so many instances of least slack are decided in balls whatever floats say
 _ALWAYS_DECIDED = 4
@@ -57,20 +56,15 @@ class PartResult:
 
     Attributes
     ----------
-    name : str
-    outcome : Outcome
     instances : int
-        On which the part says something: its hypotheses are met. Memories, for an experiment; 1 for a trend.
+        Those that meet the hypotheses. Memories, for an experiment; 1 for a trend.
     smallest_slack : float
         For an experiment, how far the one-sided bound on the frequency lies on the side of the claim; where it is not
         counted but estimated, in units of the claimed probability.
     where : str
         The instance of the smallest slack, or what was counted.
-    counterexample : Counterexample or None
-    starts : int
-        Of searches for a smaller slack.
-    attacked_slack : float
-        The smallest that they found; NaN without a search.
+    starts, attacked_slack
+        Starts of searches for a smaller slack, and the smallest that they found; NaN without a search.
     """
 
     name: str
@@ -99,17 +93,7 @@ class PartResult:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a check found about a statement.
-
-    Attributes
-    ----------
-    statement : Statement
-    parts : tuple of PartResult
-    derivation : str or None
-        The identity that computer algebra proved, where it was asked for one.
-    enclosures : tuple of exact_capacity.Enclosure
-        Bounds that were re-evaluated in ball arithmetic.
-    """
+    """What a check found about a statement; the identities that computer algebra proved, if it was asked for any."""
 
     statement: Statement
     parts: tuple[PartResult, ...]
@@ -164,21 +148,8 @@ def check(
 ) -> list[Verdict]:
     """Check all parts of statements.
 
-    Parameters
-    ----------
-    statements : iterable of Statement
-    batches : Draws or sequence of Batch
-        Instances for their implications, passed through once.
-    seed : int
-        For their experiments.
-    full : bool
-        Whether experiments draw their larger number of memories.
-    progress : function of (done, whole), optional
-        Told the share of the steps that are done; what it raises ends the check.
-
-    Returns
-    -------
-    list of Verdict
+    Implications are checked on the batches, which are passed through once; experiments draw their memories from the
+    seed, more of them if the check is `full`. What `progress` raises ends the check.
 
     Examples
     --------
@@ -198,7 +169,7 @@ def check(
             count = batch.values["patterns"].shape[1]
             speaking = [watch for watch in parts if watch.part.speaks_of(count)]
             for watch, (hypotheses, conclusion) in zip(
-                speaking, slacks([watch.part for watch in speaking], batch), strict=True
+                speaking, slacks([watch.part for watch in speaking], batch.values), strict=True
             ):
                 watch.see(batch, hypotheses, conclusion)
     verdicts = []
@@ -228,22 +199,8 @@ def attacked(
 ) -> PartResult:
     """Attack one part of a statement, until a counterexample is certified or all shapes have been searched.
 
-    Parameters
-    ----------
-    statement : Statement
-    part : Implication
-        Of that statement.
-    seed : int, at least 0
-    effort : Effort
-    device : str
-        Where torch searches.
-    progress : function of (done, whole), optional
-        Told after each shape; what it raises ends the attack.
-
-    Returns
-    -------
-    PartResult
-        Its instances are the starts from which instances were reached that meet the hypotheses.
+    The instances of the result are the starts from which instances were reached that meet the hypotheses. What
+    `progress` raises ends the attack.
 
     Examples
     --------
@@ -257,7 +214,7 @@ def attacked(
     for batch in attacks(part, base(seed, zlib.crc32(f"{statement.name} {part.name}".encode())), effort, device):
         starts += len(batch)
         watch = _Watched(statement, part)
-        watch.see(batch, *slack(part, batch.values))
+        watch.see(batch, *slacks([part], batch.values)[0])
         progress(len(seen), len(SHAPES))
         seen.append(watch.result(lambda: progress(len(seen), len(SHAPES))))
         if seen[-1].outcome is Outcome.FALSIFIED:
@@ -271,29 +228,6 @@ def attacked(
         starts=starts,
         attacked_slack=worst.smallest_slack,
     )
-
-
-def slacks(parts: Sequence[Implication], batch: Batch) -> list[tuple[Tensor, Tensor]]:
-    """Evaluate hypotheses and conclusions on a batch; what parts have in common is evaluated once.
-
-    Parameters
-    ----------
-    parts : sequence of Implication
-    batch : Batch
-
-    Returns
-    -------
-    list of (hypotheses, conclusion)
-        A pair of Tensor for each part, shapes (B, h) and (B,).
-    """
-
-    def one(values: dict[str, Tensor]) -> list[tuple[Tensor, Tensor]]:
-        instance = Instance(**values, xp=Floats())
-        met = [part.hypotheses(instance) for part in parts]
-        none = torch.ones(0, dtype=torch.float64)
-        return [(torch.stack(m) if m else none, part.conclusion(instance)) for m, part in zip(met, parts, strict=True)]
-
-    return torch.vmap(one)(batch.values) if parts else []
 
 
 def tolerance(batch: Batch) -> Tensor:

@@ -11,7 +11,7 @@ from typing import Any
 from hopfield_theory.statements.statement import Implication, Statement
 from hopfield_theory.verification import ball_arithmetic
 
-__all__ = ["Counterexample", "plain"]
+__all__ = ["Counterexample", "lines", "plain"]
 
 _DIGITS = range(1, 12)
 
@@ -20,14 +20,8 @@ _DIGITS = range(1, 12)
 class Counterexample:
     """An instance that meets all hypotheses of a part and fails its conclusion, both decided in ball arithmetic.
 
-    Attributes
-    ----------
-    statement, part : str
-    values : dict
-        The variables, as decimals: strings, in nested lists for vectors and matrices. Each is exact.
-    decision : exact.Decision
-    given : str
-        What the part does to the variables first, if not nothing.
+    Its values are exact decimals: strings, in nested lists for vectors and matrices. What the part does to them first,
+    if anything, is `given`.
     """
 
     statement: str
@@ -39,18 +33,6 @@ class Counterexample:
     @classmethod
     def shrunk(cls, statement: Statement, part: Implication, values: dict[str, Any]) -> Counterexample:
         """Shrink a counterexample: fewer patterns, then fewer dimensions, then numbers with fewer digits.
-
-        Parameters
-        ----------
-        statement : Statement
-        part : Implication
-        values : dict
-            An instance that falsifies the part.
-
-        Returns
-        -------
-        Counterexample
-            None of the steps can be taken any further.
 
         Raises
         ------
@@ -77,12 +59,17 @@ class Counterexample:
 
     def lines(self) -> list[str]:
         """Return the instance and the enclosure of its slack, as lines to read."""
-        numbers = ", ".join(f"{name} = {plain(value)}" for name, value in self.values.items())
-        slack = self.decision.conclusion
-        return [
-            f"{self.part}: {numbers}{f' ({self.given})' if self.given else ''}",
-            f"slack in [{slack.low}, {slack.high}], decided at {self.decision.bits} bits",
-        ]
+        return lines(self.data())
+
+
+def lines(found: dict[str, Any]) -> list[str]:
+    """Return the lines of a counterexample that :meth:`Counterexample.data` returned."""
+    numbers = ", ".join(f"{name} = {plain(value)}" for name, value in found["values"].items())
+    slack, given = found["decision"]["conclusion"], f" ({found['given']})" if found["given"] else ""
+    return [
+        f"{found['part']}: {numbers}{given}",
+        f"slack in [{slack['low']}, {slack['high']}], decided at {found['decision']['bits']} bits",
+    ]
 
 
 def _falsifies(part: Implication, values: dict[str, Any]) -> bool:

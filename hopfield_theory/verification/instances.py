@@ -30,14 +30,9 @@ Generator = torch.Generator
 
 @dataclass(frozen=True)
 class Batch:
-    """Instances of one shape.
+    """Instances of one shape: the variables of statements, and what the patterns and the query of each instance are.
 
-    Attributes
-    ----------
-    values : dict of Tensor
-        The variables of statements, float64, a leading batch axis: patterns (B, M, d), query (B, d), beta (B,), ….
-    kinds : list of str
-        What the patterns and the query of each instance are.
+    Values are float64 with a leading batch axis: patterns (B, M, d), query (B, d), beta (B,), ….
     """
 
     values: dict[str, Tensor]
@@ -103,18 +98,7 @@ def _rows(count: int, dim: int) -> int:
 
 
 def draw(number: int, count: int, dim: int, generator: Generator) -> Batch:
-    """Draw instances of one shape.
-
-    Parameters
-    ----------
-    number, count, dim : int
-        B, M and d.
-    generator : torch.Generator
-
-    Returns
-    -------
-    Batch
-    """
+    """Draw B = `number` instances of M = `count` patterns in d = `dim` dimensions."""
     names = list(_PATTERNS)
     kinds = torch.randint(len(names), (number,), generator=generator)
     patterns = torch.empty(number, count, dim, dtype=torch.float64)

@@ -1,4 +1,4 @@
-"""Counterexamples as files, and their replay: one JSON file each, decided anew whenever it is read."""
+"""Counterexamples as files, and their replay: one JSON file each, decided again whenever it is read."""
 
 from __future__ import annotations
 
@@ -34,7 +34,8 @@ def file_name(counterexample: Counterexample) -> str:
 
     Examples
     --------
-    >>> file_name(Counterexample("P1", "never farther", {}, exact.Decision((), exact.SlackEnclosure("", "", None), 64)))
+    >>> nothing = ball_arithmetic.SlackEnclosure("", "", None)
+    >>> file_name(Counterexample("P1", "never farther", {}, ball_arithmetic.Decision((), nothing, 64)))
     'P1-never-farther.json'
     """
     return f"{counterexample.statement}-{'-'.join(re.findall(r'[a-z0-9]+', counterexample.part.lower()))}.json"
@@ -43,24 +44,9 @@ def file_name(counterexample: Counterexample) -> str:
 def write(counterexample: Counterexample, folder: str | os.PathLike[str]) -> Path:
     """Write a counterexample to a file of its own: statement, version, numbers as exact decimals, enclosures.
 
-    Parameters
-    ----------
-    counterexample : Counterexample
-    folder : path
-        Made if it is not there.
-
-    Returns
-    -------
-    Path
-        Of the file, named after the statement and its part.
-
-    Raises
-    ------
-    OSError
-        If it cannot be written.
+    The folder is made if it is not there; the file is named after the statement and its part.
     """
     version = importlib.metadata.version("hopfield-theory")
-
     data = counterexample.data()
     content = {"format": _FORMAT, "version": version, "statement": data["statement"], "part": data["part"]}
     content |= {"given": data["given"]} if data["given"] else {}
@@ -72,22 +58,10 @@ def write(counterexample: Counterexample, folder: str | os.PathLike[str]) -> Pat
 
 
 def replay(path: str | os.PathLike[str]) -> Counterexample:
-    """Decide the counterexample in a file anew; nothing that the file says of the outcome is believed.
-
-    Parameters
-    ----------
-    path : path
-        Of a file such as :func:`write` makes.
-
-    Returns
-    -------
-    Counterexample
-        With the decision of now.
+    """Decide the counterexample in a file again; nothing that the file says of the outcome is believed.
 
     Raises
     ------
-    OSError
-        If the file cannot be read.
     ValueError
         If it is malformed, names no statement or part there is, or (NoCounterexampleError) is no counterexample.
 
@@ -96,7 +70,7 @@ def replay(path: str | os.PathLike[str]) -> Counterexample:
     >>> import tempfile
     >>> values = {"patterns": [["1"]], "beta": "1", "noop": "1", "query": ["0"]}
     >>> part = STATEMENTS["P1"].parts[0]
-    >>> found = Counterexample("P1", part.name, values, exact.decide(part, values))
+    >>> found = Counterexample("P1", part.name, values, ball_arithmetic.decide(part, values))
     >>> replay(write(found, tempfile.mkdtemp())).decision.falsifies
     True
     """

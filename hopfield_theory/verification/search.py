@@ -8,7 +8,7 @@ first. Nothing is decided here: what is found goes to :mod:`hopfield_theory.veri
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -19,7 +19,7 @@ from hopfield_theory.statements.arithmetic import Floats
 from hopfield_theory.statements.statement import Implication, Instance
 from hopfield_theory.verification.instances import Batch, draw
 
-__all__ = ["FULL", "QUICK", "SHAPES", "Effort", "attack", "attacks", "slack"]
+__all__ = ["FULL", "QUICK", "SHAPES", "Effort", "attack", "attacks", "slacks"]
 
 SHAPES = ((1, 1), (1, 2), (2, 1), (2, 2), (3, 1), (3, 2), (4, 3), (6, 2))
 """Numbers of patterns and dimensions that are attacked, in this order: what is found first is smallest."""
@@ -39,15 +39,7 @@ _OUTSIDE = 1e6
 
 @dataclass(frozen=True)
 class Effort:
-    """How hard a part is attacked.
-
-    Attributes
-    ----------
-    starts : int
-        Instances of each shape that the search begins at.
-    descent, polish : int
-        Steps with gradients, and without.
-    """
+    """How hard a part is attacked: starts of each shape, and from each the steps with gradients and without."""
 
     starts: int
     descent: int
@@ -62,20 +54,7 @@ FULL = Effort(starts=512, descent=100, polish=100)
 
 
 def attacks(part: Implication, seed: int, effort: Effort, device: str = "cpu") -> Iterator[Batch]:
-    """Attack a part at every shape that it speaks of, the smallest first.
-
-    Parameters
-    ----------
-    part : Implication
-    seed : int, at least 0
-    effort : Effort
-    device : str
-        Where torch computes.
-
-    Yields
-    ------
-    Batch
-        For each shape, the worst instance that each start led to.
+    """Attack a part at every shape that it speaks of, the smallest first; yield the worst that each start led to.
 
     Examples
     --------
@@ -101,21 +80,7 @@ def attack(part: Implication, starts: Batch, generator: torch.Generator, effort:
     with multipliers :math:`\lambda_j \leftarrow \max(0, \lambda_j - \rho h_j)`. Patterns and states are in units of m;
     β, R and n > 0 are searched by their logarithms, and n = 0 stays.
 
-    Parameters
-    ----------
-    part : Implication
-    starts : Batch
-    generator : torch.Generator
-        On the CPU.
-    effort : Effort
-        Its steps.
-    device : str
-        Where torch computes.
-
-    Returns
-    -------
-    Batch
-        The worst instance seen from each start, or the start itself if no instance met the hypotheses.
+    The worst instance seen from each start is returned, or the start itself if no instance met the hypotheses.
     """
     search = _Search(part, starts, device)
     search.descend(effort.descent)
@@ -123,15 +88,18 @@ def attack(part: Implication, starts: Batch, generator: torch.Generator, effort:
     return search.found()
 
 
-def slack(part: Implication, values: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
-    """Evaluate hypotheses and conclusion, shapes (B, h) and (B,), differentiably."""
+def slacks(parts: Sequence[Implication], values: dict[str, Tensor]) -> list[tuple[Tensor, Tensor]]:
+    """Evaluate hypotheses (B, h) and conclusions (B,), differentiably; what parts share is evaluated once."""
 
-    def one(values: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+    def one(values: dict[str, Tensor]) -> list[tuple[Tensor, Tensor]]:
         instance = Instance(**values, xp=Floats())
-        met, conclusion = part.hypotheses(instance), part.conclusion(instance)
-        return torch.stack(met) if met else conclusion.new_ones(0), conclusion
+        met = [part.hypotheses(instance) for part in parts]
+        return [
+            (torch.stack(hypotheses) if hypotheses else values["beta"].new_ones(0), part.conclusion(instance))
+            for hypotheses, part in zip(met, parts, strict=True)
+        ]
 
-    return torch.vmap(one)(values)
+    return torch.vmap(one)(values) if parts else []
 
 
 class _Search:
@@ -218,7 +186,7 @@ class _Search:
         return better
 
     def _slacks(self, x: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
-        return slack(self._part, self._values(x))
+        return slacks([self._part], self._values(x))[0]
 
     def _values(self, x: dict[str, Tensor]) -> dict[str, Tensor]:
         values = {name: value.exp() if name in ("beta", "noop", "ball") else value for name, value in x.items()}

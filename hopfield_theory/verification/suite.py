@@ -15,7 +15,6 @@ from torch import Tensor
 
 from hopfield_theory.bounds import RandomMemory
 from hopfield_theory.data import files
-from hopfield_theory.statements import derivations
 from hopfield_theory.statements.registry import STATEMENTS, chosen
 from hopfield_theory.statements.statement import Implication, Kind, Statement
 from hopfield_theory.verification import capacity_enclosures
@@ -23,13 +22,16 @@ from hopfield_theory.verification.check import PartResult, Verdict, attacked, ch
 from hopfield_theory.verification.instances import Draws
 from hopfield_theory.verification.search import FULL, QUICK
 
-__all__ = ["INSTANCES", "TABLE", "BudgetError", "digits", "verify"]
+__all__ = ["ENCLOSED", "INSTANCES", "TABLE", "BudgetError", "digits", "verify"]
 
 INSTANCES = {"quick": 60_000, "full": 600_000}
 """Instances that each level draws."""
 
 TABLE = ((20, 1.0, 3.0), (75, 1.0, 1.0), (30, 1.0, 2.0))
 """Dimension, β and K at which capacity bounds are re-evaluated in ball arithmetic, for p = 0.001 and n = 1."""
+
+ENCLOSED = frozenset(("C2", "C3", "C6", "C7"))
+"""Statements whose bounds those are."""
 
 _FAILURE = 1e-3
 # cheap statements that are checked on the same drawn instances
@@ -118,15 +120,18 @@ def verify(
             if full or statement.is_false
             for index in _implications(statement)
         ),
-        *(functools.partial(_enclosed, row, effort) for row in (TABLE if full else TABLE[:1]) if _bounds(wanted)),
+        *(
+            functools.partial(_enclosed, row, effort)
+            for row in (TABLE if full else TABLE[:1])
+            if ENCLOSED & {s.name for s in wanted}
+        ),
     ]
     found = []
     for done, result in enumerate(over(_run, jobs)):
         progress(done, len(jobs))
         found += result
     progress(len(jobs), len(jobs))
-    derivations = _derivations(wanted) if full else {}
-    return [_verdict(statement, found, derivations.get(statement.name)) for statement in wanted]
+    return [_verdict(statement, found, _derived(statement) if full else None) for statement in wanted]
 
 
 class _Deadline:
@@ -192,10 +197,6 @@ def _implications(statement: Statement) -> list[int]:
     return [index for index, part in enumerate(statement.parts) if isinstance(part, Implication)]
 
 
-def _bounds(wanted: list[Statement]) -> set[str]:
-    return {s.name for s in wanted} & {"C2", "C3", "C6", "C7"}
-
-
 def _verdict(statement: Statement, found: list[_Found], derivation: str | None) -> Verdict:
     parts: dict[int, PartResult] = {}
     for result in found:
@@ -225,10 +226,9 @@ def digits() -> Tensor | None:
         return None
 
 
-def _derivations(wanted: list[Statement]) -> dict[str, str]:
-    def text(name: str) -> str:
-        identities = derivations.DERIVATIONS[name]()
-        listed = identities if isinstance(identities, list) else [identities]
-        return "; ".join(f"{identity.lhs} = {identity.rhs}" for identity in listed)
-
-    return {s.name: text(s.name) for s in wanted if s.name in derivations.DERIVATIONS}
+def _derived(statement: Statement) -> str | None:
+    if statement.derivation is None:
+        return None
+    identities = statement.derivation()
+    listed = identities if isinstance(identities, list) else [identities]
+    return "; ".join(f"{identity.lhs} = {identity.rhs}" for identity in listed)

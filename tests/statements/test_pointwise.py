@@ -1,17 +1,19 @@
 """Every pointwise statement, on drawn instances, in ball arithmetic: no tolerance, no rounding."""
 
 import math
+import pkgutil
+import xml.etree.ElementTree as ET
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from latex2mathml.converter import convert
 
 from hopfield_theory.model.memory import Memory
 from hopfield_theory.statements.arithmetic import Floats
 from hopfield_theory.statements.dynamics import Dynamics
-from hopfield_theory.statements.planted import PLANTED
-from hopfield_theory.statements.registry import STATEMENTS, chosen
+from hopfield_theory.statements.registry import MODULES, STATEMENTS, chosen
 from hopfield_theory.statements.statement import Implication, Kind
 from hopfield_theory.testing import betas, noops, pattern_sets, problems, queries
 from hopfield_theory.verification import ball_arithmetic
@@ -60,21 +62,38 @@ def test_a_statement_says_what_it_is(statement):
     assert statement.title
     assert statement.claim.endswith(".")
     assert statement.source
+    assert statement.why.endswith(".")
     assert statement.parts
     assert statement.proof in ("proved here", "heuristic", "false") or statement.proof.startswith("proved in ")
     assert len({part.name for part in statement.parts}) == len(statement.parts)
     if statement.kind in (Kind.POINTWISE, Kind.FIXED_POINT):
         assert all(isinstance(part, Implication) for part in statement.parts)
     assert chosen([statement.name.lower()]) == [statement]
+    assert set(statement.instead) <= set(STATEMENTS)
+    # a figure is drawn from an experiment
+    assert statement.experiment or not statement.figure
+    said = "".join(ET.fromstring(convert(statement.formula)).itertext())
+    assert "\\" not in said, said
 
 
-def test_all_of_them_are_there():
-    assert list(STATEMENTS) == [f"T{k}" for k in range(1, 20)] + [f"C{k}" for k in range(1, 9)] + [
-        f"P{k}" for k in range(1, 27)
-    ]
+@pytest.mark.parametrize("name", sorted({s.closed_form for s in STATEMENTS.values() if s.closed_form}))
+def test_a_closed_form_is_a_function(name):
+    assert callable(pkgutil.resolve_name(f"hopfield_theory.{name}"))
+
+
+def test_all_of_them_are_there_once():
+    every = [statement for module in MODULES for statement in module.STATEMENTS]
+    assert sorted(statement.name for statement in every) == sorted(STATEMENTS)
+    assert len({statement.title for statement in every}) == len(every)
+    counts = {"T": 19, "C": 8, "P": 26}
+    assert list(STATEMENTS) == [f"{kind}{k + 1}" for kind, count in counts.items() for k in range(count)]
+
+
+def test_every_pointwise_statement_has_near_misses():
     pointwise = {s.name for s, _ in PARTS}
-    assert set(PLANTED) == pointwise
-    assert all(len(variants) >= 3 for variants in PLANTED.values())
+    assert {s.name for s in STATEMENTS.values() if len(s.near_misses) >= 3} == pointwise
+    assert {s.name for s in STATEMENTS.values() if s.near_misses} == pointwise
+    assert sum(len(s.near_misses) for s in STATEMENTS.values()) == 95
 
 
 def test_unknown_names_are_refused():

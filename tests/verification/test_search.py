@@ -6,13 +6,12 @@ import math
 import pytest
 import torch
 
-from hopfield_theory.statements.planted import PLANTED
 from hopfield_theory.statements.registry import STATEMENTS
 from hopfield_theory.statements.statement import Implication
 from hopfield_theory.verification import ball_arithmetic, search
-from hopfield_theory.verification.check import Outcome, PartResult, attacked, slacks
+from hopfield_theory.verification.check import Outcome, PartResult, attacked
 from hopfield_theory.verification.instances import draw
-from hopfield_theory.verification.search import QUICK, Effort, attack, attacks
+from hopfield_theory.verification.search import QUICK, Effort, attack, attacks, slacks
 
 # those that 6 000 drawn instances leave, and one of each kind of statement
 SUBTLE = [
@@ -26,7 +25,7 @@ SUBTLE = [
 
 
 def planted(statement, name):
-    return next(part for part in PLANTED[statement] if part.name == name)
+    return next(part for part in STATEMENTS[statement].near_misses if part.name == name)
 
 
 @pytest.mark.parametrize(("statement", "name"), SUBTLE)
@@ -58,9 +57,9 @@ def test_true_statements_survive(name):
 def test_the_slack_is_never_larger_than_at_the_start_and_the_hypotheses_stay_met():
     part = STATEMENTS["T12"].parts[2]
     starts = draw(200, 3, 2, torch.Generator().manual_seed(0))
-    [(before, first)] = slacks([part], starts)
+    [(before, first)] = slacks([part], starts.values)
     found = attack(part, starts, torch.Generator().manual_seed(1), Effort(200, 30, 30))
-    [(after, last)] = slacks([part], found)
+    [(after, last)] = slacks([part], found.values)
     met = (before > 0).all(-1)
     # instances are searched in units of m, and come back with the rounding of their logarithms
     assert (after[met] > -1e-12).all()
@@ -82,7 +81,7 @@ def test_a_known_minimum_is_reached():
     for part, least in ((free, 0.0), (bound, 3 + 1 / 3 - 2)):
         starts = draw(64, 2, 2, torch.Generator().manual_seed(2))
         found = attack(part, starts, torch.Generator().manual_seed(3), Effort(64, 200, 200))
-        [(met, slack)] = slacks([part], found)
+        [(met, slack)] = slacks([part], found.values)
         assert (met > 0).all()
         assert slack.min().item() == pytest.approx(least, abs=1e-6)
         # from wherever there is a way of finite length: a memory of zeros has no κ but 0
@@ -105,7 +104,7 @@ def test_a_slack_without_a_number_spoils_no_other_lane():
     part = Implication("a hole", lambda i: i.xp.log(i.query[0]) * 0 + i.query @ i.query, uses=("query",))
     starts = draw(128, 1, 1, torch.Generator().manual_seed(0))
     found = attack(part, starts, torch.Generator().manual_seed(1), Effort(128, 60, 60))
-    [(_, slack)] = slacks([part], found)
+    [(_, slack)] = slacks([part], found.values)
     usable = starts.values["query"][:, 0] > 1e-3
     assert usable.sum() > 20
     assert (slack[usable] < 1e-4).double().mean() > 0.9

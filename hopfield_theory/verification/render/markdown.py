@@ -13,7 +13,6 @@ from typing import Any
 
 from hopfield_theory._atomic_write import atomic_write
 from hopfield_theory.statements.registry import STATEMENTS
-from hopfield_theory.statements.statement import Implication
 from hopfield_theory.verification.counterexamples import plain
 from hopfield_theory.verification.render.table import thousands
 
@@ -39,20 +38,16 @@ def page(verdicts: list[dict[str, Any]]) -> str:
     verdicts : list of dict
         As :func:`hopfield_theory.verification.render.table.data` gives them.
 
-    Returns
-    -------
-    str
-
     Examples
     --------
-    >>> from hopfield_theory.verification import report
+    >>> from hopfield_theory.verification.render import table
     >>> from hopfield_theory.verification.suite import verify
-    >>> "## False as they are read" in page(report.data(verify(["P14"])))
+    >>> "## False as they are read" in page(table.data(verify(["P14"])))
     True
     """
     published = [v for v in verdicts if v["statement"].startswith("P")]
-    false = [v for v in published if STATEMENTS[v["statement"]].is_false]
-    true = [v for v in published if not STATEMENTS[v["statement"]].is_false]
+    false = [v for v in published if v["proof"] == "false"]
+    true = [v for v in published if v["proof"] != "false"]
     own = [v for v in verdicts if not v["statement"].startswith("P")]
     parts = [_HEAD]
     for title, some in (("False as they are read", false), ("True", true)):
@@ -64,30 +59,31 @@ def page(verdicts: list[dict[str, Any]]) -> str:
 
 
 def _claim(verdict: dict[str, Any]) -> str:
-    statement = STATEMENTS[verdict["statement"]]
-    said = [f"### {statement.name} {statement.title}\n", f"{statement.claim}\n", f"Source: {statement.source}.\n"]
+    said = [
+        f"### {verdict['statement']} {verdict['title']}\n",
+        f"{verdict['claim']}\n",
+        f"Source: {verdict['source']}.\n",
+    ]
     said += [f"**{verdict['verdict'].capitalize()}.** {_tried(verdict)}\n"]
     for part in verdict["parts"]:
         found = part["counterexample"]
         if found is not None:
-            given = next(p.given for p in statement.parts if isinstance(p, Implication) and p.name == found["part"])
-            said += ["```text", *_lines(found), *[f"where {given}"] * bool(given), "```\n"]
+            said += ["```text", *_lines(found), *[f"where {found['given']}"] * bool(found["given"]), "```\n"]
         elif part["by"] == "experiment":
             said += ["```text", f"{part['name']}: {part['where']}", "```\n"]
-    if statement.instead:
+    if verdict["instead"]:
         # of a true claim, what is sharper or says more
-        said += ["What holds:\n" if statement.is_false else "See also:\n"]
-        said += [f"- {name} {STATEMENTS[name].title}: {STATEMENTS[name].claim}" for name in statement.instead] + [""]
+        said += ["What holds:\n" if verdict["proof"] == "false" else "See also:\n"]
+        said += [f"- {STATEMENTS[name]}" for name in verdict["instead"]] + [""]
     return "\n".join(said)
 
 
 def _tried(verdict: dict[str, Any]) -> str:
-    starts = sum(part["attack"]["starts"] for part in verdict["parts"] if part["attack"])
-    slacks = [part["attack"]["smallest_slack"] for part in verdict["parts"] if part["attack"]]
-    if not starts:
+    attack = verdict["attack"]
+    if not attack:
         return f"Instances and memories: {thousands(verdict['instances'])}."
-    least = f"smallest slack {min(slacks):.2g}"
-    return f"Instances: {thousands(verdict['instances'])}; attacked with {thousands(starts)} starts, {least}."
+    least = f"smallest slack {attack['smallest_slack']:.2g}"
+    return f"Instances: {thousands(verdict['instances'])}; attacked with {thousands(attack['starts'])} starts, {least}."
 
 
 def _lines(counterexample: dict[str, Any]) -> list[str]:
@@ -111,12 +107,9 @@ def _table(verdicts: list[dict[str, Any]]) -> str:
         "| --- | --- | --- | --: | --: | --: |",
     ]
     for v in verdicts:
-        starts = sum(part["attack"]["starts"] for part in v["parts"] if part["attack"])
-        statement = STATEMENTS[v["statement"]]
-        cells = (f"{statement.name} {statement.title}", statement.proof, v["verdict"], thousands(v["instances"]))
-        rows.append(
-            f"| {' | '.join((*cells, thousands(starts) if starts else '–', format(v['smallest_slack'], '.2g')))} |"
-        )
+        starts = thousands(v["attack"]["starts"]) if v["attack"] else "–"
+        cells = (f"{v['statement']} {v['title']}", v["proof"], v["verdict"], thousands(v["instances"]), starts)
+        rows.append(f"| {' | '.join((*cells, format(v['smallest_slack'], '.2g')))} |")
     return "\n".join([*rows, ""])
 
 

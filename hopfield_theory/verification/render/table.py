@@ -1,4 +1,4 @@
-"""Verdicts as a table, as sentences and as JSON."""
+"""Verdicts as JSON can hold them, and from that as a table and as sentences."""
 
 from __future__ import annotations
 
@@ -13,142 +13,122 @@ from rich.table import Table
 from rich.text import Text
 
 from hopfield_theory.statements.statement import Experiment, Trend
+from hopfield_theory.verification import counterexamples
 from hopfield_theory.verification.check import Outcome, PartResult, Verdict
 
-__all__ = ["data", "lines", "table", "thousands"]
+__all__ = ["by", "data", "lines", "slack", "summary", "table", "thousands"]
 
 # a table has no room for identifiers; JSON has them
 _IDENTIFIER = re.compile(r",? (arXiv:\d+\.\d+|\(docs/[^)]*\))")
 _STYLES = {Outcome.FALSIFIED: "red", Outcome.CONTRADICTED: "red", Outcome.UNDECIDED: "yellow"}
-
-
-def table(verdicts: Sequence[Verdict]) -> Table:
-    """Return the verdict table.
-
-    Parameters
-    ----------
-    verdicts : sequence of Verdict
-
-    Returns
-    -------
-    rich.table.Table
-        Statement, source, proof status, verdict, instances, smallest slack; where there was an attack, its starts and
-        the smallest slack that they led to stand below.
-    """
-    shown = Table(title="Verdicts", title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
-    for name, share in (("statement", 4), ("source", 5), ("proof", 3)):
-        shown.add_column(name, ratio=share, min_width=share + 3, overflow="fold")
-    shown.add_column("verdict", no_wrap=True)
-    is_attacked = any(verdict.starts for verdict in verdicts)
-    for name in ("instances\nattacked with" if is_attacked else "instances", "smallest\nslack"):
-        shown.add_column(name, justify="right", no_wrap=True)
-    for verdict in verdicts:
-        statement = verdict.statement
-        shown.add_row(
-            f"{statement.name} {statement.title}",
-            _IDENTIFIER.sub("", statement.source),
-            statement.proof,
-            Text(verdict.outcome, style="" if verdict.as_expected else _STYLES.get(verdict.outcome, "")),
-            "\n".join([thousands(verdict.instances), *[f"{thousands(verdict.starts)} starts"] * bool(verdict.starts)]),
-            "\n".join([_slack(verdict.worst.smallest_slack), *[_slack(verdict.attacked_slack)] * bool(verdict.starts)]),
-        )
-    return shown
-
-
-def lines(verdicts: Sequence[Verdict]) -> list[str]:
-    """Return sentences: counterexamples, what differs from what is expected, what ball arithmetic confirmed.
-
-    Parameters
-    ----------
-    verdicts : sequence of Verdict
-
-    Returns
-    -------
-    list of str
-    """
-    said = []
-    for verdict in verdicts:
-        worst, statement = verdict.worst, verdict.statement
-        if worst.counterexample is not None:
-            said += [f"{statement.name} is false: {statement.claim}", *worst.counterexample.lines()]
-            said += [f"What holds: {', '.join(statement.instead)}."] * bool(statement.instead)
-        if not verdict.as_expected:
-            expected = "a counterexample" if statement.is_false else "no contradiction"
-            said.append(
-                f"{statement.name}: {expected} was expected, and it is {verdict.outcome} "
-                f"({worst.name}: {worst.where}, slack {_slack(worst.smallest_slack)})"
-            )
-    enclosures = [enclosure for verdict in verdicts for enclosure in verdict.enclosures]
-    if enclosures:
-        decided = sum(enclosure.decided is True for enclosure in enclosures)
-        said.append(f"Capacity bounds re-evaluated in ball arithmetic: {decided} of {len(enclosures)} confirmed.")
-    derived = [verdict.statement.name for verdict in verdicts if verdict.derivation is not None]
-    if derived:
-        said.append(f"Derived by computer algebra: {', '.join(derived)}.")
-    wrong = sum(not verdict.as_expected for verdict in verdicts)
-    said.append(
-        f"{len(verdicts) - wrong} of {len(verdicts)} as expected."
-        if wrong
-        else f"All {len(verdicts)} verdicts are as expected."
-    )
-    return said
+_BY = {Experiment: "experiment", Trend: "trend"}
+_TOLD = ("title", "claim", "formula", "source", "proof", "why", "proved_in", "kind", "instead", "figure")
 
 
 def data(verdicts: Sequence[Verdict]) -> list[dict[str, Any]]:
-    """Return everything that was found, as JSON can hold it.
-
-    Parameters
-    ----------
-    verdicts : sequence of Verdict
-
-    Returns
-    -------
-    list of dict
-        Without timings, so that one seed gives one text.
-    """
+    """Return everything that was found, and what was claimed; without timings, so that one seed gives one text."""
     return [_verdict(verdict) for verdict in verdicts]
 
 
 def _verdict(verdict: Verdict) -> dict[str, Any]:
-    statement = verdict.statement
-    kinds = {part.name: part for part in statement.parts}
+    kinds = {part.name: by(part) for part in verdict.statement.parts}
     return {
-        "statement": statement.name,
-        "title": statement.title,
-        "claim": statement.claim,
-        "source": statement.source,
-        "proof": statement.proof,
-        "kind": statement.kind.value,
+        "statement": verdict.statement.name,
+        **{name: getattr(verdict.statement, name) for name in _TOLD},
         "verdict": verdict.outcome.value,
         "as_expected": verdict.as_expected,
         "instances": verdict.instances,
         "smallest_slack": verdict.worst.smallest_slack,
+        "worst": verdict.worst.name,
+        "attack": _attack(verdict),
         "parts": [_part(part, kinds[part.name]) for part in verdict.parts],
         "derivation": verdict.derivation,
         "enclosures": [asdict(enclosure) for enclosure in verdict.enclosures],
     }
 
 
-def _part(part: PartResult, of: Any) -> dict[str, Any]:
-    kinds = {Experiment: "experiment", Trend: "trend"}
+def _part(part: PartResult, by: str) -> dict[str, Any]:
     return {
         "name": part.name,
-        "by": kinds.get(type(of), "instances"),
+        "by": by,
         "verdict": part.outcome.value,
         "instances": part.instances,
         "smallest_slack": part.smallest_slack,
         "where": part.where,
-        "attack": {"starts": part.starts, "smallest_slack": part.attacked_slack} if part.starts else None,
+        "attack": _attack(part),
         "counterexample": None if part.counterexample is None else part.counterexample.data(),
     }
 
 
-def _slack(value: float) -> str:
+def _attack(attacked: Verdict | PartResult) -> dict[str, Any] | None:
+    return {"starts": attacked.starts, "smallest_slack": attacked.attacked_slack} if attacked.starts else None
+
+
+def by(part: Any) -> str:
+    """Say what decides a part of a statement."""
+    return _BY.get(type(part), "instances")
+
+
+def table(verdicts: Sequence[dict[str, Any]]) -> Table:
+    """Return the verdict table; below the instances, the starts of an attack and the smallest slack that it found."""
+    shown = Table(title="Verdicts", title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
+    for name, share in (("statement", 4), ("source", 5), ("proof", 3)):
+        shown.add_column(name, ratio=share, min_width=share + 3, overflow="fold")
+    shown.add_column("verdict", no_wrap=True)
+    is_attacked = any(verdict["attack"] for verdict in verdicts)
+    for name in ("instances\nattacked with" if is_attacked else "instances", "smallest\nslack"):
+        shown.add_column(name, justify="right", no_wrap=True)
+    for v in verdicts:
+        attacks = [v["attack"]] if v["attack"] else []
+        shown.add_row(
+            f"{v['statement']} {v['title']}",
+            _IDENTIFIER.sub("", v["source"]),
+            v["proof"],
+            Text(v["verdict"], style="" if v["as_expected"] else _STYLES.get(v["verdict"], "")),
+            "\n".join([thousands(v["instances"]), *(f"{thousands(attack['starts'])} starts" for attack in attacks)]),
+            "\n".join(slack(found["smallest_slack"]) for found in (v, *attacks)),
+        )
+    return shown
+
+
+def lines(verdicts: Sequence[dict[str, Any]]) -> list[str]:
+    """Return sentences: counterexamples, what differs from what is expected, what ball arithmetic confirmed."""
+    said = []
+    for v in verdicts:
+        worst = next(part for part in v["parts"] if part["name"] == v["worst"])
+        if worst["counterexample"] is not None:
+            said += [f"{v['statement']} is false: {v['claim']}", *counterexamples.lines(worst["counterexample"])]
+            said += [f"What holds: {', '.join(v['instead'])}."] * bool(v["instead"])
+        if not v["as_expected"]:
+            expected = "a counterexample" if v["proof"] == "false" else "no contradiction"
+            said.append(
+                f"{v['statement']}: {expected} was expected, and it is {v['verdict']} "
+                f"({worst['name']}: {worst['where']}, slack {slack(worst['smallest_slack'])})"
+            )
+    decided = [enclosure["decided"] is True for v in verdicts for enclosure in v["enclosures"]]
+    if decided:
+        said.append(f"Capacity bounds re-evaluated in ball arithmetic: {sum(decided)} of {len(decided)} confirmed.")
+    derived = [v["statement"] for v in verdicts if v["derivation"] is not None]
+    if derived:
+        said.append(f"Derived by computer algebra: {', '.join(derived)}.")
+    return [*said, summary(verdicts)]
+
+
+def summary(verdicts: Sequence[dict[str, Any]]) -> str:
+    """Say how many verdicts are as expected."""
+    expected = sum(verdict["as_expected"] for verdict in verdicts)
+    if expected == len(verdicts):
+        return f"All {expected} verdicts are as expected."
+    return f"{expected} of {len(verdicts)} as expected."
+
+
+def slack(value: float) -> str:
+    """Return a slack to two digits; a dash if there is none."""
     if math.isnan(value):
         return "–"
     return "0" if value == 0 else f"{value:.1e}"
 
 
-def thousands(count: int) -> str:
+def thousands(count: int, space: str = " ") -> str:
     """Return a number with its digits in groups of three."""
-    return f"{count:,}".replace(",", " ")
+    return f"{count:,}".replace(",", space)
