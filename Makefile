@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 OUT ?= build
 
-.PHONY: install reproduce test lint attack claims statements mutants bench figures clean
+.PHONY: install reproduce test test-slow lint attack claims statements mutants bench figures clean
 .DELETE_ON_ERROR:
 
 install: $(VENV)/installed
@@ -32,7 +32,11 @@ reproduce: install
 	@echo "Results: $(OUT)/, the verdicts: $(OUT)/verdicts.html"
 
 test: install
-	OMP_WAIT_POLICY=passive $(BIN)/python -m pytest -q -n auto
+	OMP_WAIT_POLICY=passive $(BIN)/python -m pytest -q -n auto -m "not slow"
+
+# what is slow and not mathematics: a wheel, a browser, a cluster, processes that are killed
+test-slow: install
+	OMP_WAIT_POLICY=passive $(BIN)/python -m pytest -q -n auto -m slow tests
 
 lint: install
 	$(BIN)/ruff check .

@@ -59,7 +59,7 @@ class Certificate(CertifiedBalls):
     ----------
     status : Tensor of int64
         A :class:`Storage` per pattern.
-    limit_distance : Tensor
+    fixed_point_distance : Tensor
         How far from the pattern retrieval from the pattern itself ended; NaN where stored (it was not followed) and
         where it did not converge.
 
@@ -73,7 +73,7 @@ class Certificate(CertifiedBalls):
     """
 
     status: Tensor
-    limit_distance: Tensor
+    fixed_point_distance: Tensor
 
     @property
     def stored(self) -> Tensor:
@@ -83,7 +83,7 @@ class Certificate(CertifiedBalls):
     @property
     def retrieved(self) -> Tensor:
         """Which patterns retrieval from the pattern itself stays close to: proved, or followed in floating point."""
-        return self.stored | (self.limit_distance < 0.5 * self.nearest_distance)
+        return self.stored | (self.fixed_point_distance < 0.5 * self.nearest_distance)
 
 
 def guaranteed(memory: Memory, queries: Any) -> tuple[Tensor, Tensor]:
@@ -175,8 +175,8 @@ def certify(memory: Memory, max_steps: int = 10_000, progress: Progress | None =
     max_steps = _arguments.integer("max_steps", max_steps, 1)
     _check_separation(memory)
     found = _in_blocks(memory, torch.arange(memory.num_patterns, device=memory.patterns.device), progress)
-    status, limit_distance = _follow(memory, found.radius > 0, found.nearest_distance, max_steps, progress)
-    return Certificate(**vars(found), status=status, limit_distance=limit_distance)
+    status, fixed_point_distance = _follow(memory, found.radius > 0, found.nearest_distance, max_steps, progress)
+    return Certificate(**vars(found), status=status, fixed_point_distance=fixed_point_distance)
 
 
 def _check_separation(memory: Memory) -> None:
@@ -201,7 +201,7 @@ def _follow(
 ) -> tuple[Tensor, Tensor]:
     """Status of every pattern, and how far from it retrieval ended for those that are not stored by the bound."""
     status = torch.where(stored, int(Storage.STORED), int(Storage.UNDECIDED))
-    limit_distance = torch.full_like(nearest_distance, torch.nan)
+    fixed_point_distance = torch.full_like(nearest_distance, torch.nan)
     followed = (~stored).nonzero().flatten()
     if len(followed):
         wide = memory.at(dtype=torch.float64)
@@ -213,7 +213,7 @@ def _follow(
         distance = torch.linalg.vector_norm(found.state - start, dim=-1)
         outside = distance - 1000 * found.residual >= 0.5 * nearest_distance[followed]
         status[followed[found.converged & outside]] = Storage.NOT_STORED
-        limit_distance[followed] = torch.where(found.converged, distance, torch.nan)
+        fixed_point_distance[followed] = torch.where(found.converged, distance, torch.nan)
     # a duplicate has no admissible ball at all
     status[nearest_distance == 0] = Storage.NOT_STORED
-    return status, limit_distance
+    return status, fixed_point_distance

@@ -290,7 +290,7 @@ def verify(
         workers = Serial() if statements and level == "quick" else Processes()
         with _progress("verifying") as progress, workers:
             options = {"level": level, "seed": seed, "budget": budget}
-            verdicts = run(statements or None, **options, progress=progress, over=workers.map)
+            verdicts = run(statements or None, **options, progress=progress, map_fn=workers.map)
         rows = table.data(verdicts)
         lines = table.lines(rows)
         if counterexamples is not None:

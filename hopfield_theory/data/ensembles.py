@@ -29,7 +29,7 @@ __all__ = [
     "RandomPatterns",
     "Sphere",
     "SpikedCovariance",
-    "base",
+    "derived_seed",
     "rows_per_block",
 ]
 
@@ -66,7 +66,7 @@ def rows_per_block(dim: int) -> int:
     return rows - rows % 16 if rows > 16 else rows
 
 
-def base(seed: int, *cell: int) -> int:
+def derived_seed(seed: int, *cell: int) -> int:
     """Turn a root seed and the coordinates of a cell into the seed of the cell's first block.
 
     Parameters
@@ -80,7 +80,7 @@ def base(seed: int, *cell: int) -> int:
     -------
     int
         A number in ``[0, 2**32)``: block ``i`` of the cell is drawn by a generator seeded with
-        ``(base + i) % 2**32``. It has 32 bits because torch's generator on the CPU keeps no more.
+        ``(derived_seed + i) % 2**32``. It has 32 bits because torch's generator on the CPU keeps no more.
 
     Raises
     ------
@@ -94,8 +94,8 @@ def base(seed: int, *cell: int) -> int:
 
     Examples
     --------
-    >>> base(0) == base(0), base(0) == base(0, 0), base(0, 1) == base(1, 0)
-    (True, False, False)
+    >>> derived_seed(0) == derived_seed(0, 0), derived_seed(0, 1) == derived_seed(1, 0)
+    (False, False)
     """
     spawn_key = tuple(_arguments.integer("a coordinate of cell", c, 0, 2**32 - 1) for c in cell)
     sequence = np.random.SeedSequence(_arguments.integer("seed", seed, 0), spawn_key=spawn_key)
@@ -414,7 +414,7 @@ class RandomPatterns(PatternSource):
     seed : int
         Root seed, ``>= 0``.
     cell : tuple of int
-        Coordinates, each in ``[0, 2**32)``, that tell this draw from others of the same seed; see `base`.
+        Coordinates, each in ``[0, 2**32)``, that tell this draw from others of the same seed; see `derived_seed`.
     dtype : torch.dtype
         float32 (the default) or float64. The two draw different patterns.
     device : torch.device or str
@@ -428,7 +428,7 @@ class RandomPatterns(PatternSource):
 
     Notes
     -----
-    Block i comes from its own generator, seeded ``(base(seed, *cell) + i) % 2**32``; what all blocks share
+    Block i comes from its own generator, seeded ``(derived_seed(seed, *cell) + i) % 2**32``; what all blocks share
     comes from one seeded like block -1.
 
     Examples
@@ -461,7 +461,7 @@ class RandomPatterns(PatternSource):
         self.ensemble = ensemble
         self.seed = seed
         self.cell = tuple(cell)
-        self._base = base(seed, *self.cell)
+        self._base = derived_seed(seed, *self.cell)
 
     def __repr__(self) -> str:
         return (

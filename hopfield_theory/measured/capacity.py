@@ -20,7 +20,7 @@ from torch import Tensor
 from hopfield_theory import _arguments
 from hopfield_theory.bounds import mean_field
 from hopfield_theory.bounds.random_memory import RandomMemory
-from hopfield_theory.data.ensembles import RandomPatterns, Sphere, base
+from hopfield_theory.data.ensembles import RandomPatterns, Sphere, derived_seed
 from hopfield_theory.measured.crossing import Crossing, crossing
 from hopfield_theory.model import batched
 from hopfield_theory.model.stream import Stream, in_threads
@@ -165,7 +165,7 @@ class _Task:
         )
 
     def _directions(self, index: int) -> Tensor:
-        generator = torch.Generator(self.device).manual_seed(base(self.seed, index, 1))
+        generator = torch.Generator(self.device).manual_seed(derived_seed(self.seed, index, 1))
         shape = (self.queries, self.setting.memory.dim)
         x = torch.randn(shape, dtype=self.dtype, device=self.device, generator=generator)
         return x / torch.linalg.vector_norm(x, dim=-1, keepdim=True)

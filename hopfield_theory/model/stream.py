@@ -102,7 +102,7 @@ class Stream:
         Inverse temperature :math:`\beta`, above 0.
     noop, log_noop : float
         No-op mass :math:`n \ge 0` (1 by default), or its logarithm.
-    over : function, optional
+    map_fn : function, optional
         Who computes the parts: a function like ``map`` that keeps the order, such as the ``map`` of an executor.
         By default this process, in as many threads as torch has.
 
@@ -132,13 +132,13 @@ class Stream:
         noop: float = 1.0,
         *,
         log_noop: float | None = None,
-        over: Mapper | None = None,
+        map_fn: Mapper | None = None,
     ) -> None:
         if not 0 < beta < math.inf:
             raise ValueError(f"beta is {beta}: it must be a finite number above 0")
         self.source, self.beta = source, float(beta)
         self.log_noop = float(log_mass(noop, log_noop))
-        self._over = over or (in_threads if source.device.type == "cpu" else map)
+        self._map_fn = map_fn or (in_threads if source.device.type == "cpu" else map)
 
     @property
     def num_parts(self) -> int:
@@ -188,7 +188,7 @@ class Stream:
         """
         rows = self._rows(queries)
         pull = Pull.none(rows)
-        for done, part in enumerate(self._over(_Part(self, rows), range(self.num_parts)), 1):
+        for done, part in enumerate(self._map_fn(_Part(self, rows), range(self.num_parts)), 1):
             pull = pull + part
             if progress is not None:
                 progress(done, self.num_parts)

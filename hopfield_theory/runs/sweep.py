@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from hopfield_theory.data.ensembles import base
+from hopfield_theory.data.ensembles import derived_seed
 from hopfield_theory.runs.executors import Executor
 from hopfield_theory.runs.store import Cell, Rows, Scalar, Store, canonical
 
@@ -182,7 +182,7 @@ def cell_seed(seed: int, parameters: Parameters) -> int:
     >>> cell_seed(0, {"dim": 16, "kappa": 2.0}) == cell_seed(0, {"kappa": 2.0, "dim": 16})
     True
     """
-    return base(seed, zlib.crc32(canonical(parameters).encode()))
+    return derived_seed(seed, zlib.crc32(canonical(parameters).encode()))
 
 
 @dataclass(frozen=True)

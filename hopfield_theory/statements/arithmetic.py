@@ -79,7 +79,7 @@ class Arithmetic(Protocol):
         """Choose `yes` where a number is above 0, and `no` elsewhere."""
         ...
 
-    def limit(self, update: Callable[[Any], Any], jacobian: Callable[[Any], Any], start: Any) -> Any:
+    def fixed_point(self, update: Callable[[Any], Any], jacobian: Callable[[Any], Any], start: Any) -> Any:
         """Return the fixed point that the updates of `start` run to, or an enclosure of it."""
         ...
 
@@ -142,7 +142,9 @@ class Floats:
     def if_positive(self, condition: Tensor, yes: Tensor, no: Tensor) -> Tensor:  # noqa: D102
         return torch.where(condition > 0, yes, no)
 
-    def limit(self, update: Callable[[Tensor], Tensor], jacobian: Callable[[Tensor], Tensor], start: Tensor) -> Tensor:  # noqa: D102
+    def fixed_point(  # noqa: D102
+        self, update: Callable[[Tensor], Tensor], jacobian: Callable[[Tensor], Tensor], start: Tensor
+    ) -> Tensor:
         identity = torch.eye(start.shape[-1], dtype=start.dtype, device=start.device)
 
         def newton(x: Tensor) -> Tensor:

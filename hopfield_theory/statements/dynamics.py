@@ -77,14 +77,14 @@ class Dynamics:
             states.append(self.update(states[-1]))
         return states
 
-    def limit(self, x: Any) -> Any:
+    def fixed_point(self, x: Any) -> Any:
         """Return the fixed point that x runs to; NaN, or no decision, where that takes too many updates to tell."""
-        return self.xp.limit(self.update, self.jacobian, x)
+        return self.xp.fixed_point(self.update, self.jacobian, x)
 
     @functools.cached_property
-    def first_limit(self) -> Any:
+    def first_fixed_point(self) -> Any:
         """The fixed point that the first pattern runs to."""
-        return self.limit(self.patterns[0])
+        return self.fixed_point(self.patterns[0])
 
     def energy(self, x: Any) -> Any:
         r""":math:`E(x) = \tfrac12\|x\|^2 - \mathrm{lse}_n + \tfrac12 m^2 + \beta^{-1}\log(n + M)`."""

@@ -46,7 +46,7 @@ def _closer_than_dense(i: Instance, x: Any) -> Any:
 
 def _fixed_point_not_farther(i: Instance) -> Any:
     target, d = i.patterns[0], i.dynamics
-    return (i.xp.norm(i.dense.first_limit - target) - i.xp.norm(d.first_limit - target)) / d.length()
+    return (i.xp.norm(i.dense.first_fixed_point - target) - i.xp.norm(d.first_fixed_point - target)) / d.length()
 
 
 def _classified_not_farther(i: Instance, noop: float) -> Any:
@@ -136,7 +136,7 @@ def _one_update_error(i: Instance, slot: bool = False, **variant: Any) -> Any:
 
 def _fixed_point_error(i: Instance) -> Any:
     d, target = i.dense, i.patterns[0]
-    return (_error_bound(i) - i.xp.norm(d.first_limit - target)) / d.length()
+    return (_error_bound(i) - i.xp.norm(d.first_fixed_point - target)) / d.length()
 
 
 def _energy_not_negative(i: Instance, constant: bool = True) -> Any:
@@ -225,7 +225,7 @@ def _query_nearest(i: Instance) -> list[Any]:
 
 
 def _limit_nearest(i: Instance) -> Any:
-    return _nearest(i, _of_equal_norms(i, i.patterns, i.beta).limit(i.query))
+    return _nearest(i, _of_equal_norms(i, i.patterns, i.beta).fixed_point(i.query))
 
 
 def _outside_the_certified(i: Instance) -> list[Any]:
@@ -237,18 +237,18 @@ def _outside_the_certified(i: Instance) -> list[Any]:
 
 def _runs_elsewhere(i: Instance) -> Any:
     d = i.dynamics
-    return (i.xp.norm(d.limit(i.query) - i.patterns[0]) - i.ball) / d.length()
+    return (i.xp.norm(d.fixed_point(i.query) - i.patterns[0]) - i.ball) / d.length()
 
 
 def _success(i: Instance, factor: float = 1.0) -> Any:
     d = _of_equal_norms(i, i.patterns, factor * i.beta)
-    return (d.radius / 2 - i.xp.norm(d.first_limit - d.patterns[0])) / d.length()
+    return (d.radius / 2 - i.xp.norm(d.first_fixed_point - d.patterns[0])) / d.length()
 
 
 def _adding_does_not_help(i: Instance) -> Any:
     more, fewer = (_of_equal_norms(i, p, i.beta) for p in (i.patterns, i.patterns[:-1]))
     target = more.patterns[0]
-    return (i.xp.norm(more.first_limit - target) - i.xp.norm(fewer.first_limit - target)) / more.length()
+    return (i.xp.norm(more.first_fixed_point - target) - i.xp.norm(fewer.first_fixed_point - target)) / more.length()
 
 
 _OUTLIERS = ("patterns", "beta", "query", "outliers")
@@ -496,7 +496,7 @@ STATEMENTS = (
             Implication(
                 "fixed point",
                 _fixed_point_error,
-                lambda i: _near(i, i.dense.first_limit),
+                lambda i: _near(i, i.dense.first_fixed_point),
                 uses=NO_STATE,
                 min_patterns=2,
             ),

@@ -22,7 +22,7 @@ from hopfield_theory.bounds import RandomMemory, mean_field, sphere, union
 from hopfield_theory.bounds.chernoff import Witness, chernoff, chernoff_witness
 from hopfield_theory.bounds.crowding import typical_witness
 from hopfield_theory.bounds.merging import pair_witness
-from hopfield_theory.data.ensembles import base
+from hopfield_theory.data.ensembles import derived_seed
 from hopfield_theory.model import batched
 from hopfield_theory.statements import derivations, tails
 from hopfield_theory.statements.rare_events import ClosePair, QuietCrowd, mean_interval
@@ -31,7 +31,7 @@ from hopfield_theory.statistics import Interval
 
 __all__ = ["PUBLISHED_AT_SMALL_KAPPA", "STATEMENTS"]
 
-# an orbit whose step is shorter has come to rest; limits that are closer than _APART are the same
+# an orbit whose step is shorter has come to rest; ends that are closer than _APART are the same
 _AT_REST = 1e-10
 _APART = 1e-6
 # A state that still moves after so many updates counts as a limit. Pairs within 2 per cent of the height 2/κ at which
@@ -68,39 +68,39 @@ def _slotted(dim: int, kappa: float, failure_probability: float, log_noop: float
 
 # from a setting to the logarithm of a number of patterns, or to a distance
 _Bound = Callable[[_Setting], float]
-# from patterns, shape (B, M, d), the limits of the first Q of them, shape (B, Q, d), which of those are at rest, and a
+# from patterns, shape (B, M, d), the ends of the first Q of them, shape (B, Q, d), which of those are at rest, and a
 # radius, to bools of shape (B,)
 _Event = Callable[[Tensor, Tensor, Tensor, float], Tensor]
 
 
-# --- memories and their limits ---
+# --- memories and their ends ---
 
 
-def _limits(patterns: Tensor, queries: int, memory: RandomMemory) -> tuple[Tensor, Tensor]:
+def _ends(patterns: Tensor, queries: int, memory: RandomMemory) -> tuple[Tensor, Tensor]:
     """Return where the updates of memories, shape (B, M, d), end from their first patterns, and which came to rest."""
     start = patterns[:, :queries]
     found = batched.fixed_points(start, patterns, memory.kappa, memory.log_noop, tol=_AT_REST, max_steps=_STEPS)
     return found.state, found.converged
 
 
-def _errors(patterns: Tensor, limits: Tensor) -> Tensor:
-    return torch.linalg.vector_norm(limits - patterns[:, : limits.shape[1]], dim=-1)
+def _errors(patterns: Tensor, ends: Tensor) -> Tensor:
+    return torch.linalg.vector_norm(ends - patterns[:, : ends.shape[1]], dim=-1)
 
 
-def _storable(patterns: Tensor, limits: Tensor) -> Tensor:
-    return batched.storable(patterns, limits, _APART)
+def _storable(patterns: Tensor, ends: Tensor) -> Tensor:
+    return batched.storable(patterns, ends, _APART)
 
 
-def _merged(limits: Tensor) -> Tensor:
-    return (batched.distances(limits) <= _APART).any(-1).any(-1)
+def _merged(ends: Tensor) -> Tensor:
+    return (batched.distances(ends) <= _APART).any(-1).any(-1)
 
 
-def _within(patterns: Tensor, limits: Tensor, radius: float) -> Tensor:
-    return _errors(patterns, limits)[:, 0] <= radius
+def _within(patterns: Tensor, ends: Tensor, radius: float) -> Tensor:
+    return _errors(patterns, ends)[:, 0] <= radius
 
 
 def _generator(seed: int, name: str) -> torch.Generator:
-    return torch.Generator().manual_seed(base(seed, zlib.crc32(name.encode())))
+    return torch.Generator().manual_seed(derived_seed(seed, zlib.crc32(name.encode())))
 
 
 # --- events ---
@@ -156,7 +156,7 @@ def _counted(
                 for _ in range(min(batch, trials - begun))
             ]
             patterns = torch.nn.functional.normalize(torch.stack(drawn), dim=-1)
-            happened += int(kind.happens(patterns, *_limits(patterns, queries, setting.memory), reach).sum())
+            happened += int(kind.happens(patterns, *_ends(patterns, queries, setting.memory), reach).sum())
         return happened
 
     return Experiment(name, count, lambda: kind.claimed(setting), kind.at_least, trials)
@@ -178,8 +178,8 @@ def _estimated(
         size = kind.size(log_patterns(setting))
         pairs, generator = ClosePair(size, memory.dim, cap, of_first=kind.typical), _generator(seed, name)
 
-        def value(patterns: Tensor, limits: Tensor, at_rest: Tensor) -> Tensor:
-            return kind.happens(patterns, limits, at_rest, _radius(radius, setting)) / pairs.count(patterns)
+        def value(patterns: Tensor, ends: Tensor, at_rest: Tensor) -> Tensor:
+            return kind.happens(patterns, ends, at_rest, _radius(radius, setting)) / pairs.count(patterns)
 
         mean = _mean_value(pairs.draw, value, memory, 1 if kind.typical else size, generator, trials, confidence)
         # a bound from above is refuted by what close pairs do, one from below only by all that happens
@@ -193,20 +193,20 @@ _all_stored = functools.partial(
     _counted,
     _Kind(
         "all limits distinct and in disjoint balls",
-        lambda patterns, limits, _, __: _storable(patterns, limits),
+        lambda patterns, ends, _, __: _storable(patterns, ends),
         math.floor,
         at_least=True,
         likely=True,
     ),
 )
 _two_merge = functools.partial(
-    _counted, _Kind("two limits coincide", lambda _, limits, __, ___: _merged(limits), math.ceil, at_least=True)
+    _counted, _Kind("two limits coincide", lambda _, ends, __, ___: _merged(ends), math.ceil, at_least=True)
 )
 _typical_stored = functools.partial(
     _counted,
     _Kind(
         "limit of one pattern in its ball",
-        lambda patterns, limits, _, radius: _within(patterns, limits, radius),
+        lambda patterns, ends, _, radius: _within(patterns, ends, radius),
         math.floor,
         at_least=True,
         typical=True,
@@ -217,7 +217,7 @@ _typical_lost = functools.partial(
     _counted,
     _Kind(
         "limit of one pattern within {:g} m",
-        lambda patterns, limits, _, radius: _within(patterns, limits, radius),
+        lambda patterns, ends, _, radius: _within(patterns, ends, radius),
         math.ceil,
         at_least=False,
         typical=True,
@@ -228,7 +228,7 @@ _rarely_lost = functools.partial(
     _estimated,
     _Kind(
         "limits that coincide or do not fit into disjoint balls, through a close pair",
-        lambda patterns, limits, at_rest, _: at_rest.all(-1) & ~_storable(patterns, limits),
+        lambda patterns, ends, at_rest, _: at_rest.all(-1) & ~_storable(patterns, ends),
         math.floor,
         at_least=False,
     ),
@@ -237,7 +237,7 @@ _rarely_off = functools.partial(
     _estimated,
     _Kind(
         "limit of one pattern outside its ball, through a close neighbour",
-        lambda patterns, limits, at_rest, radius: at_rest[:, 0] & ~_within(patterns, limits, radius),
+        lambda patterns, ends, at_rest, radius: at_rest[:, 0] & ~_within(patterns, ends, radius),
         math.floor,
         at_least=False,
         typical=True,
@@ -248,7 +248,7 @@ _rarely_merged = functools.partial(
     _Kind(
         "two limits coincide",
         # here it is the claim that such events are frequent enough, so that doubt counts as one
-        lambda _, limits, at_rest, __: _merged(limits) | ~at_rest.all(-1),
+        lambda _, ends, at_rest, __: _merged(ends) | ~at_rest.all(-1),
         math.ceil,
         at_least=True,
     ),
@@ -256,7 +256,7 @@ _rarely_merged = functools.partial(
 
 # from a generator to one memory, shape (M, d)
 _Draw = Callable[[torch.Generator], Tensor]
-# from memories, their limits and which of those are at rest to numbers of shape (B,) in [0, 1]
+# from memories, their ends and which of those are at rest to numbers of shape (B,) in [0, 1]
 _Value = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
@@ -269,13 +269,13 @@ def _mean_value(
     trials: int,
     confidence: float,
 ) -> Interval:
-    """Average over memories what the limits of the first `queries` patterns say."""
+    """Average over memories what the ends of the first `queries` patterns say."""
     values: list[Tensor] = []
     while (left := trials - sum(map(len, values))) > 0:
         first = draw(generator)
         batch = min(left, max(1, _BLOCK // (len(first) * max(queries, memory.dim))))
         patterns = torch.stack([first, *(draw(generator) for _ in range(batch - 1))])
-        values.append(value(patterns, *_limits(patterns, queries, memory)))
+        values.append(value(patterns, *_ends(patterns, queries, memory)))
     return mean_interval(torch.cat(values), confidence)
 
 
@@ -297,8 +297,8 @@ def _rarely_near(size: int, error: float, memory: RandomMemory, trials: tuple[in
     def estimate(seed: int, trials: int, confidence: float) -> Interval:
         crowd = QuietCrowd(size, memory.dim, memory.kappa, 0.5 * error, _QUIET * error)
 
-        def value(patterns: Tensor, limits: Tensor, at_rest: Tensor) -> Tensor:
-            return (at_rest[:, 0] & _within(patterns, limits, error)) * crowd.weight(patterns)
+        def value(patterns: Tensor, ends: Tensor, at_rest: Tensor) -> Tensor:
+            return (at_rest[:, 0] & _within(patterns, ends, error)) * crowd.weight(patterns)
 
         mean = _mean_value(crowd.draw, value, memory, 1, _generator(seed, name), trials, confidence)
         return _scaled(mean, crowd.log_factor)

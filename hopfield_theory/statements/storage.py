@@ -22,7 +22,7 @@ from hopfield_theory.statements.statement import (
 __all__ = ["STATEMENTS"]
 
 _STEPS = 8
-# limits closer than this share of the largest norm cannot be told apart in floats
+# fixed points closer than this share of the largest norm cannot be told apart in floats
 _APART = 2.0**-30
 # and an orbit of floats has come to rest if it moves by less than this share
 _AT_REST = 2.0**-40
@@ -69,7 +69,7 @@ def _stays(i: Instance) -> Any:
 
 
 class _Pair:
-    """The limits of the first two patterns, after all patterns are scaled to the largest norm among them."""
+    """The fixed points of the first two patterns, after all patterns are scaled to the largest norm among them."""
 
     def __init__(self, i: Instance) -> None:
         xp = i.xp
@@ -77,20 +77,20 @@ class _Pair:
         unit = i.patterns / xp.norm(i.patterns)[:, None]
         self.dynamics = Dynamics(self.radius * unit, i.beta, i.noop, xp)
         first, second = self.dynamics.patterns[0], self.dynamics.patterns[1]
-        self.limits = self.dynamics.limit(first), self.dynamics.limit(second)
-        self.errors = xp.norm(self.limits[0] - first), xp.norm(self.limits[1] - second)
+        self.fixed_points = self.dynamics.fixed_point(first), self.dynamics.fixed_point(second)
+        self.errors = xp.norm(self.fixed_points[0] - first), xp.norm(self.fixed_points[1] - second)
         self.distance = xp.norm(first - second)
-        self.apart = xp.norm(self.limits[0] - self.limits[1])
+        self.apart = xp.norm(self.fixed_points[0] - self.fixed_points[1])
 
 
-# Hypotheses and conclusion of one instance share the limits, which are the costly part.
+# Hypotheses and conclusion of one instance share the fixed points, which are the costly part.
 _pair_of = lru_cache(maxsize=1)(_Pair)
 
 
 def _both_stored(i: Instance) -> list[Any]:
     pair = _pair_of(i)
     m = pair.radius
-    at_rest = [(_AT_REST * m - i.xp.norm(pair.dynamics.update(x) - x)) / m for x in pair.limits]
+    at_rest = [(_AT_REST * m - i.xp.norm(pair.dynamics.update(x) - x)) / m for x in pair.fixed_points]
     room = (pair.distance - pair.errors[0] - pair.errors[1]) / m
     return [*at_rest, (pair.apart - _APART * m) / m, room]
 

@@ -18,7 +18,7 @@ from flint import arb, ctx, fmpq
 
 from hopfield_theory.statements.statement import VARIABLES, Implication, Instance
 
-__all__ = ["Balls", "Decision", "SlackEnclosure", "decide"]
+__all__ = ["BallArithmetic", "Decision", "SlackEnclosure", "decide"]
 
 Values = Mapping[str, Any]
 """Exact numbers of an instance: fractions, in nested lists for vectors and matrices."""
@@ -40,12 +40,12 @@ class UndecidedError(ArithmeticError):
     """No enclosure of a fixed point was found."""
 
 
-class Balls:
+class BallArithmetic:
     """Ball arithmetic through python-flint, at the precision of its context.
 
     Examples
     --------
-    >>> Balls().norm(np.array([arb(3), arb(4)], dtype=object))
+    >>> BallArithmetic().norm(np.array([arb(3), arb(4)], dtype=object))
     5.00000000000000
     """
 
@@ -101,7 +101,7 @@ class Balls:
             return no
         return np.frompyfunc(lambda a, b: a.union(b), 2, 1)(yes, no)
 
-    def limit(self, update: Callable[[Any], Any], jacobian: Callable[[Any], Any], start: Any) -> Any:
+    def fixed_point(self, update: Callable[[Any], Any], jacobian: Callable[[Any], Any], start: Any) -> Any:
         """Enclose the fixed point that an orbit runs to (T13).
 
         If the Jacobian is at most ``L < 1`` on a ball of radius r around c, and the update moves c by at most
@@ -290,7 +290,7 @@ def decide(part: Implication, values: Values, most_bits: int = _MOST_BITS) -> De
 
 
 def _at_precision(part: Implication, numbers: Values, bits: int) -> Decision:
-    instance = Instance(**{name: _balls(numbers.get(name)) for name in VARIABLES}, xp=Balls())
+    instance = Instance(**{name: _balls(numbers.get(name)) for name in VARIABLES}, xp=BallArithmetic())
     try:
         slacks, conclusion = part.hypotheses(instance), part.conclusion(instance)
     except UndecidedError:

@@ -38,7 +38,7 @@ __all__ = [
     "typical_enclosure",
 ]
 
-# Balls, real or complex: python-flint carries no types that a checker could follow.
+# BallArithmetic, real or complex: python-flint carries no types that a checker could follow.
 Ball = Any
 # A function of ``sin φ`` and ``cos φ``, analytic wherever it is finite.
 Function = Callable[[Ball, Ball], Ball]

@@ -15,7 +15,7 @@ import torch
 from scipy import stats
 from torch import Tensor
 
-from hopfield_theory.data.ensembles import base
+from hopfield_theory.data.ensembles import derived_seed
 from hopfield_theory.statements.statement import Experiment, Implication, Statement, Trend
 from hopfield_theory.verification import ball_arithmetic, capacity_enclosures
 from hopfield_theory.verification.counterexamples import Counterexample
@@ -211,7 +211,9 @@ def attacked(
     ('falsified', 1)
     """
     starts, seen = 0, []
-    for batch in attacks(part, base(seed, zlib.crc32(f"{statement.name} {part.name}".encode())), effort, device):
+    for batch in attacks(
+        part, derived_seed(seed, zlib.crc32(f"{statement.name} {part.name}".encode())), effort, device
+    ):
         starts += len(batch)
         watch = _Watched(statement, part)
         watch.see(batch, *slacks([part], batch.values)[0])

@@ -50,7 +50,7 @@ def verify(
     seed: int = 0,
     budget: float | None = None,
     progress: Callable[[int, int], None] = lambda done, whole: None,
-    over: Callable[..., Iterable[Any]] = map,
+    map_fn: Callable[..., Iterable[Any]] = map,
 ) -> list[Verdict]:
     r"""Check statements: on instances, by attack, in experiments, by computer algebra and in ball arithmetic.
 
@@ -69,7 +69,7 @@ def verify(
     budget : float, above 0, optional
         Seconds after which to give up.
     progress : function of (done, whole), optional
-    over : function of (function, items)
+    map_fn : function of (function, items)
         Who works: ``map``, or that of an executor of :mod:`hopfield_theory.runs.executors`; the verdicts are the
         same.
 
@@ -127,7 +127,7 @@ def verify(
         ),
     ]
     found = []
-    for done, result in enumerate(over(_run, jobs)):
+    for done, result in enumerate(map_fn(_run, jobs)):
         progress(done, len(jobs))
         found += result
     progress(len(jobs), len(jobs))

@@ -65,13 +65,13 @@ def test_the_order_of_the_sum_is_fixed(queries, monkeypatch):
     monkeypatch.setattr(module, "_BLOCKS", 1)
     stream = Stream(source(), 2.0)
     assert stream.num_parts > 2
-    one_by_one = Stream(source(), 2.0, over=map).pull(queries)
+    one_by_one = Stream(source(), 2.0, map_fn=map).pull(queries)
 
     def backwards(function, items):
         return reversed([function(item) for item in reversed(list(items))])
 
     for over in (in_threads, backwards):
-        pull = Stream(source(), 2.0, over=over).pull(queries)
+        pull = Stream(source(), 2.0, map_fn=over).pull(queries)
         if over is backwards:
             assert torch.equal(pull.log_sum, one_by_one.log_sum)
             assert torch.equal(pull.average, one_by_one.average)

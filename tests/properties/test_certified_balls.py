@@ -165,8 +165,8 @@ def test_what_is_not_stored_is_followed_and_reported():
     assert proof.status.tolist() == [Storage.NOT_STORED, Storage.STORED, Storage.NOT_STORED, Storage.NOT_STORED]
     assert (proof.nearest_distance == 0).nonzero().flatten().tolist() == [0, 3]
     assert proof.gap[2] <= 0
-    assert math.isnan(proof.limit_distance[1])
-    assert proof.limit_distance[2] > 0.5 * proof.nearest_distance[2]
+    assert math.isnan(proof.fixed_point_distance[1])
+    assert proof.fixed_point_distance[2] > 0.5 * proof.nearest_distance[2]
     assert proof.retrieved.tolist() == [False, True, False, False]
 
 
@@ -257,7 +257,7 @@ def test_not_stored_is_said_exactly_outside_the_admissible_balls():
     memory = Memory(sphere(400, 12, 7), 16.0, 1.0)
     proof = certify(memory)
     lost, open_ = proof.status == Storage.NOT_STORED, proof.status == Storage.UNDECIDED
-    share = proof.limit_distance / proof.nearest_distance
+    share = proof.fixed_point_distance / proof.nearest_distance
     assert lost.any()
     assert (share[lost] >= 0.5).all()
     assert (share[open_] < 0.5).all()
@@ -265,7 +265,7 @@ def test_not_stored_is_said_exactly_outside_the_admissible_balls():
     assert ((share > 0.1) & (share < 0.5)).any()
     found = retrieve(memory, memory.patterns[lost | open_], max_steps=10_000)
     distance = (found.state - memory.patterns[lost | open_]).norm(dim=1)
-    torch.testing.assert_close(distance, proof.limit_distance[lost | open_], rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(distance, proof.fixed_point_distance[lost | open_], rtol=1e-4, atol=1e-6)
 
 
 def test_guarantees_end_at_the_radius():
@@ -323,7 +323,7 @@ def test_what_has_not_converged_is_undecided():
     proof = certify(memory, max_steps=1)
     followed = ~proof.stored
     assert (proof.status[followed] == Storage.UNDECIDED).all()
-    assert torch.isnan(proof.limit_distance).all()
+    assert torch.isnan(proof.fixed_point_distance).all()
     assert not proof.retrieved[followed].any()
     for wrong in (0, True, 2.0):
         with pytest.raises(ValueError, match=f"^max_steps is {wrong!r}: it must be an integer of at least 1"):

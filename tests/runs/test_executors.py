@@ -169,10 +169,10 @@ def test_one_stream_shared_out_is_the_same_to_the_bit(others, torch_threads):
     torch_threads(getattr(others, "threads", 1))
     source = RandomPatterns(Sphere(3.0), 1_200_000, 16, seed=5)
     queries = source.block(0)[:3] * 0.9
-    shared = Stream(source, 1.5, over=others.map)
+    shared = Stream(source, 1.5, map_fn=others.map)
     assert shared.num_parts >= 3
-    assert torch.equal(shared.update(queries), Stream(source, 1.5, over=Serial().map).update(queries))
-    assert torch.equal(shared.energy(queries), Stream(source, 1.5, over=map).energy(queries))
+    assert torch.equal(shared.update(queries), Stream(source, 1.5, map_fn=Serial().map).update(queries))
+    assert torch.equal(shared.energy(queries), Stream(source, 1.5, map_fn=map).energy(queries))
 
 
 @pytest.mark.slow

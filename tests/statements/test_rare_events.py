@@ -142,7 +142,7 @@ def test_failures_are_as_frequent_as_plain_counting_says(reach):
     pairs = ClosePair(size, 4, reach / setting.memory.kappa)
 
     def lost(patterns):
-        return ~batched.storable(patterns, random_memories._limits(patterns, size, setting.memory)[0], 1e-6)
+        return ~batched.storable(patterns, random_memories._ends(patterns, size, setting.memory)[0], 1e-6)
 
     patterns = memories(pairs, 800)
     counts = pairs.count(patterns)
@@ -207,7 +207,7 @@ def test_the_crowd_alone_fails_less_often_than_is_proved():
     bound = math.exp(tails.log_crowd_failure(setting.memory, cap, math.log(size)))
     assert bound < 0.5
     plain = uniform(2000, size, 8)
-    lost = ~batched.storable(plain, random_memories._limits(plain, size, setting.memory)[0], 1e-6)
+    lost = ~batched.storable(plain, random_memories._ends(plain, size, setting.memory)[0], 1e-6)
     alone = ~(batched.distances(plain) ** 2 <= 2 * cap).any(-1).any(-1)
     assert mean_interval((lost & alone).double(), CONFIDENCE).high <= bound
 

@@ -30,7 +30,7 @@ def claim(slack, hypothesis=None):
 def test_balls_hold_what_floats_say(name):
     x = torch.tensor([0.5, 2.0, 3.25], dtype=torch.float64)
     balls = np.array([arb(value) for value in x.tolist()], dtype=object)
-    of = getattr(ball_arithmetic.Balls(), name)
+    of = getattr(ball_arithmetic.BallArithmetic(), name)
     of = np.frompyfunc(of, 1, 1) if name == "sqrt" else of
     expected = np.atleast_1d(getattr(Floats(), name)(x).numpy())
     for ball, value in zip(np.atleast_1d(of(balls)), expected, strict=True):
@@ -38,7 +38,7 @@ def test_balls_hold_what_floats_say(name):
 
 
 def test_balls_keep_their_limits():
-    balls = ball_arithmetic.Balls()
+    balls = ball_arithmetic.BallArithmetic()
     assert balls.exp(balls.log(arb(0))) == 0
     none = np.array([arb(-1000), arb(-2000)], dtype=object)
     assert abs(float(balls.log_sum_exp(none, arb(0))) + 1000) < 1e-9
@@ -97,19 +97,19 @@ def test_an_identity_is_never_decided_true_and_a_broken_one_is_decided_false():
 
 def test_a_limit_is_enclosed_and_a_saddle_is_not():
     patterns = np.array([[arb(1), arb(0)], [arb(0), arb(1)]], dtype=object)
-    balls = ball_arithmetic.Balls()
+    balls = ball_arithmetic.BallArithmetic()
     from hopfield_theory.statements.dynamics import Dynamics
 
     with ctx.workprec(128):
         dynamics = Dynamics(patterns, arb(8), arb(1), balls)
-        limit = dynamics.limit(patterns[0])
+        limit = dynamics.fixed_point(patterns[0])
         again = dynamics.update(limit)
         assert all(a.overlaps(b) for a, b in zip(limit, again, strict=True))
         assert max(float(x.rad()) for x in limit) < 1e-15
         # a repelling point would be a fixed point too, but no limit
         saddle = Dynamics(np.array([[arb(1)], [arb(-1)]], dtype=object), arb(8), arb(0), balls)
         with pytest.raises(ball_arithmetic.UndecidedError):
-            saddle.limit(np.array([arb(0)], dtype=object))
+            saddle.fixed_point(np.array([arb(0)], dtype=object))
 
 
 def test_a_counterexample_is_shrunk_and_stays_one():
@@ -196,8 +196,8 @@ def test_ends_beyond_all_exponents_are_still_ends():
 
 def test_a_fixed_point_that_attracts_at_once_is_enclosed():
     """With one pattern and no slot the Jacobian is zero, and its enclosure a ball around zero."""
-    alone = Dynamics(np.array([[arb(1)]], dtype=object), arb(1), arb(0), ball_arithmetic.Balls())
-    assert alone.limit(np.array([arb(3)], dtype=object))[0].contains(1)
+    alone = Dynamics(np.array([[arb(1)]], dtype=object), arb(1), arb(0), ball_arithmetic.BallArithmetic())
+    assert alone.fixed_point(np.array([arb(3)], dtype=object))[0].contains(1)
 
 
 def linear(rate, shift=0.0):
@@ -209,13 +209,13 @@ def linear(rate, shift=0.0):
 
 
 def test_limits_of_linear_updates():
-    balls = ball_arithmetic.Balls()
+    balls = ball_arithmetic.BallArithmetic()
     start = np.array([arb(1)], dtype=object)
     with ctx.workprec(128):
-        assert abs(float(balls.limit(*linear(0.5, 1.0), start)[0]) - 2) < 1e-15
+        assert abs(float(balls.fixed_point(*linear(0.5, 1.0), start)[0]) - 2) < 1e-15
         for rate in (1.5, -1.5, 1.0):
             with pytest.raises(ball_arithmetic.UndecidedError):
-                balls.limit(*linear(rate, 1.0), start)
+                balls.fixed_point(*linear(rate, 1.0), start)
 
 
 def test_a_jacobian_below_one_at_the_centre_alone_proves_nothing():
@@ -224,7 +224,9 @@ def test_a_jacobian_below_one_at_the_centre_alone_proves_nothing():
         return np.array([[arb(0.5) if x[0] == 0 else arb(2)]], dtype=object)
 
     with ctx.workprec(128), pytest.raises(ball_arithmetic.UndecidedError):
-        ball_arithmetic.Balls().limit(lambda x: x / 2 + arb(2) ** -70, jacobian, np.array([arb(1)], dtype=object))
+        ball_arithmetic.BallArithmetic().fixed_point(
+            lambda x: x / 2 + arb(2) ** -70, jacobian, np.array([arb(1)], dtype=object)
+        )
 
 
 def test_a_spectral_norm_is_bounded_from_above_and_not_by_much():
@@ -253,7 +255,7 @@ def test_newton_s_method_does_not_leap_to_another_limit():
     memory = Memory(torch.tensor(BOTTLENECK["patterns"], dtype=torch.float64), BOTTLENECK["beta"], 0.0)
     own = retrieve(memory, memory.patterns[0], 1e-13, 100_000).state
     numbers = [torch.tensor(x, dtype=torch.float64) for x in (BOTTLENECK["patterns"], BOTTLENECK["beta"], 0.0)]
-    floats = Dynamics(*numbers, Floats()).limit(memory.patterns[0])
+    floats = Dynamics(*numbers, Floats()).fixed_point(memory.patterns[0])
     assert floats.isnan().all() or torch.allclose(floats, own, atol=1e-9)
-    elsewhere = claim(lambda i: 1e-3 - i.xp.norm(i.dynamics.limit(i.patterns[0]) - i.query))
+    elsewhere = claim(lambda i: 1e-3 - i.xp.norm(i.dynamics.fixed_point(i.patterns[0]) - i.query))
     assert not ball_arithmetic.decide(elsewhere, {**BOTTLENECK, "query": own.tolist()}, 256).falsifies

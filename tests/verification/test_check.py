@@ -184,7 +184,7 @@ def test_a_violation_behind_decoys_is_found():
 
     def hypothesis(i):
         # in floats always met; in balls only where β is below 2
-        return [2 - i.beta if isinstance(i.xp, ball_arithmetic.Balls) else 1 + 0 * i.beta]
+        return [2 - i.beta if isinstance(i.xp, ball_arithmetic.BallArithmetic) else 1 + 0 * i.beta]
 
     verdict = false_here("P1", lambda i: -1.0 - 0 * i.beta, hypothesis)
     assert verdict.outcome == Outcome.FALSIFIED
@@ -194,7 +194,7 @@ def test_a_violation_that_balls_cannot_decide_is_undecided():
     def conclusion(i):
         return (
             (i.query[0] * 0 - 1.0)
-            if not isinstance(i.xp, ball_arithmetic.Balls)
+            if not isinstance(i.xp, ball_arithmetic.BallArithmetic)
             else i.xp.number(0.0) + ball_arithmetic.arb(0, 1)
         )
 

@@ -84,7 +84,7 @@ def test_a_full_check_attacks_everything_and_a_quick_one_what_is_false():
 def test_who_works_changes_nothing():
     wanted = ["T9", "P14", "P16", "C1"]
     with Processes(2) as workers:
-        shared = ht.verify(wanted, instances=300, over=workers.map)
+        shared = ht.verify(wanted, instances=300, map_fn=workers.map)
     assert table.data(shared) == table.data(ht.verify(wanted, instances=300))
 
 
@@ -97,7 +97,7 @@ def test_a_claim_with_a_reading_that_survives_is_not_as_expected():
 
 def test_a_budget_ends_the_workers_too():
     with Processes(1) as workers, pytest.raises(suite.BudgetError, match="ran out"):
-        ht.verify(["C8"], instances=20_000, budget=0.5, over=workers.map)
+        ht.verify(["C8"], instances=20_000, budget=0.5, map_fn=workers.map)
 
 
 @pytest.mark.parametrize(
