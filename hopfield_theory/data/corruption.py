@@ -183,6 +183,6 @@ def _count(patterns: Tensor, fraction: float) -> int:
 def _check_patterns(patterns: Tensor) -> None:
     if not isinstance(patterns, Tensor) or not patterns.is_floating_point():
         kind = patterns.dtype if isinstance(patterns, Tensor) else type(patterns).__name__
-        raise TypeError(f"patterns must be a floating tensor, got {kind}")
+        raise TypeError(f"patterns is {kind}: it must be a floating tensor")
     if patterns.ndim == 0 or patterns.shape[-1] == 0:
-        raise ValueError(f"patterns must have shape (..., d) with d >= 1, got {tuple(patterns.shape)}")
+        raise ValueError(f"patterns has shape {tuple(patterns.shape)}: it must be (..., d) with d >= 1")

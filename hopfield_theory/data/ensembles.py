@@ -153,7 +153,7 @@ class PatternSource(abc.ABC):
             Where `index` is outside its range.
         """
         if not 0 <= index < self.num_blocks:
-            raise IndexError(f"index must be in [0, {self.num_blocks}), got {index}")
+            raise IndexError(f"index is {index}: it must be in [0, {self.num_blocks})")
         start = index * self.rows_per_block
         return self._rows(index, start, min(self.rows_per_block, self.num_patterns - start))
 
@@ -220,7 +220,7 @@ class ArrayPatterns(PatternSource):
         self._data: Tensor | np.ndarray = patterns if isinstance(patterns, Tensor) else np.asarray(patterns)
         problem = _problem(self._data)
         if problem:
-            raise ValueError(f"patterns must be real numbers of shape (M, d), got {problem}")
+            raise ValueError(f"patterns is {problem}: it must hold real numbers, of shape (M, d)")
         device = self._data.device if isinstance(self._data, Tensor) else torch.device("cpu")
         num_patterns, dim = self._data.shape
         super().__init__(int(num_patterns), int(dim), _pattern_dtype(self._data), device)
@@ -453,9 +453,9 @@ class RandomPatterns(PatternSource):
         device: torch.device | str = "cpu",
     ) -> None:
         if not callable(getattr(ensemble, "fill", None)):
-            raise TypeError(f"ensemble must have a method fill, such as Sphere(1.0) has, got {ensemble!r}")
+            raise TypeError(f"ensemble is {ensemble!r}: it must have a method fill, as Sphere(1.0) has")
         if dtype not in (torch.float32, torch.float64):
-            raise ValueError(f"dtype must be torch.float32 or torch.float64, got {dtype}")
+            raise ValueError(f"dtype is {dtype}: it must be torch.float32 or torch.float64")
         num_patterns, dim = _arguments.integer("num_patterns", num_patterns, 1), _arguments.integer("dim", dim, 1)
         super().__init__(num_patterns, dim, dtype, torch.device(device))
         self.ensemble = ensemble

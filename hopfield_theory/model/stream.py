@@ -20,11 +20,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from hopfield_theory import _arguments
 from hopfield_theory.data.ensembles import PatternSource
 from hopfield_theory.fused.attention import fused_attention
 from hopfield_theory.model import fixed_point
 from hopfield_theory.model.fixed_point import FixedPoint, Progress
-from hopfield_theory.model.separation import log_noop as log_mass
 
 __all__ = ["Pull", "Stream", "in_threads"]
 
@@ -134,10 +134,8 @@ class Stream:
         log_noop: float | None = None,
         map_fn: Mapper | None = None,
     ) -> None:
-        if not 0 < beta < math.inf:
-            raise ValueError(f"beta is {beta}: it must be a finite number above 0")
-        self.source, self.beta = source, float(beta)
-        self.log_noop = float(log_mass(noop, log_noop))
+        self.source, self.beta = source, _arguments.positive("beta", beta)
+        self.log_noop = _arguments.log_noop(noop, log_noop)
         self._map_fn = map_fn or (in_threads if source.device.type == "cpu" else map)
 
     @property
@@ -239,10 +237,7 @@ class Stream:
         ValueError
             As :meth:`pull`, or for ``tol`` or ``max_steps`` out of range.
         """
-        if not 0 < tol < math.inf:
-            raise ValueError(f"tol is {tol}: it must be a finite number above 0")
-        if isinstance(max_steps, bool) or max_steps < 1:
-            raise ValueError(f"max_steps is {max_steps!r}: it must be an integer of at least 1")
+        tol, max_steps = _arguments.positive("tol", tol), _arguments.integer("max_steps", max_steps, 1)
         return fixed_point.iterate(self.update, self._rows(queries), tol, max_steps, progress)
 
     def _rows(self, queries: Any) -> Tensor:

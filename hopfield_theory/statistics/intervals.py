@@ -100,8 +100,7 @@ def wilson(
     trials = _arguments.integer("trials", trials, 1)
     successes = _arguments.integer("successes", successes, 0, trials)
     _arguments.probability("confidence", confidence)
-    if alternative not in ("two-sided", "less", "greater"):
-        raise ValueError(f"alternative must be 'two-sided', 'less' or 'greater', got {alternative!r}")
+    _arguments.one_of("alternative", alternative, ("two-sided", "less", "greater"))
     test = stats.binomtest(successes, trials, alternative=alternative)
     low, high = test.proportion_ci(confidence_level=confidence, method="wilson")
     return Interval(successes / trials, float(low), float(high), confidence)
@@ -160,7 +159,7 @@ def bootstrap(
     values = np.asarray(sample, dtype=np.float64)
     if values.ndim != 1 or len(values) < 2 or not np.isfinite(values).all():
         raise ValueError(
-            f"sample must be a 1-D array of at least 2 finite numbers, got shape {values.shape}: {sample!r}"
+            f"sample has shape {values.shape}, {sample!r}: it must be a 1-D array of at least 2 finite numbers"
         )
     estimate = float(statistic(values))
     return _bca(values, statistic, estimate=estimate, confidence=confidence, num_resamples=num_resamples, seed=seed)
@@ -216,12 +215,12 @@ def cluster_bootstrap(
     """
     rows, labels = np.asarray(values, dtype=np.float64), np.asarray(clusters)
     if rows.ndim == 0 or not np.isfinite(rows).all():
-        raise ValueError(f"values must be an array of finite numbers, one observation a row, got {values!r}")
+        raise ValueError(f"values is {values!r}: it must be an array of finite numbers, one observation per row")
     if labels.shape != rows.shape[:1]:
-        raise ValueError(f"clusters must have shape {rows.shape[:1]}, one label a row of values, got {labels.shape}")
+        raise ValueError(f"clusters has shape {labels.shape}: it must be {rows.shape[:1]}, one label per row of values")
     _, inverse, sizes = np.unique(labels, return_inverse=True, return_counts=True)
     if len(sizes) < 2:
-        raise ValueError(f"clusters must name at least 2 clusters, got {len(sizes)}")
+        raise ValueError(f"clusters names {len(sizes)}: it must name at least 2")
     members = np.split(np.argsort(inverse, kind="stable"), np.cumsum(sizes)[:-1])
 
     def of_clusters(drawn: NDArray[Any]) -> float:

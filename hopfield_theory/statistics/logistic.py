@@ -107,7 +107,7 @@ def logistic_fit(
     _arguments.probability("level", level)
     _arguments.probability("confidence", confidence)
     if not isinstance(increasing, bool | np.bool_):
-        raise TypeError(f"increasing must be True or False, got {increasing!r}")
+        raise TypeError(f"increasing is {increasing!r}: it must be True or False")
     sign, target = (1 if increasing else -1), float(special.logit(level))
     quantile = float(stats.chi2.ppf(confidence, df=1))
     middle, half = (points.max() + points.min()) / 2, (points.max() - points.min()) / 2
@@ -259,14 +259,14 @@ def _ends(deviance: Callable[[float], float], estimate: float, quantile: float) 
 def _checked_counts(x: ArrayLike, successes: ArrayLike, trials: ArrayLike) -> tuple[_Floats, _Floats, _Floats]:
     points, won, tried = np.asarray(x, dtype=np.float64), np.asarray(successes), np.asarray(trials)
     if points.ndim != 1 or not np.isfinite(points).all() or len(np.unique(points)) < 2:
-        raise ValueError(f"x must be a 1-D array of finite numbers, at least two of them different, got {x!r}")
+        raise ValueError(f"x is {x!r}: it must be a 1-D array of finite numbers, at least two of them different")
     for name, counts, given in [("successes", won, successes), ("trials", tried, trials)]:
         if counts.shape != points.shape:
-            raise ValueError(f"{name} must have the shape of x, {points.shape}, got {counts.shape}")
+            raise ValueError(f"{name} has shape {counts.shape}: it must be that of x, {points.shape}")
         if counts.dtype.kind not in "iu":
-            raise TypeError(f"{name} must be integers, got {given!r}")
+            raise TypeError(f"{name} is {given!r}: it must hold integers")
     if (tried < 1).any():
-        raise ValueError(f"trials must be at least 1, got {trials!r}")
+        raise ValueError(f"trials is {trials!r}: each must be at least 1")
     if (won < 0).any() or (won > tried).any():
-        raise ValueError(f"successes must be in [0, trials], got {successes!r} of {trials!r}")
+        raise ValueError(f"successes is {successes!r} of {trials!r}: each must be in [0, trials]")
     return points, won.astype(np.float64), tried.astype(np.float64)

@@ -13,6 +13,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
+from hopfield_theory import _arguments
 from hopfield_theory.bounds import RandomMemory
 from hopfield_theory.data import files
 from hopfield_theory.statements.registry import STATEMENTS, chosen
@@ -97,19 +98,12 @@ def verify(
     if isinstance(statements, str):
         statements = [statements]
     wanted = chosen(None if statements is None else [str(name) for name in statements])
-    if level not in INSTANCES:
-        raise ValueError(f"level is {level!r}: it must be quick or full")
-    for name, value in (("instances", instances), ("seed", seed)):
-        if value is not None and (isinstance(value, bool) or not isinstance(value, int)):
-            raise TypeError(f"{name} is {value!r}: it must be an integer")
-    if instances is not None and instances < 1:
-        raise ValueError(f"instances is {instances}: it must be at least 1")
-    if not 0 <= seed < 2**32:
-        raise ValueError(f"seed is {seed}: it must be at least 0 and below 2**32")
-    if budget is not None and not isinstance(budget, int | float):
-        raise TypeError(f"budget is {budget!r}: it must be a number of seconds")
-    if budget is not None and not 0 < budget < float("inf"):
-        raise ValueError(f"budget is {budget}: it must be a finite number of seconds above 0")
+    _arguments.one_of("level", level, tuple(INSTANCES))
+    seed = _arguments.integer("seed", seed, 0, 2**32 - 1)
+    if instances is not None:
+        instances = _arguments.integer("instances", instances, 1)
+    if budget is not None:
+        budget = _arguments.positive("budget", budget)
     full = level == "full"
     effort = _Effort(INSTANCES[level] if instances is None else instances, seed, full, _Deadline(budget))
     jobs = [
