@@ -333,9 +333,9 @@ def test_any_counts(rows, increasing, level, confidence):
 @pytest.mark.parametrize(
     ("changes", "error", "name"),
     [
-        ({"x": [1.0, 1.0]}, ValueError, "x must"),
-        ({"x": [1.0, math.nan]}, ValueError, "x must"),
-        ({"x": [[1.0, 2.0]]}, ValueError, "x must"),
+        ({"x": [1.0, 1.0]}, ValueError, "x is"),
+        ({"x": [1.0, math.nan]}, ValueError, "x is"),
+        ({"x": [[1.0, 2.0]]}, ValueError, "x is"),
         ({"successes": [1]}, ValueError, "successes"),
         ({"successes": [0.5, 1.0]}, TypeError, "successes"),
         ({"successes": [3, 1]}, ValueError, "successes"),
