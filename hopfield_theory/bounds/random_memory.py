@@ -30,6 +30,8 @@ class RandomMemory:
     --------
     >>> RandomMemory.of(dim=20, beta=1.0, scale=3.0)
     RandomMemory(dim=20, kappa=171.0, log_noop=0.0)
+    >>> RandomMemory.of_norm(dim=128, beta=8.0, norm=1.0)
+    RandomMemory(dim=128, kappa=8.0, log_noop=0.0)
     >>> RandomMemory.of_lambda(dim=16, lam=0.5, noop=0.0)
     RandomMemory(dim=16, kappa=8.0, log_noop=-inf)
     """
@@ -48,6 +50,12 @@ class RandomMemory:
         """Return the memory of patterns of norm ``scale · sqrt(dim - 1)`` at the inverse temperature `beta`."""
         dim = _arguments.integer("dim", dim, 2)
         kappa = _arguments.positive("beta", beta) * _arguments.positive("scale", scale) ** 2 * (dim - 1)
+        return cls(dim, kappa, _arguments.log_noop(noop))
+
+    @classmethod
+    def of_norm(cls, dim: int, beta: float, norm: float, noop: float = 1.0) -> "RandomMemory":
+        """Return the memory of patterns of a norm m at the inverse temperature `beta`."""
+        kappa = _arguments.positive("beta", beta) * _arguments.positive("norm", norm) ** 2
         return cls(dim, kappa, _arguments.log_noop(noop))
 
     @classmethod

@@ -1,4 +1,4 @@
-"""The command line: verify, replay, certify, find-beta, retrieve, bounds.
+"""The command line: certify, find-beta, retrieve, bounds, capacity, verify, replay.
 
 Torch is loaded by the commands, not by the help.
 """
@@ -15,10 +15,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from hopfield_theory import _arguments
 from hopfield_theory._atomic_write import atomic_write
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from hopfield_theory.bounds import RandomMemory
 
 
 app = typer.Typer(
@@ -211,11 +214,23 @@ def retrieve(
     raise typer.Exit(0 if converged else 1)
 
 
+Dim = Annotated[int, typer.Option(help="Dimension d, at least 2.")]
+RandomBeta = Annotated[float | None, typer.Option(help="Inverse temperature, above 0.", show_default=False)]
+Scale = Annotated[
+    float | None,
+    typer.Option(help="K: the patterns have the norm K √(d − 1); 1 if nothing is given.", show_default=False),
+]
+Norm = Annotated[float | None, typer.Option(help="Norm m of the patterns, in place of --scale.", show_default=False)]
+Kappa = Annotated[float | None, typer.Option(help="κ = β m², in place of --beta and a norm.", show_default=False)]
+
+
 @app.command()
 def bounds(
-    dim: Annotated[int, typer.Option(help="Dimension d, at least 2.")],
-    beta: Annotated[float, typer.Option(help="Inverse temperature, above 0.")],
-    scale: Annotated[float, typer.Option(help="K: the patterns have the norm K √(d − 1).")] = 1.0,
+    dim: Dim,
+    beta: RandomBeta = None,
+    scale: Scale = None,
+    norm: Norm = None,
+    kappa: Kappa = None,
     noop: Noop = 1.0,
     failure_probability: Annotated[float, typer.Option(help="p, between 0 and 1.")] = 1e-3,
     json: Json = None,
@@ -225,25 +240,57 @@ def bounds(
     Exit status 0, or 2 for bad input.
     """
     with _one_line_errors("bounds"):
-        from hopfield_theory.bounds import RandomMemory
         from hopfield_theory.bounds.table import capacity_table
+        from hopfield_theory.cli import render
 
         _check_output(json)
+        memory, described, given = _random_memory(dim, beta, scale, norm, kappa, noop)
         with _progress("evaluating") as progress:
             progress(0, 1)
-            memory = RandomMemory.of(dim, beta, scale, noop)
             rows = capacity_table(memory, failure_probability)
         _report(
             json,
-            {
-                **{"dim": dim, "beta": beta, "scale": scale, "noop": noop, "failure_probability": failure_probability},
-                "bounds": [vars(row) for row in rows],
-            },
-            [
-                f"Random patterns in {dim} dimensions, norm {scale * (dim - 1) ** 0.5:.4g}, β = {beta:g}, "
-                f"n = {noop:g}: κ = β m² = {memory.kappa:.4g}, λ = κ/d = {memory.lam:.4g}; p = {failure_probability:g}."
-            ],
-            _capacity_rows(rows),
+            {**given, "failure_probability": failure_probability, "bounds": [vars(row) for row in rows]},
+            [f"{described}; p = {failure_probability:g}.", *render.bounds_lines(rows, failure_probability)],
+            render.bounds_table(rows),
+        )
+
+
+@app.command()
+def capacity(
+    dim: Dim,
+    beta: RandomBeta = None,
+    scale: Scale = None,
+    norm: Norm = None,
+    kappa: Kappa = None,
+    noop: Noop = 1.0,
+    rule: Annotated[
+        str, typer.Option(metavar="stored|'all patterns'|'one update'", help="What counts as success, at the rate ½.")
+    ] = "stored",
+    seed: Annotated[int, typer.Option(help="One seed, one answer.")] = 0,
+    precision: Annotated[float, typer.Option(help="Half width to aim at, of the interval for log M.")] = 0.05,
+    json: Json = None,
+) -> None:
+    """Measure how many random patterns on a sphere are stored, with an interval from independent memories.
+
+    Exit status 0, or 2 for bad input.
+    """
+    with _one_line_errors("capacity"):
+        from hopfield_theory.cli import render
+        from hopfield_theory.measured.capacity import Rule, Setting
+        from hopfield_theory.measured.capacity import capacity as measured
+
+        _check_output(json)
+        memory, described, given = _random_memory(dim, beta, scale, norm, kappa, noop)
+        if rule not in ("stored", "all patterns", "one update"):
+            raise ValueError(f"--rule is {rule!r}: it must be stored, 'all patterns' or 'one update'")
+        with _progress("measuring") as progress:
+            progress(0, 1)
+            found = measured(Setting(memory, Rule(rule)), seed, precision=precision)
+        _report(
+            json,
+            {**given, "rule": rule, "seed": seed, "log_patterns": vars(found.log_patterns)},
+            [f"{described}.", *render.capacity_lines(found, rule)],
         )
 
 
@@ -339,26 +386,6 @@ def replay(
         print(f"{found.statement} is false: {STATEMENTS[found.statement].claim}", *found.lines(), sep="\n")
 
 
-def _capacity_rows(rows: list[Any]) -> Any:
-    from math import exp, isfinite, log
-
-    from rich import box
-    from rich.table import Table
-
-    table = Table(title="How many patterns", title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
-    for name in ("bound", "patterns", "log", "how"):
-        table.add_column(name, justify="left" if name in ("bound", "how") else "right", no_wrap=True)
-    table.add_column("what it says")
-    for row in rows:
-        value = row.log_patterns
-        if not isfinite(value):
-            count = "none" if value < 0 else "–"
-        else:
-            count = f"{exp(value):.4g}" if value < 30 * log(10) else f"10^{value / log(10):.2f}"
-        table.add_row(row.statement, count, f"{value:.3f}" if isfinite(value) else "–", row.how, row.meaning)
-    return table
-
-
 def main() -> None:
     """Run the command line."""
     for stream in (sys.stdout, sys.stderr):
@@ -397,6 +424,38 @@ def _check_numbers(**numbers: float) -> None:
         least = "above 0" if name == "beta" else "of at least 0"
         if not (value > 0 if name == "beta" else value >= 0) or value == float("inf"):
             raise ValueError(f"--{name} is {value:g}: it must be a finite number {least}")
+
+
+def _random_memory(
+    dim: int, beta: float | None, scale: float | None, norm: float | None, kappa: float | None, noop: float
+) -> tuple[RandomMemory, str, dict[str, float | None]]:
+    """Return the random memory that options describe, a sentence about it, and what was given."""
+    from hopfield_theory.bounds import RandomMemory
+
+    if kappa is not None and not beta is scale is norm is None:
+        raise ValueError("--kappa stands in place of --beta, --scale and --norm: give it alone")
+    if scale is not None and norm is not None:
+        raise ValueError("--scale and --norm both give the norm of the patterns: give one of the two")
+    length = ""
+    if kappa is not None:
+        memory = RandomMemory(dim, kappa, _arguments.log_noop(noop))
+    elif beta is None:
+        raise ValueError("--beta, with --norm or --scale, or --kappa: one of them is needed")
+    elif norm is not None:
+        memory, length = RandomMemory.of_norm(dim, beta, norm, noop), f"norm {norm:g}, β = {beta:g}, "
+    else:
+        scale = 1.0 if scale is None else scale
+        memory = RandomMemory.of(dim, beta, scale, noop)
+        length = f"norm {scale * (dim - 1) ** 0.5:.4g} (K = {scale:g} times √(d − 1)), β = {beta:g}, "
+    described = (
+        f"Random patterns in {dim} dimensions, {length}n = {noop:g}: κ = β m² = {memory.kappa:.4g}, "
+        f"λ = κ/d = {memory.lam:.4g}"
+    )
+    return (
+        memory,
+        described,
+        {"dim": dim, "beta": beta, "scale": scale, "norm": norm, "kappa": memory.kappa, "noop": noop},
+    )
 
 
 @contextmanager
@@ -455,7 +514,7 @@ def _progress(what: str) -> Iterator[Callable[[int, int], None]]:
         yield lambda done, whole: bar.update(task, completed=done, total=whole)
 
 
-def _report(json: str | None, data: dict[str, Any], lines: list[str], table: Any) -> None:
+def _report(json: str | None, data: dict[str, Any], lines: list[str], table: Any = None) -> None:
     """Sentences and a table for the reader; JSON where it was asked for, alone on standard output for ``-``."""
     from rich.console import Console
 
@@ -465,7 +524,8 @@ def _report(json: str | None, data: dict[str, Any], lines: list[str], table: Any
     console = Console(stderr=json == "-", highlight=False, soft_wrap=False)
     for line in lines:
         console.print(line, markup=False, soft_wrap=True)
-    console.print(table)
+    if table is not None:
+        console.print(table)
     if json == "-":
         sys.stdout.write(render.json_text(data))
     elif json is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -11,8 +12,10 @@ from rich import box
 from rich.table import Table
 from torch import Tensor
 
+from hopfield_theory.bounds.table import CapacityRow
 from hopfield_theory.certificates.certify import Certificate, Storage
 from hopfield_theory.certificates.find_beta import BetaSearch
+from hopfield_theory.measured.crossing import Crossing
 from hopfield_theory.model.fixed_point import Status
 from hopfield_theory.model.memory import Memory
 from hopfield_theory.model.retrieval import Retrieval
@@ -21,6 +24,9 @@ __all__ = [
     "beta_search_data",
     "beta_search_lines",
     "beta_search_table",
+    "bounds_lines",
+    "bounds_table",
+    "capacity_lines",
     "certificate_data",
     "certificate_lines",
     "certificate_table",
@@ -273,6 +279,63 @@ def retrieval_data(found: Retrieval, answers: Tensor, distances: Tensor, promise
         "tolerance": found.tolerance,
         "state": found.state.tolist(),
     }
+
+
+# --- random memories ---
+
+
+def _patterns(log_patterns: float, whole: Callable[[float], int] | None = None) -> str:
+    """Write a number of patterns that is given by its logarithm; a small one as a whole number if asked for."""
+    if not math.isfinite(log_patterns):
+        return "none" if log_patterns < 0 else "–"
+    if log_patterns >= 30 * math.log(10):
+        return f"10^{log_patterns / math.log(10):.2f}"
+    count = math.exp(log_patterns)
+    return str(whole(count)) if whole is not None and count < 1e4 else f"{count:.4g}"
+
+
+def bounds_lines(rows: list[CapacityRow], failure_probability: float) -> list[str]:
+    """Say in words how many patterns are surely fine, and how many surely too many."""
+    logs = {row.statement: row.log_patterns for row in rows}
+    fine, too_many = max(logs["C2"], logs["C3"]), min(logs["C6"], logs["C8"])
+    sure = f"with probability {1 - failure_probability:g}"
+    line = f"Surely fine: {_patterns(fine, math.floor)} patterns are all stored {sure}."
+    if fine < 0:
+        line = "No number of patterns is proved to be stored here."
+    if too_many < math.inf:
+        line += f" Surely too many: of {_patterns(too_many, math.ceil)} some are not stored, {sure}."
+    return [line, "`hopfield-theory capacity`, with the same options, measures where half of the patterns are lost."]
+
+
+def bounds_table(rows: list[CapacityRow]) -> Table:
+    """Tabulate every bound."""
+    table = Table(title="How many patterns", title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
+    for name in ("bound", "patterns", "log", "how"):
+        table.add_column(name, justify="left" if name in ("bound", "how") else "right", no_wrap=True)
+    table.add_column("what it says")
+    for row in rows:
+        value = row.log_patterns
+        log = f"{value:.3f}" if math.isfinite(value) else "–"
+        table.add_row(row.statement, _patterns(value), log, row.how, row.meaning)
+    return table
+
+
+def capacity_lines(found: Crossing, rule: str) -> list[str]:
+    """Say where success crosses the rate ½."""
+    it = found.log_patterns
+    what = {
+        "stored": "half of the patterns are stored",
+        "all patterns": "all patterns are stored in half of the memories",
+        "one update": "half of the patterns are retrieved by one update",
+    }[rule]
+    lines = [
+        f"At {_patterns(it.estimate)} patterns [{_patterns(it.low)}, {_patterns(it.high)}] {what}: log M = "
+        f"{it.estimate:.3f} [{it.low:.3f}, {it.high:.3f}] ({100 * it.confidence:g}% interval, "
+        f"{sum(found.trials)} independent memories)."
+    ]
+    if math.exp(min(it.estimate, 700.0)) > max(found.num_patterns):
+        lines.append(f"This is extrapolated: no memory of more than {max(found.num_patterns)} patterns was drawn.")
+    return lines
 
 
 # --- writing ---

@@ -868,3 +868,33 @@ def test_verify_says_where_it_went_without_the_digits(monkeypatch):
     result = run("verify", "T8")
     assert result.exit_code == 0
     assert "The digits were not among the instances" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("options", "kappa", "said"),
+    [
+        (["--beta", "8"], 8 * 127, "norm 11.27 (K = 1 times √(d − 1)), β = 8"),
+        (["--beta", "8", "--norm", "1"], 8, "norm 1, β = 8"),
+        (["--kappa", "8", "--noop", "0"], 8, "128 dimensions, n = 0: κ = β m² = 8"),
+        (["--beta", "2", "--scale", "0.5"], 63.5, "norm 5.635 (K = 0.5"),
+    ],
+)
+def test_the_norm_that_bounds_are_for_is_said_first(tmp_path, options, kappa, said):
+    out = tmp_path / "bounds.json"
+    result = run("bounds", "--dim", 128, *options, "--json", out)
+    assert said in result.stdout.splitlines()[0]
+    assert json.loads(out.read_text())["kappa"] == pytest.approx(kappa, rel=1e-14)
+    logs = {row["statement"]: row["log_patterns"] for row in json.loads(out.read_text())["bounds"]}
+    if kappa == 8 and "0" not in options:
+        few, many = math.floor(math.exp(logs["C3"])), math.ceil(math.exp(logs["C6"]))
+        assert f"Surely fine: {few} patterns" in result.stdout
+        assert f"of {many} some are not stored" in result.stdout
+
+
+def test_capacity_is_measured_between_the_bounds(tmp_path):
+    out = tmp_path / "capacity.json"
+    result = run("capacity", "--dim", 8, "--kappa", 8, "--precision", 0.3, "--json", out)
+    measured = json.loads(out.read_text())["log_patterns"]
+    assert result.exit_code == 0
+    assert 2.5 < measured["low"] < measured["estimate"] < measured["high"] < 4.5
+    assert f"At {math.exp(measured['estimate']):.4g} patterns" in result.stdout
