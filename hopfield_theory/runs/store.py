@@ -227,8 +227,8 @@ class Store:
         about = {_DIGEST: _digest(table), _TORCH: str(torch.__version__).encode()}
         content = io.BytesIO()
         # the name that Arrow gives to the items of a list is part of the digest, and stays
-        options = {"write_page_checksum": True, "use_compliant_nested_type": False}
-        parquet.write_table(table.replace_schema_metadata(about), content, **options)
+        table = table.replace_schema_metadata(about)
+        parquet.write_table(table, content, write_page_checksum=True, use_compliant_nested_type=False)
         try:
             atomic_write(self.folder / cell.name, content.getvalue())
         except OSError as error:
