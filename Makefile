@@ -48,11 +48,12 @@ lint: install
 attack: install
 	$(BIN)/python -m benchmarks.attack
 
-# the page of claims and its counterexamples, from a full verification
+# the page of claims and its counterexamples, from a full verification; the page of measured results, from results/
 claims: install
 	mkdir -p $(OUT)
 	$(BIN)/hopfield-theory verify --level full --counterexamples docs/counterexamples --json $(OUT)/claims.json
 	$(BIN)/python -m hopfield_theory.verification.render.markdown $(OUT)/claims.json docs/claims.md
+	$(BIN)/python -m figures.results_page
 
 # the index of all statements: where each one stands, what checks, measures and shows it, its proof
 statements: install

@@ -1,6 +1,11 @@
 """Settings of the whole suite."""
 
+import numpy as np
+import pandas as pd
+import pytest
+import torch
 from hypothesis import Phase, settings
+from safetensors.torch import save_file
 
 # the same examples on every run and no limit on the time of one: a red test means a changed program
 settings.register_profile("deterministic", derandomize=True, deadline=None, print_blob=True)
@@ -9,3 +14,25 @@ settings.load_profile("deterministic")
 settings.register_profile(
     "unshrunk", parent=settings.get_profile("deterministic"), phases=[Phase.explicit, Phase.generate]
 )
+
+
+@pytest.fixture(scope="session")
+def save():
+    """Return a way to write an array in the format of a path's ending, as users do."""
+
+    def write(path, array):
+        match path.suffix:
+            case ".npy":
+                np.save(path, array)
+            case ".npz":
+                np.savez_compressed(path, patterns=array)
+            case ".csv":
+                pd.DataFrame(array).to_csv(path, index=False, header=False)
+            case ".parquet":
+                pd.DataFrame(array, columns=[f"x{i}" for i in range(array.shape[1])]).to_parquet(path)
+            case ".pt":
+                torch.save(torch.from_numpy(array), path)
+            case ".safetensors":
+                save_file({"patterns": torch.from_numpy(array)}, path)
+
+    return write

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 EXTRAS = ("pandas", "pyarrow", "sklearn", "hypothesis", "transformers", "distributed", "dask_jobqueue")
@@ -142,4 +143,4 @@ for module in pkgutil.walk_packages(hopfield_theory.__path__, "hopfield_theory."
     result = installed("python", "-W", "error", "-c", program)
     assert (result.returncode, result.stderr) == (0, "")
     needs = "pandas is needed here: pip install 'hopfield-theory[data]'"
-    assert result.stdout.splitlines() == [f"hopfield_theory.engine.{name} - {needs}" for name in ("store", "sweep")]
+    assert result.stdout.splitlines() == [f"hopfield_theory.runs.{name} - {needs}" for name in ("store", "sweep")]

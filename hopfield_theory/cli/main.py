@@ -86,8 +86,9 @@ def certify(
 
         _check_output(json, source)
         _check_numbers(beta=beta, noop=noop)
+        patterns = _load(source)
         with _naming(source):
-            memory = Memory(_load(source), beta, noop, centre=centre, normalise=normalise)
+            memory = Memory(patterns, beta, noop, centre=centre, normalise=normalise)
         with _progress("certifying") as progress:
             proof = run(memory, progress=progress)
         _report(

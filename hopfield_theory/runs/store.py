@@ -226,7 +226,9 @@ class Store:
         table = pa.table([*(pa.array([value] * len(frame)) for value in shared.values()), *results.columns], names)
         about = {_DIGEST: _digest(table), _TORCH: str(torch.__version__).encode()}
         content = io.BytesIO()
-        parquet.write_table(table.replace_schema_metadata(about), content, write_page_checksum=True)
+        # the name that Arrow gives to the items of a list is part of the digest, and stays
+        table = table.replace_schema_metadata(about)
+        parquet.write_table(table, content, write_page_checksum=True, use_compliant_nested_type=False)
         try:
             atomic_write(self.folder / cell.name, content.getvalue())
         except OSError as error:

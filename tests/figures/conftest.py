@@ -11,16 +11,8 @@ from benchmarks.timing import record
 from hopfield_theory.runs.store import Cell, Store, canonical
 
 
-def interval(name, middle, width):
+def around(name, middle, width=0.05):
     return {name: middle, f"{name}_low": middle - width, f"{name}_high": middle + width}
-
-
-def basins(p, rng):
-    about = {"radius_median": 0.3, "radius_low": 0.2, "radius_high": 0.4, "proved_stored": 1.0}
-    about |= {"half_distance": 0.5, "broken_promises": 0}
-    return [
-        about | {"distance": d, "trials": 100} | interval("rate", rng.uniform(0.1, 0.9), 0.05) for d in (0.1, 0.5, 1.0)
-    ]
 
 
 def capacity(p, rng):
@@ -29,41 +21,30 @@ def capacity(p, rng):
         middle = 0.4 * p["dim"] + rng.uniform(0, 0.3)
         known |= {"log_patterns": middle, "log_low": middle - 0.1, "log_high": middle + 0.1, "slope": -2.0}
         known |= {"predicted": 1.1 * middle, "fold": 1.1 * middle, "alpha": 0.6}
-    rates = [interval("rate", rng.uniform(0.1, 0.9), 0.05) for _ in range(3)]
-    return [known | {"num_patterns": m, "trials": 50} | rate for m, rate in zip((10, 30, 60), rates, strict=True)]
-
-
-def closeness(p, rng):
-    names = ("overshoot", "kept", "dense_error", "noop_error")
-    return [dict(zip(names, rng.uniform(0.1, 1.0, 4).tolist(), strict=True)) for _ in range(5)]
+    return [known | {"num_patterns": m, "trials": 50} | around("rate", rng.uniform(0.1, 0.9)) for m in (10, 30, 60)]
 
 
 def convergence(p, rng):
     updates = {"kind": "updates", "num_patterns": 50, "mean": 9.0, "most": 20.0, "converged": 1.0, "retrieved": 1.0}
-    rows = [
-        updates | interval("median", rng.uniform(5, 50), 1.0) | interval("contraction", rng.uniform(0.1, 0.9), 0.05)
-    ]
-    for step in range(1, 6):
+    updates |= around("median", rng.uniform(5, 50), 1.0) | around("contraction", rng.uniform(0.1, 0.9))
+    rows = [updates]
+    for step in range(1, 1 if p["accelerate"] else 6):
         size = 0.1 * rng.uniform(0.5, 1.0) ** step
         row = {"kind": "residual", "num_patterns": 50, "step": step, "allowed": 0.9, "worst": size}
         row |= {"drop": 0.7 * size**2, "drop_needed": 0.5 * size**2, "drop_least": 1.1, "posterior": 1.5 * size}
-        rows.append(row | interval("median", size, 0.2 * size) | interval("error", 1.2 * size, 0.2 * size))
-    return rows if not p["accelerate"] else rows[:1]
+        rows.append(row | around("median", size, 0.2 * size) | around("error", 1.2 * size, 0.2 * size))
+    return rows
 
 
 def digits(p, rng):
-    if p.get("pictured"):
-        names = ("query", "after 1", "after 2", "after 3", "answer", "pattern")
-        image = rng.uniform(-0.3, 0.3, 64).tolist()
-        return [
-            {"cue": cue, "picture": name, "beta": 64.0, "image": image, "norm": float(rng.uniform())}
-            for cue in ("matched", "unmatched")
-            for name in names
-        ]
+    if not p.get("pictured"):
+        proved = {"proved": float(rng.uniform()), "broken_promises": 0}
+        return [proved | {"cue": cue} | around("rate", rng.uniform(0.1, 0.9)) for cue in ("whole", "half hidden")]
+    about = {"beta": 64.0, "image": rng.uniform(-0.3, 0.3, 64).tolist()}
     return [
-        {"cue": cue, "proved": float(rng.uniform()), "broken_promises": 0}
-        | interval("rate", rng.uniform(0.1, 0.9), 0.05)
-        for cue in ("whole", "half hidden")
+        about | {"cue": cue, "picture": name, "norm": float(rng.uniform())}
+        for cue in ("matched", "unmatched")
+        for name in ("query", "after 1", "after 2", "after 3", "answer", "pattern")
     ]
 
 
@@ -77,48 +58,44 @@ def exponents(p, rng):
     return [row | ({"predicted": 1.01 * middle, "fluctuation": 1e-3} if p["kind"] == "fixed point" else {})]
 
 
-def metastable(p, rng):
-    mixed, norm = interval("mixed", rng.uniform(2, 90), 0.5), interval("norm", rng.uniform(0.1, 0.9), 0.05)
-    return [mixed | norm | {"contraction": p["beta"], "noop_weight": 0.0, "trials": 100}]
-
-
-def noise(p, rng):
-    return [
-        {"strength": s, "trials": 100}
-        | interval("rate", rng.uniform(0.1, 0.9), 0.05)
-        | interval("error", 0.3 * s, 0.01)
-        for s in (0.1, 0.2, 0.3)
-    ]
-
-
-def outliers(p, rng):
-    return [
-        {"outliers": k, "trials": 100, "condition": float(rng.uniform(0.5, 1.0))}
-        | interval("closer", rng.uniform(0.4, 0.9), 0.05)
-        for k in (1, 2, 4)
-    ]
-
-
 def rejection(p, rng):
-    rows = []
+    rows = [{"detector": "energy", "log_noop": -math.inf} | around("auroc", rng.uniform())]
     for log_noop in (0.0, 12.0, 48.0):
-        row = {"detector": "norm", "log_noop": log_noop, "unmatched_bound": 0.9} | interval(
-            "auroc", rng.uniform(), 0.01
-        )
-        rows.append(row | interval("matched_norm", 0.95, 0.01) | interval("unmatched_norm", rng.uniform(), 0.01))
-        rows += [
-            {"detector": "roc", "log_noop": log_noop, "false_alarms": f} | interval("detected", rng.uniform(), 0.05)
-            for f in (0.0, 0.02, 1.0)
-        ]
-    return [*rows, {"detector": "energy", "log_noop": -math.inf} | interval("auroc", rng.uniform(), 0.01)]
+        row = {"detector": "norm", "log_noop": log_noop, "unmatched_bound": 0.9} | around("auroc", rng.uniform())
+        rows.append(row | around("matched_norm", 0.95) | around("unmatched_norm", rng.uniform()))
+        roc = {"detector": "roc", "log_noop": log_noop}
+        rows += [roc | {"false_alarms": share} | around("detected", rng.uniform()) for share in (0.0, 0.02, 1.0)]
+    return rows
 
 
+BASINS = {"proved_stored": 1.0, "half_distance": 0.5, "broken_promises": 0, "trials": 100}
+BASINS |= {"radius_median": 0.3, "radius_low": 0.2, "radius_high": 0.4}
 MADE_UP = {
-    made.__name__: made
-    for made in (
-        basins, capacity, closeness, convergence, digits, exponents, metastable, noise, outliers, rejection,
-    )
-}  # fmt: skip
+    "basins": lambda _, rng: [
+        BASINS | {"distance": d} | around("rate", rng.uniform(0.1, 0.9)) for d in (0.1, 0.5, 1.0)
+    ],
+    "capacity": capacity,
+    "closeness": lambda _, rng: [
+        {name: float(rng.uniform(0.1, 1.0)) for name in ("overshoot", "kept", "dense_error", "noop_error")}
+        for _ in range(5)
+    ],
+    "convergence": convergence,
+    "digits": digits,
+    "exponents": exponents,
+    "metastable": lambda p, rng: [
+        {"contraction": p["beta"], "noop_weight": 0.0, "trials": 100}
+        | around("mixed", rng.uniform(2, 90), 0.5)
+        | around("norm", rng.uniform(0.1, 0.9))
+    ],
+    "noise": lambda _, rng: [
+        {"strength": s, "trials": 100} | around("rate", rng.uniform(0.1, 0.9)) | around("error", 0.3 * s, 0.01)
+        for s in (0.1, 0.2, 0.3)
+    ],
+    "outliers": lambda _, rng: [
+        {"outliers": k, "condition": rng.uniform(0.5, 1.0)} | around("closer", rng.uniform(0.4, 0.9)) for k in (1, 2, 4)
+    ],
+    "rejection": rejection,
+}
 
 
 def fill(folder, name, leave=0):

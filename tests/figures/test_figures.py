@@ -1,8 +1,10 @@
 """Figures: what is drawn are the stored numbers, all are there, twice the same bytes; what is missing is one line."""
 
+import functools
 import hashlib
 import importlib
 import math
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -20,17 +22,24 @@ from hopfield_theory import __version__
 from hopfield_theory.bounds import mean_field
 from hopfield_theory.runs.store import Cell, Store
 
-SET = ["landscape", "convergence_descent", "capacity_rates", "capacity", "exponents", "noise", "basins", "closeness"]
-SET += ["rejection", "digits", "metastable", "convergence_slowing", "speed"]
+
+@pytest.fixture(scope="module")
+def drawn(made):
+    """Return a way to draw a figure: its axes, in the order in which they were made, and the results, by experiment."""
+
+    @functools.cache
+    def draw_once(name):
+        figure, found = unrendered(name, made)
+        return figure.axes, {experiment: each.frame for experiment, each in found.items()}
+
+    return draw_once
 
 
-def drawn(name, folder, page="icml"):
-    """The figure's axes, in the order in which they were made, with the results it was drawn from."""
+def unrendered(name, folder, page="icml"):
     module = importlib.import_module(f"figures.{name}")
     found = {experiment: load(folder, experiment, columns) for experiment, columns in module.NEEDS.items()}
     with style.applied():
-        figure = module.draw(found, style.PAGES[page]).figure
-    return figure.axes, {experiment: each.frame for experiment, each in found.items()}
+        return module.draw(found, style.PAGES[page]).figure, found
 
 
 def points(axes, label):
@@ -44,12 +53,6 @@ def points(axes, label):
 def curve(axes, label):
     [line] = [each for each in axes.lines if each.get_label() == label]
     return line.get_xdata(), line.get_ydata()
-
-
-def same(seen, rows, x, y, scale=lambda values: values):
-    columns = (y, f"{y}_low", f"{y}_high")
-    for axis, column in zip(seen, (x, *columns), strict=True):
-        np.testing.assert_allclose(axis, scale(rows[column]) if column != x else rows[column], rtol=1e-12)
 
 
 def words(figure):
@@ -74,39 +77,109 @@ def marked(axes):
     return {line.get_gid(): line.get_xdata()[0] for line in axes.lines if line.get_gid()}
 
 
+def cells(name):
+    return [Cell(name, "quick", 0, p) for p in importlib.import_module(f"simulations.{name}").cells("quick")]
+
+
+def rewrite(folder, cell, drop=(), seconds=0.1, device="cpu", source=None, **changes):
+    """Write a cell again with some results changed or dropped, or with those of another cell."""
+    store = Store(folder)
+    about = ["experiment", "preset", "seed", "version", *cell.parameters, "device", "seconds", *drop]
+    store.write(cell, store.read(source or cell).drop(columns=about).assign(**changes), seconds, device)
+
+
 # --- what is drawn are the stored numbers ---
 
+FIELDS = ("name", "panel", "query", "label", "x", "y")
+PLAIN, FAST, RAW = "accelerate == False", "accelerate == True", "preparation == 'raw' and noop == 1"
+RESIDUALS, UPDATES = f"kind == 'residual' and share == 0.8 and {PLAIN}", "kind == 'updates'"
+DIGITS = "data == 'digits' and beta == 64"
+NORM, ROC = f"{DIGITS} and detector == 'norm'", f"{DIGITS} and detector == 'roc' and log_noop == 0"
+MEASURED = [
+    *(
+        ("noise", panel + 3 * low, f"model == '{model}' and corruption == '{kind}'", label, "strength", value)
+        for panel, kind in enumerate(("noise", "mask", "flips"))
+        for model, label in (("dense", "dense"), ("OutEffHop", "OutEff"), ("entmax-1.5", "entmax-1.5"))
+        for low, value in enumerate(("rate", "error"))
+    ),
+    ("basins", 1, "lam == 2 and num_patterns == 300", "$M = 300$", "distance", "rate"),
+    ("rejection", 0, NORM, "matched", "log_noop", "matched_norm"),
+    ("rejection", 0, NORM, "unmatched", "log_noop", "unmatched_norm"),
+    ("rejection", 1, NORM, r"$\kappa = 64$", "log_noop", "auroc"),
+    ("rejection", 2, ROC, r"$\log n = 0$", "false_alarms", "detected"),
+    ("metastable", 0, "noop == 100", "100", "beta", "mixed"),
+    ("metastable", 1, "noop == 100", "100", "beta", "norm"),
+    ("convergence_slowing", 0, f"{UPDATES} and {PLAIN}", "plain", "share", "median"),
+    ("convergence_slowing", 0, f"{UPDATES} and {FAST}", "accelerated", "share", "median"),
+    ("convergence_slowing", 1, f"{UPDATES} and {PLAIN}", "contraction", "share", "contraction"),
+    ("digits", -3, f"{RAW} and cue == 'whole'", "OutEff, whole", "kappa", "rate"),
+    ("digits", -3, f"{RAW} and cue == 'half hidden'", "OutEff, half hidden", "kappa", "rate"),
+]
+CURVES = [
+    *(
+        ("landscape", panel, f"noop == {noop} and {rows}", label, "x", "y")
+        for panel, noop in enumerate((0, 1, 10))
+        for rows, label in (("kind == 'pattern'", "patterns"), ("kind == 'path' and path == 3", "path 3"))
+    ),
+    ("convergence_descent", 0, RESIDUALS, "0.8", "step", "median"),
+    ("convergence_descent", 0, RESIDUALS, "T5 0.8", "step", "allowed"),
+    ("convergence_descent", 1, RESIDUALS, "0.8", "drop_needed", "drop"),
+    ("convergence_descent", 2, RESIDUALS, "0.8", "step", "error"),
+    ("convergence_descent", 2, RESIDUALS, "T13 0.8", "step", "posterior"),
+    ("closeness", 0, "noop_error < dense_error", "OutEff closer", "overshoot", "kept"),
+    ("closeness", 0, "noop_error >= dense_error", "dense closer", "overshoot", "kept"),
+    ("rejection", 0, NORM, "bound (T14)", "log_noop", "unmatched_bound"),
+]
+# series that would cover each other are moved apart along x
+MOVED = {"noise", "basins", "metastable", "digits"}
 
-def test_landscape(made):
-    axes, frames = drawn("landscape", made)
-    rows = frames["landscape"]
-    for panel, noop in zip(axes, (0.0, 1.0, 10.0), strict=False):
-        chosen = rows[rows["noop"] == noop]
-        stars = chosen[chosen["kind"] == "pattern"]
-        np.testing.assert_array_equal(curve(panel, "patterns"), (stars["x"], stars["y"]))
-        path = chosen[(chosen["kind"] == "path") & (chosen["path"] == 3)].sort_values("step")
-        np.testing.assert_array_equal(curve(panel, "path 3"), (path["x"], path["y"]))
+
+def chosen(frames, name, query):
+    return frames[name.partition("_")[0]].query(query)
 
 
-def test_descent(made):
-    (steps, energies, errors), frames = drawn("convergence_descent", made)
-    rows = frames["convergence"]
-    rows = rows[(rows["kind"] == "residual") & (rows["share"] == 0.8) & ~rows["accelerate"].astype(bool)]
-    np.testing.assert_array_equal(curve(steps, "0.8"), (rows["step"], rows["median"]))
-    np.testing.assert_array_equal(curve(steps, "T5 0.8"), (rows["step"], rows["allowed"]))
-    np.testing.assert_array_equal(curve(energies, "0.8"), (rows["drop_needed"], rows["drop"]))
-    np.testing.assert_array_equal(curve(errors, "0.8"), (rows["step"], rows["error"]))
-    np.testing.assert_array_equal(curve(errors, "T13 0.8"), (rows["step"], rows["posterior"]))
+def compare(seen, rows, x, y, moved):
+    np.testing.assert_allclose(seen[0], rows[x], *((0.12, 0.02) if moved else (1e-12,)))
+    np.testing.assert_allclose(seen[1:], rows[[y, f"{y}_low", f"{y}_high"]].T, rtol=1e-12)
 
 
-def test_rates(made):
-    (one, whole, small), frames = drawn("capacity_rates", made)
+@pytest.mark.parametrize(FIELDS, MEASURED)
+def test_measured_points(drawn, name, panel, query, label, x, y):
+    axes, frames = drawn(name)
+    compare(points(axes[panel], label), chosen(frames, name, query).sort_values(x), x, y, name in MOVED)
+
+
+@pytest.mark.parametrize(FIELDS, CURVES)
+def test_curves(drawn, name, panel, query, label, x, y):
+    axes, frames = drawn(name)
+    np.testing.assert_array_equal(curve(axes[panel], label), chosen(frames, name, query)[[x, y]].T)
+
+
+def test_closed_forms_marks_and_colours(drawn):
+    (plane, *panels), frames = drawn("closeness")
+    x, s = curve(plane, r"$\frac{1}{2}(1 + s)$ (T10)")
+    np.testing.assert_allclose(x, (1 + s) / 2)
+    for overlap in (0, 0.3, 0.6):
+        rows = frames["outliers"].query(f"norm == 1 and overlap == {overlap}")
+        compare(points(panels[1], f"{overlap}"), rows, "outliers", "closer", True)
+        np.testing.assert_array_equal(curve(panels[1], f"T11 {overlap}")[1], rows["condition"])
+    axes, _ = drawn("noise")
+    colours = {line.get_color() for panel in axes for line in panel.lines if line.get_label() == "_nolegend_"}
+    assert colours <= {look.colour for look in style.MODELS.values()}
+    axes, frames = drawn("basins")
+    row = frames["basins"].query("lam == 2.0 and num_patterns == 300").iloc[0]
+    assert curve(axes[1], "certified, $M = 300$")[0][0] == row["radius_median"]
+    assert curve(axes[1], "half-way, $M = 300$")[0][0] == row["half_distance"]
+
+
+def test_rates(drawn):
+    (one, whole, small), frames = drawn("capacity_rates")
     rows = frames["capacity"]
     for panel, rule, dim in ((one, "stored", 12), (whole, "all patterns", 12)):
         chosen = rows[(rows["rule"] == rule) & (rows["dim"] == dim) & (rows["lam"] == 1.0) & (rows["noop"] == 1.0)]
         x, *rest = points(panel, str(dim))
         np.testing.assert_allclose(np.exp(x), chosen["num_patterns"])
-        same((chosen["num_patterns"], *rest), chosen, "num_patterns", "rate")
+        np.testing.assert_allclose(rest, chosen[["rate", "rate_low", "rate_high"]].T)
         about, marks = chosen.iloc[0], marked(panel)
         assert marks["C3"] == about["chernoff"]
         if panel is one:
@@ -118,14 +191,14 @@ def test_rates(made):
 
 def test_a_finite_published_bound_is_marked(filled):
     folder = filled("capacity")
-    store, [cell] = Store(folder), [c for c in cells("capacity") if c.parameters.get("rule") == "stored"][-1:]
-    store.write(cell, store.read(cell).assign(published=1.5), 0.1, "cpu")
-    (one, *_), _ = drawn("capacity_rates", folder)
-    assert marked(one)["C1"] == 1.5
+    cell = [cell for cell in cells("capacity") if cell.parameters.get("rule") == "stored"][-1]
+    rewrite(folder, cell, published=1.5)
+    figure, _ = unrendered("capacity_rates", folder)
+    assert marked(figure.axes[0])["C1"] == 1.5
 
 
-def test_capacity(made):
-    [axes], frames = drawn("capacity", made)
+def test_capacity(drawn):
+    [axes], frames = drawn("capacity")
     rows = frames["capacity"].query("kind == 'crossing' and lam == 1.0 and noop == 1.0")
     for rule, label in (("stored", "typical, measured"), ("all patterns", "all, measured")):
         chosen = rows[rows["rule"] == rule].drop_duplicates("dim").sort_values("dim")
@@ -143,117 +216,43 @@ def test_capacity(made):
     assert corners[:, 1].max() == pytest.approx(math.exp(theory["ceiling"].max()))
 
 
-def test_exponents(made):
-    (above, middle, below), frames = drawn("exponents", made)
+def test_exponents(drawn):
+    (above, middle, below), frames = drawn("exponents")
     rows = frames["exponents"].query("kind == 'update' and dim == 400").sort_values("lam")
-    x, y, low, high = points(above, "one update, $d = 400$")
+    x, *seen = points(above, "one update, $d = 400$")
     np.testing.assert_array_equal(x, rows["lam"])
-    np.testing.assert_allclose([y * 400, low * 400, high * 400], rows[["log_patterns", "log_low", "log_high"]].T)
+    np.testing.assert_allclose(np.array(seen) * 400, rows[["log_patterns", "log_low", "log_high"]].T)
     lams, alphas = curve(above, r"$\alpha_1(\lambda)$ (C4)")
     np.testing.assert_allclose(alphas, mean_field.threshold(lams))
-    rows = frames["exponents"].query("kind == 'update' and lam == 0.5").sort_values("dim")
-    _, gap, low, high = points(middle, r"$\lambda = 0.5$")
-    np.testing.assert_allclose(gap, 1 - rows["log_patterns"] / (0.6 * rows["dim"]))
-    assert (low < gap).all()
-    assert (gap < high).all()
-    rows = frames["exponents"].query("kind == 'fixed point' and lam == 0.5").sort_values("dim")
-    x, gap, *_ = points(below, r"$\lambda = 0.5$, sampled")
-    np.testing.assert_array_equal(x, rows["dim"])
-    np.testing.assert_allclose(gap, 1 - rows["log_patterns"] / rows["predicted"])
-    rows = frames["capacity"].query("rule == 'stored' and lam == 1.0 and noop == 1.0").drop_duplicates("dim")
-    x, gap, *_ = points(below, r"$\lambda = 1$, explicit")
-    np.testing.assert_array_equal(x, rows["dim"])
-    np.testing.assert_allclose(gap, 1 - rows["log_patterns"] / rows["predicted"])
+    updates = frames["exponents"].query("kind == 'update' and lam == 0.5").assign(of=lambda rows: 0.6 * rows["dim"])
+    sampled = frames["exponents"].query("kind == 'fixed point' and lam == 0.5")
+    explicit = frames["capacity"].query("rule == 'stored' and lam == 1.0 and noop == 1.0").drop_duplicates("dim")
+    for panel, label, rows, of in (
+        (middle, r"$\lambda = 0.5$", updates, "of"),
+        (below, r"$\lambda = 0.5$, sampled", sampled, "predicted"),
+        (below, r"$\lambda = 1$, explicit", explicit, "predicted"),
+    ):
+        rows = rows.sort_values("dim")
+        x, gap, low, high = points(panel, label)
+        np.testing.assert_array_equal(x, rows["dim"])
+        np.testing.assert_allclose(gap, 1 - rows["log_patterns"] / rows[of])
+        assert ((low < gap) & (gap < high)).all()
 
 
-def test_noise(made):
-    axes, frames = drawn("noise", made)
-    for place, kind in enumerate(("noise", "mask", "flips")):
-        for model, label in (("dense", "dense"), ("OutEffHop", "OutEff"), ("entmax-1.5", "entmax-1.5")):
-            rows = frames["noise"]
-            rows = rows[(rows["model"] == model) & (rows["corruption"] == kind)]
-            for panel, value in ((axes[place], "rate"), (axes[3 + place], "error")):
-                x, *rest = points(panel, label)
-                np.testing.assert_allclose(x, rows["strength"], atol=0.02 * rows["strength"].max())
-                same((rows["strength"], *rest), rows, "strength", value)
-    colours = {line.get_color() for panel in axes for line in panel.lines if line.get_label() == "_nolegend_"}
-    assert colours <= {look.colour for look in style.MODELS.values()}
-
-
-def test_basins(made):
-    axes, frames = drawn("basins", made)
-    rows = frames["basins"].query("lam == 2.0 and num_patterns == 300")
-    x, *rest = points(axes[1], "$M = 300$")
-    np.testing.assert_allclose(x, rows["distance"], atol=0.02)
-    same((rows["distance"], *rest), rows, "distance", "rate")
-    assert curve(axes[1], "certified, $M = 300$")[0][0] == rows["radius_median"].iloc[0]
-    assert curve(axes[1], "half-way, $M = 300$")[0][0] == rows["half_distance"].iloc[0]
-
-
-def test_closeness(made):
-    (plane, *panels), frames = drawn("closeness", made)
-    rows = frames["closeness"]
-    closer = rows[rows["noop_error"] < rows["dense_error"]]
-    np.testing.assert_array_equal(curve(plane, "OutEff closer"), (closer["overshoot"], closer["kept"]))
-    assert len(curve(plane, "dense closer")[0]) == len(rows) - len(closer)
-    x, s = curve(plane, r"$\frac{1}{2}(1 + s)$ (T10)")
-    np.testing.assert_allclose(x, (1 + s) / 2)
-    rows = frames["outliers"].query("norm == 1.0 and overlap == 0.3")
-    same((rows["outliers"], *points(panels[1], "0.3")[1:]), rows, "outliers", "closer")
-    for overlap in ("0", "0.3", "0.6"):
-        np.testing.assert_allclose(points(panels[1], overlap)[0], rows["outliers"], rtol=0.12)
-    np.testing.assert_array_equal(curve(panels[1], "T11 0.3")[1], rows["condition"])
-
-
-def test_rejection(made):
-    (norms, areas, roc), frames = drawn("rejection", made)
-    rows = frames["rejection"].query("data == 'digits' and beta == 64.0")
-    chosen = rows[rows["detector"] == "norm"]
-    same(points(norms, "matched"), chosen, "log_noop", "matched_norm")
-    same(points(norms, "unmatched"), chosen, "log_noop", "unmatched_norm")
-    np.testing.assert_array_equal(curve(norms, "bound (T14)")[1], chosen["unmatched_bound"])
-    same(points(areas, r"$\kappa = 64$"), chosen, "log_noop", "auroc")
-    same(points(roc, r"$\log n = 0$"), rows.query("detector == 'roc' and log_noop == 0"), "false_alarms", "detected")
-
-
-def test_digits(made):
-    axes, frames = drawn("digits", made)
+def test_digits(drawn):
+    axes, frames = drawn("digits")
     rows = frames["digits"]
     shown = [panel for panel in axes if panel.images]
     assert len(shown) == 2 * (1 + 3 * 3)
     dense = rows[(rows["picture"] == "answer") & (rows["noop"] == 0.0) & (rows["cue"] == "matched")].iloc[0]
     np.testing.assert_array_equal(shown[3].images[0].get_array().ravel(), dense["image"])
     assert shown[3].texts[0].get_text() == f"{dense['norm']:.2f}"
-    chosen = rows[rows["picture"].isna()].query("preparation == 'raw' and noop == 1.0").sort_values("kappa")
-    raw = next(panel for panel in axes if panel.containers)
-    for cue in ("whole", "half hidden"):
-        x, *rest = points(raw, f"OutEff, {cue}")
-        rows = chosen[chosen["cue"] == cue]
-        np.testing.assert_allclose(x, rows["kappa"], rtol=0.08)
-        same((rows["kappa"], *rest), rows, "kappa", "rate")
-    np.testing.assert_array_equal(curve(raw, "OutEff, proved stored")[1], chosen[chosen["cue"] == "whole"]["proved"])
+    proved = rows.query(f"{RAW} and cue == 'whole'").sort_values("kappa")["proved"]
+    np.testing.assert_array_equal(curve(axes[-3], "OutEff, proved stored")[1], proved)
 
 
-def test_metastable(made):
-    (left, right), frames = drawn("metastable", made)
-    rows = frames["metastable"].query("noop == 100.0").sort_values("beta")
-    for panel, value in ((left, "mixed"), (right, "norm")):
-        x, *rest = points(panel, "100")
-        np.testing.assert_allclose(x, rows["beta"], rtol=0.07)
-        same((rows["beta"], *rest), rows, "beta", value)
-
-
-def test_slowing(made):
-    (above, below), frames = drawn("convergence_slowing", made)
-    rows = frames["convergence"].query("kind == 'updates'").sort_values("share")
-    fast = rows["accelerate"].astype(bool)
-    same(points(above, "plain"), rows[~fast], "share", "median")
-    same(points(above, "accelerated"), rows[fast], "share", "median")
-    same(points(below, "contraction"), rows[~fast], "share", "contraction")
-
-
-def test_speed(made):
-    [axes], _ = drawn("speed", made)
+def test_speed(drawn):
+    [axes], _ = drawn("speed")
     line, _, [bars] = axes.containers[0].lines
     np.testing.assert_array_equal(line.get_xdata(), [5.0, 20.0])
     np.testing.assert_array_equal(bars.get_segments()[0][:, 0], [4.0, 6.0])
@@ -274,14 +273,14 @@ def written(made, tmp_path_factory):
     return out
 
 
-def test_the_set_is_there(written):
-    assert sorted(SET) == NAMES
-    assert sorted(path.name for path in written.iterdir()) == sorted(
-        f"{n}.{e}" for n in SET for e in ("pdf", "png", "md")
-    )
+@pytest.mark.slow
+def test_all_are_there(written):
+    endings = ("pdf", "png", "md")
+    assert {path.name for path in written.iterdir()} == {f"{name}.{ending}" for name in NAMES for ending in endings}
 
 
-@pytest.mark.parametrize("name", SET)
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NAMES)
 def test_files_name_their_results(name, made, written):
     module = importlib.import_module(f"figures.{name}")
     pdf, caption = (written / f"{name}.pdf").read_bytes(), (written / f"{name}.md").read_text()
@@ -300,11 +299,12 @@ def test_files_name_their_results(name, made, written):
     assert "nan" not in caption.lower().split()
 
 
+@pytest.mark.slow
 def test_the_same_results_give_the_same_bytes(made, written, tmp_path):
     # another process, another second, other settings of the user's
     mpl.rcParams["font.size"] = 20
     try:
-        for name in SET:
+        for name in NAMES:
             for path in draw(name, made, tmp_path):
                 assert path.read_bytes() == (written / path.name).read_bytes(), path.name
     finally:
@@ -312,13 +312,11 @@ def test_the_same_results_give_the_same_bytes(made, written, tmp_path):
 
 
 def test_other_results_give_another_digest(filled):
-    folder = filled("basins")
+    folder, cell = filled("basins"), cells("basins")[0]
     before = load(folder, "basins").digest
-    store, cell = Store(folder), cells("basins")[0]
-    rows = store.read(cell)
-    store.write(cell, rows, 99.0, "cuda")
+    rewrite(folder, cell, seconds=99.0, device="cuda")
     assert load(folder, "basins").digest == before
-    store.write(cell, rows.assign(rate=0.5), 0.1, "cpu")
+    rewrite(folder, cell, rate=0.5)
     assert load(folder, "basins").digest != before
 
 
@@ -329,12 +327,10 @@ def test_another_page(made, tmp_path):
 
 
 @pytest.mark.parametrize("page", style.PAGES)
-@pytest.mark.parametrize("name", SET)
+@pytest.mark.parametrize("name", NAMES)
 def test_every_text_can_be_read(name, page, made):
-    module = importlib.import_module(f"figures.{name}")
-    found = {experiment: load(made, experiment, columns) for experiment, columns in module.NEEDS.items()}
     with style.applied():
-        figure = module.draw(found, style.PAGES[page]).figure
+        figure, _ = unrendered(name, made, page)
         figure.draw_without_rendering()
         seen = [(text.get_text(), text.get_window_extent()) for text in words(figure)]
         assert min(text.get_fontsize() for text in words(figure)) >= 7
@@ -361,77 +357,77 @@ def test_models_are_told_apart_in_grey():
 # --- what is missing ---
 
 
-def cells(name):
-    return [Cell(name, "quick", 0, p) for p in importlib.import_module(f"simulations.{name}").cells("quick")]
+@pytest.fixture
+def refused(capsys):
+    """Return a way to run a command that has to fail with one line, and to get that line."""
+
+    def run(command, *arguments, **options):
+        with pytest.raises(typer.Exit) as stop:
+            command(*arguments, **options)
+        assert stop.value.exit_code == 2
+        [line] = capsys.readouterr().err.splitlines()
+        return line
+
+    return run
 
 
-def refused(capsys, *names, **options):
-    """Run the command, which has to fail with one line, and return that line."""
-    with pytest.raises(typer.Exit) as stop:
-        main(list(names), **options)
-    assert stop.value.exit_code == 2
-    [line] = capsys.readouterr().err.splitlines()
-    return line
+def leave(_):
+    pass
 
 
-def test_no_folder(capsys, tmp_path):
-    folder = tmp_path / "none"
-    line = refused(capsys, "basins", results=folder, out=tmp_path / "out")
-    assert line == (
-        f"figures: basins: {folder}: no such folder; `python -m simulations basins --out {folder}` makes it"
-    )
-    assert not folder.exists()
+def damage(folder):
+    path = folder / cells("basins")[0].name
+    content = bytearray(path.read_bytes())
+    content[100] ^= 1
+    path.write_bytes(content)
 
 
-def test_no_results(capsys, filled, tmp_path):
+def lose_a_column(folder):
+    for cell in cells("basins"):
+        rewrite(folder, cell, drop=["rate_low"])
+
+
+def be_of_another_version(folder):
+    for path in folder.iterdir():
+        path.unlink()
+    Store(folder).write(Cell("basins", "quick", 0, {"x": 1}, "0.0.9"), [{"rate": 1.0}], 0.1, "cpu")
+
+
+@pytest.mark.parametrize(
+    ("name", "happens", "words"),
+    [
+        ("basins", shutil.rmtree, ("{0}: no such folder; `python -m simulations basins --out {0}` makes it",)),
+        ("noise", leave, ("holds no results of noise; `python -m simulations noise --out {0}` makes them",)),
+        ("speed", leave, ("`python -m benchmarks` makes them",)),
+        ("basins", damage, ("3 of the 4 cells", "is left out: it is damaged", "python -m simulations basins")),
+        ("basins", lose_a_column, ("have no rate_low: they are of an earlier state; move basins-*.parquet away",)),
+        ("basins", be_of_another_version, ("of version 0.0.9 only; `python -m simulations basins",)),
+    ],
+)
+def test_results_that_cannot_be_drawn(refused, filled, tmp_path, name, happens, words):
     folder = filled("basins")
-    line = refused(capsys, "noise", results=folder, out=tmp_path / "out")
-    assert line.endswith(f"holds no results of noise; `python -m simulations noise --out {folder}` makes them")
-    line = refused(capsys, "speed", results=folder, out=tmp_path / "out")
-    assert line.endswith("`python -m benchmarks` makes them")
+    happens(folder)
+    before = {path: path.read_bytes() for path in folder.glob("*")}
+    line = refused(main, [name], results=folder, out=tmp_path / "out")
+    assert line.startswith(f"figures: {name}: {folder}") or "results of basins, quick, in" in line
+    for each in words:
+        assert each.format(folder) in line
+    assert {path: path.read_bytes() for path in folder.glob("*")} == before
+    assert folder.exists() == bool(before)
 
 
-def test_partial_results(capsys, filled, tmp_path):
+def test_partial_results(refused, filled, tmp_path):
     folder = filled("basins", leave=1)
-    line = refused(capsys, "basins", results=folder, out=tmp_path / "out")
+    line = refused(main, ["basins"], results=folder, out=tmp_path / "out")
     assert "holds 3 of the 4 cells of basins, quick; `python -m simulations basins" in line
     draw("basins", folder, tmp_path / "out", partial=True)
     assert "3 of 4 cells" in (tmp_path / "out" / "basins.md").read_text()
 
 
-def test_nothing_of_what_is_drawn(capsys, filled, tmp_path):
+def test_nothing_of_what_is_drawn(filled, tmp_path):
     folder = filled("capacity", leave=3)
     with pytest.raises(UnusableError, match="have no 'all patterns' at λ = 1, n = 1"):
         draw("capacity_rates", folder, tmp_path / "out", partial=True)
-
-
-def test_damaged_results(capsys, filled, tmp_path):
-    folder = filled("basins")
-    path = folder / cells("basins")[0].name
-    content = bytearray(path.read_bytes())
-    content[100] ^= 1
-    path.write_bytes(content)
-    line = refused(capsys, "basins", results=folder, out=tmp_path / "out")
-    assert "3 of the 4 cells" in line
-    assert f"{path} is left out: it is damaged" in line
-    assert "python -m simulations basins" in line
-    assert path.read_bytes() == content
-
-
-def test_results_of_an_earlier_state(capsys, filled, tmp_path):
-    folder = filled("basins")
-    store = Store(folder)
-    for cell in cells("basins"):
-        store.write(cell, store.read(cell).drop(columns="rate_low"), 0.1, "cpu")
-    line = refused(capsys, "basins", results=folder, out=tmp_path / "out")
-    assert "have no rate_low: they are of an earlier state; move basins-*.parquet away" in line
-
-
-def test_results_of_another_version(capsys, tmp_path):
-    folder = tmp_path / "results"
-    Store(folder).write(Cell("basins", "quick", 0, {"x": 1}, "0.0.9"), [{"rate": 1.0}], 0.1, "cpu")
-    line = refused(capsys, "basins", results=folder, out=tmp_path / "out")
-    assert "holds results of basins of version 0.0.9 only; `python -m simulations basins" in line
 
 
 def test_the_finest_finished_preset_is_drawn(filled):
@@ -446,15 +442,15 @@ def test_cells_of_an_earlier_grid_are_left_out(filled):
     folder = filled("basins")
     [first, *_] = cells("basins")
     earlier = Cell("basins", "quick", 0, {**first.parameters, "num_patterns": 31})
-    Store(folder).write(earlier, Store(folder).read(first), 0.1, "cpu")
+    rewrite(folder, earlier, source=first)
     found = load(folder, "basins")
     assert len(found.frame) == 12
     assert 31 not in set(found.frame["num_patterns"])
 
 
-def test_the_others_are_drawn(capsys, filled, tmp_path):
+def test_the_others_are_drawn(refused, filled, tmp_path):
     folder = filled("basins")
-    line = refused(capsys, "noise", "basins", results=folder, out=tmp_path / "out")
+    line = refused(main, ["noise", "basins"], results=folder, out=tmp_path / "out")
     assert line.startswith("figures: noise: ")
     assert (tmp_path / "out" / "basins.pdf").exists()
 
@@ -466,16 +462,16 @@ def test_the_others_are_drawn(capsys, filled, tmp_path):
         (["style"], {}, "style: no such figure"),
         (["basins"], {"dpi": 3}, "dpi is 3: it must be from 10 to 1200"),
         (["basins"], {"page": "a4"}, "page is 'a4': it must be one of icml, neurips"),
+        (["basins"], {"out": Path("/dev/null/here")}, "basins: "),
     ],
 )
-def test_bad_input_is_one_line(capsys, made, tmp_path, names, options, words):
-    assert words in refused(capsys, *names, results=made, out=tmp_path, **options)
+def test_bad_input_is_one_line(refused, made, tmp_path, names, options, words):
+    assert words in refused(main, names, **{"results": made, "out": tmp_path} | options)
 
 
-def test_an_unwritable_folder_is_one_line(capsys, made):
-    from pathlib import Path
-
-    assert "basins: " in refused(capsys, "basins", results=made, out=Path("/dev/null/here"))
+def test_tables_that_cannot_be_made_are_one_line(refused, made, filled, tmp_path):
+    assert "python -m simulations capacity" in refused(tables.main, filled("basins"), tmp_path / "tables")
+    assert "/dev/null/here" in refused(tables.main, made, Path("/dev/null/here"))
 
 
 def test_a_table_has_the_hash_that_figures_carry(made, tmp_path):
@@ -484,20 +480,3 @@ def test_a_table_has_the_hash_that_figures_carry(made, tmp_path):
         content = (tmp_path / "tables" / f"{name}.csv").read_bytes()
         assert hashlib.sha256(content).hexdigest() == load(made, name).digest
     assert not (tmp_path / "tables" / "landscape.csv").exists()
-
-
-def test_tables_of_missing_results_are_one_line(filled, tmp_path, capsys):
-    with pytest.raises(typer.Exit) as stopped:
-        tables.main(filled("basins"), tmp_path / "tables")
-    assert stopped.value.exit_code == 2
-    (line,) = capsys.readouterr().err.splitlines()
-    assert "capacity" in line
-    assert "python -m simulations capacity" in line
-
-
-def test_tables_that_cannot_be_written_are_one_line(made, capsys):
-    with pytest.raises(typer.Exit) as stopped:
-        tables.main(made, Path("/dev/null/here"))
-    assert stopped.value.exit_code == 2
-    (line,) = capsys.readouterr().err.splitlines()
-    assert "/dev/null/here" in line

@@ -57,6 +57,7 @@ def test_rows_come_back_exactly(store):
             "single": np.array([0.1, 0.2, 0.3], dtype=np.float32),
             "place": ["here", "überall", None],
             "found": [True, False, True],
+            "image": [np.array([0.1, 0.2]), np.array([]), np.array([0.3])],
         }
     )
     store.write(CELL, frame, 0.0, "cuda:0")

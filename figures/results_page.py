@@ -1,0 +1,88 @@
+"""Write ``docs/results.md`` from its template and the tables in ``results/``: ``python -m figures.results_page``."""
+
+from __future__ import annotations
+
+import textwrap
+from pathlib import Path
+
+import jinja2
+import numpy as np
+import pandas as pd
+
+from hopfield_theory._atomic_write import atomic_write
+from hopfield_theory.bounds import RandomMemory, mean_field
+
+ROOT = Path(__file__).parent.parent
+PAGE = ROOT / "docs" / "results.md"
+
+
+def rows(name: str, **values: object) -> pd.DataFrame:
+    """Return the rows of a table that have these values, or one of them where a list is given.
+
+    Two columns are added to tables of capacities: ``off``, the relative error in log M of the prediction C5, and
+    ``share``, log M as a share of α_1(λ) d.
+    """
+    found = pd.read_csv(ROOT / "results" / f"{name}.csv")
+    found = found.rename(columns={"log_low": "log_patterns_low", "log_high": "log_patterns_high"})
+    if "predicted" in found:
+        found["off"] = found["log_patterns"] / found["predicted"] - 1
+        found["share"] = found["log_patterns"] / (found["alpha"] * found["dim"])
+    for column, value in values.items():
+        found = found[found[column].isin(value if isinstance(value, list) else [value])]
+    return found
+
+
+def one(name: str, **values: object) -> pd.Series:
+    """Return the only row of a table that has these values."""
+    found = rows(name, **values)
+    if len(found) != 1:
+        raise ValueError(f"{name}: {len(found)} rows have {values}: it must be one")
+    return found.iloc[0]
+
+
+def crossings(rule: str, **values: object) -> pd.DataFrame:
+    """Return the measured capacities of a rule, one row each, in the order of λ, d and n."""
+    found = rows("capacity", kind="crossing", rule=rule, **values)
+    return found.drop_duplicates(["lam", "dim", "noop"]).sort_values(["lam", "dim", "noop"])
+
+
+def fold_overlap(dim: int, lam: float) -> float:
+    """Return the overlap of a state at the mean-field fold with the pattern."""
+    fold = mean_field.fold(RandomMemory.of_lambda(dim, lam))
+    assert fold is not None
+    return fold.overlap
+
+
+def interval(row: pd.Series, name: str, digits: int) -> str:
+    """Return a number with its 95% interval, all to so many digits."""
+    return f"{row[name]:.{digits}f} [{row[f'{name}_low']:.{digits}f}, {row[f'{name}_high']:.{digits}f}]"
+
+
+def render() -> str:
+    """Return the page."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(PAGE.parent),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals |= {"rows": rows, "one": one, "crossings": crossings, "fold_overlap": fold_overlap}
+    environment.globals |= {"exp": np.exp, "log": np.log}
+    environment.filters |= {
+        "interval": interval,
+        "fixed": lambda number, digits: f"{number:.{digits}f}",
+        "short": lambda number: f"{number:g}",
+        "power": lambda number: f"{number:.1e}",
+        "percent": lambda share, digits: f"{100 * share:.{digits}f}%",
+        "thousands": lambda number: f"{number:,.0f}".replace(",", " "),
+    }
+    blocks = environment.get_template(f"{PAGE.name}.jinja").render().strip().split("\n\n")
+    return "\n\n".join(block if block[0] in "#|!" else _wrapped(block) for block in blocks) + "\n"
+
+
+def _wrapped(paragraph: str) -> str:
+    return textwrap.fill(" ".join(paragraph.split()), 120, break_long_words=False, break_on_hyphens=False)
+
+
+if __name__ == "__main__":
+    atomic_write(PAGE, render().encode())
