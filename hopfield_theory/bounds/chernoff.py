@@ -82,8 +82,8 @@ def chernoff_witness(memory: RandomMemory, failure_probability: float, quantifie
 
     Let ``u = 1 - cos`` be the height of another pattern over pattern 1, ``w = sqrt(2u)`` its distance in units of m,
     ``y = exp(-κ (u - ρ w))`` its largest weight, relative to pattern 1, on the ball of radius ρ around pattern 1, and
-    ``l = n exp(-κ (1 - ρ))`` that of the no-op slot. Since the sum of weights includes pattern 1 itself, the update maps
-    the ball into itself if ``Σ (w - ρ) y + (1 - ρ) l <= ρ`` and contracts it if
+    ``l = n exp(-κ (1 - ρ))`` that of the no-op slot. Since the sum of weights includes pattern 1 itself, the update
+    maps the ball into itself if ``Σ (w - ρ) y + (1 - ρ) l <= ρ`` and contracts it if
     ``Σ (κ w² - 1)₊ y + (κ - 1)₊ l < 1``. A single close neighbour (2) is taken out of the sums: with
     ``π = y_2/(1 + y_2) <= ½`` the second condition becomes
     ``κ [w_2² π (1 - π) + Σ (2 w² + π w_2²) y + (2 + π w_2²) l] < 1``, which an isolated pair meets down to the
@@ -91,7 +91,7 @@ def chernoff_witness(memory: RandomMemory, failure_probability: float, quantifie
 
     The patterns that fail are those with a neighbour below ``cap``, those with two below ``crowd_cap``, and those whose
     sum over the others is too large. The probability of the last is bounded, given pattern 1 and its neighbour, by
-    Chernoff's ``exp(-t + M E[exp(t f) - 1; u > crowd_cap])``, f the summand divided by its allowance, summed over cases.
+    Chernoff's ``exp(-t + M E[exp(t f) - 1; u > crowd_cap])``, f the summand over its allowance, summed over the cases.
 
     Parameters are the same as for `chernoff`.
 

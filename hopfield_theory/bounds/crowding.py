@@ -15,8 +15,8 @@ from hopfield_theory.bounds.merging import pair_witness
 from hopfield_theory.bounds.random_memory import RandomMemory
 
 _STRIPS = 48
-# Allowance of C7 for the crowd's common direction, as the square of a number of standard deviations: for any probability
-# of survival, and in addition per factor e by which it is smaller.
+# Allowance of C7 for the crowd's common direction, as the square of a number of standard deviations: at survival
+# probability 1, and in addition per factor e by which it is smaller.
 _SQUARED_DEVIATIONS, _FOR_RARER = 16.0, 6.0
 
 

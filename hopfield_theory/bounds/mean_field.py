@@ -72,8 +72,8 @@ def log_branch(overlap: ArrayLike, memory: RandomMemory) -> Floats:
     Notes
     -----
     Statement C5, heuristic: it replaces the crowd's sum by its mean and neglects the crowd's pull across the target.
-    As an upper bound it is almost proved: C7 (`hopfield_theory.bounds.crowding`) is a rigorous form of the same balance,
-    and lies within 3 per cent of this curve at (d, κ) = (20, 171), (30, 116) and (75, 74).
+    As an upper bound it is almost proved: C7 (`hopfield_theory.bounds.crowding`) is a rigorous form of the same
+    balance, within 3 per cent of this curve at (d, κ) = (20, 171), (30, 116) and (75, 74).
 
     Examples
     --------

@@ -1,8 +1,8 @@
 """Uniform points on the unit sphere of R^d: cap tails, exponential moments, Bessel ratios, sizes of spherical codes.
 
-Values that may overflow or underflow are natural logarithms, for every ``dim`` from 2 and every ``kappa >= 0``. A cap is
-given by its *height* ``u = 1 - cos(theta)`` rather than by its cosine, since the cosine of close patterns is 1 up to
-rounding.
+Values that may overflow or underflow are natural logarithms, for every ``dim`` from 2 and every ``kappa >= 0``. A cap
+is given by its *height* ``u = 1 - cos(theta)`` rather than by its cosine, since the cosine of close patterns is 1 up
+to rounding.
 """
 
 import math
