@@ -15,9 +15,9 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
 import simulations
+from hopfield_theory.runs import sweep as sweeps
 from hopfield_theory.runs.executors import executor
 from hopfield_theory.runs.store import Store
-from hopfield_theory.runs import sweep as sweeps
 from hopfield_theory.runs.sweep import Advance, Interrupted, Sweep, run
 from simulations._shared import PRESETS
 
