@@ -21,7 +21,7 @@ def heights(low: float, dim: int, kinks: Sequence[float] = ()) -> tuple[Floats, 
 
     Composite Gauss-Legendre in the angle. Peaks of weighted densities are about ``1/sqrt(d)`` wide in the logarithm of
     the angle, which determines the panels; a tilted integrand may also decay within a fraction of the first angle.
-    Panels end at the heights `kinks`, where an integrand is not smooth.
+    Panels end at the heights ``kinks``, where an integrand is not smooth.
     """
     first = 2.0 * math.asin(math.sqrt(0.5 * low))
     span = math.log(math.pi / first)
@@ -88,7 +88,7 @@ def log_gap(log_gain: float, log_loss: float) -> float:
 
 
 def largest(holds: Callable[[float], bool], low: float, high: float, steps: int = 60) -> float:
-    """Return the point of ``[low, high]`` up to which a condition that is true at `low` holds, by bisection."""
+    """Return the point of ``[low, high]`` up to which a condition that is true at ``low`` holds, by bisection."""
     for _ in range(steps):
         middle = 0.5 * (low + high)
         low, high = (middle, high) if holds(middle) else (low, middle)

@@ -53,7 +53,7 @@ def chernoff(memory: RandomMemory, failure_probability: float, quantifier: str =
     """Logarithm of a number of random patterns that are stored with probability ``1 - p`` (C3, proved here).
 
     Stored means that there are disjoint balls around the patterns, each with one fixed point to which all points of the
-    ball converge. `chernoff_witness` has the method; `hopfield_theory.bounds.crowding.ceiling` is the upper bound.
+    ball converge. ``chernoff_witness`` has the method; ``hopfield_theory.bounds.crowding.ceiling`` is the upper bound.
 
     Parameters
     ----------
@@ -78,7 +78,7 @@ def chernoff(memory: RandomMemory, failure_probability: float, quantifier: str =
 
 
 def chernoff_witness(memory: RandomMemory, failure_probability: float, quantifier: str = "all") -> Witness:
-    """Return the parameters with which C3 proves the capacity that `chernoff` returns.
+    """Return the parameters with which C3 proves the capacity that ``chernoff`` returns.
 
     Let ``u = 1 - cos`` be the height of another pattern over pattern 1, ``w = sqrt(2u)`` its distance in units of m,
     ``y = exp(-κ (u - ρ w))`` its largest weight, relative to pattern 1, on the ball of radius ρ around pattern 1, and
@@ -93,7 +93,7 @@ def chernoff_witness(memory: RandomMemory, failure_probability: float, quantifie
     sum over the others is too large. The probability of the last is bounded, given pattern 1 and its neighbour, by
     Chernoff's ``exp(-t + M E[exp(t f) - 1; u > crowd_cap])``, f the summand over its allowance, summed over the cases.
 
-    Parameters are the same as for `chernoff`.
+    Parameters are the same as for ``chernoff``.
 
     Examples
     --------

@@ -53,7 +53,7 @@ def ceiling(
     With ``"typical"`` (C7), the probability that a given pattern has no fixed point within ``error · m`` is at least p.
     ``"all"`` gives the smaller of that number and the number at which, with probability at least p, two patterns are so
     close that both converge to one fixed point (C6), for any error. The bound is proved at the returned number; for
-    others use `hopfield_theory.bounds.merging.log_pair_failure` and `log_typical_survival`.
+    others use ``hopfield_theory.bounds.merging.log_pair_failure`` and ``log_typical_survival``.
 
     Parameters
     ----------
@@ -61,7 +61,7 @@ def ceiling(
     failure_probability : float, in (0, 1)
         p.
     quantifier : {"all", "typical"}
-        Same as for `hopfield_theory.bounds.chernoff.chernoff`.
+        Same as for ``hopfield_theory.bounds.chernoff.chernoff``.
     error : float, in (0, 1), optional
         Distance within which a fixed point counts as retrieval in C7; by default the ball in which C3 stores a typical
         pattern, at least ``1/κ``, so that both bounds are about the same event.
@@ -102,7 +102,7 @@ def typical_witness(memory: RandomMemory, failure_probability: float, error: flo
     Patterns below a cap may be left out of both sums. As the strips get narrower and the dimension grows, the bound
     approaches the mean-field curve C5.
 
-    Parameters are the same as for `ceiling`.
+    Parameters are the same as for ``ceiling``.
 
     Examples
     --------
@@ -230,7 +230,7 @@ class _Crowd:
 
 
 def _typical_solved(memory: RandomMemory, best: TypicalWitness, cap: float, log_survival: float) -> TypicalWitness:
-    """Return the least number of patterns proved with a cap and strips of equal width, or `best` if that is less."""
+    """Return the least number of patterns proved with a cap and strips of equal width, or ``best`` if that is less."""
     edges = np.linspace(0.0, best.error, _STRIPS + 1)
     bounds = [(float(a), float(b)) for a, b in itertools.pairwise(edges)]
     crowds = [_Crowd(memory, best.error, cap, low, high) for low, high in bounds]

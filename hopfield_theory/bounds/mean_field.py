@@ -66,13 +66,13 @@ def log_branch(overlap: ArrayLike, memory: RandomMemory) -> Floats:
 
     Returns
     -------
-    ndarray, shape of `overlap`
+    ndarray, shape of ``overlap``
         ``-inf`` where the no-op slot itself pulls the overlap below q, ``+inf`` where no crowd is large enough.
 
     Notes
     -----
     Statement C5, heuristic: it replaces the crowd's sum by its mean and neglects the crowd's pull across the target.
-    As an upper bound it is almost proved: C7 (`hopfield_theory.bounds.crowding`) is a rigorous form of the same
+    As an upper bound it is almost proved: C7 (``hopfield_theory.bounds.crowding``) is a rigorous form of the same
     balance, within 3 per cent of this curve at (d, κ) = (20, 171), (30, 116) and (75, 74).
 
     Examples
@@ -95,7 +95,7 @@ def fold(memory: RandomMemory) -> Fold | None:
     """Fold at which the retrieval branch of C5 ends (heuristic), or None if it has no fold.
 
     The branch starts at the overlap of a single pattern with the no-op slot. M increases along it as the overlap
-    decreases, up to the first local maximum of `log_branch`.
+    decreases, up to the first local maximum of ``log_branch``.
 
     Returns
     -------

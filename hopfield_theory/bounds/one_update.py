@@ -45,7 +45,7 @@ def log_error(
     noop : float, at least 0
         n, the no-op mass.
     log_noop : float, optional
-        log n in place of `noop`.
+        log n in place of ``noop``.
 
     Returns
     -------

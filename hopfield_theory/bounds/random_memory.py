@@ -40,7 +40,7 @@ class RandomMemory:
 
     @classmethod
     def of(cls, dim: int, beta: float, scale: float, noop: float = 1.0) -> "RandomMemory":
-        """Return a memory with patterns of norm ``scale · sqrt(dim - 1)`` at inverse temperature `beta`."""
+        """Return a memory with patterns of norm ``scale · sqrt(dim - 1)`` at inverse temperature ``beta``."""
         dim = _arguments.integer("dim", dim, 2)
         kappa = _arguments.positive("beta", beta) * _arguments.positive("scale", scale) ** 2 * (dim - 1)
         return cls(dim, kappa, _arguments.log_noop(noop))

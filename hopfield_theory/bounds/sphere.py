@@ -37,7 +37,7 @@ def log_cap(height: ArrayLike, dim: int) -> Floats:
 
     Returns
     -------
-    ndarray, shape of `height`
+    ndarray, shape of ``height``
         ``-inf`` at height 0, 0 at height 2; relative error of the logarithm below 1e-10.
 
     Examples
@@ -114,8 +114,8 @@ def log_mgf(kappa: ArrayLike, dim: int) -> Floats:
 
     Returns
     -------
-    ndarray, shape of `kappa`
-        Between 0 and `kappa`; relative error below 1e-10.
+    ndarray, shape of ``kappa``
+        Between 0 and ``kappa``; relative error below 1e-10.
 
     Examples
     --------
@@ -169,7 +169,7 @@ def log_mgf_across(kappa: ArrayLike, dim: int) -> Floats:
 
 
 def bessel_ratio(kappa: ArrayLike, dim: int) -> Floats:
-    """Mean cosine under the weight ``exp(κ cos(theta))``: ``I_{d/2}(κ) / I_{d/2-1}(κ)``, the derivative of `log_mgf`.
+    """Mean cosine under the weight ``exp(κ cos(theta))``: ``I_{d/2}(κ) / I_{d/2-1}(κ)``, the derivative of ``log_mgf``.
 
     Parameters
     ----------
@@ -180,7 +180,7 @@ def bessel_ratio(kappa: ArrayLike, dim: int) -> Floats:
 
     Returns
     -------
-    ndarray, shape of `kappa`
+    ndarray, shape of ``kappa``
         In [0, 1), relative error below 1e-10.
 
     Examples

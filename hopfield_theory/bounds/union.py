@@ -53,7 +53,7 @@ def published_base(memory: RandomMemory, failure_probability: float) -> float:
 def published(memory: RandomMemory, failure_probability: float) -> float:
     """Logarithm of the published capacity (C1): ``log(sqrt(p) c^{(d-1)/4})``, dense model.
 
-    Parameters are the same as for `published_base`.
+    Parameters are the same as for ``published_base``.
 
     Returns
     -------
@@ -80,7 +80,7 @@ def pairwise(memory: RandomMemory, failure_probability: float) -> float:
     """Logarithm of the number of random patterns that T12 and a union bound over pairs store (C2).
 
     The largest M with ``M (M - 1)/2 · P(1 - cos < Δ/m²) <= p``, where Δ is the smallest gap at which some ball meets
-    T12 (`hopfield_theory.bounds.one_update.least_gap`).
+    T12 (``hopfield_theory.bounds.one_update.least_gap``).
 
     Parameters
     ----------
@@ -143,7 +143,7 @@ def forced_distance(*, beta: float, radius: float) -> float:
 def packing(memory: RandomMemory) -> float:
     """Upper bound on the logarithm of the number of patterns of equal norm that any memory stores (C8).
 
-    Stored patterns are at least `forced_distance` apart, so they form a spherical code with
+    Stored patterns are at least ``forced_distance`` apart, so they form a spherical code with
     ``1 - cos >= (log 3 / κ)² / 8``, for any no-op mass.
 
     Returns

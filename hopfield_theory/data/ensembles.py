@@ -1,9 +1,9 @@
 """Sources of patterns: arrays, mapped files and random ensembles, in fixed blocks.
 
-A `PatternSource` returns the rows of an ``(M, d)`` matrix block by block. The number of rows per block depends only on
-``d`` (`rows_per_block`), and a random block only on the seed and its index. So blocks can be drawn in any order, by any
-number of workers, and the patterns are the same. Arguments of a wrong type raise TypeError, arguments out of range
-ValueError.
+A ``PatternSource`` returns the rows of an ``(M, d)`` matrix block by block. The number of rows per block depends only
+on ``d`` (``rows_per_block``), and a random block only on the seed and its index. So blocks can be drawn in any order,
+by any number of workers, and the patterns are the same. Arguments of a wrong type raise TypeError, arguments out of
+range ValueError.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def derived_seed(seed: int, *cell: int) -> int:
 
     Notes
     -----
-    The mixing is that of `numpy.random.SeedSequence`, with the cell as its spawn key. Two cells of B blocks
+    The mixing is that of ``numpy.random.SeedSequence``, with the cell as its spawn key. Two cells of B blocks
     each share a stream with probability about ``2 B / 2**32``.
 
     Examples
@@ -149,7 +149,7 @@ class PatternSource(abc.ABC):
 
 
 class ArrayPatterns(PatternSource):
-    """Patterns that already exist: a tensor, an array, a mapped file, or anything `numpy.asarray` takes.
+    """Patterns that already exist: a tensor, an array, a mapped file, or anything ``numpy.asarray`` takes.
 
     Parameters
     ----------
@@ -234,7 +234,7 @@ class Sphere:
         _arguments.positive("radius", self.radius)
 
     def fill(self, block: Tensor, generator: torch.Generator, common: torch.Generator) -> None:
-        """Overwrite a block, as `Ensemble.fill` says."""
+        """Overwrite a block, as ``Ensemble.fill`` says."""
         block.normal_(generator=generator)
         norm = torch.linalg.vector_norm(block, dim=1, keepdim=True)
         # A float32 normal is exactly 0 about once in 2**24 draws, so in one dimension a zero row is possible.
@@ -264,7 +264,7 @@ class Gaussian:
         _arguments.positive("std", self.std)
 
     def fill(self, block: Tensor, generator: torch.Generator, common: torch.Generator) -> None:
-        """Overwrite a block, as `Ensemble.fill` says."""
+        """Overwrite a block, as ``Ensemble.fill`` says."""
         block.normal_(0.0, self.std, generator=generator)
 
 
@@ -289,7 +289,7 @@ class Rademacher:
         _arguments.positive("scale", self.scale)
 
     def fill(self, block: Tensor, generator: torch.Generator, common: torch.Generator) -> None:
-        """Overwrite a block, as `Ensemble.fill` says."""
+        """Overwrite a block, as ``Ensemble.fill`` says."""
         block.random_(0, 2, generator=generator).mul_(2 * self.scale).sub_(self.scale)
 
 
@@ -301,7 +301,7 @@ class SpikedCovariance:
     ----------
     spike : float
         Excess variance ``>= 0``, finite: along the direction a pattern has variance ``1 + spike``, across
-        it 1. At 0 the ensemble is `Gaussian`.
+        it 1. At 0 the ensemble is ``Gaussian``.
     scale : float
         Factor of every pattern, finite and ``> 0``.
 
@@ -326,7 +326,7 @@ class SpikedCovariance:
         _arguments.positive("scale", self.scale)
 
     def fill(self, block: Tensor, generator: torch.Generator, common: torch.Generator) -> None:
-        """Overwrite a block, as `Ensemble.fill` says."""
+        """Overwrite a block, as ``Ensemble.fill`` says."""
         direction = block.new_empty(1, block.shape[1])
         Sphere(1.0).fill(direction, common, common)
         # The excess is drawn, not projected out of the block: a matrix-vector product may round a row differently if
@@ -342,7 +342,7 @@ class RandomPatterns(PatternSource):
     Parameters
     ----------
     ensemble : Ensemble
-        `Sphere`, `Gaussian`, `Rademacher`, `SpikedCovariance`, or anything with the same `fill`.
+        ``Sphere``, ``Gaussian``, ``Rademacher``, ``SpikedCovariance``, or anything with the same ``fill``.
     num_patterns : int
         ``M >= 1``. A larger M adds patterns and does not change the first ones.
     dim : int
@@ -350,7 +350,7 @@ class RandomPatterns(PatternSource):
     seed : int
         Root seed, ``>= 0``.
     cell : tuple of int
-        Coordinates, each in ``[0, 2**32)``, that distinguish draws of the same seed; see `derived_seed`.
+        Coordinates, each in ``[0, 2**32)``, that distinguish draws of the same seed; see ``derived_seed``.
     dtype : torch.dtype
         float32 or float64. The two draw different patterns.
     device : torch.device or str

@@ -57,18 +57,18 @@ def one_update_capacity(
 ) -> Interval:
     """Find the number of random patterns at which one update misses the target half of the time.
 
-    Bracketing search for the log M at which the median of ``|T(x) - ξ_1|/m`` passes `error`, with common random
+    Bracketing search for the log M at which the median of ``|T(x) - ξ_1|/m`` passes ``error``, with common random
     numbers; at the ends of the interval the quantiles at ``½ ± 1.96/(2 sqrt(trials))`` pass it.
 
     Parameters
     ----------
     memory : RandomMemory
     error : float, in (0, 1), optional
-        Largest error of a success, in units of m; by default `half_weight_error` of λ. For a growing crowd the update
+        Largest error of a success, in units of m; by default ``half_weight_error`` of λ. For a growing crowd the update
         of x = ξ_1 tends to ``s ξ_1`` with ``s = I_{d/2}(κ) / I_{d/2-1}(κ)``, so that only errors below 1 - s are
         exceeded permanently: on the sphere 0.5 has no capacity for λ above about ⅔.
     overlap, noise, ensemble
-        Same as for `one_update`.
+        Same as for ``one_update``.
     trials : int, at least 16
         Trials per number of patterns.
     seed : int, at least 0
@@ -80,8 +80,8 @@ def one_update_capacity(
     -------
     Interval
         Interval of log M for the noise of the trials, at 95%; ``-inf`` if a single target is missed, ``inf`` if even
-        e^50 times as many patterns as outweigh the target leave the quantile below `error`. If the quantile passes
-        `error` several times, one passage is found.
+        e^50 times as many patterns as outweigh the target leave the quantile below ``error``. If the quantile passes
+        ``error`` several times, one passage is found.
 
     Examples
     --------
@@ -143,7 +143,7 @@ def fixed_point_capacity(
     -------
     Crossing
         Its interval is for the noise of the trials only. For λ > 1, retrieval may be ended by fluctuations of undrawn
-        patterns; choose `drawn` large enough to include every pattern that overlaps the target strongly. For λ above
+        patterns; choose ``drawn`` large enough to include every pattern that overlaps the target strongly. For λ above
         ``1/(1 - (1 - error)²)``, 4/3 by default, the mean of the undrawn patterns never loses a pattern.
 
     Examples

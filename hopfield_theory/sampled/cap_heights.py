@@ -20,7 +20,7 @@ _NEWTON_STEPS = 200
 
 
 def log_height(log_share: ArrayLike, dim: int) -> Floats:
-    """Logarithm of the height of the cap with a given share of the sphere: the inverse of `sphere.log_cap`.
+    """Logarithm of the height of the cap with a given share of the sphere: the inverse of ``sphere.log_cap``.
 
     The height ``u = 1 - cos(theta)`` is returned as a logarithm, since for d = 2 caps of share e^-700 have heights
     below the smallest float. The method is Newton's, for ``log P`` as a function of ``log u``, which is concave for
@@ -35,7 +35,7 @@ def log_height(log_share: ArrayLike, dim: int) -> Floats:
 
     Returns
     -------
-    ndarray, shape of `log_share`
+    ndarray, shape of ``log_share``
         ``log u``, at most log 2. The relative error of the share's logarithm is below 1e-12, plus the effect of half an
         ulp of ``log u``; beyond a half sphere this is true of the opposite cap's share.
 

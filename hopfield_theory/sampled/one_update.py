@@ -3,8 +3,8 @@
 The weights of the patterns depend only on their cosines with the query, and given the cosines the parts of the patterns
 across the query are isotropic. So the overlaps of the patterns close to the query are drawn exactly, and the many
 others enter through the mean and the covariance of their sums. ``docs/virtual.md`` has the law and the method.
-`overlaps` is the law of the overlaps, `which_are_drawn` chooses the rivals (the patterns other than the target) that
-are drawn, `undrawn_sums` has the others.
+``overlaps`` is the law of the overlaps, ``which_are_drawn`` chooses the rivals (the patterns other than the target)
+that are drawn, ``undrawn_sums`` has the others.
 
 Lengths are in units of the radius m.
 """

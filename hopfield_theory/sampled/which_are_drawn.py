@@ -24,11 +24,11 @@ _MOST_COUNTED = 1e15
 
 @dataclass(frozen=True)
 class Plan:
-    """Which rivals are drawn: all, or those above a threshold that `drawn` of them exceed on average.
+    """Which rivals are drawn: all, or those above a threshold that ``drawn`` of them exceed on average.
 
     Attributes
     ----------
-    log_rivals, rivals : float, at least 0 for `rivals`
+    log_rivals, rivals : float, at least 0 for ``rivals``
         Number of rivals M - 1, and its logarithm; for huge M, where rounding hides the difference, M in place of M - 1.
     drawn : float, above 0
         Mean number of drawn rivals; ``inf`` for all.
@@ -52,7 +52,7 @@ class Plan:
         log_patterns : float, at least 0
         drawn : float, at least 1
             Mean number of drawn rivals.
-        all_drawn : float, at least `drawn`
+        all_drawn : float, at least ``drawn``
             Up to this many rivals, all are drawn.
         """
         log_patterns = _arguments.real("log_patterns", log_patterns, 0.0)
@@ -78,7 +78,7 @@ class Plan:
         return int(self.rivals) if self.complete else math.ceil(self.drawn + _SPREADS * math.sqrt(self.drawn) + 8.0)
 
     def counts(self, generator: np.random.Generator, trials: int) -> NDArray[np.int64]:
-        """Draw the numbers of rivals above the threshold, shape (trials,), each at most `width`."""
+        """Draw the numbers of rivals above the threshold, shape (trials,), each at most ``width``."""
         if self.rivals <= _MOST_COUNTED:
             found = generator.binomial(int(self.rivals), self.drawn / self.rivals, trials)
         else:
@@ -86,7 +86,7 @@ class Plan:
         return np.minimum(found, self.width)
 
     def log_rest(self, counts: NDArray[np.int64]) -> Floats:
-        """Return the logarithms of the numbers of undrawn rivals, shape of `counts`."""
+        """Return the logarithms of the numbers of undrawn rivals, shape of ``counts``."""
         if self.rivals > _MOST_COUNTED:
             return np.full(counts.shape, self.log_rivals)
         with np.errstate(divide="ignore"):

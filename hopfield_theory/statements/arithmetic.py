@@ -77,7 +77,7 @@ class Arithmetic(Protocol):
         ...
 
     def if_positive(self, condition: Any, yes: Any, no: Any) -> Any:
-        """Choose `yes` where a number is above 0, and `no` elsewhere."""
+        """Choose ``yes`` where a number is above 0, and ``no`` elsewhere."""
         ...
 
     def fixed_point(self, update: Callable[[Any], Any], jacobian: Callable[[Any], Any], start: Any) -> Any:

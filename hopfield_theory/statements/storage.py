@@ -83,7 +83,7 @@ class _Pair:
         self.apart = xp.norm(self.fixed_points[0] - self.fixed_points[1])
 
 
-# Hypotheses and conclusion of one instance share the fixed points, which are the costly part.
+# Hypotheses and conclusion of one instance share the fixed points, which are expensive.
 _pair_of = lru_cache(maxsize=1)(_Pair)
 
 

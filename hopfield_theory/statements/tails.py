@@ -68,7 +68,7 @@ def log_near(memory: RandomMemory, error: float, cap: float, log_patterns: float
     memory : RandomMemory
     error : float, in (0, 1)
         The distance ρ, in units of m.
-    cap : float, above `error`
+    cap : float, above ``error``
         Height below which patterns are left out of the crowd.
     log_patterns : float
         log M.

@@ -69,7 +69,7 @@ def wilson(
     confidence : float
         In ``(0, 1)``.
     alternative : {"two-sided", "less", "greater"}
-        "less" bounds the probability from above only (`low` is 0), "greater" from below only (`high` is 1).
+        "less" bounds the probability from above only (``low`` is 0), "greater" from below only (``high`` is 1).
 
     Returns
     -------
@@ -113,8 +113,8 @@ def bootstrap(
     sample : array_like, shape (N,)
         Finite observations, ``N >= 2``.
     statistic : callable
-        Function of a 1-D array that returns a number; the mean by default. With a parameter `axis`, it is evaluated on
-        many resamples at once.
+        Function of a 1-D array that returns a number; the mean by default. With a parameter ``axis``, it is evaluated
+        on many resamples at once.
     confidence : float
         In ``(0, 1)``.
     num_resamples : int
@@ -181,12 +181,12 @@ def cluster_bootstrap(
     Returns
     -------
     Interval
-        In the unit of the statistic. The estimate is the statistic of `values`.
+        In the unit of the statistic. The estimate is the statistic of ``values``.
 
     Notes
     -----
     Whole clusters are drawn with replacement, each with all of its observations; bias and acceleration are
-    corrected as in `bootstrap`, with one cluster left out at a time.
+    corrected as in ``bootstrap``, with one cluster left out at a time.
 
     Examples
     --------

@@ -20,12 +20,12 @@ _Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class LogisticFit:
-    """A success rate that rises or falls with x, fitted by `logistic_fit`.
+    """A success rate that rises or falls with x, fitted by ``logistic_fit``.
 
     Attributes
     ----------
     crossing : Interval
-        The x at which the rate is `level`.
+        The x at which the rate is ``level``.
     slope : Interval
         Change of the log-odds per unit of x.
     intercept : float

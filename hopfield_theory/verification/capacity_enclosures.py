@@ -1,8 +1,8 @@
 """Capacity bounds C1, C2, C3, C6 and C7 in ball arithmetic: every rounding error is part of the answer.
 
-The functions of `hopfield_theory.bounds` search for good parameters and evaluate the bounds in floats. Here their
+The functions of ``hopfield_theory.bounds`` search for good parameters and evaluate the bounds in floats. Here their
 parameters are taken as exact binary numbers, and the bound is evaluated again: numbers are balls that contain the true
-value, integrals are enclosed by Petras' method (`flint.acb.integral`), and each hypothesis of the proofs in
+value, integrals are enclosed by Petras' method (``flint.acb.integral``), and each hypothesis of the proofs in
 ``docs/bounds-proofs.md`` is decided on whole balls. If a hypothesis fails, its bound is void; if it is undecided, so is
 the answer. Arguments out of range raise ValueError.
 

@@ -149,7 +149,7 @@ def check(
     """Check all parts of statements.
 
     Implications are checked on the batches, which are passed through once; experiments draw their memories from the
-    seed, more of them if the check is `full`. What `progress` raises ends the check.
+    seed, more of them if the check is ``full``. What ``progress`` raises ends the check.
 
     Examples
     --------
@@ -200,7 +200,7 @@ def attacked(
     """Attack one part of a statement, until a counterexample is certified or all shapes have been searched.
 
     The instances of the result are the starts from which instances were reached that meet the hypotheses. What
-    `progress` raises ends the attack.
+    ``progress`` raises ends the attack.
 
     Examples
     --------
