@@ -1,7 +1,7 @@
 """Modern Hopfield models: retrieval, certificates of storage and the theory behind them.
 
-Names are loaded when they are first used, so that ``import hopfield_theory.bounds`` never loads torch. The list of
-them is the stub beside this file.
+Names are loaded when they are first used, so that ``import hopfield_theory.bounds`` never loads torch. They are listed
+in the stub ``__init__.pyi``.
 """
 
 import importlib.metadata

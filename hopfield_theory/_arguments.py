@@ -1,6 +1,6 @@
 """Checks of arguments, once, at the public face: ``NAME is VALUE: it must be …``.
 
-What is no number at all raises TypeError, a number outside its range ValueError. NumPy's scalars are numbers.
+Values that are not numbers raise TypeError, numbers outside their range ValueError. NumPy's scalars are numbers.
 """
 
 import math
@@ -15,7 +15,7 @@ Floats = NDArray[np.float64]
 
 
 def real(name: str, value: Any, low: float = -math.inf, high: float = math.inf) -> float:
-    """Return a finite number of ``[low, high]`` as a float."""
+    """Return a finite number in ``[low, high]`` as a float."""
     _check_number(name, value)
     if not (math.isfinite(value) and low <= value <= high):
         within = f" in [{low:g}, {high:g}]" if high < math.inf else f" of at least {low:g}" if low > -math.inf else ""
@@ -40,7 +40,7 @@ def probability(name: str, value: Any) -> float:
 
 
 def integer(name: str, value: Any, low: int, high: float = math.inf) -> int:
-    """Return an integer of ``[low, high]``, which a float may be."""
+    """Return an integer in ``[low, high]``; a float with an integer value will do."""
     _check_number(name, value)
     if not (math.isfinite(value) and value == int(value) and low <= value <= high):
         within = f"of at least {low}" if high == math.inf else f"in [{low}, {high}]"
@@ -49,7 +49,7 @@ def integer(name: str, value: Any, low: int, high: float = math.inf) -> int:
 
 
 def log_noop(noop: Any, log_noop: Any = None) -> float:
-    """Return log n of a no-op mass that is given as `noop` or, if it is not None, as `log_noop`."""
+    """Return log n of a no-op mass given as ``noop``, or as ``log_noop`` if that is not None."""
     if log_noop is None:
         noop = real("noop", noop, 0)
         return math.log(noop) if noop > 0 else -math.inf
@@ -60,14 +60,14 @@ def log_noop(noop: Any, log_noop: Any = None) -> float:
 
 
 def one_of(name: str, choice: str, choices: Sequence[str]) -> str:
-    """Return `choice` if it is among `choices`."""
+    """Return ``choice`` if it is among ``choices``."""
     if choice not in choices:
         raise ValueError(f"{name} is {choice!r}: it must be one of {', '.join(map(repr, choices))}")
     return choice
 
 
 def array(name: str, values: Any, low: float = -math.inf, high: float = math.inf) -> Floats:
-    """Return numbers of ``[low, high]`` as a float64 array."""
+    """Return numbers in ``[low, high]`` as a float64 array."""
     numbers = np.asarray(values, dtype=np.float64)
     inside = (numbers >= low) & (numbers <= high)
     if not inside.all():

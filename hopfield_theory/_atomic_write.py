@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all."""
+"""Files written as a whole or not at all."""
 
 from __future__ import annotations
 
@@ -9,12 +9,7 @@ __all__ = ["atomic_write"]
 
 
 def atomic_write(path: str | os.PathLike[str], content: bytes) -> None:
-    """Write a temporary file next to ``path``, then rename it: a crash leaves the old file, or none.
-
-    Raises
-    ------
-    OSError
-        If the file cannot be written; nothing is left behind.
+    """Write a temporary file next to ``path``, then rename it: after a crash or an OSError ``path`` is unchanged.
 
     Examples
     --------

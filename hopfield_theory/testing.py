@@ -1,7 +1,7 @@
-"""Hypothesis strategies for memories and queries, to test claims of your own (extra ``testing``).
+"""Hypothesis strategies for memories and queries, to test your own claims (extra ``testing``).
 
-They draw what breaks wrong theorems: one pattern, duplicates, collinear, antipodal and orthogonal patterns, zero and
-long ones, extreme β and n, queries at patterns, at zero and half-way. Everything shrinks to few patterns, few
+They draw cases in which wrong theorems fail: one pattern, duplicates, collinear, antipodal and orthogonal patterns,
+zero and long ones, extreme β and n, queries at patterns, at zero and half-way. Everything shrinks to few patterns, few
 dimensions, and small whole numbers; tensors are float64.
 
 Examples
@@ -29,7 +29,7 @@ __all__ = ["betas", "memories", "noops", "pattern_sets", "problems", "queries", 
 
 
 def betas() -> st.SearchStrategy[float]:
-    """Inverse temperatures: 1 first, then the small, the large and those between (1e-3 to 1e3).
+    """Inverse temperatures from 1e-3 to 1e3; 1 is the simplest.
 
     Examples
     --------
@@ -109,7 +109,7 @@ def memories(
     softmax_only : bool
         Only ``SoftmaxN``.
     min_patterns, max_patterns, max_dim : int
-        As of :func:`pattern_sets`.
+        Same as for :func:`pattern_sets`.
 
     Examples
     --------
@@ -124,7 +124,7 @@ def memories(
 
 @st.composite
 def queries(draw: st.DrawFn, memory: Memory) -> Tensor:
-    """Queries for a memory, shape (d,): at patterns, at zero, half-way between two, and anywhere about them."""
+    """Queries for a memory, shape (d,): at patterns, at zero, half-way between two, and anywhere near them."""
     index = st.integers(0, memory.num_patterns - 1)
     kind = draw(st.sampled_from(["pattern", "zero", "midpoint", "free"]))
     if kind == "pattern":
@@ -140,7 +140,7 @@ def queries(draw: st.DrawFn, memory: Memory) -> Tensor:
 def problems(
     draw: st.DrawFn, *, softmax_only: bool = False, min_patterns: int = 1, max_patterns: int = 6, max_dim: int = 5
 ) -> tuple[Memory, Tensor]:
-    """Pairs of a memory and a query for it; parameters as of :func:`memories`."""
+    """Pairs of a memory and a query for it; parameters as for :func:`memories`."""
     memory = draw(
         memories(softmax_only=softmax_only, min_patterns=min_patterns, max_patterns=max_patterns, max_dim=max_dim)
     )

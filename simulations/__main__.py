@@ -15,31 +15,32 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
 import simulations
+from hopfield_theory.runs import sweep as sweeps
 from hopfield_theory.runs.executors import executor
 from hopfield_theory.runs.store import Store
-from hopfield_theory.runs.sweep import Advance, Interrupted, Sweep, plan, run
+from hopfield_theory.runs.sweep import Advance, Interrupted, Sweep, run
 from simulations._shared import PRESETS
 
 NAMES = sorted(module.name for module in pkgutil.iter_modules(simulations.__path__) if not module.name.startswith("_"))
 RESULTS = Path("build/results")
-# experiments whose cells try several models on the same draws, made from the seed of the whole study
+# experiments whose cells test several models on the same draws, from the seed of the whole study
 _WITH_COMMON_DRAWS = ("digits", "noise")
 
 
 def main(
     name: Annotated[str | None, typer.Argument(help=f"One of {', '.join(NAMES)}.", show_default=False)] = None,
     preset: Annotated[str, typer.Option(metavar="quick|paper|large", help="How fine, and how long.")] = "quick",
-    seed: Annotated[int, typer.Option(help="One seed, one set of results.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of all draws.")] = 0,
     device: Annotated[str, typer.Option(metavar="auto|cpu|cuda", help="Where to compute.")] = "auto",
     with_: Annotated[
         str, typer.Option("--executor", metavar="serial|processes|dask", help="Who computes the cells.")
     ] = "serial",
     workers: Annotated[int | None, typer.Option(help="How many processes; as many as cores if not given.")] = None,
-    address: Annotated[str | None, typer.Option(help="Of a Dask scheduler; a cluster on this machine if none.")] = None,
-    out: Annotated[Path, typer.Option(help="Folder of the results: a file for each finished cell.")] = RESULTS,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what there is to do, and do nothing.")] = False,
+    address: Annotated[str | None, typer.Option(help="Address of the scheduler, for --executor dask.")] = None,
+    out: Annotated[Path, typer.Option(help="Folder of the results, one file per finished cell.")] = RESULTS,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what is left to do, and do nothing.")] = False,
 ) -> None:
-    """Run an experiment over its grid. Finished cells are kept, and a second run goes on where the first one stopped.
+    """Run an experiment over its grid. Finished cells are kept, and a second run measures the others.
 
     Exit status 0, 1 if a cell failed, 2 for bad input, 130 if interrupted.
     """
@@ -51,7 +52,7 @@ def main(
         sweep, chosen = _sweep(name, preset, seed), _device(device)
         store = Store(out)
         if dry_run:
-            print(f"{name}, {preset}: {plan(sweep, store)}")
+            print(f"{name}, {preset}: {sweeps.dry_run(sweep, store)}")
             raise typer.Exit
         with executor(with_, workers, address) as who, _Bar(len(sweep.cells)) as bar:
             report = run(sweep, store, who, chosen, progress=bar.show)
@@ -97,7 +98,7 @@ def _device(name: str) -> str:
 
 
 class _Bar:
-    """Progress on a terminal: cells, and what is left."""
+    """Progress on a terminal: cells and remaining time."""
 
     def __init__(self, cells: int) -> None:
         console = Console(stderr=True)

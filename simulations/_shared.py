@@ -1,4 +1,4 @@
-"""What experiments have in common: presets, memories, directions, and the columns of an interval."""
+"""Shared by the experiments: presets, memories, directions, and the columns of an interval."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PRESETS = ("quick", "paper", "large")
 def random_patterns(
     count: int, dim: int, seed: int, index: int, device: str = "cpu", ensemble: Ensemble | None = None
 ) -> Tensor:
-    """Draw the patterns of one memory of a seed, shape (count, dim); on the unit sphere unless another is given."""
+    """Draw the patterns of one memory of a seed, shape (count, dim); by default on the unit sphere."""
     chosen = Sphere(1.0) if ensemble is None else ensemble
     return RandomPatterns(chosen, count, dim, seed=seed, cell=(index,), dtype=torch.float64, device=device).tensor()
 
@@ -26,5 +26,5 @@ def directions(count: int, dim: int, generator: torch.Generator) -> Tensor:
 
 
 def columns(name: str, interval: Interval) -> dict[str, float]:
-    """Return an estimate and the ends of its interval under their names."""
+    """Return an estimate and the ends of its interval as named columns."""
     return {name: interval.estimate, f"{name}_low": interval.low, f"{name}_high": interval.high}

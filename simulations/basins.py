@@ -1,7 +1,7 @@
 """From how far away is a pattern reached, and how much of that does the certificate prove?
 
-Grid: λ and the number of patterns. For each pattern of a memory the certified radius, and the rate at which queries
-at multiples of it, in random directions, end at the pattern's fixed point.
+Grid: λ and the number of patterns. For each pattern of a memory, the certified radius, and the rate at which queries
+at multiples of this distance, in random directions, end at the pattern's fixed point.
 
 Held against: the certificate (no query within the radius may fail), and half the distance to the nearest pattern,
 beyond which no ball can be disjoint from its neighbour's.
@@ -38,7 +38,7 @@ def cells(preset: str) -> list[dict[str, Any]]:
 
 
 def measure(parameters: Mapping[str, Any], seed: int, device: str) -> list[dict[str, Any]]:
-    """Measure one cell: a row for every distance."""
+    """Measure one cell: one row per distance."""
     dim, count = parameters["dim"], parameters["num_patterns"]
     queries = min(parameters["queries"], count)
     reached = {distance: [] for distance in _DISTANCES}

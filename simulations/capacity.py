@@ -63,7 +63,7 @@ def cells(preset: str) -> list[dict[str, Any]]:
             # a memory takes a seventh of the time, and a rounding of 1e-7 does not shift the fold of 1e5 patterns
             cell["dtype"] = "float32"
     if preset != "quick":
-        # no fold here (C5): a crossover, to be seen as it is
+        # no fold here (C5), only a crossover
         crossings += [
             {"kind": "crossing", "rule": "stored", "dim": dim, "lam": 2.0, "noop": noop, "precision": grid["precision"]}
             for dim, noop in itertools.product((8, 10, 12), (0.0, 1.0))
@@ -77,7 +77,7 @@ def cells(preset: str) -> list[dict[str, Any]]:
 
 
 def measure(parameters: Mapping[str, Any], seed: int, device: str) -> list[dict[str, Any]]:
-    """Measure one cell: a row for every number of patterns that was tried."""
+    """Measure one cell: one row per number of patterns that was tried."""
     return (_sandwich if parameters["kind"] == "sandwich" else _crossing)(parameters, seed, device)
 
 
@@ -124,9 +124,9 @@ def _bounds(memory: RandomMemory, failure_probability: float, quantifier: str) -
 
 
 def _error(rule: str, lam: float) -> float:
-    """Return the error that counts as success: ½, but of one update half of what it tends to as the crowd grows.
+    """Return the largest error of a success: ½, but for one update half of its limit as the crowd grows.
 
-    A crowd without end draws an update to ``s ξ``, and ``1 − s`` is below ½ for large λ.
+    The update tends to ``s ξ``, and ``1 − s`` is below ½ for large λ.
     """
     return half_weight_error(lam) if rule == "one update" else 0.5
 

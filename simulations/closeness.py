@@ -1,7 +1,7 @@
 """On the same memory, when does a no-op slot bring one update closer to the pattern that was sought?
 
-Grid: the no-op mass n and the noise on the cue. A row for every query: by how much the dense answer overshoots,
-``<T_0, ξ> / |T_0|²``, what the slot leaves of it, ``s = 1 − p_0``, and how far both answers are from the pattern.
+Grid: the no-op mass n and the noise on the cue. One row per query: how much the dense answer overshoots,
+``<T_0, ξ> / |T_0|²``, the factor ``s = 1 − p_0`` of the slot, and the distances of both answers from the pattern.
 
 Held against: T10, by which the no-op answer ``s T_0`` is closer exactly where the first is below ``½ (1 + s)``.
 """
@@ -39,7 +39,7 @@ def cells(preset: str) -> list[dict[str, Any]]:
 
 
 def measure(parameters: Mapping[str, Any], seed: int, device: str) -> list[dict[str, Any]]:
-    """Measure one cell: a row for every query."""
+    """Measure one cell: one row per query."""
     dim, queries = parameters["dim"], parameters["queries"]
     rows = []
     for index in range(parameters["memories"]):

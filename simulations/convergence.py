@@ -49,7 +49,7 @@ def cells(preset: str) -> list[dict[str, Any]]:
 
 
 def measure(parameters: Mapping[str, Any], seed: int, device: str) -> list[dict[str, Any]]:
-    """Measure one cell: a row of counts, and for the plain iteration rows of residuals and of what T5 allows."""
+    """Measure one cell: one row of counts, and for the plain iteration rows of residuals and of the bound of T5."""
     dim, kappa = parameters["dim"], parameters["lam"] * parameters["dim"]
     size = _size(parameters)
     steps, rates, reached, ambiguous = [], [], [], []
@@ -127,7 +127,7 @@ def _size(parameters: Mapping[str, Any]) -> int:
 
 
 def _path(memory: Memory, start: torch.Tensor, end: torch.Tensor) -> tuple[np.ndarray, ...]:
-    """Residuals of the first updates, the least that T5 allows, the decrease of the energy, and the errors before."""
+    """Residuals of the first updates, the bound of T5, the decrease of the energy, and the errors before."""
     energy = memory.energy(start)
     state, residuals, energies, errors = start, [], [energy], []
     for _ in range(_FOLLOWED):

@@ -1,7 +1,7 @@
 """Which handwritten digits does each model store and complete, raw, centred and normalised?
 
 Grid: preparation of the 1 797 images, model and β. Queries: the images themselves, and the images with their lower
-half hidden. Cells that are ``pictured`` keep images instead: two cues, what becomes of them, and where they end.
+half hidden. Cells that are ``pictured`` keep images instead: two cues, their updates, and their ends.
 
 Held against: the certificate (a digit that is proved stored must be retrieved).
 """
@@ -45,10 +45,10 @@ def cells(preset: str) -> list[dict[str, Any]]:
 
 
 def measure(parameters: Mapping[str, Any], seed: int, device: str, study: int = 0) -> list[dict[str, Any]]:
-    """Measure one cell: a row for whole images and one for half hidden ones; images chosen by the study's seed."""
+    """Measure one cell: one row for whole images, one for half hidden ones; the study's seed chooses the images."""
     del seed
     images = files.digits()[0].double()
-    # the same images for every model: what differs between cells is the model alone
+    # the same images for every model: cells differ only in the model
     generator = torch.Generator().manual_seed(study)
     images = images[torch.randperm(len(images), generator=generator)[: parameters["patterns"]]].to(device)
     centre, normalise = _PREPARATIONS[parameters["preparation"]]
@@ -81,7 +81,7 @@ def measure(parameters: Mapping[str, Any], seed: int, device: str, study: int = 
 
 
 def _pictures(memory: Memory, images: torch.Tensor, hidden: torch.Tensor) -> list[dict[str, Any]]:
-    """Keep the first image half hidden, and the same image with its pixels shuffled, on their way."""
+    """Keep the path of the first image, half hidden and with its pixels shuffled."""
     shuffled = images[:1, torch.randperm(images.shape[1], generator=torch.Generator().manual_seed(1))]
     rows = []
     for cue, query in (("matched", hidden[:1]), ("unmatched", shuffled)):

@@ -1,10 +1,10 @@
 """How does the logarithm of the capacity grow with the dimension, far beyond memories that can be held?
 
-Grid: λ = κ/d and the dimension d. Cells of kind ``update``: the number of patterns, sampled by their overlaps alone, at
-which one update leaves half of the weight with the pattern. Cells of kind ``fixed point``: at which half of the
-patterns lose theirs, with the patterns of a cap drawn and the others by their mean. For λ above 1 the mean leaves a
-state no hold across its direction, and fluctuations decide: there all patterns of an overlap above 0.4 are drawn. Cells
-of kind ``bounds``: the closed forms at λ = 1, n = 1 and p = ½, which measure nothing.
+Grid: λ = κ/d and the dimension d. Cells of kind ``update``: the number of patterns, sampled by their overlaps, at which
+one update leaves half of the weight with the pattern. Cells of kind ``fixed point``: the number of patterns at which
+half of them lose their fixed point, with the patterns of a cap drawn and the others replaced by their mean. For λ above
+1 the mean does not fix the direction of a state, and fluctuations matter: there all patterns with an overlap above 0.4
+are drawn. Cells of kind ``bounds``: the closed forms at λ = 1, n = 1 and p = ½; they measure nothing.
 
 Held against: the exact exponent α_1(λ) (C4), and the mean-field prediction C5 for fixed points.
 """
@@ -80,7 +80,7 @@ def _bounds(memory: RandomMemory) -> dict[str, Any]:
         "pairwise": union.pairwise(memory, 0.5),
         "chernoff": chernoff(memory, 0.5, "all"),
         "chernoff_typical": chernoff(memory, 0.5, "typical"),
-        # what a typical pattern cannot pass, all patterns together cannot either
+        # an upper bound for a typical pattern is one for all patterns together
         "ceiling": ceiling(memory, 0.5, "typical"),
         "predicted": mean_field.predicted(memory),
     }

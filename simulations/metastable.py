@@ -1,8 +1,7 @@
 """How many patterns does a fixed point mix, from one to all, over β and n?
 
 Grid: β and the no-op mass, for random patterns on the sphere. The number of patterns in a state is the inverse
-participation ratio of its weights, (Σ p)² / Σ p²; a state that mixes more than one and fewer than all is a metastable
-one.
+participation ratio of its weights, (Σ p)² / Σ p²; a state that mixes more than one and fewer than all is metastable.
 
 Held against: T7 (below β D²/4 = 1 there is a single fixed point, the mixture of all) and T14 (a large n drains the
 answer).

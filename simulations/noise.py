@@ -57,11 +57,11 @@ def cells(preset: str) -> list[dict[str, Any]]:
 
 
 def measure(parameters: Mapping[str, Any], seed: int, device: str, study: int = 0) -> list[dict[str, Any]]:
-    """Measure one cell: a row for every strength; the memories are those of the study's seed, whatever the cell."""
+    """Measure one cell: one row per strength; the memories depend on the study's seed, not on the cell."""
     dim, queries = parameters["dim"], parameters["queries"]
     errors = {strength: [] for strength in _STRENGTHS[parameters["corruption"]]}
     for index in range(parameters["memories"]):
-        # the same memories for every model: what differs between rows is the model alone
+        # the same memories for every model: rows differ only in the model
         ensemble = Rademacher(1 / math.sqrt(dim))
         patterns = random_patterns(parameters["num_patterns"], dim, study, index, ensemble=ensemble)
         memory = Memory(patterns.to(device), parameters["beta"], separation=MODELS[parameters["model"]])

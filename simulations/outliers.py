@@ -1,7 +1,7 @@
 """When is it better to classify stored outliers as no-op patterns than to keep them?
 
-Grid: how many outliers, how long, and how much they point towards the queries; beside real patterns on the sphere.
-Kept, they are patterns of a dense memory; classified, they are one no-op slot of mass 1.
+Grid: the number of outliers, their length, and how much they point towards the queries; the real patterns are on the
+sphere. Kept, the outliers are patterns of a dense memory; classified, they are one no-op slot of mass 1.
 
 Held against: T11, whose condition on the outliers' mass orders the two error bounds, not the errors.
 """
@@ -45,7 +45,7 @@ def cells(preset: str) -> list[dict[str, Any]]:
 
 
 def measure(parameters: Mapping[str, Any], seed: int, device: str) -> list[dict[str, Any]]:
-    """Measure one cell: a row for every number of outliers."""
+    """Measure one cell: one row per number of outliers."""
     dim, beta, queries = parameters["dim"], parameters["beta"], parameters["queries"]
     found: dict[int, list[np.ndarray]] = {count: [] for count in _COUNTS}
     for index in range(parameters["memories"]):
@@ -71,7 +71,7 @@ def cost(parameters: Mapping[str, Any]) -> tuple[float, float]:
 
 
 def _condition(scores: torch.Tensor, outliers: torch.Tensor) -> torch.Tensor:
-    """Whether T11 gives the classified memory the smaller bound, where query i belongs to pattern i."""
+    """Whether T11 gives the classified memory the smaller bound, for query i of pattern i."""
     own = scores.diagonal()
     rest = scores.clone().fill_diagonal_(-torch.inf).logsumexp(-1)
     needed = one_update.log_outlier_threshold(own.cpu().numpy(), rest.cpu().numpy())

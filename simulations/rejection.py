@@ -1,8 +1,8 @@
 """Can a memory tell that a query matches nothing, and which no-op mass serves best?
 
 Grid: the no-op mass n, for random memories of several sizes and β, and for the handwritten digits with one class held
-out. Matched queries are noisy stored patterns; unmatched ones are fresh patterns of the same kind (or the held-out
-class). Scores of the detector: the no-op weight p_0 and the norm of the answer, after one update; beside them the
+out. Matched queries are noisy stored patterns; unmatched ones are new patterns of the same kind (or the held-out
+class). Scores of the detector: the no-op weight p_0 and the norm of the answer, after one update; for comparison the
 dense model's energy. Rows of the detector ``roc`` are points of the norm's curve, at chosen rates of false alarms.
 
 Held against: T14 (an unmatched query returns almost nothing where n is far above M e^s, s its largest score).
@@ -46,7 +46,7 @@ def cells(preset: str) -> list[dict[str, Any]]:
 
 
 def measure(parameters: Mapping[str, Any], seed: int, device: str) -> list[dict[str, Any]]:
-    """Measure one cell: a row for every no-op mass, and one for the energy of the dense model."""
+    """Measure one cell: one row per no-op mass, and one for the energy of the dense model."""
     scores: dict[float, list[tuple[float, float, float, float]]] = {n: [] for n in _LOG_NOOPS}
     detected: dict[float, list[np.ndarray]] = {n: [] for n in _LOG_NOOPS}
     energies = []
@@ -78,7 +78,7 @@ def cost(parameters: Mapping[str, Any]) -> tuple[float, float]:
 
 
 def _drawn(parameters: Mapping[str, Any], seed: int, index: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Return stored patterns, matched and unmatched queries; all of unit norm."""
+    """Return stored patterns, matched and unmatched queries, all of unit norm."""
     queries = parameters["queries"]
     generator = torch.Generator().manual_seed(derived_seed(seed, index, 1))
     if parameters["data"] == "digits":
@@ -97,13 +97,13 @@ def _drawn(parameters: Mapping[str, Any], seed: int, index: int) -> tuple[torch.
 
 
 def _auroc(matched: torch.Tensor, unmatched: torch.Tensor) -> float:
-    """Return the chance that a matched query scores above an unmatched one, ties counted half."""
+    """Return the probability that a matched query scores above an unmatched one; ties count half."""
     pairs = len(matched) * len(unmatched)
     return float(stats.mannwhitneyu(matched.cpu().numpy(), unmatched.cpu().numpy()).statistic) / pairs
 
 
 def _detected(matched: torch.Tensor, unmatched: torch.Tensor) -> np.ndarray:
-    """Return the share of matched queries above the level that each share of unmatched ones passes."""
+    """Return the share of matched queries above the level exceeded by each share of unmatched ones."""
     falling = unmatched.sort(descending=True).values.cpu().numpy()
     ours, found = matched.cpu().numpy(), []
     for share in _FALSE_ALARMS:

@@ -1,4 +1,4 @@
-"""Softmax_n attention for people who build models."""
+"""Softmax_n attention for models: functions, layers, baselines, transformers, outlier metrics, quantisation."""
 
 from hopfield_theory.attention.baselines import AttentionGate, clipped_attention, clipped_weights
 from hopfield_theory.attention.functional import softmax_n_attention, softmax_n_weights

@@ -1,7 +1,7 @@
 r"""The methods that outlier-efficient attention is compared with: clipped softmax and gated attention.
 
-Both are of Bondarenko et al. 2023 (arXiv:2306.12929), and both combine with a no-op slot: {softmax, clipped, gated}
-with n = 0 and with n > 0 are the six methods of Hu et al. 2024 (arXiv:2404.03828).
+Both are from Bondarenko et al. 2023 (arXiv:2306.12929), and both can be combined with a no-op slot: {softmax, clipped,
+gated} with n = 0 and with n > 0 are the six methods of Hu et al. 2024 (arXiv:2404.03828).
 """
 
 from __future__ import annotations
@@ -20,27 +20,22 @@ __all__ = ["AttentionGate", "clipped_attention", "clipped_weights"]
 def clipped_weights(weights: Tensor, gamma: float | Tensor = 0.0, zeta: float = 1.0) -> Tensor:
     r"""Stretch weights and clip them: :math:`\mathrm{clip}((\zeta - \gamma)\,p + \gamma,\ 0,\ 1)`.
 
-    Weights below :math:`-\gamma/(\zeta - \gamma)` become exact zeros, and those above :math:`(1 - \gamma)/(\zeta -
-    \gamma)` exact ones: neither needs large scores, nor has a gradient that would make them larger.
+    Weights below :math:`-\gamma/(\zeta - \gamma)` become exactly 0, and those above :math:`(1 - \gamma)/(\zeta -
+    \gamma)` exactly 1. Neither needs large scores, nor has a gradient that would make them larger.
 
     Parameters
     ----------
     weights : Tensor
         p, in [0, 1].
     gamma : float or Tensor
-        At most 0; ``-α/length`` in the form that does not depend on the length. A tensor broadcasts, and its values are
-        not checked.
+        At most 0; ``-α/length`` makes the effect independent of the length. A tensor broadcasts, and its values are not
+        checked.
     zeta : float
         At least 1.
 
     Returns
     -------
     Tensor, shape and dtype of ``weights``
-
-    Raises
-    ------
-    ValueError
-        For ``gamma`` or ``zeta`` out of range.
 
     Examples
     --------
@@ -66,13 +61,13 @@ def visible_keys(query: Tensor, key: Tensor, attn_mask: Tensor | None, is_causal
         return torch.arange(1, length + 1, device=query.device)[:, None].clamp(max=keys)
     if attn_mask is None:
         return torch.full((1, 1), keys, device=query.device)
-    # what models add to hide a score is a number as low as they have
+    # models hide a score by adding the lowest number of the dtype
     seen = attn_mask if attn_mask.dtype == torch.bool else attn_mask > 0.5 * torch.finfo(attn_mask.dtype).min
     return seen.expand(*seen.shape[:-1], keys).sum(-1, keepdim=True)
 
 
 def stretch(keys: Tensor, gamma: float = 0.0, alpha: float | None = None) -> float | Tensor:
-    """Return gamma of clipped softmax: as it is, or ``-alpha`` divided by the number of keys that a query sees.
+    """Return gamma of clipped softmax: ``gamma``, or ``-alpha`` divided by the number of keys that a query sees.
 
     Examples
     --------
@@ -104,11 +99,10 @@ def clipped_attention(
 ) -> Tensor:
     r"""Attend with clipped softmax_n weights.
 
-    Parameters, errors
-        Those of :func:`hopfield_theory.attention.softmax_n_attention` and :func:`clipped_weights`; ``n = 0``, the
-        default, is clipped softmax. What a mask hides has weight zero, clipped or not. With ``alpha`` of at least 0, in
-        place of ``gamma``, gamma is ``-alpha/S`` for a query that sees S keys: a uniform weight is then treated alike
-        at every length, whatever is padding or not yet there.
+    Parameters and errors are the same as in :func:`hopfield_theory.attention.softmax_n_attention` and
+    :func:`clipped_weights`; ``n = 0``, the default, is clipped softmax. Masked keys have weight zero. With
+    ``alpha >= 0`` in place of ``gamma``, gamma is ``-alpha/S`` for a query that sees S keys: the effect on a uniform
+    weight is then the same at every length, with or without padding.
 
     Returns
     -------
@@ -138,14 +132,9 @@ class AttentionGate(nn.Module):
     head_size : int, at least 1
         Size of a head's input: the token's hidden state, cut into heads.
     hidden : int, optional
-        Width of the network's one hidden layer (ReLU); linear if not given.
+        Width of the single hidden layer (ReLU); by default the map is linear.
     initial_gate : float, in (0, 1)
-        What the gate is at the start on average: the last bias is its logit.
-
-    Raises
-    ------
-    ValueError
-        For numbers out of range.
+        Mean value of the gate at the start: the last bias is its logit.
 
     Examples
     --------
@@ -182,7 +171,7 @@ class AttentionGate(nn.Module):
         Returns
         -------
         Tensor, shape (..., num_heads, L, 1)
-            In (0, 1); to multiply the heads' outputs with.
+            Factors in (0, 1) for the outputs of the heads.
         """
         x = hidden_states.unflatten(-1, (self.num_heads, -1)).transpose(-3, -2)
         last = len(self.weights) - 1

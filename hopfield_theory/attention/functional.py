@@ -1,8 +1,7 @@
 r"""Softmax_n attention with the signature of PyTorch's ``scaled_dot_product_attention``.
 
-It is :mod:`hopfield_theory.fused` with what models ask for on top: grouped heads, a default scale, dropout, autocast,
-and masks that learn. Dropout and learnt masks need the weights themselves, so there the plain formula is computed; all
-else is fused.
+It adds to :mod:`hopfield_theory.fused` what models need: grouped heads, a default scale, dropout, autocast, and learnt
+masks. Dropout and learnt masks need the weights, so with them the plain formula is computed; everything else is fused.
 """
 
 from __future__ import annotations
@@ -33,9 +32,9 @@ def softmax_n_attention(
 ) -> Tensor:
     r"""Attend with :math:`p_\mu = e^{z_\mu} / (n + \sum_\nu e^{z_\nu})`, :math:`z = \text{scale}\cdot q K^\top`.
 
-    A drop-in for :func:`torch.nn.functional.scaled_dot_product_attention`: what a query does not find goes to a no-op
-    slot of mass n, which returns zero. ``n = 0`` is ordinary attention, ``n = 1`` that of OutEffHop (Softmax₁), and a
-    learnt ``log_n`` of one number a head is an attention sink.
+    It replaces :func:`torch.nn.functional.scaled_dot_product_attention`. Part of the weight goes to a no-op slot of
+    mass n, which returns zero. ``n = 0`` is ordinary attention, ``n = 1`` that of OutEffHop (Softmax₁), and a learnt
+    ``log_n`` with one number per head is an attention sink.
 
     Parameters
     ----------
@@ -50,13 +49,13 @@ def softmax_n_attention(
     dropout_p : float, in [0, 1]
         Probability with which a weight is dropped; the others grow by ``1/(1 − dropout_p)``.
     is_causal : bool
-        Query ``i`` sees the keys ``j ≤ i`` alone, also if L and S differ. Not together with a mask.
+        Query ``i`` sees only the keys ``j ≤ i``, also if L and S differ. Not together with a mask.
     scale : float, optional
-        ``1/√E`` if not given.
+        By default ``1/√E``.
     enable_gqa : bool
         Whether groups of query heads share a key and value head.
     n : float or Tensor
-        No-op mass, at least 0; a tensor broadcasts to (..., H, L, 1): one number a head has the shape (H, 1, 1).
+        No-op mass, at least 0; a tensor broadcasts to (..., H, L, 1): one number per head has the shape (H, 1, 1).
     log_n : float or Tensor, optional
         Its logarithm in place of ``n``; may require a gradient.
 
@@ -67,7 +66,7 @@ def softmax_n_attention(
     Raises
     ------
     ValueError
-        For shapes that do not fit, numbers out of range, or a mask beside ``is_causal``.
+        For shapes that do not fit, numbers out of range, or a mask together with ``is_causal``.
     TypeError
         For dtypes that differ or are not floating point.
     NotImplementedError
@@ -75,7 +74,7 @@ def softmax_n_attention(
 
     Notes
     -----
-    Under autocast the three are cast as PyTorch casts the arguments of its own attention.
+    Under autocast, query, key and value are cast like the arguments of PyTorch's attention.
 
     Examples
     --------
@@ -111,15 +110,14 @@ def softmax_n_weights(
     n: float | Tensor = 1.0,
     log_n: float | Tensor | None = None,
 ) -> Tensor:
-    r"""Return the weights :math:`p_\mu` of softmax_n attention; they hold L × S numbers, and differentiate twice.
+    r"""Return the weights :math:`p_\mu` of softmax_n attention: L × S numbers, twice differentiable.
 
-    Parameters, errors
-        Those of :func:`softmax_n_attention`.
+    Parameters and errors are the same as in :func:`softmax_n_attention`.
 
     Returns
     -------
     Tensor, shape (..., H, L, S)
-        Of the dtype of ``query``; computed in float32 at least. A row sums to 1 less what the no-op slot takes.
+        Same dtype as ``query``; computed in float32 at least. A row sums to 1 minus the weight of the no-op slot.
 
     Examples
     --------
@@ -139,7 +137,7 @@ def softmax_n_weights(
 
 
 def _autocast(*tensors: Tensor) -> list[Tensor]:
-    """Cast as autocast does for attention: its operators would not, being none of those that it knows."""
+    """Cast as autocast does for attention: it does not know the operators used here."""
     kind = tensors[0].device.type
     if not torch.is_autocast_enabled(kind):
         return list(tensors)

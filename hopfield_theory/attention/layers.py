@@ -1,8 +1,8 @@
 r"""Hopfield layers: association, pooling and lookup, with a no-op slot.
 
-Arguments, tensor layouts and defaults follow the layers of Ramsauer et al. 2021 (arXiv:2008.02217) where they make
-sense; :func:`from_hflayers` maps their weights. In each head the state patterns q, the stored patterns k and the values
-v are projections of the inputs, and
+Arguments, tensor layouts and defaults mostly follow the layers of Ramsauer et al. 2021 (arXiv:2008.02217);
+:func:`from_hflayers` maps their weights. In each head the state patterns q, the stored patterns k and the values v are
+projections of the inputs, and
 
 .. math:: q \leftarrow k^\top\mathrm{softmax}_n(\beta\, k q) \quad\text{(updates)}, \qquad
           o = v^\top\mathrm{softmax}_n(\beta\, k q).
@@ -22,7 +22,7 @@ from hopfield_theory.model.separation import log_noop
 
 __all__ = ["Hopfield", "HopfieldLayer", "HopfieldPooling", "from_hflayers"]
 
-# updates after which a query that has not come to rest is taken as it is
+# largest number of updates "until convergence"; a query that has not converged by then is used as it is
 _MOST_UPDATES = 1000
 
 Patterns = Tensor | tuple[Tensor, Tensor, Tensor]
@@ -36,40 +36,35 @@ class Hopfield(nn.Module):
     input_size : int
         Size of the state patterns.
     hidden_size : int, optional
-        Size of the association space of one head; ``input_size`` if not given.
+        Size of the association space of one head; by default ``input_size``.
     output_size : int, optional
-        Size of the output; ``input_size`` if not given.
+        Size of the output; by default ``input_size``.
     pattern_size : int, optional
-        Size of a head's values; ``hidden_size`` if not given.
+        Size of the values of one head; by default ``hidden_size``.
     num_heads : int, at least 1
     scaling : float, optional
-        β, above 0; ``1/√hidden_size`` if not given.
+        β, above 0; by default ``1/√hidden_size``.
     update_steps_max : int or None
-        Updates of the state patterns before the association; None: to convergence, with gradients by the implicit
-        function theorem, whose memory does not grow with the updates.
+        Number of updates of the state patterns before the association. None means until convergence, with gradients by
+        the implicit function theorem, whose memory does not grow with the number of updates.
     update_steps_eps : float
-        A query whose update moves it by no more, relative to its norm, is left where it is.
+        A query stops when its update, relative to its norm, is no longer than this.
     normalize_stored_pattern, normalize_state_pattern, normalize_pattern_projection : bool
         Whether inputs are normalised (layer norm with learnt scale and shift).
     stored_pattern_size, pattern_projection_size : int, optional
-        Sizes of those inputs; ``input_size`` if not given.
+        Sizes of those inputs; by default ``input_size``.
     batch_first : bool
-        Whether inputs are (batch, sequence, size) or (sequence, batch, size); outputs are alike.
+        Whether inputs and outputs are (batch, sequence, size) or (sequence, batch, size).
     dropout : float, in [0, 1)
-        Of the association's weights, in training.
+        Dropout of the association's weights, in training.
     input_bias : bool
         Whether projections have a bias.
     disable_out_projection : bool
-        Whether the heads' values are returned as they are, side by side.
+        Whether the heads' values are returned concatenated, without a projection.
     noop : float
         No-op mass n of every head: 1 is OutEffHop, 0 the dense layer.
     learn_noop : bool
-        Whether ``log n`` is learnt, a number a head, from ``noop > 0``.
-
-    Raises
-    ------
-    ValueError
-        For numbers out of range.
+        Whether ``log n`` is learnt, one number per head, starting at ``noop > 0``.
 
     Examples
     --------
@@ -151,22 +146,17 @@ class Hopfield(nn.Module):
         Parameters
         ----------
         input : Tensor, or tuple of three
-            Stored patterns (B, S, stored_pattern_size), state patterns (B, L, input_size) and what is returned for the
-            stored patterns (B, S, pattern_projection_size); one tensor is all three.
+            Stored patterns (B, S, stored_pattern_size), state patterns (B, L, input_size) and values
+            (B, S, pattern_projection_size); a single tensor stands for all three.
         stored_pattern_padding_mask : Tensor of bool, shape (B, S), optional
             True where a stored pattern is padding.
         association_mask : Tensor, optional
             Broadcasts to (B, num_heads, L, S): boolean, True where a state pattern may *not* see a stored one (as in
-            the layers that this one follows), or added to the scores.
+            ``hflayers``), or added to the scores.
 
         Returns
         -------
         Tensor, shape (B, L, output_size)
-
-        Raises
-        ------
-        ValueError
-            For shapes that do not fit.
         """
         query, key, value = self._projected(input)
         mask = _joined(stored_pattern_padding_mask, association_mask, query.dtype)
@@ -182,17 +172,17 @@ class Hopfield(nn.Module):
         stored_pattern_padding_mask: Tensor | None = None,
         association_mask: Tensor | None = None,
     ) -> Tensor:
-        r"""Return the energy that the updates descend, at the state that they reach.
+        r"""Return the energy that the updates decrease, at the state that they reach.
 
-        In the association space of each head, for the stored patterns that a query sees, without the constant that
-        makes it at least 0,
+        It is the energy in the association space of each head, for the stored patterns that a query sees, without the
+        constant that makes it at least 0,
 
         .. math:: E(q) = \tfrac12\|q\|^2 - \beta^{-1}\log(n + \sum_\mu e^{\beta\langle k_\mu, q\rangle}).
 
         Parameters
         ----------
         input, stored_pattern_padding_mask, association_mask
-            As for :meth:`forward`.
+            Same as for :meth:`forward`.
 
         Returns
         -------
@@ -233,9 +223,9 @@ class Hopfield(nn.Module):
         return query
 
     def _stepped(self, state: Tensor, new: Tensor, moving: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Take a step where queries still move; return where the step was a long one."""
+        """Take a step where queries still move; return where the step was long."""
         length = torch.linalg.vector_norm((new - state).detach(), dim=-1, keepdim=True)
-        # below a few roundings nothing comes to rest
+        # steps never become shorter than a few roundings
         enough = max(self.update_steps_eps, 4 * torch.finfo(new.dtype).eps) if self.update_steps_eps else 0.0
         long = length > enough * torch.linalg.vector_norm(new.detach(), dim=-1, keepdim=True)
         if moving is None:
@@ -251,7 +241,7 @@ class HopfieldPooling(nn.Module):
     input_size : int
         Size of the patterns in the set.
     quantity : int, at least 1
-        Learnt state patterns.
+        Number of learnt state patterns.
     **association
         Further arguments of :class:`Hopfield`.
 
@@ -281,7 +271,7 @@ class HopfieldPooling(nn.Module):
         input : Tensor, shape (B, S, input_size)
             Or (S, B, input_size) without ``batch_first``.
         stored_pattern_padding_mask, association_mask
-            As for :class:`Hopfield`.
+            Same as for :class:`Hopfield`.
 
         Returns
         -------
@@ -302,7 +292,7 @@ class HopfieldLayer(nn.Module):
     input_size : int
         Size of the inputs, the state patterns.
     quantity : int, at least 1
-        Learnt stored patterns.
+        Number of learnt stored patterns.
     **association
         Further arguments of :class:`Hopfield`.
 
@@ -330,7 +320,7 @@ class HopfieldLayer(nn.Module):
         input : Tensor, shape (B, L, input_size)
             Or (L, B, input_size) without ``batch_first``.
         association_mask : Tensor, optional
-            As for :class:`Hopfield`.
+            Same as for :class:`Hopfield`.
 
         Returns
         -------
@@ -345,7 +335,7 @@ class HopfieldLayer(nn.Module):
 
 
 def from_hflayers(state: dict[str, Tensor], layer: Hopfield) -> dict[str, Tensor]:
-    """Map the weights of a ``Hopfield`` of the ``hflayers`` package onto a layer of this one.
+    """Map the weights of a ``Hopfield`` layer of the ``hflayers`` package to a layer of this package.
 
     ====================================  =====================================================
     ``hflayers``                          here
@@ -363,17 +353,17 @@ def from_hflayers(state: dict[str, Tensor], layer: Hopfield) -> dict[str, Tensor
     state : dict
         The ``state_dict`` of the other layer.
     layer : Hopfield
-        Of the same sizes.
+        A layer of the same sizes; it keeps its no-op masses.
 
     Returns
     -------
     dict
-        For ``layer.load_state_dict``; no-op masses stay those of ``layer``.
+        Argument for ``layer.load_state_dict``.
 
     Raises
     ------
     ValueError
-        For weights that have no place here.
+        For weights that this layer does not have.
 
     Examples
     --------

@@ -1,9 +1,9 @@
-r"""Outliers in activations: kurtosis and infinity norm, collected by hooks while a model runs.
+r"""Outliers in activations: kurtosis and infinity norm, measured by hooks while a model runs.
 
 *Average kurtosis*: the fourth standardised moment :math:`E(x - \mu)^4/\sigma^4` over the features of a token (or of a
 sample), averaged over tokens (samples), then over layers; 3 for a Gaussian, up to the number of features for a single
 spike. *Maximum infinity norm*: :math:`\max |x|` of a batch, averaged over batches, then the largest over layers. Both
-are those of Bondarenko et al. 2023 (arXiv:2306.12929) and Hu et al. 2024 (arXiv:2404.03828).
+are defined as in Bondarenko et al. 2023 (arXiv:2306.12929) and Hu et al. 2024 (arXiv:2404.03828).
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from torch import Tensor, nn
 
 __all__ = ["LayerOutliers", "OutlierMeter", "kurtosis"]
 
-# rows are taken to float64 in pieces of so many numbers
+# rows are converted to float64 in pieces of so many numbers
 _PIECE = 1 << 20
 
 
 def kurtosis(x: Tensor) -> Tensor:
     r"""Return the fourth standardised moment :math:`E(x - \mu)^4/\sigma^4` over the last axis.
 
-    Computed in float64, so that squares and fourth powers of half-precision outliers neither overflow nor cancel.
+    It is computed in float64, so that squares and fourth powers of half-precision outliers neither overflow nor cancel.
 
     Parameters
     ----------
@@ -36,7 +36,7 @@ def kurtosis(x: Tensor) -> Tensor:
     Returns
     -------
     Tensor of float64, shape (...)
-        In [1, D]; NaN where all D are equal, where it says nothing.
+        In [1, D]; NaN, undefined, where all D numbers are equal.
 
     Examples
     --------
@@ -52,7 +52,7 @@ def _moments(rows: Tensor) -> Tensor:
     centred = rows - rows.mean(-1, keepdim=True)
     # the mean of equal numbers may be rounded
     centred = torch.where((rows == rows[:, :1]).all(-1, keepdim=True), 0.0, centred)
-    # in units of the largest, whose fourth power is 1
+    # in units of the largest, so that fourth powers are at most 1
     unit = centred / centred.abs().amax(-1, keepdim=True)
     squares = unit * unit
     return (squares * squares).mean(-1) / squares.mean(-1) ** 2
@@ -60,18 +60,18 @@ def _moments(rows: Tensor) -> Tensor:
 
 @dataclass
 class LayerOutliers:
-    """What was seen of one layer's outputs.
+    """Statistics of one layer's outputs.
 
     Attributes
     ----------
     average_kurtosis : float
-        Over all tokens (samples); NaN if every one was constant, or none came.
+        Mean over all tokens (samples); NaN if all were constant, or there were none.
     maximum_infinity_norm : float
-        Averaged over batches.
+        Mean over batches.
     largest : float
-        Of all batches.
+        Largest over all batches.
     rows, batches : int
-        Tokens (samples) that the average is over, and batches.
+        Number of tokens (samples) in the mean, and of batches.
     """
 
     rows: int = 0
@@ -110,19 +110,14 @@ class OutlierMeter:
     ----------
     model : nn.Module
     layers : function of (name, module), optional
-        Which modules to watch; all linear layers if not given.
+        Which modules to measure, at least one; by default all linear layers.
     per : {"token", "sample"}
-        What a moment is over: the features of a token, or all of a sample.
+        Whether a moment is over the features of a token, or over a whole sample.
 
     Attributes
     ----------
     layers : dict of str to LayerOutliers
-        By the names of the modules.
-
-    Raises
-    ------
-    ValueError
-        For an unknown ``per``, or if no module is chosen.
+        The keys are the names of the modules.
 
     Examples
     --------
@@ -151,12 +146,12 @@ class OutlierMeter:
 
     @property
     def average_kurtosis(self) -> float:
-        """Over layers; NaN where a layer was not run."""
+        """Mean over layers; NaN if a layer was not run."""
         return sum(layer.average_kurtosis for layer in self.layers.values()) / len(self.layers)
 
     @property
     def maximum_infinity_norm(self) -> float:
-        """The largest over layers of what is averaged over batches; NaN where a layer was not run."""
+        """Largest over layers of the mean over batches; NaN if a layer was not run."""
         norms = [layer.maximum_infinity_norm for layer in self.layers.values()]
         return torch.tensor(norms, dtype=torch.float64).amax().item()
 

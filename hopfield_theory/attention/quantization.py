@@ -1,9 +1,9 @@
 r"""W8A8 post-training quantisation, simulated: eight bits for weights and for activations.
 
 Weights are quantised symmetrically, :math:`\Delta = \max|w|/127`; activations asymmetrically with static ranges
-:math:`[a, b]` from calibration batches, :math:`\Delta = (b - a)/255`; each with one range a tensor, as in the
+:math:`[a, b]` from calibration batches, :math:`\Delta = (b - a)/255`; each with one range per tensor, as in the
 comparisons of Bondarenko et al. 2023 (arXiv:2306.12929) and Hu et al. 2024 (arXiv:2404.03828). Values are rounded to
-their grids by PyTorch's own operators and computed with in floating point, which gives the accuracy of the integers.
+their grids by PyTorch's own operators; computing with them in floating point gives the accuracy of integers.
 """
 
 from __future__ import annotations
@@ -40,22 +40,22 @@ def calibrate(
     Parameters
     ----------
     model : nn.Module
-        It is run in the mode that it is in, without gradients.
+        Run in its current mode (training or evaluation), without gradients.
     batches : iterable
-        What ``run`` takes, one after the other; no activation is kept.
+        At least one argument for ``run``; no activation is kept.
     run : function of (model, batch)
-        Runs the model; ``model(batch)`` if not given.
+        Runs the model; by default ``model(batch)``.
     percentile : float, in (50, 100]
-        100: the ranges are running minima and maxima. Below: per batch the percentile and its mirror image, averaged
+        100: the ranges are running minima and maxima. Below: the percentile and its mirror image per batch, averaged
         over batches.
     skip : tuple of str
-        Names of modules that stay in floating point with all that is in them, such as the head.
+        Names of modules that stay in floating point, with their submodules, such as the head.
 
     Returns
     -------
     dict of str to (float, float)
-        Each range with 0 in it, by the name of the module whose output it is (linear, convolution and embedding layers,
-        layer norms, activation functions), or by that name and ``input`` (linear and convolution layers).
+        Ranges, each including 0. The key is the name of the module of the output (linear, convolution and embedding
+        layers, layer norms, activation functions), or that name and ``input`` (linear and convolution layers).
 
     Raises
     ------
@@ -102,22 +102,17 @@ def quantized(model: nn.Module, ranges: Ranges, skip: tuple[str, ...] = ()) -> n
     Parameters
     ----------
     model : nn.Module
-        It stays as it is.
+        It is not changed.
     ranges : dict
-        Of the activations, from :func:`calibrate`; an activation without a range stays as it is.
+        Ranges of the activations from :func:`calibrate`; an activation without a range is not rounded.
     skip : tuple of str
-        Names of modules that stay in floating point with all that is in them; a weight that they share with a module
-        that is not named is rounded with that.
+        Names of modules that stay in floating point, with their submodules; a weight that they share with another
+        module is rounded there.
 
     Returns
     -------
     nn.Module
-        For inference. Biases and norms keep their parameters.
-
-    Raises
-    ------
-    ValueError
-        For an unknown name.
+        A model for inference. Biases and norms keep their parameters.
 
     Examples
     --------
@@ -174,7 +169,7 @@ def _rounded_weight(weight: Tensor) -> Tensor:
 
 
 def _grid(low: float, high: float) -> tuple[float, int]:
-    """Return the step of a range, and which of its integers stands for zero."""
+    """Return the step of a range, and the integer that stands for zero."""
     step = max((high - low) / _ACTIVATION_LEVELS, torch.finfo(torch.float32).tiny)
     return step, min(max(round(-low / step), 0), _ACTIVATION_LEVELS)
 
@@ -184,7 +179,7 @@ def _rounded(step: float, zero: int, x: Tensor) -> Tensor:
 
 
 def _hooked(model: nn.Module, skip: tuple[str, ...], of: Callable[[str], _OfTensor | None]) -> list[Any]:
-    """Send the outputs of modules, and the inputs of those that multiply, through a function of their name."""
+    """Pass the outputs of modules, and the inputs of those that multiply, through a function of their name."""
     handles = []
     for name, module in _chosen(model, skip, _QUANTIZED):
         after, before = of(name), of(f"{name} input") if isinstance(module, _MULTIPLYING) else None

@@ -9,10 +9,10 @@ r"""Softmax_n attention in models of Hugging Face transformers.
 ``outeffhop_clipped``
     clipped softmax_n, with weights.
 
-They are added to the registry of masks too: an attention function alone would be given no causal and no padding mask.
-The no-op mass and the stretch are read from the model's configuration: ``outeffhop_noop`` (1 if it is not there),
-``outeffhop_gamma`` (0), ``outeffhop_alpha`` (none) and ``outeffhop_zeta`` (1). :func:`convert` switches a model in
-hand, and adds what a method learns: a no-op mass a head, or gates.
+They are added to the registry of masks too: a function without an entry there silently receives neither causal nor
+padding masks. The no-op mass and the stretch are read from the model's configuration: ``outeffhop_noop`` (default 1),
+``outeffhop_gamma`` (0), ``outeffhop_alpha`` (None) and ``outeffhop_zeta`` (1). :func:`convert` switches an existing
+model, and adds learnt parameters: one no-op mass per head, or gates.
 """
 
 from __future__ import annotations
@@ -32,17 +32,12 @@ __all__ = ["Conversion", "convert", "register"]
 
 _FUSED, _EAGER, _CLIPPED = "outeffhop", "outeffhop_eager", "outeffhop_clipped"
 _DEFAULTS: dict[str, Any] = {"noop": 1.0, "gamma": 0.0, "alpha": None, "zeta": 1.0}
-# what attention modules of the library call their projections of the query
+# names of the query projections in the library's attention modules
 _QUERIES = ("query", "q_proj")
 
 
 def register() -> None:
-    """Add the implementations to transformers; a second call changes nothing.
-
-    Raises
-    ------
-    ImportError
-        Without transformers (extra ``transformers``).
+    """Add the implementations to transformers (extra ``transformers``); a second call changes nothing.
 
     Examples
     --------
@@ -61,7 +56,7 @@ def register() -> None:
 
 
 class Conversion:
-    """A model that :func:`convert` has switched, and the way back.
+    """A model that :func:`convert` has switched; :meth:`undo` restores it.
 
     Attributes
     ----------
@@ -76,7 +71,7 @@ class Conversion:
         self._hooks: list[Any] = []
 
     def undo(self) -> None:
-        """Give the model its own configuration back, and take away what was added; a second call changes nothing."""
+        """Restore the model's own configuration, and remove what was added; a second call changes nothing."""
         while self._configs:
             module, config = self._configs.pop()
             module.config = config
@@ -104,47 +99,45 @@ def convert(
 ) -> Conversion:
     r"""Switch a model to softmax_n attention, clipped or gated: the six methods of Hu et al. 2024 (arXiv:2404.03828).
 
-    Softmax, clipped softmax and gated attention are ``noop=0`` alone, with ``clip`` or ``alpha``, and with ``gate``;
-    the same with ``noop=1`` are OutEffHop and its combinations.
+    With ``noop=0`` it is softmax, with ``clip`` or ``alpha`` clipped softmax, with ``gate`` gated attention. With
+    ``noop=1`` it is OutEffHop, and its combinations with these.
 
     Parameters
     ----------
     model : transformers.PreTrainedModel
-        Changed in place; its configuration object is not: the model gets a copy.
+        Changed in place, except its configuration object, of which the model gets a copy.
     noop : float, at least 0
         No-op mass n of every head.
     learn_noop : bool
-        Whether ``log n`` is learnt, a number a head, from ``noop > 0``: parameters ``outeffhop_log_n`` of the attention
-        modules.
+        Whether ``log n`` is learnt, one number per head, starting at ``noop > 0``: parameters ``outeffhop_log_n`` of
+        the attention modules.
     clip : (gamma, zeta), optional
         Stretch of clipped softmax, at most 0 and at least 1.
     alpha : float, at least 0, optional
-        In place of gamma: gamma is ``-alpha`` divided by the number of keys that a query sees.
+        Replaces gamma by ``-alpha`` divided by the number of keys that a query sees.
     gate : bool
         Whether each head's output is gated by a function of the hidden state that enters the attention: modules
-        ``outeffhop_gate``, an :class:`hopfield_theory.attention.AttentionGate` each.
+        ``outeffhop_gate``, each an :class:`hopfield_theory.attention.AttentionGate`.
     gate_hidden, initial_gate
-        Of the gates.
+        Arguments ``hidden`` and ``initial_gate`` of the gates.
     eager : bool
-        Whether the plain formula is used, which returns weights; clipped softmax always does.
+        Whether the plain formula is used, which returns weights; clipped softmax always uses it.
 
     Returns
     -------
     Conversion
-        Also at hand as ``model.outeffhop_conversion``, until it is undone.
+        Also available as ``model.outeffhop_conversion``, until it is undone.
 
     Raises
     ------
     ValueError
-        For a model in which no attention module is found or which does not let its attention be chosen, for numbers out
-        of range, and for a second conversion.
-    ImportError
-        Without transformers.
+        For a model without a known attention module, or whose attention cannot be replaced, for numbers out of range,
+        and for a second conversion.
 
     Notes
     -----
-    To load the weights of a converted model that learns, convert a model of the same configuration alike, then
-    ``load_state_dict``: ``from_pretrained`` knows nothing of slots and gates.
+    To load the weights of a converted model with learnt slots or gates, convert a model of the same configuration with
+    the same arguments, then call ``load_state_dict``: ``from_pretrained`` does not know about slots and gates.
 
     Examples
     --------
@@ -171,7 +164,7 @@ def convert(
         )
     if hasattr(model, "outeffhop_conversion"):
         raise ValueError("the model is converted already: call model.outeffhop_conversion.undo() first")
-    # everything that may be refused comes before the first change
+    # check everything before the first change
     gates = {n: _gate(m, gate_hidden, initial_gate) for n, m in attention.items()} if gate else {}
     register()
     conversion = model.outeffhop_conversion = Conversion(model, attention)
@@ -189,7 +182,7 @@ def convert(
 
 
 def _switch(conversion: Conversion, options: dict[str, Any], implementation: str) -> None:
-    """Give every module that holds the model's configuration, or one inside it, its copy."""
+    """Give each module that holds the model's configuration, or a part of it, a copy."""
     copies: dict[int, Any] = {}
     copied = copy.deepcopy(conversion.model.config, copies)
     held = [(m, m.config) for m in conversion.model.modules() if id(getattr(m, "config", None)) in copies]
@@ -214,7 +207,7 @@ def _gate(module: nn.Module, hidden: int | None, initial_gate: float) -> Attenti
 
 
 def _heads(module: nn.Module) -> int | None:
-    """Return the number of query heads of a module that attends; None for any other."""
+    """Return the number of query heads of an attention module; None for other modules."""
     if not any(isinstance(getattr(module, name, None), nn.Linear) for name in _QUERIES):
         return None
     size = getattr(module, "head_dim", getattr(module, "attention_head_size", None))
@@ -222,7 +215,7 @@ def _heads(module: nn.Module) -> int | None:
 
 
 def _opened(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-    # an attention function sees no hidden state: its gates wait for it
+    # the attention function does not see the hidden state: compute the gates here
     states = args[0] if args else kwargs["hidden_states"]
     module.__dict__["_outeffhop_gates"] = cast("AttentionGate", module.outeffhop_gate)(states)
 
@@ -231,7 +224,7 @@ def _opened(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) ->
 
 
 def _slot(module: nn.Module, others: dict[str, Any]) -> dict[str, Any]:
-    """Return the no-op mass, with a sink that the model has of its own; refuse what would be left out."""
+    """Return the no-op mass plus the model's own sink; refuse features that would be ignored."""
     left_out = [name for name in ("softcap", "position_bias") if others.get(name) is not None]
     if left_out:
         raise ValueError(f"{type(module).__name__}: its attention uses {', '.join(left_out)}, which outeffhop does not")
@@ -251,7 +244,7 @@ def _option(module: nn.Module, name: str) -> Any:
 def _visible(
     module: nn.Module, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, is_causal: bool | None
 ) -> tuple[Tensor, Tensor, bool]:
-    """Return keys, values and whether the causal mask is left to the attention, as for PyTorch's own."""
+    """Return keys, values and whether the attention has to apply the causal mask, as for PyTorch's own."""
     causal = getattr(module, "is_causal", True) if is_causal is None else is_causal
     length = query.shape[2]
     causal = bool(length > 1 and mask is None and causal)

@@ -1,8 +1,9 @@
 """Closed-form bounds on retrieval and capacity, in the log domain: NumPy and SciPy only.
 
-`RandomMemory` is what most speak of, `sphere` and `codes` are the geometry; `one_update` holds closed forms of T9 to
-T14, `union` C1, C2 and C8, `chernoff` C3, `mean_field` C4 and C5, `merging` C6, `crowding` C7 and the ceiling of both;
-`table` lists every bound.
+Most functions take a ``RandomMemory``. ``sphere`` and ``codes`` are the geometry; ``one_update`` has the closed forms
+of T9 to T14, ``union`` C1, C2 and C8, ``chernoff`` C3, ``mean_field`` C4 and C5, ``merging`` C6, ``crowding`` C7 and
+the upper bound by C6 and C7; ``table`` lists every bound. Arguments that are not numbers raise TypeError, arguments out
+of range ValueError.
 """
 
 from hopfield_theory.bounds import chernoff, codes, crowding, mean_field, merging, one_update, sphere, table, union

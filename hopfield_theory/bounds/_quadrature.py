@@ -8,7 +8,7 @@ import numpy as np
 from hopfield_theory._arguments import Floats
 from hopfield_theory.bounds import sphere
 
-# A tilt of e^300 makes any exponential bound vanish; beyond it the floats would end.
+# A tilt of e^300 makes any exponential bound vanish; larger ones would overflow.
 LARGEST_LOG_TILT = 300.0
 # Logarithms of size 1e4 carry rounding of 1e-12: a smaller margin than this proves nothing.
 _MARGIN = 1e-9
@@ -20,8 +20,8 @@ def heights(low: float, dim: int, kinks: Sequence[float] = ()) -> tuple[Floats, 
     """Return nodes ``u = 1 - cos(theta) > low`` and the logarithms of their weights under the uniform law.
 
     Composite Gauss-Legendre in the angle. Peaks of weighted densities are about ``1/sqrt(d)`` wide in the logarithm of
-    the angle, which sets the panels; a tilted integrand may also fall off within a fraction of the first angle. Panels
-    end at the heights `kinks`, where an integrand is not smooth.
+    the angle, which determines the panels; a tilted integrand may also decay within a fraction of the first angle.
+    Panels end at the heights ``kinks``, where an integrand is not smooth.
     """
     first = 2.0 * math.asin(math.sqrt(0.5 * low))
     span = math.log(math.pi / first)
@@ -37,7 +37,7 @@ def heights(low: float, dim: int, kinks: Sequence[float] = ()) -> tuple[Floats, 
 
 
 def log_mean(log_weight: Floats, log_values: Floats) -> float:
-    """Return the logarithm of a mean from those of weights and values at the nodes."""
+    """Return the logarithm of a mean from the logarithms of weights and values at the nodes."""
     terms = log_weight + log_values
     top = terms.max()
     if top == -math.inf:
@@ -58,8 +58,8 @@ def log_tilted(log_rate: Floats, log_weight: Floats, log_tilt: float) -> float:
 def best_tilt(log_rate: Floats, log_weight: Floats, log_copies: float) -> float:
     """Return the logarithm of the t that minimises ``M E[exp(t f) - 1] - t``, ``-inf`` if ``M E f`` is 1 or more.
 
-    The minimum is where ``log M + log E[f exp(t f)]`` vanishes, a convex increasing function of log t. Each node alone
-    gives an upper bound on it; from the least of them Newton's method comes down to it.
+    The minimum is where ``log M + log E[f exp(t f)]`` vanishes, a convex increasing function of log t. Each single node
+    gives an upper bound on this zero; Newton's method starts at the least of these and descends.
     """
     base = log_copies + log_weight + log_rate
     top = base.max()
@@ -80,15 +80,15 @@ def best_tilt(log_rate: Floats, log_weight: Floats, log_copies: float) -> float:
 
 
 def log_gap(log_gain: float, log_loss: float) -> float:
-    """Return ``exp(log_loss) - exp(log_gain)``, the exponent of a tail bound, or 0 if the gain does not stand out."""
+    """Return ``exp(log_loss) - exp(log_gain)``, the exponent of a tail bound, or 0 if it is not clearly negative."""
     if log_gain <= log_loss + _MARGIN:
         return 0.0
-    # an exponent of -e^700 claims less than the floats could hold, and no more than is true
+    # cutting the exponent at -e^700 avoids overflow and weakens the bound, which stays valid
     return math.exp(min(log_gain, 700.0)) * math.expm1(log_loss - log_gain)
 
 
 def largest(holds: Callable[[float], bool], low: float, high: float, steps: int = 60) -> float:
-    """Return the largest point of ``[low, high]`` up to which a condition true at `low` holds, by bisection."""
+    """Return the point of ``[low, high]`` up to which a condition that is true at ``low`` holds, by bisection."""
     for _ in range(steps):
         middle = 0.5 * (low + high)
         low, high = (middle, high) if holds(middle) else (low, middle)

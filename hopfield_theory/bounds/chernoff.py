@@ -1,7 +1,4 @@
-"""How many random patterns are stored with a given probability: the truncated Chernoff bound C3.
-
-Arguments out of range raise ValueError, here and in the other modules of the package.
-"""
+"""How many random patterns are stored with a given probability: the truncated Chernoff bound C3."""
 
 import itertools
 import math
@@ -24,11 +21,10 @@ _ROUNDS = 4
 
 @dataclass(frozen=True)
 class Case:
-    """One situation of a pattern: where its nearest neighbour lies, and the ball and tilts used against the rest.
+    """One case of C3: the range of a pattern's nearest neighbour, and the ball and tilts used for the others.
 
-    ``low`` and ``high`` enclose the height ``1 - cos`` of the single neighbour in question; both are infinite if there
-    is none. ``ball`` is the radius ρ in units of m, the log tilts are the logarithms of the two
-    Chernoff parameters.
+    ``low`` and ``high`` enclose the height ``1 - cos`` of the single neighbour; both are infinite if there is none.
+    ``ball`` is the radius ρ in units of m; the log tilts are the logarithms of the two Chernoff parameters.
     """
 
     low: float
@@ -42,8 +38,8 @@ class Case:
 class Witness:
     """Free parameters of C3 with the capacity that they prove.
 
-    No other pattern may lie below height ``cap`` of the pattern, no two below ``crowd_cap``; `lone` treats a pattern
-    with no neighbour below ``crowd_cap``, `shells` one with a single neighbour between the two caps.
+    No other pattern may lie below height ``cap`` over the pattern, no two below ``crowd_cap``. ``lone`` is the case of
+    no neighbour below ``crowd_cap``, ``shells`` are the cases of a single neighbour between the two caps.
     """
 
     log_patterns: float
@@ -56,8 +52,8 @@ class Witness:
 def chernoff(memory: RandomMemory, failure_probability: float, quantifier: str = "all") -> float:
     """Logarithm of a number of random patterns that are stored with probability ``1 - p`` (C3, proved here).
 
-    Stored means that disjoint balls around the patterns each hold one fixed point, to which all points of the ball
-    converge. `chernoff_witness` tells how; `hopfield_theory.bounds.crowding.ceiling` is the bound from above.
+    Stored means that there are disjoint balls around the patterns, each with one fixed point to which all points of the
+    ball converge. ``chernoff_witness`` has the method; ``hopfield_theory.bounds.crowding.ceiling`` is the upper bound.
 
     Parameters
     ----------
@@ -65,12 +61,12 @@ def chernoff(memory: RandomMemory, failure_probability: float, quantifier: str =
     failure_probability : float, in (0, 1)
         p.
     quantifier : {"all", "typical"}
-        Whether p bounds the chance that any pattern, or that one given pattern, is not stored.
+        Whether p bounds the probability that any pattern, or that one given pattern, is not stored.
 
     Returns
     -------
     float
-        log M; 0 where only a single pattern is certified, ``-inf`` where none is.
+        log M; 0 if only a single pattern is certified, ``-inf`` if none is.
 
     Examples
     --------
@@ -82,22 +78,22 @@ def chernoff(memory: RandomMemory, failure_probability: float, quantifier: str =
 
 
 def chernoff_witness(memory: RandomMemory, failure_probability: float, quantifier: str = "all") -> Witness:
-    """Return the parameters with which C3 proves the capacity that `chernoff` returns.
+    """Return the parameters with which C3 proves the capacity that ``chernoff`` returns.
 
-    Write ``u = 1 - cos`` for the height of another pattern over pattern 1, ``w = sqrt(2u)`` for its distance in units
-    of m, ``y = exp(-κ (u - ρ w))`` for the most weight it can have, relative to pattern 1, on the ball of radius ρ
-    around pattern 1, and ``l = n exp(-κ (1 - ρ))`` for that of the no-op slot. Since weights are ratios to a sum that
-    holds pattern 1 itself, the update maps the ball into itself if ``Σ (w - ρ) y + (1 - ρ) l <= ρ`` and contracts
-    there if ``Σ (κ w² - 1)₊ y + (κ - 1)₊ l < 1``. A single close neighbour (2) is taken out of the sums: with
+    Let ``u = 1 - cos`` be the height of another pattern over pattern 1, ``w = sqrt(2u)`` its distance in units of m,
+    ``y = exp(-κ (u - ρ w))`` its largest weight, relative to pattern 1, on the ball of radius ρ around pattern 1, and
+    ``l = n exp(-κ (1 - ρ))`` that of the no-op slot. Since the sum of weights includes pattern 1 itself, the update
+    maps the ball into itself if ``Σ (w - ρ) y + (1 - ρ) l <= ρ`` and contracts it if
+    ``Σ (κ w² - 1)₊ y + (κ - 1)₊ l < 1``. A single close neighbour (2) is taken out of the sums: with
     ``π = y_2/(1 + y_2) <= ½`` the second condition becomes
     ``κ [w_2² π (1 - π) + Σ (2 w² + π w_2²) y + (2 + π w_2²) l] < 1``, which an isolated pair meets down to the
-    distance ``β |ξ_1 - ξ_2|² = 4`` at which it truly merges.
+    distance ``β |ξ_1 - ξ_2|² = 4`` at which it really merges.
 
     The patterns that fail are those with a neighbour below ``cap``, those with two below ``crowd_cap``, and those whose
-    sum over the rest is too large; for the last, given pattern 1 and its neighbour, a Chernoff bound
-    ``exp(-t + M E[exp(t f) - 1; u > crowd_cap])`` with f the summand divided by its allowance is summed over cases.
+    sum over the others is too large. The probability of the last is bounded, given pattern 1 and its neighbour, by
+    Chernoff's ``exp(-t + M E[exp(t f) - 1; u > crowd_cap])``, f the summand over its allowance, summed over the cases.
 
-    Parameters are those of `chernoff`.
+    Parameters are the same as for ``chernoff``.
 
     Examples
     --------
@@ -114,19 +110,19 @@ def chernoff_witness(memory: RandomMemory, failure_probability: float, quantifie
     plain = _plain(memory, log_p, quantifier)
     if plain is None:
         return nobody
-    # A typical pattern is lost to the crowd, not to a close neighbour: shells gain nothing there.
+    # A typical pattern fails because of the crowd, not because of a close neighbour: shells would gain nothing.
     found = _with_shells(memory, plain, log_p) if quantifier == "all" else plain
     return max(nobody, found, key=lambda w: w.log_patterns)
 
 
 def log_failure(memory: RandomMemory, witness: Witness, log_patterns: float, quantifier: str) -> float:
-    """Logarithm of the C3 bound on the chance of failure of ``exp(log_patterns)`` patterns, for given parameters.
+    """Logarithm of the C3 bound on the probability of failure of ``exp(log_patterns)`` patterns, for given parameters.
 
     Parameters
     ----------
     memory : RandomMemory
     witness : Witness
-        Caps, balls and tilts; its own ``log_patterns`` is not used.
+        Caps, balls and tilts; its ``log_patterns`` is not used.
     log_patterns : float
         log M.
     quantifier : {"all", "typical"}
@@ -135,7 +131,7 @@ def log_failure(memory: RandomMemory, witness: Witness, log_patterns: float, qua
     Returns
     -------
     float
-        May exceed 0, where the bound is void.
+        Above 0 the bound is void.
 
     Examples
     --------
@@ -148,7 +144,7 @@ def log_failure(memory: RandomMemory, witness: Witness, log_patterns: float, qua
 
 
 class _Failure:
-    """The failure bound as a function of log M: the expectations do not depend on M and are taken once."""
+    """The failure bound as a function of log M; the expectations do not depend on M and are computed once."""
 
     def __init__(self, memory: RandomMemory, witness: Witness, quantifier: str) -> None:
         self._all = quantifier == "all"
@@ -186,8 +182,8 @@ def _log_rates(memory: RandomMemory, case: Case, height: Floats) -> tuple[Floats
         stretch = 1.0 - max(kappa - 1.0, 0.0) * leak
         spread = np.maximum(kappa * w * w - 1.0, np.finfo(float).tiny)
     else:
-        # (w - ρ) y is ρ at w = 2ρ, rises to a single maximum and falls: where it is below ρ it falls, and the near rim
-        # of the shell is the worst.
+        # (w - ρ) y is ρ at w = 2ρ, rises to a single maximum and falls: where it is below ρ it is falling, so that the
+        # near rim of the shell is the worst case.
         near, far = math.sqrt(2.0 * case.low), math.sqrt(2.0 * case.high)
         weight = 1.0 / (1.0 + math.exp(min(kappa * (case.low - rho * near), 700.0)))
         neighbour = far * far * weight
@@ -236,8 +232,8 @@ def _solved(memory: RandomMemory, witness: Witness, log_p: float, quantifier: st
 
 
 def _single(memory: RandomMemory) -> Witness:
-    """Return the witness for one pattern: the no-op slot alone must leave a ball in place."""
-    # the iteration rises to the smallest ball that maps into itself; just above it, it maps into its inside
+    """Return the witness for one pattern: some ball must be mapped into itself with the no-op slot only."""
+    # the iteration rises to the smallest ball that is mapped into itself; a slightly larger one meets it strictly
     rho = 0.0
     for _ in range(_SETTLED):
         rho = float(special.expit(memory.log_noop - memory.kappa * (1.0 - rho)))
@@ -260,7 +256,7 @@ def _plain(memory: RandomMemory, log_p: float, quantifier: str) -> Witness | Non
         rates = _log_rates(memory, lone, nodes[0])
         if rates is None:
             return None
-        # A Chernoff bound needs the mean of the sum below its allowance; the first guess stays well below.
+        # A Chernoff bound needs the mean of the sum below its allowance; the first guess is well below.
         means = [float(np.logaddexp.reduce(nodes[1] + rate)) for rate in rates]
         log_patterns = max(0.0, -max(means) - 1.0)
         best = None
@@ -296,19 +292,19 @@ def _plain(memory: RandomMemory, log_p: float, quantifier: str) -> Witness | Non
 
 
 def _with_shells(memory: RandomMemory, plain: Witness, log_p: float) -> Witness:
-    """Improve a plain witness for all patterns by treating a single close neighbour on its own."""
+    """Improve a plain witness for all patterns by treating a single close neighbour separately."""
     dim, ceiling, floor = memory.dim, memory.kappa + 50.0, 2.0 / memory.kappa
     best = plain
     for _ in range(_ROUNDS):
         goal = best.log_patterns
-        # Two neighbours below the crowd cap are to cost a fiftieth of p.
+        # Two neighbours below the crowd cap are given a fiftieth of p.
         share = 0.5 * (log_p + math.log(0.04) - goal) - goal
         crowd_cap = _quadrature.largest(lambda u, share=share: bool(sphere.log_cap(u, dim) <= share), 0.0, 1.0)
         if crowd_cap <= 1.05 * floor:
             break
         nodes = _quadrature.heights(crowd_cap, dim)
         edges = floor + np.geomspace(0.02 * floor, crowd_cap - floor, _SHELLS + 1)
-        # The sum may fall short of the cap by a rounding, and the shells would leave a gap.
+        # The rounded sum may be below the cap, and the shells would leave a gap.
         edges[-1] = crowd_cap
         shells = [
             _best_case(memory, (float(a), float(b)), float(a), nodes=nodes, log_patterns=goal)
@@ -331,7 +327,7 @@ def _best_case(
     nodes: tuple[Floats, Floats],
     log_patterns: float,
 ) -> Case:
-    """Return a case with the ball and the tilts that make its tail smallest; balls stay short of half way to others."""
+    """Return a case with the ball and tilts of the smallest tail; the ball ends before half way to the nearest."""
 
     def at(log_ball: float) -> tuple[Case, float]:
         return _tilted(memory, Case(*shell, math.exp(log_ball), 0.0, 0.0), nodes, log_patterns)

@@ -1,4 +1,4 @@
-"""How many points of a sphere can keep a distance from each other: upper bounds on spherical codes."""
+"""Upper bounds on spherical codes: how many points of a sphere can have a given distance from each other."""
 
 import math
 
@@ -14,9 +14,9 @@ _LARGEST_DEGREE = 100
 def log_code_size(height: float, dim: int) -> float:
     """Upper bound on the logarithm of the number of unit vectors with pairwise ``1 - cos >= height``.
 
-    Rankin's bounds from a right angle on, ``u/(u - 1)`` above height 1 and ``2d`` at 1; below, the smaller of the
-    volume bound (caps of half the angle do not overlap) and of Levenshtein's bound, the finite-dimensional form of
-    the Kabatiansky-Levenshtein exponent, as far as polynomials of degree 100 reach.
+    From a right angle on, Rankin's bounds: ``u/(u - 1)`` above height 1, and ``2d`` at 1. Below, the smaller of the
+    volume bound (caps of half the angle do not overlap) and Levenshtein's bound, the finite-dimensional form of the
+    Kabatiansky-Levenshtein exponent, with polynomials of degree up to 100.
 
     Parameters
     ----------
@@ -36,7 +36,7 @@ def log_code_size(height: float, dim: int) -> float:
 
     Examples
     --------
-    The kissing numbers of dimensions 8 and 24 are bounded by themselves:
+    In dimensions 8 and 24 the bound is attained by the kissing numbers:
 
     >>> [round(math.exp(log_code_size(0.5, dim))) for dim in (8, 24)]
     [240, 196560]
@@ -44,7 +44,7 @@ def log_code_size(height: float, dim: int) -> float:
     u = float(_arguments.array("height", height, np.finfo(float).tiny, 2.0))
     dim = _arguments.integer("dim", dim, 2)
     if u > 1.0:
-        # Half a unit in the last place may not cost a point where u/(u - 1) is an integer.
+        # Where u/(u - 1) is an integer, a rounding error must not lose a point.
         return math.log(max(1, math.floor(u / (u - 1.0) * (1.0 + 1e-12))))
     if u == 1.0:
         return math.log(2.0 * dim)
@@ -68,14 +68,14 @@ def _log_levenshtein(s: float, dim: int) -> float:
 
 
 def _largest_zero(degree: int, a: int, b: int, dim: int) -> float:
-    """Largest zero of the Jacobi polynomial with parameters ``(a, b) + (dim - 3)/2``: top of its Jacobi matrix."""
+    """Largest zero of the Jacobi polynomial with parameters ``(a, b) + (dim - 3)/2``, from its Jacobi matrix."""
     p, q = a + 0.5 * (dim - 3), b + 0.5 * (dim - 3)
     k = np.arange(degree)
     total = 2.0 * k + p + q
     diagonal = np.where(k == 0, (q - p) / (p + q + 2.0), (q * q - p * p) / np.maximum(total * (total + 2.0), 1e-300))
     j, total = k[1:], total[1:]
     square = 4.0 * j * (j + p) * (j + q) * (j + p + q) / (total**2 * (total + 1.0) * np.where(j == 1, 1.0, total - 1.0))
-    # At j = 1 the factor j + p + q cancels total - 1 = 1 + p + q, which vanishes in the plane.
+    # At j = 1 the factor j + p + q cancels total - 1 = 1 + p + q, which vanishes for dim = 2.
     square = np.where(j == 1, 4.0 * (1.0 + p) * (1.0 + q) / ((p + q + 2.0) ** 2 * (p + q + 3.0)), square)
     return float(np.max(linalg.eigh_tridiagonal(diagonal, np.sqrt(square), eigvals_only=True)))
 

@@ -1,4 +1,4 @@
-"""Fixed points that a crowd of random patterns keeps away from each of them, the bound C7; the ceiling by C6 and C7."""
+"""A crowd of random patterns keeps fixed points away from each of them: the bound C7; the upper bound by C6 and C7."""
 
 import itertools
 import math
@@ -15,17 +15,17 @@ from hopfield_theory.bounds.merging import pair_witness
 from hopfield_theory.bounds.random_memory import RandomMemory
 
 _STRIPS = 48
-# What C7 provides for in the crowd's common direction, as the square of a number of standard deviations: at any chance
-# of survival, and more for each e-fold that it is to be rarer.
+# Allowance of C7 for the crowd's common direction, as the square of a number of standard deviations: at survival
+# probability 1, and in addition per factor e by which it is smaller.
 _SQUARED_DEVIATIONS, _FOR_RARER = 16.0, 6.0
 
 
 @dataclass(frozen=True)
 class Strip:
-    """One range ``low < 1 - <x, ξ>/m² <= high`` of overlaps from which C7 keeps fixed points away, and its tilts.
+    """One range ``low < 1 - <x, ξ>/m² <= high`` of overlaps in which C7 excludes fixed points, and its tilts.
 
-    ``slack`` is the logarithm of what the crowd's pull may lose to a common direction; ``log_tilt``
-    and ``side_log_tilt`` are the logarithms of the Chernoff parameters for the pull and for that direction.
+    ``slack`` is the logarithm of the factor that the crowd's pull may lose to a common direction; ``log_tilt`` and
+    ``side_log_tilt`` are the logarithms of the Chernoff parameters for the pull and for that direction.
     """
 
     low: float
@@ -37,7 +37,7 @@ class Strip:
 
 @dataclass(frozen=True)
 class TypicalWitness:
-    """Free parameters of C7: no fixed point within ``error`` (in units of m), patterns below ``cap`` left aside."""
+    """Free parameters of C7: no fixed point within ``error`` (in units of m); patterns below ``cap`` are left out."""
 
     log_patterns: float
     error: float
@@ -50,10 +50,10 @@ def ceiling(
 ) -> float:
     """Logarithm of a number of random patterns that are *not* stored with probability ``1 - p`` (C6, C7, proved here).
 
-    With ``"typical"`` (C7), the chance that a given pattern has no fixed point within ``error · m`` is at least p. With
-    ``"all"``, the smaller of that number and of the one at which, with a chance of at least p, two patterns are so
-    close that both run into one limit (C6), whatever the error. The bound is proved at the number returned;
-    `hopfield_theory.bounds.merging.log_pair_failure` and `log_typical_survival` decide any other.
+    With ``"typical"`` (C7), the probability that a given pattern has no fixed point within ``error · m`` is at least p.
+    ``"all"`` gives the smaller of that number and the number at which, with probability at least p, two patterns are so
+    close that both converge to one fixed point (C6), for any error. The bound is proved at the returned number; for
+    others use ``hopfield_theory.bounds.merging.log_pair_failure`` and ``log_typical_survival``.
 
     Parameters
     ----------
@@ -61,15 +61,15 @@ def ceiling(
     failure_probability : float, in (0, 1)
         p.
     quantifier : {"all", "typical"}
-        As for `hopfield_theory.bounds.chernoff.chernoff`.
+        Same as for ``hopfield_theory.bounds.chernoff.chernoff``.
     error : float, in (0, 1), optional
-        How near a fixed point counts as retrieval in C7; by default the ball in which C3 stores a typical pattern, at
-        least ``1/κ``, so that the two bounds speak of the same event.
+        Distance within which a fixed point counts as retrieval in C7; by default the ball in which C3 stores a typical
+        pattern, at least ``1/κ``, so that both bounds are about the same event.
 
     Returns
     -------
     float
-        log M, ``inf`` where nothing is proved.
+        log M, ``inf`` if nothing is proved.
 
     Examples
     --------
@@ -89,20 +89,20 @@ def ceiling(
 
 
 def typical_witness(memory: RandomMemory, failure_probability: float, error: float | None = None) -> TypicalWitness:
-    """Return the parameters with which C7 keeps fixed points away from a typical pattern.
+    """Return the parameters with which C7 excludes fixed points near a typical pattern.
 
     A fixed point ``x = (1 - a) ξ_1 + v``, v across ξ_1, in units of m, satisfies exactly
     ``Σ_ν (u_ν - a) exp(-κ u_ν (1 - a) + κ <τ_ν, v>) + (1 - a) n exp(-κ (1 - a)) = a``, where ``u_ν`` are the heights
     of the other patterns over pattern 1 and ``τ_ν`` their parts across it. If all heights exceed a strip
     ``a_- < a <= a_+``, then with weights ``g = (u - a_+) exp(-κ u (1 - a_-))``, ``G = Σ g`` and ``S = |Σ g τ|``, the
-    sum is at least ``G exp(-κ b S / G)`` by Jensen's inequality, for all v of length at most b at once. So there is
-    no fixed point in the strip if ``G >= A e^z`` and ``S <= A e^z z/(κ b)``, with A the strip's ``a_+`` less its no-op
-    term. The first fails with chance at most ``exp(t A e^z + M E[exp(-t g) - 1])``; the second, directions being
-    isotropic in the d - 1 dimensions across ξ_1, with at most ``exp(M E[Ψ(θ g |τ|) - 1]) / Ψ(θ B)``. Patterns below a
-    cap may be left out of both sums. As the strips shrink and the dimension grows the bound comes down to the
-    mean-field curve C5.
+    sum is at least ``G exp(-κ b S / G)`` by Jensen's inequality, for all v of length at most b. So there is no fixed
+    point in the strip if ``G >= A e^z`` and ``S <= A e^z z/(κ b)``, with A the strip's ``a_+`` less its no-op term. The
+    first fails with probability at most ``exp(t A e^z + M E[exp(-t g) - 1])``. The second fails with probability at
+    most ``exp(M E[Ψ(θ g |τ|) - 1]) / Ψ(θ B)``, since directions are isotropic in the d - 1 dimensions across ξ_1.
+    Patterns below a cap may be left out of both sums. As the strips get narrower and the dimension grows, the bound
+    approaches the mean-field curve C5.
 
-    Parameters are those of `ceiling`.
+    Parameters are the same as for ``ceiling``.
 
     Examples
     --------
@@ -126,7 +126,7 @@ def typical_witness(memory: RandomMemory, failure_probability: float, error: flo
 
 
 def log_typical_survival(memory: RandomMemory, witness: TypicalWitness, log_patterns: float) -> float:
-    """Logarithm of the C7 upper bound on the chance that a fixed point lies within the witness's error of a pattern.
+    """Logarithm of the C7 upper bound on the probability of a fixed point within the witness's error of a pattern.
 
     Parameters
     ----------
@@ -168,7 +168,7 @@ class _Crowd:
         return math.log(self.needed) - log_mean(self._log_weight, self.log_g) if self.needed > 0.0 else -math.inf
 
     def log_tails(self, strip: Strip, others: float) -> tuple[float, float]:
-        """Logarithms of the chances that the pull is too weak and that its common direction is too strong."""
+        """Logarithms of the probabilities that the pull is too weak and that its common direction is too strong."""
         if self.needed <= 0.0:
             return -math.inf, -math.inf
         if math.isinf(strip.log_tilt):
@@ -178,20 +178,20 @@ class _Crowd:
         with np.errstate(under="ignore", divide="ignore"):
             kept = np.where(log_exponent > -36.0, np.log(-np.expm1(-np.exp(log_exponent))), log_exponent)
         weak = _quadrature.log_gap(others + log_mean(self._log_weight, kept), strip.log_tilt + log_enough)
-        # log Ψ(x) <= x²/(2 dim), which spares a Bessel function a node.
+        # log Ψ(x) <= x²/(2 dim), which avoids one Bessel function per node.
         log_growth = 2.0 * (strip.side_log_tilt + self._log_side) - math.log(2.0 * self._dim)
         grown = others + _quadrature.log_tilted(log_growth, self._log_weight, 0.0)
         direction = math.exp(strip.side_log_tilt + log_enough + math.log(strip.slack / self.across))
         return weak, _quadrature.log_gap(math.log(float(sphere.log_mgf_across(direction, self._dim + 1))), grown)
 
     def strip(self, low: float, high: float, others: float, log_survival: float) -> Strip:
-        """Return the strip with a slack that the direction's fluctuations need, and the tilts to go with it."""
+        """Return the strip with the slack that the direction's fluctuations need, and with its tilts."""
         if self.needed <= 0.0:
             return Strip(low, high, 0.0, 0.0, 0.0)
         deviation = math.sqrt(self._dim) + math.sqrt(_SQUARED_DEVIATIONS - _FOR_RARER * log_survival)
         log_spread = 0.5 * (others + self._log_square - math.log(self._dim)) + math.log(deviation)
         demand = math.log(self.across / self.needed) + log_spread
-        # Larger slacks than e^300 are of no use, smaller ones than the margin of the tails gain nothing.
+        # A slack above e^300 is useless, and one below the margin of the tails gains nothing.
         slack = max(float(special.lambertw(math.exp(min(max(demand, -300.0), 300.0))).real), 1e-9)
         log_direction = math.log(self.needed * slack / self.across) + slack
         side_log_tilt = min(
@@ -202,9 +202,9 @@ class _Crowd:
         return Strip(low, high, slack, self._tilt(math.log(self.needed) + slack, others), side_log_tilt)
 
     def _tilt(self, log_enough: float, others: float) -> float:
-        """Logarithm of the t that minimises ``t A + M E[exp(-t g) - 1]``: where ``M E[g exp(-t g)]`` is down to A.
+        """Logarithm of the t that minimises ``t A + M E[exp(-t g) - 1]``, where ``M E[g exp(-t g)] = A``.
 
-        Weights are taken in units of their typical one; ``-inf`` if even the mean of the sum stays below A.
+        Weights are in units of their typical one; ``-inf`` if even the mean of the sum is below A.
         """
         mean = log_mean(self._log_weight, self.log_g)
         if others + mean <= log_enough:
@@ -220,8 +220,8 @@ class _Crowd:
                 top = terms.max()
                 mass = np.exp(terms - top)
                 excess = others + top + math.log(mass.sum()) - log_enough
-                # The logarithm is convex in t: Newton's method climbs to the root from the left, but may jump below 0
-                # from the right.
+                # The logarithm is convex in t: from the left Newton's method is monotone, from the right it may jump
+                # below 0.
                 step = max(float(excess * mass.sum() / (mass * g).sum()), -0.9 * tilt)
                 tilt += step
                 if abs(step) < 1e-9 * tilt:
@@ -230,7 +230,7 @@ class _Crowd:
 
 
 def _typical_solved(memory: RandomMemory, best: TypicalWitness, cap: float, log_survival: float) -> TypicalWitness:
-    """Return the least number of patterns that a cap allows, with strips of equal width, or `best` if that is less."""
+    """Return the least number of patterns proved with a cap and strips of equal width, or ``best`` if that is less."""
     edges = np.linspace(0.0, best.error, _STRIPS + 1)
     bounds = [(float(a), float(b)) for a, b in itertools.pairwise(edges)]
     crowds = [_Crowd(memory, best.error, cap, low, high) for low, high in bounds]

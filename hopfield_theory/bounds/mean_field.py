@@ -12,31 +12,31 @@ from hopfield_theory.bounds import _quadrature, sphere
 from hopfield_theory.bounds.random_memory import RandomMemory
 
 _SCAN_POINTS = 4000
-# The branch ends long before its no-op term is this large; what lies beyond only has to keep its sign.
+# The branch ends long before its no-op term is this large; beyond it only the sign matters.
 _LARGEST_EXPONENT = 600.0
 
 
 @dataclass(frozen=True)
 class Fold:
-    """End of the retrieval branch: the number of patterns (natural logarithm) and the overlap where it turns back."""
+    """End of the retrieval branch: the number of patterns (natural logarithm) and the overlap there."""
 
     log_patterns: float
     overlap: float
 
 
 def threshold(lam: ArrayLike) -> Floats:
-    """Exact growth exponent ``α_1(λ)`` of the capacity, in nats a dimension (C4).
+    """Exact growth exponent ``α_1(λ)`` of the capacity, in nats per dimension (C4).
 
     With ``λ = κ/d`` fixed and ``M = exp(α d)`` random patterns on the sphere, a typical pattern is retrieved as
     d grows if and only if ``α < α_1(λ) = λ (1 - s) - ½ log(1 - s²)``, where ``s = (sqrt(1 + 4λ²) - 1)/(2λ)`` is the
     overlap that dominates the crowd. With ``r = sqrt(1 + 4λ²)`` this is
-    ``λ (1 + 1/(r + 2λ))/(1 + r) + ½ log((1 + r)/2)``, free of cancellation. A no-op mass ``n = exp(ν d)`` changes
+    ``λ (1 + 1/(r + 2λ))/(1 + r) + ½ log((1 + r)/2)``, without cancellation. A no-op mass ``n = exp(ν d)`` changes
     nothing for ``ν < λ``, and nothing is retrieved for ``ν > λ``.
 
     Parameters
     ----------
     lam : array_like, above 0
-        λ, inverse temperature times squared radius, a dimension.
+        λ, inverse temperature times squared radius, per dimension.
 
     Notes
     -----
@@ -66,14 +66,14 @@ def log_branch(overlap: ArrayLike, memory: RandomMemory) -> Floats:
 
     Returns
     -------
-    ndarray, shape of `overlap`
-        ``-inf`` where the no-op slot alone pulls the overlap below q, ``+inf`` where no crowd is large enough.
+    ndarray, shape of ``overlap``
+        ``-inf`` where the no-op slot itself pulls the overlap below q, ``+inf`` where no crowd is large enough.
 
     Notes
     -----
-    Statement C5, heuristic: it takes the crowd's sum as its mean and drops the crowd's pull across the target.
-    From above it is close to proved: the ceiling C7 (`hopfield_theory.bounds.crowding`) is a rigorous form of the same
-    balance, and lies within 3 per cent of this curve at (d, κ) = (20, 171), (30, 116) and (75, 74).
+    Statement C5, heuristic: it replaces the crowd's sum by its mean and neglects the crowd's pull across the target.
+    As an upper bound it is almost proved: C7 (``hopfield_theory.bounds.crowding``) is a rigorous form of the same
+    balance, within 3 per cent of this curve at (d, κ) = (20, 171), (30, 116) and (75, 74).
 
     Examples
     --------
@@ -92,10 +92,10 @@ def log_branch(overlap: ArrayLike, memory: RandomMemory) -> Floats:
 
 
 def fold(memory: RandomMemory) -> Fold | None:
-    """Fold in which the retrieval branch of C5 ends (heuristic), or None where it fades without one.
+    """Fold at which the retrieval branch of C5 ends (heuristic), or None if it has no fold.
 
-    The branch starts at the largest overlap that the no-op slot leaves to a single pattern, follows growing M as the
-    overlap falls, and ends at the first local maximum of `log_branch`.
+    The branch starts at the overlap of a single pattern with the no-op slot. M increases along it as the overlap
+    decreases, up to the first local maximum of ``log_branch``.
 
     Returns
     -------
@@ -122,7 +122,7 @@ def fold(memory: RandomMemory) -> Fold | None:
     def slope(q: ArrayLike) -> Floats:
         return _slope(np.asarray(q, dtype=np.float64), memory)
 
-    # Folds crowd near q = 1 - 1/κ at large κ and spread over (0, 1) at small κ: a scan in log(1 - q) and one in q.
+    # Folds lie near q = 1 - 1/κ at large κ and anywhere in (0, 1) at small κ: scan in log(1 - q) and in q.
     room = np.concatenate(
         [np.geomspace(1e-3 / (1.0 + memory.kappa), 1.0, _SCAN_POINTS), np.linspace(0.0, 1.0, _SCAN_POINTS)]
     )
@@ -133,8 +133,8 @@ def fold(memory: RandomMemory) -> Fold | None:
     dead = np.flatnonzero(lead <= 0.0)
     if dead.size:
         q, rises = q[: dead[0]], rises[: dead[0]]
-    # Close to the smallest dimension the maximum and the minimum behind it fall between two points of the scan: there
-    # the slope has a local maximum that is less below zero than it changes to the next point.
+    # Close to the smallest dimension the maximum and the next minimum fall between two points of the scan: there the
+    # slope has a local maximum below zero by less than its change to the next point.
     middle, change = rises[1:-1], np.abs(np.diff(rises))
     near = (middle < 0.0) & (middle >= rises[:-2]) & (middle >= rises[2:])
     peaks = np.flatnonzero(near & (-middle < np.maximum(change[:-1], change[1:]))) + 1
@@ -152,10 +152,10 @@ def fold(memory: RandomMemory) -> Fold | None:
 
 
 def predicted(memory: RandomMemory, error: float = 0.5) -> float:
-    """Logarithm of the number of patterns at which C5 expects the error of retrieval to pass ``error · m`` (heuristic).
+    """Logarithm of the number of patterns at which C5 predicts a retrieval error of ``error · m`` (heuristic).
 
-    The number M at which the overlap on the retrieval branch first falls below ``1 - error``, or at which the branch
-    folds if that comes first.
+    It is the M at which the overlap on the retrieval branch first falls below ``1 - error``, or at which the branch
+    ends in a fold if that comes first.
 
     Parameters
     ----------
@@ -166,8 +166,8 @@ def predicted(memory: RandomMemory, error: float = 0.5) -> float:
     Returns
     -------
     float
-        ``-inf`` where the no-op slot keeps even a single pattern from such an overlap, ``+inf`` where the overlap
-        stays above it for every M (λ > 1: its limit is ``sqrt(1 - 1/λ)`` for large d).
+        ``-inf`` if the no-op slot prevents such an overlap even for a single pattern, ``+inf`` if the overlap stays
+        above it for every M (λ > 1: its limit is ``sqrt(1 - 1/λ)`` for large d).
 
     Notes
     -----
@@ -191,7 +191,7 @@ def predicted(memory: RandomMemory, error: float = 0.5) -> float:
 
 
 def _balance(q: Floats, memory: RandomMemory) -> tuple[Floats, Floats]:
-    """Return what the target has left to give at overlap q, and how far q leads the crowd's own overlap."""
+    """Return the target's pull at overlap q, less the no-op slot's, and the lead of q over the crowd's overlap."""
     pull = 1.0 - q - q * np.exp(np.minimum(memory.log_noop - memory.kappa * q, _LARGEST_EXPONENT))
     return pull, q - sphere.bessel_ratio(memory.kappa * q, memory.dim)
 
@@ -216,8 +216,8 @@ def _start(memory: RandomMemory) -> float:
         q = math.exp(v)
         return math.log1p(-q) - v + kappa * q - log_n
 
-    # In q the excess rises only between the two solutions of q (1 - q) = 1/κ, so the largest root lies past its local
-    # maximum if that is above zero, and otherwise before its local minimum.
+    # In q the excess rises only between the two solutions of q (1 - q) = 1/κ, so the largest root lies above the local
+    # maximum if that is positive, and otherwise below the local minimum.
     low, high = -abs(log_n) - 50.0, -1e-16
     if kappa > 4.0:
         crest = 0.5 + math.sqrt(0.25 - 1.0 / kappa)

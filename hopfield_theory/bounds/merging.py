@@ -1,4 +1,4 @@
-"""Pairs of random patterns so close that both run into one limit: the bound C6."""
+"""Pairs of random patterns so close that both converge to one fixed point: the bound C6."""
 
 import math
 from dataclasses import dataclass, replace
@@ -14,7 +14,7 @@ from hopfield_theory.bounds.random_memory import RandomMemory
 
 @dataclass(frozen=True)
 class PairWitness:
-    """Free parameters of C6: closer pairs than ``height`` merge if the rest moves them less than `tube`.
+    """Free parameters of C6: pairs closer than ``height`` merge if the others move them less than ``tube``.
 
     ``height`` is ``1 - cos`` of the pair, below ``2/κ``; ``tube`` is the half width s of the tube in units of m.
     """
@@ -27,13 +27,13 @@ class PairWitness:
 def pair_witness(memory: RandomMemory, failure_probability: float) -> PairWitness:
     """Return the parameters with which C6 proves that not all patterns are stored.
 
-    Let two patterns have distance D, midpoint c and direction e, and let G be the segment between them, fattened by
-    ``s``. In units of m, with ``h = D/2`` and ``C = |c|``: the update maps G into itself if
+    Let two patterns have distance D, midpoint c and direction e, and let G, the tube, be the points within ``s`` of the
+    segment between them. In units of m, with ``h = D/2`` and ``C = |c|``: the update maps G into itself if
     ``Σ_{ν>=3} (w - s)₊ y + (C - s)₊ l <= s`` and contracts it if ``Σ (κ w² - 1)₊ y + (κ C² - 1)₊ l < 1 - κ h²``, where
     ``w = |ξ_ν - c|``, ``y = ½ exp(κ (<ξ_ν - c, c> + h |<ξ_ν, e>| + s w))`` and ``l = ½ n exp(-κ C (C - s))``. Then both
-    patterns run to one limit, and no disjoint balls can store both. Given the pair, the chance η that the others
-    exceed an allowance is at most their mean over it (Markov). With q the chance of a close pair and
-    ``x = q M (M - 1)/2``, pairwise independence gives
+    patterns converge to one fixed point, and disjoint balls cannot store both. Given the pair, the probability η that
+    the others exceed an allowance is at most their mean divided by it (Markov). With q the probability of a close pair
+    and ``x = q M (M - 1)/2``, pairwise independence gives
     ``P(not all stored) >= max(x (1 - η) - x²/2, x (1 - η)²/(1 - η + x))``.
 
     Parameters
@@ -45,7 +45,7 @@ def pair_witness(memory: RandomMemory, failure_probability: float) -> PairWitnes
     Returns
     -------
     PairWitness
-        With ``inf`` patterns where nothing is proved.
+        Its ``log_patterns`` is ``inf`` if nothing is proved.
 
     Examples
     --------
@@ -66,7 +66,7 @@ def pair_witness(memory: RandomMemory, failure_probability: float) -> PairWitnes
 
 
 def log_pair_failure(memory: RandomMemory, witness: PairWitness, log_patterns: float) -> float:
-    """Logarithm of the C6 lower bound on the chance that not all of ``exp(log_patterns)`` patterns are stored.
+    """Logarithm of the C6 lower bound on the probability that not all of ``exp(log_patterns)`` patterns are stored.
 
     Parameters
     ----------
@@ -102,10 +102,10 @@ def _pair_bound(log_pair: float, log_loudness: float, log_patterns: float) -> fl
 
 
 def _log_loudness(memory: RandomMemory, witness: PairWitness) -> float | None:
-    """Logarithm of the mean, for one other pattern, of its share in the two allowances of C6; None if one is void."""
+    """Logarithm of one other pattern's mean share of the two allowances of C6; None if an allowance is not positive."""
     kappa, s, u = memory.kappa, witness.tube, witness.height
     h = math.sqrt(0.5 * u)
-    # A closer pair has a longer midpoint; the extremes over both are taken term by term.
+    # A closer pair has a longer midpoint; each term is taken at its extreme over closer pairs.
     c = math.sqrt(1.0 - 0.5 * u)
     if s >= c:
         return None
@@ -123,7 +123,7 @@ def _log_loudness(memory: RandomMemory, witness: PairWitness) -> float | None:
     share = np.maximum(w - s, 0.0) / displacement + np.maximum(kappa * w * w - 1.0, 0.0) / stretch
     with np.errstate(divide="ignore"):
         terms = log_y + np.log(share)
-    # Below the first node nothing varies any more: the rim's share of the sphere, with a factor 2 to spare.
+    # Below the first node the integrand is constant: its share of the sphere, with a factor 2 for safety.
     nearest = float(sphere.log_cap(rim, memory.dim) + terms[0]) + math.log(2.0)
     return float(np.logaddexp(np.logaddexp.reduce(log_weight + terms), nearest))
 
@@ -131,8 +131,8 @@ def _log_loudness(memory: RandomMemory, witness: PairWitness) -> float | None:
 def _kinks(memory: RandomMemory, witness: PairWitness) -> list[float]:
     """Heights at which the mean loudness has kinks.
 
-    Where the distance to the midpoint changes its form, where a positive part begins under either form, and where the
-    bound across the pair does.
+    They are where the formula for the distance to the midpoint changes, where a positive part begins under either
+    formula, and where the bound across the pair changes.
     """
     kappa, s, u = memory.kappa, witness.tube, witness.height
     c = math.sqrt(1.0 - 0.5 * u)
@@ -159,7 +159,7 @@ def _pair_solved(memory: RandomMemory, witness: PairWitness, log_p: float) -> Pa
     if loudness is None:
         return witness
     pairs = float(sphere.log_cap(witness.height, memory.dim))
-    # Up to a mean of one half the bound rises with M.
+    # As long as the mean is at most one half, the bound increases with M.
     high = -loudness - math.log(2.0)
     if high <= 0.0 or _pair_bound(pairs, loudness, high) <= log_p:
         return witness

@@ -1,8 +1,8 @@
-"""Worst-case retrieval bounds in closed form: of statements T9 and T11 to T14, from a few numbers about a memory.
+"""Worst-case retrieval bounds in closed form (T9 and T11 to T14), from a few numbers about a memory.
 
-Nothing is sampled or iterated here: each function takes the number of patterns, a margin or scores, and the norms,
-and returns what they force. Errors and weights are natural logarithms, and so is the number of patterns, since both may
-leave the floats; the no-op mass n may be given as ``log_noop`` for the same reason (it then replaces ``noop``).
+Nothing is sampled or iterated: each function takes the number of patterns, a margin or scores, and the norms. Errors,
+weights and the number of patterns are natural logarithms, since they may overflow or underflow; for the same reason the
+no-op mass n may be given as ``log_noop`` (it then replaces ``noop``).
 """
 
 import math
@@ -45,7 +45,7 @@ def log_error(
     noop : float, at least 0
         n, the no-op mass.
     log_noop : float, optional
-        log n in place of `noop`.
+        log n in place of ``noop``.
 
     Returns
     -------
@@ -71,16 +71,16 @@ def log_error(
 def log_outlier_threshold(
     log_target: ArrayLike, log_others: ArrayLike, *, noop: float = 1.0, log_noop: float | None = None
 ) -> Floats:
-    """Logarithm of the outlier mass above which T11 favours the classified memory (outliers no longer than patterns).
+    """Logarithm of the outlier mass above which T11 favours the classified memory, if outliers are no longer than m.
 
-    ``S_out > n (e^{z_μ} - a) / (2 e^{z_μ} + n)``; ``-inf`` where ``e^{z_μ} <= a``: always.
+    ``S_out > n (e^{z_μ} - a) / (2 e^{z_μ} + n)``; where ``e^{z_μ} <= a`` it always does, and the logarithm is ``-inf``.
 
     Parameters
     ----------
     log_target : array_like
         ``z_μ``, the scaled overlap of the query with the pattern to retrieve.
     log_others : array_like
-        ``log a``, the log-sum-exp of the other real patterns' scores (``-inf``: there are none).
+        ``log a``, the log-sum-exp of the scores of the other real patterns (``-inf`` if there are none).
     noop, log_noop : float
         The no-op mass, or its logarithm.
 
@@ -105,7 +105,7 @@ def log_outlier_threshold(
 def least_gap(
     *, log_patterns: float, beta: float, radius: float = 1.0, noop: float = 1.0, log_noop: float | None = None
 ) -> float:
-    """Smallest gap Δ at which T12 stores a pattern of the largest norm m, over all balls; ``inf`` where none does.
+    """Smallest gap Δ at which T12 stores a pattern of the largest norm m, over all balls; ``inf`` if there is none.
 
     With ``R = ρ m``, ``κ = β m²`` and ``leak = n exp(-κ (1 - ρ))`` the two conditions of T12 read
     ``Δ/m² >= 2ρ + log[(M - 1) max(2 / (ρ - leak), 4 / (1/κ - leak))] / κ``, smallest where the two meet, at
@@ -123,7 +123,7 @@ def least_gap(
     Returns
     -------
     float
-        ``-inf`` for a single pattern that the leak leaves in place.
+        ``-inf`` for a single pattern, if the leak allows it to be stored.
 
     Examples
     --------
@@ -156,19 +156,19 @@ def gap_offset(kappa: float, log_n: float) -> float:
 
 
 def posterior_error(step: ArrayLike, lipschitz: ArrayLike) -> Floats:
-    """Distance to the fixed point that one step betrays, T13: ``|x_t - x*| <= |x_{t+1} - x_t| / (1 - L)``.
+    """Distance to the fixed point from the length of one step, T13: ``|x_t - x*| <= |x_{t+1} - x_t| / (1 - L)``.
 
     Parameters
     ----------
     step : array_like, at least 0
         Length of the step from ``x_t``.
     lipschitz : array_like, at least 0
-        L, a Lipschitz constant of the update on a ball that holds ``x_t`` and ``x*``.
+        L, a Lipschitz constant of the update on a ball that contains ``x_t`` and ``x*``.
 
     Returns
     -------
     ndarray, broadcast shape
-        ``inf`` where ``L >= 1``: the step says nothing there.
+        ``inf`` where ``L >= 1``.
 
     Examples
     --------
@@ -188,7 +188,7 @@ def log_answer(
     noop: float = 1.0,
     log_noop: float | None = None,
 ) -> Floats:
-    """Logarithm of the length that the answer to an unmatched query cannot exceed, T14.
+    """Logarithm of the largest length of the answer to an unmatched query, T14.
 
     If every score is at most ``s``, then ``|T_n(x)| <= m (1 - p_0) <= m / (1 + exp(log n - log M - s))``.
 

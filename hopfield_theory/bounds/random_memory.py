@@ -1,4 +1,4 @@
-"""A random memory in units of its radius: what the bounds of this package speak of."""
+"""A random memory in units of its radius: the object that most bounds of this package are about."""
 
 import math
 from dataclasses import dataclass
@@ -21,11 +21,6 @@ class RandomMemory:
     log_noop : float
         Natural logarithm of the no-op mass n; ``-inf`` for n = 0.
 
-    Raises
-    ------
-    TypeError, ValueError
-        If an argument is no number, or leaves its range; so do the constructors.
-
     Examples
     --------
     >>> RandomMemory.of(dim=20, beta=1.0, scale=3.0)
@@ -47,7 +42,7 @@ class RandomMemory:
 
     @classmethod
     def of(cls, dim: int, beta: float, scale: float, noop: float = 1.0) -> "RandomMemory":
-        """Return the memory of patterns of norm ``scale · sqrt(dim - 1)`` at the inverse temperature `beta`."""
+        """Return a memory with patterns of norm ``scale · sqrt(dim - 1)`` at inverse temperature ``beta``."""
         dim = _arguments.integer("dim", dim, 2)
         kappa = _arguments.positive("beta", beta) * _arguments.positive("scale", scale) ** 2 * (dim - 1)
         return cls(dim, kappa, _arguments.log_noop(noop))
@@ -60,7 +55,7 @@ class RandomMemory:
 
     @classmethod
     def of_lambda(cls, dim: int, lam: float, noop: float = 1.0) -> "RandomMemory":
-        """Return the memory of ``κ = lam · dim``."""
+        """Return a memory with ``κ = lam · dim``."""
         return cls(dim, _arguments.positive("lam", lam) * dim, _arguments.log_noop(noop))
 
     @property
@@ -70,5 +65,5 @@ class RandomMemory:
 
     @property
     def noop(self) -> float:
-        """The no-op mass n; infinite where it leaves the floats."""
+        """The no-op mass n; infinite if it overflows."""
         return math.exp(self.log_noop) if self.log_noop < 709.0 else math.inf

@@ -1,8 +1,8 @@
 """Uniform points on the unit sphere of R^d: cap tails, exponential moments, Bessel ratios, sizes of spherical codes.
 
-Everything is a natural logarithm wherever it may leave the floats, for every ``dim`` from 2 and every ``kappa >= 0``.
-A cap is given by its *height* ``u = 1 - cos(theta)`` rather than by its cosine, since close patterns have cosines that
-agree with 1 to most of their digits.
+Values that may overflow or underflow are natural logarithms, for every ``dim`` from 2 and every ``kappa >= 0``. A cap
+is given by its *height* ``u = 1 - cos(theta)`` rather than by its cosine, since the cosine of close patterns is 1 up
+to rounding.
 """
 
 import math
@@ -25,8 +25,8 @@ def log_cap(height: ArrayLike, dim: int) -> Floats:
     """Logarithm of the share of the sphere in a cap: ``log P(1 - cos(theta) < height)``.
 
     With ``x = u (2 - u)`` and ``a = (d - 1)/2`` the share is ``½ I_x(a, ½)`` for heights ``u`` up to 1, and one minus
-    the opposite cap beyond. Where the incomplete beta function underflows, its hypergeometric series
-    ``x^a sqrt(1 - x) / (a B(a, ½)) · F(a + ½, 1; a + 1; x)``, all of whose terms are positive, takes over.
+    the opposite cap beyond. Where the incomplete beta function underflows, its hypergeometric series is used,
+    ``x^a sqrt(1 - x) / (a B(a, ½)) · F(a + ½, 1; a + 1; x)``, whose terms are all positive.
 
     Parameters
     ----------
@@ -37,7 +37,7 @@ def log_cap(height: ArrayLike, dim: int) -> Floats:
 
     Returns
     -------
-    ndarray, shape of `height`
+    ndarray, shape of ``height``
         ``-inf`` at height 0, 0 at height 2; relative error of the logarithm below 1e-10.
 
     Examples
@@ -63,7 +63,7 @@ def _log_far_cap(height: Floats, a: float) -> Floats:
     x = height * (2.0 - height)
     term = np.ones_like(x)
     total = np.ones_like(x)
-    # Only caps whose share is below e^-500 come here; the others would make the series slow, and are masked.
+    # Only caps whose share is below e^-500 are needed; the others would make the series slow, and are masked.
     step = np.where(a * np.log(x) < -400.0, x, 0.0)
     k = 0
     while np.any(term > 1e-17 * total):
@@ -76,8 +76,8 @@ def _log_far_cap(height: Floats, a: float) -> Floats:
 def log_density(angle: ArrayLike, dim: int) -> Floats:
     """Logarithm of the density of the angle theta between a uniform point and a fixed one.
 
-    The density is ``Γ(d/2) / (sqrt(π) Γ((d-1)/2)) · sin(theta)^(d-2)``: smooth in the angle for every d, which is why
-    the quadratures of this package run over angles.
+    The density is ``Γ(d/2) / (sqrt(π) Γ((d-1)/2)) · sin(theta)^(d-2)``. It is smooth in the angle for every d; the
+    quadratures of this package therefore integrate over angles.
 
     Parameters
     ----------
@@ -100,9 +100,10 @@ def log_mgf(kappa: ArrayLike, dim: int) -> Floats:
     """Logarithm of the exponential moment ``Ψ_d(κ) = E exp(κ cos(theta))``.
 
     ``Ψ_d(κ) = Γ(d/2) (2/κ)^ν I_ν(κ)`` with ``ν = d/2 - 1``. Where ``κ²`` is at most ``40 d/2`` or both order and
-    argument are small, the power series ``Σ (κ²/4)^k / (k! (d/2)_k)`` is summed (all terms positive, first one taken
-    out, so that even ``log Ψ = κ²/(2d) = 5e-17`` is good to 13 digits); elsewhere the Debye (uniform large-order)
-    expansion of ``I_ν``, in powers of ``1/sqrt(ν² + κ²)`` so that it serves small orders at large arguments as well.
+    argument are small, the power series ``Σ (κ²/4)^k / (k! (d/2)_k)`` is summed (all terms are positive, and the first
+    one is left out, so that even ``log Ψ = κ²/(2d) = 5e-17`` is accurate to 13 digits). Elsewhere it is the Debye
+    (uniform large-order) expansion of ``I_ν``, in powers of ``1/sqrt(ν² + κ²)``, which covers small orders at large
+    arguments too.
 
     Parameters
     ----------
@@ -113,8 +114,8 @@ def log_mgf(kappa: ArrayLike, dim: int) -> Floats:
 
     Returns
     -------
-    ndarray, shape of `kappa`
-        Between 0 and `kappa`; relative error below 1e-10.
+    ndarray, shape of ``kappa``
+        Between 0 and ``kappa``; relative error below 1e-10.
 
     Examples
     --------
@@ -129,7 +130,7 @@ def log_mgf(kappa: ArrayLike, dim: int) -> Floats:
     low = np.where(series, k, 0.0)
     high = np.where(series, 1e3, k)
     w, up, _ = _debye(nu, high)
-    # ν log(2/κ) and the exponent of I_ν merge into one logarithm, which stays moderate.
+    # ν log(2/κ) and the exponent of I_ν are combined into one logarithm, which stays moderate.
     expansion = (
         special.gammaln(nu + 1.0)
         + (w - nu * np.log(0.5 * (nu + w)))
@@ -142,7 +143,7 @@ def log_mgf(kappa: ArrayLike, dim: int) -> Floats:
 def log_mgf_across(kappa: ArrayLike, dim: int) -> Floats:
     """Logarithm of the exponential moment in the ``dim - 1`` dimensions across a direction: ``log Ψ_{d-1}(κ)``.
 
-    For ``dim = 2`` what is left is a sign, and ``Ψ_1 = cosh``.
+    For ``dim = 2`` only a sign is left, and ``Ψ_1 = cosh``.
 
     Parameters
     ----------
@@ -168,7 +169,7 @@ def log_mgf_across(kappa: ArrayLike, dim: int) -> Floats:
 
 
 def bessel_ratio(kappa: ArrayLike, dim: int) -> Floats:
-    """Mean cosine under the weight ``exp(κ cos(theta))``: ``I_{d/2}(κ) / I_{d/2-1}(κ)``, the derivative of `log_mgf`.
+    """Mean cosine under the weight ``exp(κ cos(theta))``: ``I_{d/2}(κ) / I_{d/2-1}(κ)``, the derivative of ``log_mgf``.
 
     Parameters
     ----------
@@ -179,7 +180,7 @@ def bessel_ratio(kappa: ArrayLike, dim: int) -> Floats:
 
     Returns
     -------
-    ndarray, shape of `kappa`
+    ndarray, shape of ``kappa``
         In [0, 1), relative error below 1e-10.
 
     Examples

@@ -21,14 +21,14 @@ class CapacityRow:
     Attributes
     ----------
     statement : str
-        Its name, C1 to C8.
+        Name, C1 to C8.
     log_patterns : float
-        Natural logarithm of a number of patterns; ``-inf`` for none, ``inf`` where nothing is said, NaN where there is
-        no such number.
+        Natural logarithm of a number of patterns; ``-inf`` for none, ``inf`` if the bound is void, NaN if there is no
+        such number.
     how : str
         ``proved``, ``published`` or ``heuristic``.
     meaning : str
-        What it says, in a sentence.
+        The bound in one sentence.
     """
 
     statement: str

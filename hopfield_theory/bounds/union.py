@@ -1,7 +1,6 @@
 """Capacities of a random memory, as natural logarithms of a number of patterns: C1, C2 and C8.
 
-The published bound, the plain union bound over pairs, and the packing bound, which holds for every memory, random or
-not.
+The published bound, the union bound over pairs, and the packing bound, which holds for every memory, random or not.
 """
 
 import math
@@ -23,15 +22,15 @@ def published_base(memory: RandomMemory, failure_probability: float) -> float:
     Parameters
     ----------
     memory : RandomMemory
-        Of radius ``K sqrt(d - 1)``; its no-op mass does not matter.
+        Its radius defines K by ``m = K sqrt(d - 1)``; its no-op mass is not used.
     failure_probability : float, in (0, 1)
         p.
 
     Notes
     -----
-    Statement C1: Theorem 3 of Ramsauer et al. 2021, arXiv:2008.02217, whose two constants, printed
-    rounded down, the example reproduces. The theorem does not ask for a large β, and fails for small ones: below
-    ``κ = β m² = 1`` there is a single fixed point, while the formula promises many patterns (d = 2, κ = 1e-6: 428).
+    Statement C1: Theorem 3 of Ramsauer et al. 2021, arXiv:2008.02217; the example reproduces its two constants, which
+    are printed rounded down. The theorem does not require a large β, and fails for small ones: below ``κ = β m² = 1``
+    there is a single fixed point, while the formula promises many patterns (d = 2, κ = 1e-6: 428).
 
     Examples
     --------
@@ -54,7 +53,7 @@ def published_base(memory: RandomMemory, failure_probability: float) -> float:
 def published(memory: RandomMemory, failure_probability: float) -> float:
     """Logarithm of the published capacity (C1): ``log(sqrt(p) c^{(d-1)/4})``, dense model.
 
-    Parameters are those of `published_base`.
+    Parameters are the same as for ``published_base``.
 
     Returns
     -------
@@ -63,8 +62,8 @@ def published(memory: RandomMemory, failure_probability: float) -> float:
 
     Notes
     -----
-    Statement C1: Theorem 3 of Ramsauer et al. 2021, arXiv:2008.02217; Hu et al. 2024, arXiv:2404.03828, state theirs
-    in the same form.
+    Statement C1: Theorem 3 of Ramsauer et al. 2021, arXiv:2008.02217; the theorem of Hu et al. 2024, arXiv:2404.03828,
+    has the same form.
 
     Examples
     --------
@@ -81,7 +80,7 @@ def pairwise(memory: RandomMemory, failure_probability: float) -> float:
     """Logarithm of the number of random patterns that T12 and a union bound over pairs store (C2).
 
     The largest M with ``M (M - 1)/2 · P(1 - cos < Δ/m²) <= p``, where Δ is the smallest gap at which some ball meets
-    T12 (`hopfield_theory.bounds.one_update.least_gap`).
+    T12 (``hopfield_theory.bounds.one_update.least_gap``).
 
     Parameters
     ----------
@@ -92,7 +91,7 @@ def pairwise(memory: RandomMemory, failure_probability: float) -> float:
     Returns
     -------
     float
-        Below ``log 2`` where no pair is certified, ``-inf`` where the no-op slot moves even a single pattern too far.
+        Below ``log 2`` if no pair is certified, ``-inf`` if the no-op slot moves even a single pattern too far.
 
     Examples
     --------
@@ -117,15 +116,14 @@ def pairwise(memory: RandomMemory, failure_probability: float) -> float:
 
 
 def forced_distance(*, beta: float, radius: float) -> float:
-    """Distance that two stored patterns of equal norm cannot fall below: ``log 3 / (2 β m)`` (C8, proved here).
+    """Least distance D between two stored patterns of equal norm: ``log 3 / (2 β m)`` (C8, proved here).
 
-    Whatever the other patterns and the no-op mass, two patterns of norm m in disjoint balls, each holding a fixed
-    point to which all of the ball converges, are at least that far apart. Let ``x_i`` be the fixed points, ``ρ_i``
-    their distances from the patterns, ``ℓ = |x_1 - x_2|``. Since the norms are equal, the mean of
-    ``|ξ - ξ_i|²`` under the weights at ``x_i`` (the no-op slot at the origin counted) is at most ``2 m ρ_i``. Away
-    from ``x_i`` weights grow by at most ``exp(2 β m |x - x_i|)``. Two fixed points need a mean slope of 1 between
-    them; bounding it from the nearer end gives ``1 <= (ρ_1 + ρ_2)(exp(β m ℓ) - 1)/ℓ``, where ``ρ_1 + ρ_2 <= D`` and
-    ``ℓ <= 2D``, hence ``exp(2 β m D) >= 3``.
+    It holds for any other patterns and any no-op mass: the two patterns lie in disjoint balls, and each ball has one
+    fixed point to which all of the ball converges. Let ``x_i`` be the fixed points, ``ρ_i`` their distances from the
+    patterns, ``ℓ = |x_1 - x_2|``. Since the norms are equal, the mean of ``|ξ - ξ_i|²`` under the weights at ``x_i``
+    (with the no-op slot at the origin) is at most ``2 m ρ_i``. Away from ``x_i`` weights grow by at most
+    ``exp(2 β m |x - x_i|)``. Between two fixed points the mean slope is 1; bounding it from the nearer end gives
+    ``1 <= (ρ_1 + ρ_2)(exp(β m ℓ) - 1)/ℓ``, where ``ρ_1 + ρ_2 <= D`` and ``ℓ <= 2D``, hence ``exp(2 β m D) >= 3``.
 
     Parameters
     ----------
@@ -145,13 +143,13 @@ def forced_distance(*, beta: float, radius: float) -> float:
 def packing(memory: RandomMemory) -> float:
     """Upper bound on the logarithm of the number of patterns of equal norm that any memory stores (C8).
 
-    Stored patterns keep `forced_distance`, so they form a spherical code with ``1 - cos >= (log 3 / κ)² / 8``,
-    whatever the no-op mass.
+    Stored patterns are at least ``forced_distance`` apart, so they form a spherical code with
+    ``1 - cos >= (log 3 / κ)² / 8``, for any no-op mass.
 
     Returns
     -------
     float
-        0 where two patterns cannot be far enough apart.
+        0 if two patterns cannot be far enough apart.
 
     Examples
     --------

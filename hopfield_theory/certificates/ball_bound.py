@@ -12,24 +12,24 @@ The contraction constant is the derivative of the error bound, and :math:`\varep
 r]` with :math:`L(r) < 1`: every query closer than :math:`\bar r` to the pattern converges to one fixed point, at most
 ``r`` from the pattern, and close to it T contracts by :math:`L(r)`.
 
-The sums are needed at many ``R`` but the pairs are visited once or twice. Of each tile of columns the term of the
-largest overlap is kept exactly; of the others the moments :math:`\sum w^{k+1} e^{-\beta(g - R_0 w)}`, k = 0, 1, 2, at
-one :math:`R_0`. At any other ``R`` the factor :math:`e^{\beta(R - R_0)w}` is replaced by its chord between the least
-and the largest ``w``: an upper bound, convex in ``R`` too, and exact at :math:`R_0`. The first sweep takes :math:`R_0
-= 1/(2\beta m)`, near the radius that decides whether there is a ball. There the bound never exceeds the term
+The sums are needed at many ``R``, but the pairs are visited only once or twice. For each tile of columns the term of
+the largest overlap is kept exactly; of the others, only the moments :math:`\sum w^{k+1} e^{-\beta(g - R_0 w)}`,
+k = 0, 1, 2, at one :math:`R_0`. At any other ``R`` the factor :math:`e^{\beta(R - R_0)w}` is replaced by its chord
+between the least and the largest ``w``: an upper bound, also convex in ``R``, and exact at :math:`R_0`. The first
+sweep takes :math:`R_0 = 1/(2\beta m)`, near the radius that decides whether there is a ball. There the bound never
+exceeds the term
 :math:`2m\,e^{-\beta(\Delta - 2mR)}` of the worst case T12: for :math:`R \ge R_0` since the chord is at most its value
 at ``w = 2m``; for :math:`R < R_0` since :math:`s\,e^{Bs}(1 - s(1 - e^{-D}))` with :math:`B = 2\beta m R_0 = 1` and
-:math:`D = 2\beta m(R_0 - R) \le 1` increases in :math:`s = w/2m` on [0, 1]. A second sweep, over the patterns that it
-can help, takes for :math:`R_0` what Jensen's inequality (the mean ``w`` in place of all) gives as an upper bound on
-:math:`\bar r`.
+:math:`D = 2\beta m(R_0 - R) \le 1` increases in :math:`s = w/2m` on [0, 1]. A second sweep, over the patterns that can
+gain from it, takes as :math:`R_0` the upper bound on :math:`\bar r` that Jensen's inequality gives (the mean ``w`` in
+place of all).
 
 Rounding is towards "no ball". A score carries an error of at most :math:`(d + 16)\,u\,\beta m^2`, with :math:`u` the
-rounding unit of the sweep, which enters distances, gaps and exponents with its worst sign; sums are inflated by the
-number of their terms times :math:`u`; a term that underflows counts as the underflow threshold. Sweeps are in
-float64; in a memory of more than 8 192 patterns they are in float32 where that error is at most :math:`10^{-3}` and
-no two patterns of the block are too close for it; ``rival`` is then the pattern of the largest overlap up to that
-rounding. Where :math:`3(d + 16)\,u\,\beta m^2` exceeds 700, in float64 from :math:`\beta m^2 \approx 10^{16}` on,
-nothing is certified.
+rounding unit of the sweep; it enters distances, gaps and exponents with its worst sign. Sums are inflated by the number
+of their terms times :math:`u`; a term that underflows counts as the underflow threshold. Sweeps are in float64. In a
+memory of more than 8 192 patterns they are in float32 if that error is at most :math:`10^{-3}` and no two patterns of
+the block are too close for it; ``rival`` is then the pattern of the largest overlap up to that rounding. Where
+:math:`3(d + 16)\,u\,\beta m^2` exceeds 700, in float64 from :math:`\beta m^2 \approx 10^{16}` on, nothing is certified.
 """
 
 from __future__ import annotations
@@ -46,18 +46,18 @@ from hopfield_theory.model.separation import Entmax, SoftmaxN
 
 __all__ = ["CertifiedBalls", "certified_balls"]
 
-# unit of rounding, and what is above every number that the dtype may flush to zero
+# unit of rounding, and a bound above every number that the dtype may flush to zero
 _ROUNDING = {torch.float32: (2.0**-24, 1e-37), torch.float64: (2.0**-53, 1e-300)}
 
 
 @dataclass(frozen=True)
 class CertifiedBalls:
-    """What is known of the balls around a block of patterns; float64 tensors, one number per pattern.
+    """The certified balls around a block of patterns; float64 tensors, one number per pattern.
 
     Attributes
     ----------
     radius : Tensor
-        The largest ``R`` that the bound shows to be mapped into itself, ``inf`` for the whole space; 0 for none.
+        The largest ``R`` whose ball the update maps into itself, by the bound; ``inf`` for the whole space, 0 for none.
     error : Tensor
         The smallest such ``R``, NaN for none.
     contraction : Tensor
@@ -65,11 +65,11 @@ class CertifiedBalls:
     nearest_distance : Tensor
         Distance to the nearest other pattern, ``inf`` for a single pattern.
     nearest : Tensor of int64
-        Which one that is, −1 for a single pattern.
+        Index of that pattern, −1 for a single pattern.
     gap : Tensor
         ``Δ_μ``, the least ``⟨ξ_μ, ξ_μ − ξ_ν⟩``; ``inf`` for a single pattern.
     rival : Tensor of int64
-        Where it is attained, −1 for a single pattern.
+        The ν that attains it, −1 for a single pattern.
     """
 
     radius: Tensor
@@ -91,11 +91,12 @@ def certified_balls(memory: Memory, indices: Tensor) -> CertifiedBalls:
     ----------
     memory : Memory
     indices : Tensor of int64, shape (K,)
-        Which patterns; memory use grows with their number.
+        Indices of the patterns; memory use grows with their number.
 
     Examples
     --------
-    Memory(torch.eye(2, dtype=torch.float64), beta=10.0, noop=0.0), torch.arange(2))
+    >>> memory = Memory(torch.eye(2, dtype=torch.float64), beta=10.0, noop=0.0)
+    >>> found = certified_balls(memory, torch.arange(2))
     >>> found.nearest, found.nearest_distance
     (tensor([1, 0]), tensor([1.4142, 1.4142], dtype=torch.float64))
     """
@@ -109,7 +110,7 @@ def _balls(memory: Memory, indices: Tensor) -> CertifiedBalls:
     own = memory.patterns[indices].double() * root
     radius = memory.radius * root
     score_error = (memory.dim + 16) * _ROUNDING[torch.float32][0] * radius**2
-    # elsewhere, or by a setting of PyTorch's, float32 products may be rounded to fewer bits
+    # on other devices, or with a setting of PyTorch, float32 products may be rounded to fewer bits
     exact_products = own.device.type == "cpu" and torch.get_float32_matmul_precision() == "highest"
     narrow = memory.num_patterns > 8192 and score_error < 1e-3 and exact_products
     dtype = torch.float32 if narrow else torch.float64
@@ -154,7 +155,7 @@ def _nearest(memory: Memory, indices: Tensor, sweep: _Sweep, doubt: float, root:
     size = memory.radius if memory.radius > 0 else 1.0
     own = memory.patterns[indices].double() / size
     distance = torch.linalg.vector_norm(own - memory.patterns[nearest].double() / size, dim=1)
-    # where several are as close as the cancellation is large, all are compared
+    # where the cancellation is as large as the distances, compare with every pattern
     for row in (sweep.least <= 64 * doubt).nonzero().flatten().tolist():
         for columns in _blocks(memory.num_patterns, 1 << 16):
             differences = torch.linalg.vector_norm(memory.patterns[columns].double() / size - own[row], dim=1)
@@ -169,7 +170,7 @@ def _nearest(memory: Memory, indices: Tensor, sweep: _Sweep, doubt: float, root:
 
 @dataclass(frozen=True)
 class _Sweep:
-    """What one pass over all columns keeps of a block of patterns, in units in which β = 1."""
+    """The result of one pass over all columns for a block of patterns, in units in which β = 1."""
 
     nearest: Tensor
     rival: Tensor
@@ -257,12 +258,12 @@ def _blocks(count: int, size: int) -> Iterator[slice]:
 
 @dataclass(frozen=True)
 class _Bound:
-    """Upper bounds on ``ε(R)`` and ``L(R)`` of a block of patterns, as functions of one ``R`` a pattern."""
+    """Upper bounds on ``ε(R)`` and ``L(R)`` for a block of patterns, as functions of one ``R`` per pattern."""
 
     exact_w: Tensor
     exact_g: Tensor
     moments: Tensor
-    underflow: Tensor  # what the moments may have lost to it
+    underflow: Tensor  # the most that the moments may have lost to it
     tilt: Tensor
     low: Tensor
     high: Tensor
@@ -284,7 +285,7 @@ class _Bound:
         return self._sum(R, 1)
 
     def jensen(self, R: Tensor) -> Tensor:
-        """A lower bound on ``ε(R)``, up to rounding: the rest at its mean ``w``."""
+        """A lower bound on ``ε(R)``, up to rounding: the terms outside the exact ones at their mean ``w``."""
         first, second = self.moments[0], self.moments[1]
         terms = torch.exp(R.unsqueeze(1) * self.exact_w - self.exact_g)
         mean = torch.where(first > 0, second / first, 0.0)
@@ -296,16 +297,16 @@ class _Bound:
         first, second = self.moments[order : order + 2] + self.underflow[order : order + 2]
         spread = self.high - self.low
         at_low, at_high = (end**derivative * torch.exp((R - self.tilt) * end) for end in (self.low, self.high))
-        # each moment is rounded on its own, by a share of its size that the differences may not keep
+        # each moment is rounded separately, and the difference of two may be smaller than their errors
         lost = 2 * self.sum_error * self.high * first
         chord = (self.high * first - second + lost).clamp_min(0) * at_low
         chord = chord + (second - self.low * first + lost).clamp_min(0) * at_high
-        # a spread of almost nothing takes the larger end
+        # for a negligible spread, take the larger end
         rest = torch.where(
             spread > 1e-6 * self.high, chord / spread * (1 + 1e-9), first * torch.maximum(at_low, at_high)
         )
         if self.exponent_error > 700:
-            # scores cannot be told apart from their rounding
+            # scores are below their rounding error
             return torch.full_like(R, torch.inf)
         margin = torch.exp(self.exponent_error + 16 * self.unit * R * self.radius) * (1 + self.sum_error)
         return (exact + rest) * margin + _ROUNDING[torch.float64][1]
@@ -317,7 +318,7 @@ def _interval(bound: _Bound) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     No ``R`` above the ceiling has ``ε(R) ≤ R``, up to rounding.
     """
     w, g = bound.exact_w.clamp_min(1e-150), bound.exact_g
-    # from here on one term has the slope w² e^{Rw − g} ≥ 1, and from twice that on it exceeds R
+    # from here on one term has the slope w² e^{Rw − g} ≥ 1, and from twice this value on the term exceeds R
     steep = ((g - 2 * torch.log(w)) / w).amin(1).clamp_min(0)
     # where ε(R) − R has its minimum: the best chance to be negative
     best = _last(lambda R: bound.slope(R) < 1, torch.zeros_like(steep), steep)

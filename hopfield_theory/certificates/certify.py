@@ -1,11 +1,11 @@
 r"""Which patterns of a given memory are provably stored, and from how far away they are reached.
 
-*Stored* means, as Ramsauer et al. (2021) define it: there are disjoint balls around the patterns, and in the ball of
-a stored pattern one fixed point to which every query of the ball converges. The proof is the bound of
+*Stored* is defined as in Ramsauer et al. (2021): there are disjoint balls around the patterns, and the ball of a stored
+pattern contains one fixed point, to which every query in the ball converges. The proof is the bound of
 :mod:`~hopfield_theory.certificates.ball_bound`, never weaker than T12. A ball is *admissible* if its radius is below
 half the distance to the nearest other pattern: such balls are disjoint, whichever patterns are stored. A pattern is
-stored if a ball that holds its fixed point, by the bound, is admissible, and not stored if the iteration from the
-pattern itself ends outside every admissible ball.
+stored if the bound proves an admissible ball for it, and not stored if the iteration from the pattern itself ends
+outside every admissible ball.
 """
 
 from __future__ import annotations
@@ -28,17 +28,17 @@ __all__ = ["Certificate", "Storage", "certify", "guaranteed"]
 
 Progress = Callable[[int, int], None]
 
-# patterns of one block of rows: the pass holds about 16 × _ROWS × M/64 numbers at once
+# patterns per block of rows: the pass holds about 16 × _ROWS × M/64 numbers at once
 _ROWS = 1024
 
 
 class Storage(enum.IntEnum):
-    """What is known of a pattern; ``message`` says it in words."""
+    """The decision about a pattern; ``message`` is the explanation."""
 
     message: str
 
     def __new__(cls, value: int, message: str) -> Storage:
-        """Make a member of its number and its words."""
+        """Make a member from its number and its message."""
         storage = int.__new__(cls, value)
         storage._value_, storage.message = value, message
         return storage
@@ -50,9 +50,9 @@ class Storage(enum.IntEnum):
 
 @dataclass(frozen=True)
 class Certificate(CertifiedBalls):
-    r"""What was proved of each pattern of a memory; tensors of shape (M,), lengths in the units of the patterns.
+    r"""What was proved about each pattern of a memory; tensors of shape (M,), lengths in the units of the patterns.
 
-    The attributes of :class:`~hopfield_theory.certificates.ball_bound.CertifiedBalls` (``radius``, ``error``,
+    It has the attributes of :class:`~hopfield_theory.certificates.ball_bound.CertifiedBalls` (``radius``, ``error``,
     ``contraction``, ``nearest_distance``, ``nearest``, ``gap``, ``rival``), and:
 
     Attributes
@@ -60,16 +60,16 @@ class Certificate(CertifiedBalls):
     status : Tensor of int64
         A :class:`Storage` per pattern.
     fixed_point_distance : Tensor
-        How far from the pattern retrieval from the pattern itself ended; NaN where stored (it was not followed) and
-        where it did not converge.
+        Distance from the pattern to where retrieval from the pattern itself ended; NaN for stored patterns (they are
+        not followed) and where it did not converge.
 
     Notes
     -----
-    ``radius`` says from how far away: every query closer than this ends at the pattern's fixed point. ``error`` says
-    how exactly: the fixed point is at most this far from the pattern. ``contraction`` turns a last step into an error
-    (T13): :math:`\|x_{t+1} - x^*\| \le L\,\|x_{t+1} - x_t\|/(1 - L)`. A pattern with ``gap`` ≤ 0 is certified at no
-    β, since its ``rival`` scores no less at the pattern itself (ε is then at least their distance); it may be stored at
-    a small β all the same.
+    Every query closer than ``radius`` ends at the pattern's fixed point, which is at most ``error`` away from the
+    pattern. ``contraction`` turns the last step into an error (T13):
+    :math:`\|x_{t+1} - x^*\| \le L\,\|x_{t+1} - x_t\|/(1 - L)`. A pattern with ``gap`` ≤ 0 cannot be certified at any
+    β, since at the pattern itself its ``rival`` scores at least as high (ε is then at least their distance); it may
+    still be stored at a small β.
     """
 
     status: Tensor
@@ -82,36 +82,28 @@ class Certificate(CertifiedBalls):
 
     @property
     def retrieved(self) -> Tensor:
-        """Which patterns retrieval from the pattern itself stays close to: proved, or followed in floating point."""
+        """Whether retrieval from each pattern stays close to it: proved, or followed in floating point."""
         return self.stored | (self.fixed_point_distance < 0.5 * self.nearest_distance)
 
 
 def guaranteed(memory: Memory, queries: Any) -> tuple[Tensor, Tensor]:
-    r"""Say of each query, before any retrieval, as which pattern it is guaranteed to be retrieved, and how exactly.
+    r"""Return the pattern as which each query is guaranteed to be retrieved, and how exactly, without retrieval.
 
-    The balls of the patterns that are nearest to the queries are computed, and no others: the cost is that of a few
-    updates.
+    Only the balls of the patterns nearest to the queries are computed, at the cost of a few updates.
 
     Parameters
     ----------
     memory : Memory
-        With a separation ``SoftmaxN`` or ``Entmax``.
+        A memory with the separation ``SoftmaxN`` or ``Entmax``; TypeError for others.
     queries : array-like, shape (..., d)
-        Raw queries: they are centred and normalised as the memory is.
+        Raw queries; they are centred and normalised like the patterns.
 
     Returns
     -------
     pattern : Tensor of int64, shape (...)
-        The nearest pattern where its certified ball holds the query, −1 elsewhere.
+        The nearest pattern if its certified ball contains the query, else −1.
     error : Tensor of float64, shape (...)
-        How far from that pattern the query ends at most; NaN elsewhere.
-
-    Raises
-    ------
-    ValueError
-        For queries of a wrong shape, or with NaN or infinity.
-    TypeError
-        For another separation.
+        Largest distance from that pattern at which the query can end; else NaN.
 
     Examples
     --------
@@ -123,48 +115,36 @@ def guaranteed(memory: Memory, queries: Any) -> tuple[Tensor, Tensor]:
     nearest, distance = memory.nearest(memory.prepare(queries))
     patterns, where = torch.unique(nearest, return_inverse=True)
     found = _in_blocks(memory, patterns, None)
-    # the distance is rounded in the dtype of the memory, in terms of the size of its patterns
+    # the distance is rounded in the dtype of the memory, relative to the size of its patterns
     rounding = 8 * memory.dim**0.5 * torch.finfo(distance.dtype).eps * memory.radius
     inside = distance.double() + rounding < found.radius[where]
     return torch.where(inside, nearest, -1), torch.where(inside, found.error[where], torch.nan)
 
 
 def certify(memory: Memory, max_steps: int = 10_000, progress: Progress | None = None) -> Certificate:
-    r"""Decide for every pattern whether it is stored, with the radius, the error and the contraction that are proved.
+    r"""Decide for every pattern whether it is stored, and prove a radius, an error and a contraction.
 
-    One pass over all pairs of patterns in blocks, never M × M at once; then the patterns that no ball certifies are
-    followed to their fixed points.
+    First one pass over all pairs of patterns in blocks, never M × M at once; then retrieval from the patterns that no
+    ball certifies.
 
     Parameters
     ----------
     memory : Memory
-        With a separation ``SoftmaxN`` or ``Entmax``.
+        A memory with the separation ``SoftmaxN`` or ``Entmax``; TypeError for others.
     max_steps : int
-        Most updates in following a pattern; one that has not converged by then is undecided.
+        Largest number of updates per pattern, at least 1; a pattern that has not converged by then is undecided.
     progress : callable, optional
-        Called with the numbers of patterns done and of patterns in all, in the pass over pairs, and again in the
-        following.
-
-    Returns
-    -------
-    Certificate
-
-    Raises
-    ------
-    TypeError
-        For another separation.
-    ValueError
-        If ``max_steps`` is out of range.
+        Called with the number of finished patterns and of all patterns, in the pass over pairs and again in retrieval.
 
     Notes
     -----
-    "Stored" is proved up to the rounding margins that :mod:`~hopfield_theory.certificates.ball_bound` states. "Not
-    stored" rests on an iteration in floating point, whose end must lie outside the admissible balls by more
-    than 1 000 of its last step: by T13 that is enough wherever T contracts by a factor below 0.999 there.
+    "Stored" is proved, with the rounding margins of :mod:`~hopfield_theory.certificates.ball_bound`. "Not stored" rests
+    on an iteration in floating point whose end must lie outside the admissible balls by more than 1 000 times its last
+    step: by T13 this is enough if T contracts by a factor below 0.999 there.
 
     References
     ----------
-    Definition of storage: Ramsauer et al. 2021 (arXiv:2008.02217). Bound: T12 with the actual sums.
+    Definition of storage: Ramsauer et al. 2021 (arXiv:2008.02217). Bound: T12, with the actual sums.
 
     Examples
     --------
@@ -199,13 +179,13 @@ def _in_blocks(memory: Memory, indices: Tensor, progress: Progress | None) -> Ce
 def _follow(
     memory: Memory, stored: Tensor, nearest_distance: Tensor, max_steps: int, progress: Progress | None
 ) -> tuple[Tensor, Tensor]:
-    """Status of every pattern, and how far from it retrieval ended for those that are not stored by the bound."""
+    """Status of every pattern, and the distance at which retrieval ended for those not stored by the bound."""
     status = torch.where(stored, int(Storage.STORED), int(Storage.UNDECIDED))
     fixed_point_distance = torch.full_like(nearest_distance, torch.nan)
     followed = (~stored).nonzero().flatten()
     if len(followed):
         wide = memory.at(dtype=torch.float64)
-        # patterns are centred and normalised already, as raw queries are not
+        # unlike raw queries, patterns are already centred and normalised
         wide.shift, wide.normalise = None, False
         start = wide.patterns[followed]
         with torch.autocast(start.device.type, enabled=False):
@@ -214,6 +194,6 @@ def _follow(
         outside = distance - 1000 * found.residual >= 0.5 * nearest_distance[followed]
         status[followed[found.converged & outside]] = Storage.NOT_STORED
         fixed_point_distance[followed] = torch.where(found.converged, distance, torch.nan)
-    # a duplicate has no admissible ball at all
+    # a duplicate has no admissible ball
     status[nearest_distance == 0] = Storage.NOT_STORED
     return status, fixed_point_distance

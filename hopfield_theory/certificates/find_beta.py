@@ -1,4 +1,4 @@
-r"""From which inverse temperature on a set of patterns is stored: certified, and retrieved in fact."""
+r"""The inverse temperature from which on a set of patterns is certified as stored, and from which on retrieved."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class BetaSearch:
-    r"""What was found at every β of a grid of K values, for M patterns.
+    r"""The results for M patterns at the K values of a grid of β.
 
     Attributes
     ----------
@@ -30,12 +30,12 @@ class BetaSearch:
     stored : Tensor of bool, shape (K, M)
         Which patterns are certified at each β.
     retrieved : Tensor of bool, shape (K, M)
-        Which patterns are retrieved in fact: certified, or retrieval from the pattern itself ends within half the
-        distance to the nearest other pattern.
+        Which patterns are retrieved: certified, or retrieval from the pattern itself ends within half the distance to
+        the nearest other pattern.
     undecided : Tensor of bool, shape (K, M)
         Which patterns are neither certified nor known to be lost.
     gap, rival, nearest_distance, nearest : Tensor, shape (M,)
-        As in :class:`~hopfield_theory.Certificate`.
+        Same as in :class:`~hopfield_theory.Certificate`.
     """
 
     betas: Tensor
@@ -55,17 +55,17 @@ class BetaSearch:
 
     @property
     def certified_from(self) -> float:
-        """The least β of the grid from which on every pattern is certified; infinite where there is none."""
+        """The least β of the grid from which on every pattern is certified; infinite if there is none."""
         return self._from(self.stored.all(1))
 
     @property
     def retrieved_from(self) -> float:
-        """The least β of the grid from which on every pattern is retrieved in fact; infinite where there is none."""
+        """The least β of the grid from which on every pattern is retrieved; infinite if there is none."""
         return self._from(self.retrieved.all(1))
 
     @property
     def losses(self) -> list[tuple[float, float, list[int]]]:
-        """Where retrieval is not monotone: neighbouring β, and the patterns retrieved at the lower one alone."""
+        """Where retrieval is not monotone: two neighbouring β, and the patterns retrieved only at the lower one."""
         lost = self.retrieved[:-1] & ~self.retrieved[1:] & ~self.undecided[1:]
         return [
             (float(self.betas[k]), float(self.betas[k + 1]), lost[k].nonzero().flatten().tolist())
@@ -74,9 +74,9 @@ class BetaSearch:
 
     @property
     def blocking(self) -> dict[int, str]:
-        """The patterns that are not certified at the largest β, each with the reason.
+        """The patterns that are not certified at the largest β, with the reason for each.
 
-        A pattern inside the convex hull of the others always overlaps one of them no less than itself.
+        A pattern inside the convex hull of the others always overlaps one of them at least as much as itself.
         """
         reasons = {}
         for index in (~self.stored[-1]).nonzero().flatten().tolist():
@@ -124,28 +124,19 @@ def find_beta(
 ) -> BetaSearch:
     r"""Certify a set of patterns at every β of a grid.
 
-    Certified storage only grows with β as long as a ball smaller than the pattern's norm certifies it: at a fixed
-    radius every term of the bound falls. Retrieval in fact is not monotone: see ``losses``.
+    A pattern certified by a ball smaller than its norm stays certified at larger β: at a fixed radius every term of the
+    bound decreases. Retrieval is not monotone: see ``losses``.
 
     Parameters
     ----------
     patterns, noop, separation, centre, normalise
-        As of :class:`~hopfield_theory.Memory`.
+        Same as for :class:`~hopfield_theory.Memory`; with the default grid, not all patterns may be zero.
     betas : sequence of float, optional
-        The grid, any order, each finite and above 0; :func:`beta_grid` if left out.
+        The grid in any order, at least one value, each finite and above 0; :func:`beta_grid` by default.
     max_steps : int
-        As of :func:`~hopfield_theory.certify`.
+        Same as for :func:`~hopfield_theory.certify`.
     progress : callable, optional
-        Called with the number of grid points done and in all.
-
-    Returns
-    -------
-    BetaSearch
-
-    Raises
-    ------
-    ValueError, TypeError
-        As :class:`~hopfield_theory.Memory` does, and for an empty grid, or patterns that are all zero.
+        Called with the number of finished grid points and of all grid points.
 
     Examples
     --------

@@ -1,6 +1,6 @@
 """The command line: certify, find-beta, retrieve, bounds, capacity, verify, replay.
 
-Torch is loaded by the commands, not by the help.
+Torch is imported by the commands, not for the help.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ Source = Annotated[
     str,
     typer.Argument(
         metavar="FILE|digits",
-        help="Patterns, one a row (.npy .npz .csv .parquet .pt .safetensors), or scikit-learn's handwritten digits.",
+        help="Patterns, one per row (.npy .npz .csv .parquet .pt .safetensors), or scikit-learn's handwritten digits.",
         show_default=False,
     ),
 ]
@@ -136,14 +136,14 @@ def find_beta(
 def retrieve(
     source: Source,
     query: Annotated[
-        str | None, typer.Option(metavar="FILE", help="Queries, one a row, in a file as the patterns are.")
+        str | None, typer.Option(metavar="FILE", help="Queries, one per row, in a file of the same kind.")
     ] = None,
     hide: Annotated[
         float | None,
         typer.Option(
             metavar="FRACTION",
-            help="In place of --query: query with the patterns themselves, the last FRACTION of their coordinates "
-            "hidden (0, or the mean with --centre).",
+            help="In place of --query: the patterns themselves, with the last FRACTION of their coordinates hidden "
+            "(set to 0, or to the mean with --centre).",
         ),
     ] = None,
     beta: Beta = 1.0,
@@ -151,7 +151,7 @@ def retrieve(
     centre: Centre = False,
     normalise: Normalise = False,
     tol: Annotated[float, typer.Option(help="Length of the last step, above 0.")] = 1e-8,
-    max_steps: Annotated[int, typer.Option(help="Most updates of a query.")] = 1000,
+    max_steps: Annotated[int, typer.Option(help="Largest number of updates per query.")] = 1000,
     accelerate: Annotated[bool, typer.Option("--accelerate", help="Fewer updates where convergence is slow.")] = False,
     json: Json = None,
 ) -> None:
@@ -236,7 +236,7 @@ def bounds(
     failure_probability: Annotated[float, typer.Option(help="p, between 0 and 1.")] = 1e-3,
     json: Json = None,
 ) -> None:
-    """Say how many random patterns on a sphere are stored: every bound there is, from both sides.
+    """Evaluate all bounds, from both sides, on the number of random patterns on a sphere that are stored.
 
     Exit status 0, or 2 for bad input.
     """
@@ -303,9 +303,9 @@ def verify(
     level: Annotated[
         str, typer.Option(metavar="quick|full", help="quick within a minute, full within ten, on two cores.")
     ] = "quick",
-    seed: Annotated[int, typer.Option(help="One seed, one table.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of all draws; one seed gives one table.")] = 0,
     budget: Annotated[
-        float | None, typer.Option(metavar="SECONDS", help="Give up after so long, with exit status 2.")
+        float | None, typer.Option(metavar="SECONDS", help="Give up after this time, with exit status 2.")
     ] = None,
     counterexamples: Annotated[
         str | None, typer.Option(metavar="FOLDER", help="Write each counterexample to a file that `replay` reads.")
@@ -313,7 +313,7 @@ def verify(
     html: Annotated[
         str | None, typer.Option(metavar="FILE", help="Write the verdicts as one self-contained web page.")
     ] = None,
-    figures: Annotated[str | None, typer.Option(metavar="FOLDER", help="Of figures to embed in that page.")] = None,
+    figures: Annotated[str | None, typer.Option(metavar="FOLDER", help="Figures to embed in that page.")] = None,
     json: Json = None,
 ) -> None:
     """Check every theorem: on random instances, by attack, in experiments, by algebra and in ball arithmetic.
@@ -334,7 +334,7 @@ def verify(
 
         if counterexamples is not None:
             _check_folder(counterexamples)
-        # other processes take seconds to begin, which a few statements do not pay for
+        # other processes take seconds to start, too long for a few statements
         workers = Serial() if statements and level == "quick" else Processes()
         with _progress("verifying") as progress, workers:
             options = {"level": level, "seed": seed, "budget": budget}
@@ -370,9 +370,9 @@ def replay(
         str, typer.Argument(metavar="FILE", help="A counterexample that `verify` wrote.", show_default=False)
     ],
 ) -> None:
-    """Decide a counterexample anew, in ball arithmetic: all hypotheses are met, and the conclusion fails.
+    """Decide a counterexample again, in ball arithmetic: whether all hypotheses are met and the conclusion fails.
 
-    Exit status 0 if it is a counterexample, 1 if it is none, 2 if the file is malformed.
+    Exit status 0 if it is a counterexample, 1 if not, 2 if the file is malformed.
     """
     with _one_line_errors("replay"):
         from hopfield_theory.statements.registry import STATEMENTS
@@ -391,17 +391,17 @@ def main() -> None:
     """Run the command line."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
-            # a terminal or pipe that lacks a character shows a question mark, and the run goes on
+            # a terminal or pipe that lacks a character shows a question mark in place of an error
             stream.reconfigure(errors="replace")
     app()
 
 
-# --- what the commands share ---
+# --- shared by the commands ---
 
 
 @contextmanager
 def _one_line_errors(source: str) -> Iterator[None]:
-    """Bad input is one line on standard error and exit status 2."""
+    """Turn bad input into one line on standard error and exit status 2."""
     try:
         yield
     except typer.Exit:
@@ -469,7 +469,7 @@ def _naming(source: str) -> Iterator[None]:
 
 
 def _check_output(json: str | None, *inputs: str, option: str = "--json") -> None:
-    """Refuse before the work what could not be written after it."""
+    """Check before the work that the result can be written after it."""
     if json is None or json == "-":
         return
     path = Path(json)
@@ -516,7 +516,7 @@ def _progress(what: str) -> Iterator[Callable[[int, int], None]]:
 
 
 def _report(json: str | None, data: dict[str, Any], lines: list[str], table: Any = None) -> None:
-    """Sentences and a table for the reader; JSON where it was asked for, alone on standard output for ``-``."""
+    """Print sentences and a table; write JSON if asked for. With ``-`` standard output has only the JSON."""
     from rich.console import Console
 
     from hopfield_theory.cli import render

@@ -1,4 +1,4 @@
-"""What the command line says of a result: sentences and tables for people, plain data for programs."""
+"""Results on the command line: sentences and tables for people, plain data for programs."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def _number(value: float) -> str:
 
 
 def _up(beta: float) -> str:
-    """Four digits, rounded up: what holds from ``beta`` on holds from there on."""
+    """Four digits, rounded up: a property that holds from ``beta`` on holds from there on."""
     step = 10.0 ** (math.floor(math.log10(beta)) - 3)
     return f"{math.ceil(beta / step) * step:.4g}"
 
@@ -81,7 +81,7 @@ def weakest(proof: Certificate) -> Tensor:
 
 
 def certificate_lines(memory: Memory, proof: Certificate) -> list[str]:
-    """Sum a certificate up in sentences."""
+    """Summarise a certificate in sentences."""
     count = memory.num_patterns
     stored, lost, open_ = (int((proof.status == status).sum()) for status in Storage)
     lines = [f"{_count(stored, count)} proved stored at β = {memory.beta:g}; {lost} not stored, {open_} undecided."]
@@ -139,7 +139,7 @@ def certificate_table(proof: Certificate) -> Table:
 
 
 def certificate_data(proof: Certificate) -> dict[str, Any]:
-    """Everything a certificate holds, as lists."""
+    """All data of a certificate, as lists."""
     data: dict[str, Any] = {name: tensor.tolist() for name, tensor in vars(proof).items()}
     data["status"] = [Storage(status).name.lower() for status in data["status"]]
     return data
@@ -164,7 +164,7 @@ def memory_data(memory: Memory, source: str) -> dict[str, Any]:
 
 
 def beta_search_lines(found: BetaSearch) -> list[str]:
-    """Sum a search up in sentences."""
+    """Summarise a search in sentences."""
     count = found.stored.shape[1]
     steps = len(found.betas)
     lines = [f"{count} patterns; grid of {steps} values of β from {found.betas[0]:.4g} to {found.betas[-1]:.4g}."]
@@ -223,7 +223,7 @@ def beta_search_data(found: BetaSearch) -> dict[str, Any]:
 
 
 def retrieval_lines(found: Retrieval, answers: Tensor, promised: Tensor | None, expected: Tensor | None) -> list[str]:
-    """Sum a retrieval up in sentences."""
+    """Summarise a retrieval in sentences."""
     count = len(answers)
     converged = int(found.converged.sum())
     lines = [
@@ -342,7 +342,7 @@ def capacity_lines(found: Crossing, rule: str) -> list[str]:
 
 
 def _plain(data: Any) -> Any:
-    """JSON has no NaN and no infinity: null, and the string "inf"."""
+    """Replace NaN by null and infinities by the strings "inf" and "-inf", which JSON lacks."""
     if isinstance(data, float) and not math.isfinite(data):
         return None if math.isnan(data) else "inf" if data > 0 else "-inf"
     if isinstance(data, dict):
@@ -353,5 +353,5 @@ def _plain(data: Any) -> Any:
 
 
 def json_text(data: dict[str, Any]) -> str:
-    """Serialise, with NaN as null and infinity as "inf"."""
+    """Return JSON, with NaN as null and infinity as "inf"."""
     return json.dumps(_plain(data), allow_nan=False, indent=1) + "\n"

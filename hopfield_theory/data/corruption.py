@@ -1,8 +1,9 @@
 """Queries made from patterns: noise at a given distance, missing coordinates, flipped signs.
 
-Every function takes patterns of shape ``(..., d)``, leaves them as they are, and returns new queries of the
-same shape, dtype and device. Randomness comes from the generator that is given, which must be on the device
-of the patterns; without one, from torch's global generator.
+Every function takes a floating tensor of patterns, shape ``(..., d)`` with ``d >= 1``, does not change it, and returns
+queries of the same shape, dtype and device. Random numbers come from ``generator``, which must be on the device of the
+patterns; by default from torch's global generator. Arguments of a wrong type raise TypeError, arguments out of range
+ValueError.
 """
 
 from __future__ import annotations
@@ -21,22 +22,10 @@ def add_noise(patterns: Tensor, relative_distance: float, generator: torch.Gener
     Parameters
     ----------
     patterns : Tensor, shape (..., d)
-        Floating, ``d >= 1``.
+        A zero pattern stays zero.
     relative_distance : float
-        ``||query - pattern|| / ||pattern||``, finite and ``>= 0``.
+        ``||query - pattern|| / ||pattern||``, finite and ``>= 0``, exact up to rounding.
     generator : torch.Generator, optional
-        Source of the directions.
-
-    Returns
-    -------
-    Tensor, shape (..., d)
-        Queries. The distance holds up to rounding in the dtype; a zero pattern stays zero.
-
-    Raises
-    ------
-    TypeError, ValueError
-        Where `patterns` is not a floating tensor with a last dimension of at least 1, or `relative_distance`
-        is no real number, negative or not finite.
 
     Notes
     -----
@@ -54,7 +43,7 @@ def add_noise(patterns: Tensor, relative_distance: float, generator: torch.Gener
     _arguments.real("relative_distance", relative_distance, 0)
     noise = torch.randn(patterns.shape, generator=generator, dtype=patterns.dtype, device=patterns.device)
     norm = torch.linalg.vector_norm(noise, dim=-1, keepdim=True)
-    # A normal is exactly 0 now and then, and in one dimension it is the whole row.
+    # A normal variable is sometimes exactly 0, and in one dimension it is the whole row.
     zero = norm == 0
     noise[..., :1] += zero
     distance = relative_distance * torch.linalg.vector_norm(patterns, dim=-1, keepdim=True)
@@ -67,25 +56,12 @@ def mask(patterns: Tensor, fraction: float, fill: float = 0.0, generator: torch.
     Parameters
     ----------
     patterns : Tensor, shape (..., d)
-        Floating, ``d >= 1``.
     fraction : float
         In ``[0, 1]``: each row loses exactly ``round(fraction * d)`` coordinates (Python's rounding: a half
         goes to the even neighbour), chosen uniformly and independently of the other rows.
     fill : float
-        What stands in their place; 0 by default.
+        Their new value, finite.
     generator : torch.Generator, optional
-        Source of the choice.
-
-    Returns
-    -------
-    Tensor, shape (..., d)
-        Queries.
-
-    Raises
-    ------
-    TypeError, ValueError
-        Where `patterns` is not a floating tensor with a last dimension of at least 1, or `fraction` or `fill`
-        is no real number or outside its range.
 
     Examples
     --------
@@ -103,23 +79,11 @@ def mask_tail(patterns: Tensor, fraction: float, fill: float = 0.0) -> Tensor:
     Parameters
     ----------
     patterns : Tensor, shape (..., d)
-        Floating, ``d >= 1``.
     fraction : float
         In ``[0, 1]``: each row loses its last ``round(fraction * d)`` coordinates (Python's rounding: a half
         goes to the even neighbour).
     fill : float
-        What stands in their place; 0 by default.
-
-    Returns
-    -------
-    Tensor, shape (..., d)
-        Queries.
-
-    Raises
-    ------
-    TypeError, ValueError
-        Where `patterns` is not a floating tensor with a last dimension of at least 1, or `fraction` or `fill`
-        is no real number or outside its range.
+        Their new value, finite.
 
     Examples
     --------
@@ -139,23 +103,10 @@ def flip_signs(patterns: Tensor, fraction: float, generator: torch.Generator | N
     Parameters
     ----------
     patterns : Tensor, shape (..., d)
-        Floating, ``d >= 1``.
     fraction : float
         In ``[0, 1]``: exactly ``round(fraction * d)`` coordinates of each row change sign (Python's rounding:
         a half goes to the even neighbour), chosen uniformly and independently of the other rows.
     generator : torch.Generator, optional
-        Source of the choice.
-
-    Returns
-    -------
-    Tensor, shape (..., d)
-        Queries.
-
-    Raises
-    ------
-    TypeError, ValueError
-        Where `patterns` is not a floating tensor with a last dimension of at least 1, or `fraction` is no real
-        number or outside its range.
 
     Examples
     --------
@@ -167,9 +118,9 @@ def flip_signs(patterns: Tensor, fraction: float, generator: torch.Generator | N
 
 
 def _choose(patterns: Tensor, fraction: float, generator: torch.Generator | None) -> Tensor:
-    """Give the indices, shape (..., count), of coordinates chosen without replacement in each row."""
+    """Return the indices, shape (..., count), of coordinates chosen without replacement in each row."""
     count = _count(patterns, fraction)
-    # Single precision whatever the patterns are: in half precision many keys would tie, and ties have an order.
+    # Always single precision: in half precision many keys would be equal, and the choice would not be uniform.
     keys = torch.rand(patterns.shape, generator=generator, device=patterns.device, dtype=torch.float32)
     return keys.topk(count, dim=-1, sorted=False).indices
 

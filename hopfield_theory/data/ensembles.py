@@ -1,9 +1,9 @@
-"""Where patterns come from: arrays, mapped files and random ensembles, in fixed blocks.
+"""Sources of patterns: arrays, mapped files and random ensembles, in fixed blocks.
 
-A `PatternSource` hands out the rows of an ``(M, d)`` matrix block by block. How many rows a block holds
-depends on ``d`` alone (`rows_per_block`), and a random block depends on nothing but the seed and its own
-index. So any block can be drawn alone, in any order, by any number of workers, and the patterns are the
-same.
+A ``PatternSource`` returns the rows of an ``(M, d)`` matrix block by block. The number of rows per block depends only
+on ``d`` (``rows_per_block``), and a random block only on the seed and its index. So blocks can be drawn in any order,
+by any number of workers, and the patterns are the same. Arguments of a wrong type raise TypeError, arguments out of
+range ValueError.
 """
 
 from __future__ import annotations
@@ -39,23 +39,10 @@ _NATIVE = {torch.float16: np.dtype("f2"), torch.float32: np.dtype("f4"), torch.f
 
 
 def rows_per_block(dim: int) -> int:
-    """Count the rows of a full block.
+    """Return the number of rows of a full block, for patterns of dimension ``dim >= 1``.
 
-    Parameters
-    ----------
-    dim : int
-        Dimension ``d >= 1`` of a pattern.
-
-    Returns
-    -------
-    int
-        ``max(1, floor(2**20 / d))``, rounded down to a multiple of 16 where it exceeds 16: about a million
-        numbers, which is 4 MiB in float32.
-
-    Raises
-    ------
-    TypeError, ValueError
-        Where `dim` is no integer, or less than 1.
+    It is ``max(1, floor(2**20 / d))``, rounded down to a multiple of 16 above 16: about a million numbers, 4 MiB in
+    float32.
 
     Examples
     --------
@@ -67,29 +54,24 @@ def rows_per_block(dim: int) -> int:
 
 
 def derived_seed(seed: int, *cell: int) -> int:
-    """Turn a root seed and the coordinates of a cell into the seed of the cell's first block.
+    """Derive the seed of a cell's first block from a root seed and the coordinates of the cell.
 
     Parameters
     ----------
     seed : int
         Root seed, ``>= 0``.
     *cell : int
-        Coordinates that tell one cell of an experiment from the others, each in ``[0, 2**32)``.
+        Coordinates that identify the cell of an experiment, each in ``[0, 2**32)``.
 
     Returns
     -------
     int
         A number in ``[0, 2**32)``: block ``i`` of the cell is drawn by a generator seeded with
-        ``(derived_seed + i) % 2**32``. It has 32 bits because torch's generator on the CPU keeps no more.
-
-    Raises
-    ------
-    TypeError, ValueError
-        Where `seed` or a coordinate is no integer, or outside its range.
+        ``(derived_seed + i) % 2**32``. It has 32 bits because torch's CPU generator uses no more.
 
     Notes
     -----
-    The mixing is that of `numpy.random.SeedSequence`, with the cell as its spawn key. Two cells of B blocks
+    The mixing is that of ``numpy.random.SeedSequence``, with the cell as its spawn key. Two cells of B blocks
     each share a stream with probability about ``2 B / 2**32``.
 
     Examples
@@ -112,9 +94,7 @@ class PatternSource(abc.ABC):
     dim : int
         ``d >= 1``.
     dtype : torch.dtype
-        Of every block.
     device : torch.device
-        Of every block.
     """
 
     def __init__(self, num_patterns: int, dim: int, dtype: torch.dtype, device: torch.device) -> None:
@@ -125,32 +105,27 @@ class PatternSource(abc.ABC):
 
     @property
     def rows_per_block(self) -> int:
-        """Rows of every block but the last, which may be shorter."""
+        """Rows of every block except the last, which may be shorter."""
         return rows_per_block(self.dim)
 
     @property
     def num_blocks(self) -> int:
-        """How many blocks there are, at least 1."""
+        """Number of blocks, at least 1."""
         return -(-self.num_patterns // self.rows_per_block)
 
     def block(self, index: int) -> Tensor:
-        """Give one block.
+        """Return one block.
 
         Parameters
         ----------
         index : int
-            In ``[0, num_blocks)``.
+            In ``[0, num_blocks)``; otherwise IndexError.
 
         Returns
         -------
         Tensor
-            Patterns ``index * rows_per_block`` onwards, shape ``(rows, dim)``. Not to be written to: it may
-            share memory with the source.
-
-        Raises
-        ------
-        IndexError
-            Where `index` is outside its range.
+            The patterns from ``index * rows_per_block`` on, shape ``(rows, dim)``. Do not write to it: it may share
+            memory with the source.
         """
         if not 0 <= index < self.num_blocks:
             raise IndexError(f"index is {index}: it must be in [0, {self.num_blocks})")
@@ -158,26 +133,12 @@ class PatternSource(abc.ABC):
         return self._rows(index, start, min(self.rows_per_block, self.num_patterns - start))
 
     def blocks(self) -> Iterator[tuple[int, Tensor]]:
-        """Go through the blocks in order.
-
-        Yields
-        ------
-        start : int
-            Index of the block's first pattern.
-        block : Tensor
-            As `block` gives it.
-        """
+        """Iterate over the blocks in order, each with the index of its first pattern."""
         for index in range(self.num_blocks):
             yield index * self.rows_per_block, self.block(index)
 
     def tensor(self) -> Tensor:
-        """Put all patterns in memory.
-
-        Returns
-        -------
-        Tensor
-            Shape ``(num_patterns, dim)``. Not to be written to: it may share memory with the source.
-        """
+        """Return all patterns, shape (num_patterns, dim). Do not write to it: it may share memory with the source."""
         patterns = torch.empty(self.num_patterns, self.dim, dtype=self.dtype, device=self.device)
         for start, block in self.blocks():
             patterns[start : start + len(block)] = block
@@ -188,7 +149,7 @@ class PatternSource(abc.ABC):
 
 
 class ArrayPatterns(PatternSource):
-    """Patterns that exist already: a tensor, an array, a mapped file, or anything `numpy.asarray` takes.
+    """Patterns that already exist: a tensor, an array, a mapped file, or anything ``numpy.asarray`` takes.
 
     Parameters
     ----------
@@ -196,16 +157,11 @@ class ArrayPatterns(PatternSource):
         Real numbers, ``M >= 1`` and ``d >= 1``. Floats of 16, 32 or 64 bits keep their precision; integers
         and booleans become float64.
 
-    Raises
-    ------
-    ValueError
-        Where `patterns` does not have two dimensions, has no row or no column, or is not real.
-
     Notes
     -----
     Nothing is copied on construction. A block is a view where torch can share the memory (a tensor; a
-    writable array of native floats in C order); otherwise that block alone is copied or converted, so that
-    a mapped file larger than the memory can be read through.
+    writable array of native floats in C order); otherwise only that block is copied or converted, so that
+    a mapped file may be larger than the memory.
 
     Examples
     --------
@@ -236,7 +192,7 @@ class ArrayPatterns(PatternSource):
 
 
 class Ensemble(Protocol):
-    """A distribution of patterns: the rows are independent and alike."""
+    """A distribution of patterns: the rows are independent and identically distributed."""
 
     def fill(self, block: Tensor, generator: torch.Generator, common: torch.Generator) -> None:
         """Overwrite a block with fresh patterns.
@@ -246,9 +202,9 @@ class Ensemble(Protocol):
         block : Tensor, shape (rows, dim)
             Contiguous, float32 or float64.
         generator : torch.Generator
-            Of this block alone.
+            The block's own generator.
         common : torch.Generator
-            In the same state for every block of a source: what all patterns share is drawn from it.
+            In the same state for every block of a source: for what all patterns share.
         """
         ...
 
@@ -261,11 +217,6 @@ class Sphere:
     ----------
     radius : float
         Euclidean norm of every pattern, finite and ``> 0``.
-
-    Raises
-    ------
-    TypeError, ValueError
-        Where `radius` is no real number, or not finite and positive.
 
     Notes
     -----
@@ -283,10 +234,10 @@ class Sphere:
         _arguments.positive("radius", self.radius)
 
     def fill(self, block: Tensor, generator: torch.Generator, common: torch.Generator) -> None:
-        """Overwrite a block, as `Ensemble.fill` says."""
+        """Overwrite a block, as ``Ensemble.fill`` says."""
         block.normal_(generator=generator)
         norm = torch.linalg.vector_norm(block, dim=1, keepdim=True)
-        # A float32 normal is exactly 0 about once in 2**24 draws, so in one dimension a zero row does happen.
+        # A float32 normal is exactly 0 about once in 2**24 draws, so in one dimension a zero row is possible.
         zero = norm == 0
         block[:, :1].add_(zero)
         block.mul_(self.radius / norm.add_(zero))
@@ -299,12 +250,7 @@ class Gaussian:
     Parameters
     ----------
     std : float
-        Standard deviation of every coordinate, finite and ``> 0``; 1 by default.
-
-    Raises
-    ------
-    TypeError, ValueError
-        Where `std` is no real number, or not finite and positive.
+        Standard deviation of every coordinate, finite and ``> 0``.
 
     Examples
     --------
@@ -318,7 +264,7 @@ class Gaussian:
         _arguments.positive("std", self.std)
 
     def fill(self, block: Tensor, generator: torch.Generator, common: torch.Generator) -> None:
-        """Overwrite a block, as `Ensemble.fill` says."""
+        """Overwrite a block, as ``Ensemble.fill`` says."""
         block.normal_(0.0, self.std, generator=generator)
 
 
@@ -329,12 +275,7 @@ class Rademacher:
     Parameters
     ----------
     scale : float
-        Absolute value of every coordinate, finite and ``> 0``; 1 by default.
-
-    Raises
-    ------
-    TypeError, ValueError
-        Where `scale` is no real number, or not finite and positive.
+        Absolute value of every coordinate, finite and ``> 0``.
 
     Examples
     --------
@@ -348,26 +289,21 @@ class Rademacher:
         _arguments.positive("scale", self.scale)
 
     def fill(self, block: Tensor, generator: torch.Generator, common: torch.Generator) -> None:
-        """Overwrite a block, as `Ensemble.fill` says."""
+        """Overwrite a block, as ``Ensemble.fill`` says."""
         block.random_(0, 2, generator=generator).mul_(2 * self.scale).sub_(self.scale)
 
 
 @dataclass(frozen=True)
 class SpikedCovariance:
-    """Normal patterns that vary more along one direction: correlated patterns in the simplest form.
+    """Normal patterns that vary more along one direction: the simplest correlated patterns.
 
     Parameters
     ----------
     spike : float
         Excess variance ``>= 0``, finite: along the direction a pattern has variance ``1 + spike``, across
-        it 1. At 0 the ensemble is `Gaussian`.
+        it 1. At 0 the ensemble is ``Gaussian``.
     scale : float
-        Factor of every pattern, finite and ``> 0``; 1 by default.
-
-    Raises
-    ------
-    TypeError, ValueError
-        Where `spike` or `scale` is no real number, or outside its range.
+        Factor of every pattern, finite and ``> 0``.
 
     Notes
     -----
@@ -390,46 +326,41 @@ class SpikedCovariance:
         _arguments.positive("scale", self.scale)
 
     def fill(self, block: Tensor, generator: torch.Generator, common: torch.Generator) -> None:
-        """Overwrite a block, as `Ensemble.fill` says."""
+        """Overwrite a block, as ``Ensemble.fill`` says."""
         direction = block.new_empty(1, block.shape[1])
         Sphere(1.0).fill(direction, common, common)
-        # The excess is drawn, not projected out of the block: a matrix-vector product may round a row differently
-        # where there are fewer rows. It is drawn first and whole, so that a short block begins like the full one.
+        # The excess is drawn, not projected out of the block: a matrix-vector product may round a row differently if
+        # there are fewer rows. It is drawn first and in full, so that a short block begins like the full one.
         excess = block.new_empty(rows_per_block(block.shape[1]), 1).normal_(generator=generator)
         block.normal_(0.0, self.scale, generator=generator)
         block.addcmul_(excess[: len(block)], direction, value=self.scale * math.sqrt(self.spike))
 
 
 class RandomPatterns(PatternSource):
-    """Patterns drawn from an ensemble, any block of them at any time.
+    """Patterns drawn from an ensemble; any block can be drawn at any time.
 
     Parameters
     ----------
     ensemble : Ensemble
-        `Sphere`, `Gaussian`, `Rademacher`, `SpikedCovariance`, or anything with the same `fill`.
+        ``Sphere``, ``Gaussian``, ``Rademacher``, ``SpikedCovariance``, or anything with the same ``fill``.
     num_patterns : int
-        ``M >= 1``. The first M patterns are the same whatever M is.
+        ``M >= 1``. A larger M adds patterns and does not change the first ones.
     dim : int
         ``d >= 1``.
     seed : int
         Root seed, ``>= 0``.
     cell : tuple of int
-        Coordinates, each in ``[0, 2**32)``, that tell this draw from others of the same seed; see `derived_seed`.
+        Coordinates, each in ``[0, 2**32)``, that distinguish draws of the same seed; see ``derived_seed``.
     dtype : torch.dtype
-        float32 (the default) or float64. The two draw different patterns.
+        float32 or float64. The two draw different patterns.
     device : torch.device or str
-        Where the patterns are drawn; "cpu" by default. The CPU and CUDA draw different patterns from one
-        seed. On one device the patterns also depend on the version of torch.
-
-    Raises
-    ------
-    TypeError, ValueError
-        Where an argument is of the wrong type or outside its range.
+        The CPU and CUDA draw different patterns from one seed. On one device the patterns also depend on the version
+        of torch.
 
     Notes
     -----
-    Block i comes from its own generator, seeded ``(derived_seed(seed, *cell) + i) % 2**32``; what all blocks share
-    comes from one seeded like block -1.
+    Block i has its own generator, seeded ``(derived_seed(seed, *cell) + i) % 2**32``; the generator for what all blocks
+    share is seeded like block -1.
 
     Examples
     --------
@@ -470,8 +401,8 @@ class RandomPatterns(PatternSource):
         )
 
     def _rows(self, index: int, start: int, rows: int) -> Tensor:
-        # torch fills in groups of 16 on the CPU and draws an incomplete last group anew; on a GPU the order of
-        # the stream depends on the size. Either way a short block must begin like the full one.
+        # torch fills in groups of 16 on the CPU and draws an incomplete last group again; on a GPU the order of
+        # the stream depends on the size. In both cases a short block must begin like the full one.
         drawn = self.rows_per_block if self.device.type != "cpu" else min(rows + -rows % 16, self.rows_per_block)
         block = torch.empty(drawn, self.dim, dtype=self.dtype, device=self.device)
         self.ensemble.fill(block, self._generator(index), self._generator(-1))
@@ -482,7 +413,7 @@ class RandomPatterns(PatternSource):
 
 
 def _problem(data: Tensor | np.ndarray) -> str | None:
-    """Say what keeps the data from being patterns, if anything."""
+    """Say why the data cannot be patterns, if so."""
     shape = tuple(data.shape)
     if isinstance(data, Tensor):
         real = data.layout == torch.strided and not data.is_quantized
@@ -506,7 +437,7 @@ def _pattern_dtype(data: Tensor | np.ndarray) -> torch.dtype:
 
 
 def _as_tensor(data: Tensor | np.ndarray) -> Tensor:
-    """Share the memory where torch can, and copy otherwise."""
+    """Share the memory if torch can, otherwise copy."""
     dtype = _pattern_dtype(data)
     if isinstance(data, Tensor):
         return data.detach().to(dtype)

@@ -1,4 +1,4 @@
-"""Patterns from files of every common kind, mapped where the format allows it, and never unpickled."""
+"""Patterns from files of all common formats, memory-mapped if the format allows it, and never unpickled."""
 
 from __future__ import annotations
 
@@ -39,47 +39,47 @@ _SAFETENSORS_DTYPES = {
     "F32": torch.float32,
     "F64": torch.float64,
 }
-# Older Pythons do not name the flag. Without it Linux refuses to map a file larger than the memory for writing,
-# even to private pages that nobody writes.
+# Older Pythons lack the name of this flag. Without it Linux refuses to map a file larger than the memory as writable,
+# even to private pages that are never written.
 _NO_RESERVE = getattr(mmap, "MAP_NORESERVE", 0x4000 if sys.platform == "linux" else 0)
 
 
 def open_patterns(path: str | os.PathLike[str], name: str | None = None) -> Tensor:
-    """Open a file of patterns, one a row. Nothing in it is ever unpickled.
+    """Open a file of patterns, one per row. Nothing in it is ever unpickled.
 
     Parameters
     ----------
     path : path
-        A file that ends in one of
+        A file with one of the endings
 
         - ``.npy``, ``.safetensors``: mapped, so that it may be larger than the memory;
-        - ``.pt``: mapped, up to the size of the memory; a tensor, or a dictionary that holds tensors;
-        - ``.npz``: read whole;
-        - ``.csv``: read whole, comma-separated, with or without a line of column names. A first line
-          ``0,1,2,...`` of three or more columns is taken for the names that pandas gives to nameless columns;
-        - ``.parquet``: read whole, one column a coordinate.
+        - ``.pt``: mapped, up to the size of the memory; a tensor, or a dictionary of tensors;
+        - ``.npz``: read completely;
+        - ``.csv``: read completely, comma-separated, with or without a line of column names. A first line
+          ``0,1,2,...`` of three or more columns is taken as the names that pandas gives to unnamed columns;
+        - ``.parquet``: read completely, one column per coordinate.
 
         The last two need the extra ``data``.
     name : str, optional
-        Which array of a ``.npz``, ``.pt`` or ``.safetensors`` file to open. By default the only one, or else
+        The array of a ``.npz``, ``.pt`` or ``.safetensors`` file to open. By default the only one, or else
         the one called "patterns".
 
     Returns
     -------
     Tensor
-        Shape ``(M, d)``, on the CPU, ``M >= 1`` and ``d >= 1``. Floats of 16, 32 or 64 bits stay as they are;
-        integers and booleans become float64. A mapped tensor reads the file as it is used; writing to it
-        changes memory only, never the file. Values are not looked at: NaN may be among them.
+        Shape ``(M, d)``, on the CPU, ``M >= 1`` and ``d >= 1``. Floats of 16, 32 or 64 bits are not converted;
+        integers and booleans become float64. Writing to a mapped tensor changes memory only, never the file.
+        Values are not checked: there may be NaN.
 
     Raises
     ------
     FileNotFoundError, IsADirectoryError, PermissionError
-        Where the file is not there, is a directory, or may not be read.
+        If the file does not exist, is a directory, or cannot be read.
     ValueError
-        Where the ending is unknown, the content is damaged, pickled, not real or not two-dimensional, no array
-        fits `name`, or the file would have to be read whole and is larger than the available memory.
+        If the ending is unknown, the content is damaged, pickled, not real or not two-dimensional, no array
+        has the name, or the file must be read completely and is larger than the available memory.
     ImportError
-        Where pandas or pyarrow is needed and missing.
+        If pandas or pyarrow is needed and missing.
 
     Examples
     --------
@@ -125,14 +125,9 @@ def digits() -> tuple[Tensor, Tensor]:
     Returns
     -------
     patterns : Tensor, shape (1797, 64)
-        Images of 8 x 8 pixels, a row each, grey levels 0 to 16 in float64.
+        Images of 8 x 8 pixels, one per row, grey levels 0 to 16 in float64.
     labels : Tensor, shape (1797,)
-        The digit that each image shows, int64.
-
-    Raises
-    ------
-    ImportError
-        Where scikit-learn is missing.
+        The digit in each image, int64.
 
     Notes
     -----
@@ -158,7 +153,7 @@ def _extra(module: str) -> Any:
 
 @contextlib.contextmanager
 def _reading(path: Path) -> Iterator[None]:
-    """Turn whatever a parser raises at damaged bytes into one line."""
+    """Turn any error of a parser into one line."""
     try:
         yield
     except Exception as error:
@@ -169,7 +164,7 @@ def _reading(path: Path) -> Iterator[None]:
 
 
 def _check_fits(path: Path, num_bytes: float) -> None:
-    """Refuse what must be held in memory and does not fit."""
+    """Refuse a file that must be held in memory and does not fit."""
     available = _available_memory()
     if num_bytes > available:
         raise ValueError(
@@ -293,7 +288,7 @@ def _numbers_of(path: Path, frame: Any) -> np.ndarray:
         numbers = frame.to_numpy()
     else:
         numbers = frame.to_numpy(dtype=np.float64, na_value=np.nan)
-    # pandas may give a view that is not to be written to, and stores columns where patterns are rows.
+    # pandas may return a read-only view, and stores by columns, while patterns are rows.
     return np.require(numbers, requirements=["C", "W"])
 
 
@@ -328,7 +323,7 @@ def _open_pt(path: Path, name: str | None) -> Tensor:
 def _open_safetensors(path: Path, name: str | None) -> Tensor:
     from safetensors import safe_open
 
-    # safetensors checks the header, but its own mapping is refused for a file larger than the memory.
+    # safetensors checks the header, but its own mapping fails for a file larger than the memory.
     with _reading(path), safe_open(path, framework="numpy") as file:
         names = list(file.keys())
     chosen = _choose(path, names, name)

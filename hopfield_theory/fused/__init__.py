@@ -1,1 +1,1 @@
-"""softmax_n attention: queries, keys and values to values, a file per backend."""
+"""softmax_n attention, with one file per backend."""

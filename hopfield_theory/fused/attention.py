@@ -1,9 +1,9 @@
-r"""softmax_n attention: queries, keys and values to values, without ever holding queries × keys.
+r"""softmax_n attention, without ever holding queries × keys.
 
 .. math:: o = \sum_\mu p_\mu v_\mu, \quad p = \mathrm{softmax}_n(\beta\, q K^\top), \quad
           \ell_n = \log(n + \sum_\mu e^{\beta\langle q, k_\mu\rangle}).
 
-This is the face: checks, choice of a backend, and an exact backward pass. The backends, a file each:
+This module checks the arguments, chooses a backend, and defines the exact backward pass. The backends:
 
 * :mod:`~hopfield_theory.fused.cpu`: the no-op slot is a sigmoid gate of the ordinary log-sum-exp :math:`\ell`,
   :math:`o_n = o\, e^{\ell - \ell_n}` with :math:`\ell_n = \mathrm{logaddexp}(\ell, \log n)`, and PyTorch's flash
@@ -43,17 +43,17 @@ def fused_attention(
 ) -> Any:
     r"""Mix values by softmax_n weights: :math:`\mathrm{softmax}_n(\beta\, q K^\top)\, V`.
 
-    Exact first derivatives for ``query``, ``key``, ``value`` and ``log_n``; second derivatives raise. Memory beyond
-    the result is bounded by a constant plus what grows with the queries, never queries × keys.
+    First derivatives for ``query``, ``key``, ``value`` and ``log_n`` are exact; second derivatives raise. Memory
+    beyond the result is a constant plus an amount proportional to the number of queries, never queries × keys.
 
     Parameters
     ----------
     query : Tensor, shape (..., L, E)
         Queries :math:`q`; floating point. Leading shapes of the three broadcast.
     key : Tensor, shape (..., S, E)
-        Keys :math:`k_\mu`, of the dtype of ``query``.
+        Keys :math:`k_\mu`, same dtype as ``query``.
     value : Tensor, shape (..., S, V)
-        Values :math:`v_\mu`, of the dtype of ``query``.
+        Values :math:`v_\mu`, same dtype as ``query``.
     n : float or Tensor
         No-op mass, as in :func:`hopfield_theory.softmax_n`; a tensor broadcasts to (..., L, 1).
     log_n : float or Tensor, optional
@@ -64,17 +64,17 @@ def fused_attention(
         Broadcasts to (..., L, S): boolean (``True`` takes part) or added to the scores (finite or ``−inf``). It must
         not require a gradient.
     is_causal : bool
-        Query ``i`` sees the keys ``j ≤ i`` alone.
+        Query ``i`` sees only the keys ``j ≤ i``.
     return_lse : bool
-        Return :math:`\ell_n` of the same pass too.
+        Also return :math:`\ell_n`, from the same pass.
 
     Returns
     -------
     Tensor, shape (..., L, V)
         Zeros for a query that sees no key.
     lse : Tensor, shape (..., L)
-        If asked for: float64 for float64 input, float32 else; ``−inf`` for a query that sees no key at ``n = 0``;
-        differentiable.
+        Only with ``return_lse``: float64 for float64 input, else float32; ``−inf`` for a query that sees no key at
+        ``n = 0``; differentiable.
 
     Raises
     ------
@@ -114,7 +114,7 @@ def fused_attention(
         return tensor.reshape((1,) * (2 - len(lead)) + tensor.shape)
 
     def mask_axes(mask: Tensor) -> Tensor:
-        # what a mask has in common for heads or queries stays in one place
+        # axes along which a mask is constant are not copied
         mask = mask.reshape((1,) * (len(lead) + 2 - mask.dim()) + mask.shape)
         mask = mask.expand(*mask.shape[:-1], num_keys)
         return four_axes(mask) if len(lead) > 2 else mask.reshape((1,) * (2 - len(lead)) + mask.shape)
@@ -134,7 +134,7 @@ def fused_attention(
 
 
 def _check(query: Tensor, key: Tensor, value: Tensor, beta: float, mask: Tensor | None) -> torch.Size:
-    """Refuse what cannot be associated; return the common leading shape."""
+    """Refuse tensors that do not fit; return the common leading shape."""
     for name, tensor in (("query", query), ("key", key), ("value", value)):
         if tensor.dim() < 2:
             raise ValueError(f"{name} has shape {tuple(tensor.shape)}: it must have at least two axes")
@@ -145,7 +145,7 @@ def _check(query: Tensor, key: Tensor, value: Tensor, beta: float, mask: Tensor 
             f"query {tuple(query.shape)}, key {tuple(key.shape)} and value {tuple(value.shape)} do not fit: they must "
             "be (..., L, E), (..., S, E) and (..., S, V)"
         )
-    # comparisons can be traced where the size, and so the scale, is symbolic
+    # comparisons, unlike math.isfinite, can be traced where the size, and so the scale, is symbolic
     if not -math.inf < beta < math.inf:
         raise ValueError(f"beta is {beta}: it must be a finite number")
     if mask is not None:
@@ -202,7 +202,7 @@ class _FusedAttention(torch.autograd.Function):
     @staticmethod
     def backward(ctx, grad_out, grad_lse):  # pyright: ignore[reportIncompatibleMethodOverride]
         query, key, value, log_n, mask, out, lse = ctx.saved_tensors
-        # a compiled graph passes zeros for what nobody used
+        # a compiled graph passes zeros for an unused output
         grad_lse = grad_lse if ctx.with_lse else None
         if grad_out is None and grad_lse is None:
             return (None,) * 8
@@ -219,7 +219,7 @@ class _FusedAttention(torch.autograd.Function):
 
 
 class _FusedAttentionBackward(torch.autograd.Function):
-    """The backward pass as a function of its own, so that differentiating it again is refused, not wrong."""
+    """The backward pass as a separate function, so that differentiating it again is refused, not wrong."""
 
     @staticmethod
     def forward(grad_out, grad_lse, query, key, value, log_n, mask, out, lse, beta, is_causal):

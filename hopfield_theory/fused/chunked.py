@@ -1,6 +1,6 @@
-"""The chunked backend, for every device, dtype, mask and value width: blocks of keys, merged associatively.
+"""The chunked backend, for every device, dtype, mask and value width: blocks of keys, merged one after another.
 
-A block leaves a triple (maximum, sum, weighted sum); the backward pass recomputes the weights block by block.
+Each block yields a triple (maximum, sum, weighted sum); the backward pass recomputes the weights block by block.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from torch import Tensor
 
 __all__ = ["backward", "forward"]
 
-# numbers of scores that one block holds: 4 MiB in float32, about a core's share of cache
+# scores per block: 4 MiB in float32, about one core's share of the cache
 _BLOCK = 1 << 20
 
 

@@ -1,4 +1,4 @@
-"""The CPU backend: PyTorch's flash operator, with a gate for the no-op slot and guards where the operator errs."""
+"""The CPU backend: PyTorch's flash operator, with a gate for the no-op slot and guards where the operator is wrong."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from torch import Tensor
 
 __all__ = ["applies", "backward", "backward_applies", "forward"]
 
-# a PyTorch without them leaves everything to the chunked backend
+# without them the chunked backend computes everything
 _flash: Any = getattr(torch.ops.aten, "_scaled_dot_product_flash_attention_for_cpu", None)
 _flash_backward: Any = getattr(torch.ops.aten, "_scaled_dot_product_flash_attention_for_cpu_backward", None)
 
 
 def applies(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, beta: float, is_causal: bool) -> bool:
-    """Tell whether PyTorch's CPU flash operator computes this correctly: it crashes or errs on all the rest."""
+    """Tell whether PyTorch's CPU flash operator computes this correctly; in other cases it crashes or is wrong."""
     return (
         query.device.type == "cpu"
         and _flash is not None
@@ -25,19 +25,19 @@ def applies(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, beta
         and query.shape[-1] == value.shape[-1]
         and min(*query.shape, key.shape[-2]) > 0
         and not (is_causal and (mask is not None or query.shape[-2] != key.shape[-2]))
-        # it multiplies the −∞ of what is masked by the scale, and rounds a mask to the dtype of the query
+        # it multiplies the −∞ of masked scores by the scale, and rounds a mask to the dtype of the query
         and beta != 0
         and not (mask is not None and mask.is_floating_point() and query.dtype.itemsize < 4)
     )
 
 
 def backward_applies(query: Tensor) -> bool:
-    """Tell whether the operator's backward pass is the faster one: it works on one thread per head."""
+    """Tell whether the operator's backward pass is faster: it uses one thread per head."""
     return query.shape[0] * query.shape[1] >= _threads()
 
 
 def _threads() -> int:
-    # the number cannot be traced; a compiled graph takes the operators as they are
+    # the number of threads cannot be traced; a compiled graph always takes the operators
     return 1 if torch.compiler.is_compiling() else torch.get_num_threads()
 
 
@@ -47,7 +47,7 @@ def _unit_stride(tensor: Tensor) -> Tensor:
 
 
 def _additive(mask: Tensor | None, query: Tensor) -> Tensor | None:
-    """The mask as the flash operator takes it: four axes that broadcast, added to the scores, the query's dtype."""
+    """The mask in the form of the flash operator: four broadcast axes, added to the scores, in the query's dtype."""
     if mask is None:
         return None
     if mask.dtype == torch.bool:
@@ -62,7 +62,7 @@ def forward(
     query, key, value = (_unit_stride(t) for t in (query, key, value))
     additive = _additive(mask, query)
     threads = _threads()
-    # the operator shares out queries over its threads, never keys
+    # the operator distributes queries over its threads, never keys
     if additive is None and not is_causal and query.shape[:2] == (1, 1) and query.shape[-2] <= 16 * threads:
         out, lse = _flash_split(query, key, value, beta, threads)
     else:
@@ -94,7 +94,7 @@ def backward(
 
 
 def _flash_split(query, key, value, beta, parts):
-    """A few queries on many keys: the keys as ``parts`` heads and a remainder, merged by their log-sum-exps."""
+    """Attend from few queries to many keys: the keys are ``parts`` heads and a remainder, merged by log-sum-exps."""
     size = key.shape[-2] // parts
     pieces = []
     if size:

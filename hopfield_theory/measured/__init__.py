@@ -1,1 +1,1 @@
-"""Rules of success, the crossing where success stops, capacities."""
+"""Rules of success, crossings of a rate, capacities. Arguments out of range raise ValueError."""

@@ -1,7 +1,6 @@
-r"""Capacity measured: what counts as success, how often it happens, and at how many patterns it stops happening.
+r"""Measured capacity: rules of success, the rate of success, and the number of patterns at which it crosses a level.
 
-Lengths are in units of the patterns' norm m. Each memory has a stream of random numbers of its own. Arguments out of
-range raise ValueError.
+Lengths are in units of the patterns' norm m. Each memory has its own stream of random numbers.
 """
 
 from __future__ import annotations
@@ -28,9 +27,9 @@ from hopfield_theory.statistics import Interval, cluster_bootstrap, wilson
 
 __all__ = ["Rule", "Setting", "capacity", "clustered_rate", "outcomes", "rate"]
 
-# numbers that a batch of memories, or one memory with its scores, may hold; beyond the second, patterns are streamed
+# most numbers in a batch of memories, and in one memory that is held; larger ones are streamed
 _BATCH, _HELD = 1 << 20, 1 << 26
-# A step of this length is the last; limits closer than _APART, well above what is then left to go, are one.
+# A step of this length is the last; fixed points closer than _APART, well above the remaining error, are the same.
 _TOLERANCE, _APART, _STEPS = 1e-8, 1e-5, 2000
 
 
@@ -44,7 +43,7 @@ class Rule(enum.StrEnum):
     FROM_NOISE = "from noise"
     """The fixed point reached from a query at distance ``noise``, in a random direction."""
     ALL = "all patterns"
-    """The fixed points reached from the patterns, all of a memory together, distinct and in disjoint balls."""
+    """All fixed points reached from the patterns of a memory, distinct and in disjoint balls."""
 
 
 @dataclass(frozen=True)
@@ -55,9 +54,8 @@ class Setting:
     ----------
     memory : RandomMemory
     rule : Rule or str
-        ``"stored"`` by default.
     error : float, above 0
-        ε: the distance, in units of m, up to which an answer counts as the pattern; ½ by default.
+        ε: the distance, in units of m, up to which an answer counts as the pattern.
     noise : float, at least 0
         Distance of the query from the pattern, in units of m, for the rule ``"from noise"``.
 
@@ -89,19 +87,18 @@ def outcomes(
     dtype: torch.dtype = torch.float64,
     device: str = "cpu",
 ) -> NDArray[np.bool_]:
-    """Draw memories, and tell which queries of each succeed, shape (memories, queries); (memories, 1) for ALL.
+    """Draw memories, and return which queries of each succeed, shape (memories, queries); (memories, 1) for ALL.
 
     Parameters
     ----------
     setting : Setting
     num_patterns, memories : int, at least 1
-        M, and how many independent memories.
+        M, and the number of independent memories.
     seed : int
     first : int
-        Memory i of this call is memory ``first + i`` of the seed: calls with ranges that do not overlap are
-        independent.
+        Memory i of this call is memory ``first + i`` of the seed: calls with disjoint ranges are independent.
     queries : int, at least 1
-        Patterns of each memory that are queried, at most M; for the rule "all patterns" all are, and succeed together.
+        Queried patterns per memory, at most M; for the rule "all patterns" all are queried, with one outcome together.
     dtype : torch.dtype
         float32 or float64; they draw different patterns.
     device : str
@@ -207,7 +204,7 @@ def rate(
     Parameters
     ----------
     setting, num_patterns, memories, seed, queries
-        As of :func:`outcomes`, which also takes ``options``.
+        Same as for :func:`outcomes`, which also takes ``options``.
     confidence : float, in (0, 1)
 
     Returns
@@ -234,8 +231,8 @@ def clustered_rate(found: NDArray[np.bool_], confidence: float = 0.95) -> Interv
     Returns
     -------
     Interval
-        From a bootstrap over memories; Wilson's, with memories as trials, where each has one outcome, or all outcomes
-        are alike and a bootstrap could not tell that others are possible.
+        From a bootstrap over memories; Wilson's, with memories as trials, if each has one outcome, or if all outcomes
+        are equal, since a bootstrap could not allow for others.
 
     Examples
     --------
@@ -268,19 +265,19 @@ def capacity(
     seed : int
     level : float, in (0, 1)
     precision : float, above 0
-        Half width to aim at, of the interval for log M.
+        Desired half width of the interval for log M.
     most_trials : int
-        Most memories of the last measurement.
+        Largest number of memories in the last measurement.
     most_patterns : float
-        Memories are not made larger; if the rate is above the level there, the crossing is an extrapolation.
+        Largest number of patterns; if the rate is above the level there, the crossing is an extrapolation.
     progress : function of a str, optional
     options
-        Of :func:`outcomes`: ``dtype``, ``device``.
+        ``dtype`` and ``device`` of :func:`outcomes`.
 
     Returns
     -------
     Crossing
-        With the interval of a logistic fit about the crossing, all memories independent.
+        Its interval is that of a logistic fit near the crossing, with independent memories.
 
     Examples
     --------

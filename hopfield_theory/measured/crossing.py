@@ -1,4 +1,4 @@
-"""Where a rate that falls with the number of patterns crosses a level: found with few trials, then measured afresh."""
+"""Where a rate that falls with the number of patterns crosses a level: found with few trials, then measured again."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ __all__ = ["Crossing", "crossing"]
 Measure = Callable[[int, int, int], int]
 Counts = Mapping[int, tuple[int, int]]
 
-# trials of a look at a number of patterns, and of each point of a round about the crossing
+# trials per number of patterns in the search (a look), and in each round near the crossing
 _LOOK, _ROUND = 24, 48
 _STRIDE = 0.6
-# looks at that stride; one that is farther away than these is sought in strides that double
+# looks at that stride; after these the stride doubles
 _NEARBY = 8
 _ROUNDS = 2
 # Points of the last measurement are this far from the crossing, in units of the inverse slope: a rate of 0.38 and 0.62
-# for the level ½. Closer ones would not tell the slope, and farther ones see that no rate is exactly logistic.
+# for the level ½. Closer points would not determine the slope; at farther ones no rate is exactly logistic.
 _BESIDE = 0.5
 _NEAR = 2.5
-# A last measurement that is so much less sharp than it should be was not about the crossing, and is repeated.
+# A last measurement that is so much less precise than expected was not near the crossing, and is repeated.
 _SLACK = 2.0
 _ATTEMPTS = 4
 _NORMAL = 1.959964
@@ -37,11 +37,11 @@ class Crossing:
     Attributes
     ----------
     log_patterns : Interval
-        Natural logarithm; ``-inf`` where not even one pattern reaches the level.
+        Natural logarithm of M; ``-inf`` if not even one pattern reaches the level.
     slope : float
-        Fitted change of the log-odds per unit of log M, there.
+        Fitted change of the log-odds per unit of log M at the crossing.
     num_patterns, successes, trials : tuple of int
-        All that was measured, in the order of the sizes.
+        All measurements, in the order of M.
     """
 
     log_patterns: Interval
@@ -52,14 +52,14 @@ class Crossing:
 
 
 class _Counts:
-    """Rates measured so far, each with trials of its own."""
+    """The rates measured so far, each with separate trials."""
 
     def __init__(self, measure: Measure) -> None:
         self._measure, self.used = measure, 0
         self.counts: dict[int, tuple[int, int]] = {}
 
     def add(self, size: int, trials: int) -> tuple[int, int]:
-        """Measure, and return the new counts alone."""
+        """Measure, and return only the new counts."""
         won = self._measure(size, trials, self.used)
         self.used += trials
         before = self.counts.get(size, (0, 0))
@@ -77,29 +77,29 @@ def crossing(
 ) -> Crossing:
     """Find the number of patterns at which a falling rate of success crosses a level.
 
-    Looks of few trials find the place and the slope. What is reported then rests on trials that had no part in that:
-    as many as the precision asks for, on both sides of the place, close enough for a logistic curve to be the tangent
-    of whatever the rate is. A fit to all looks would take its slope from their far ends, where rates are not logistic,
-    and trials chosen by their own outcomes would make the interval too narrow.
+    Looks with few trials find the crossing and the slope approximately. The reported result rests on new trials: as
+    many as the precision needs, on both sides of the crossing, so close that a logistic curve approximates any rate. A
+    fit to all looks would take its slope from distant points, where rates are not logistic, and trials selected by
+    their own outcomes would make the interval too narrow.
 
     Parameters
     ----------
     measure : function of M, trials and first
         Counts the successes of trials ``first`` to ``first + trials - 1`` at M patterns.
     start, top : float, ``0 <= start <= top``
-        log M at which to begin, and the largest.
+        First and largest log M.
     level : float, in (0, 1)
     precision : float, above 0
-        Half width to aim at, of the interval for log M.
+        Desired half width of the interval for log M.
     most_trials : int, at least 1
-        Most trials of a last measurement, rounded up to an even number.
+        Largest number of trials in a last measurement, rounded up to an even number.
 
     Returns
     -------
     Crossing
-        One of several, where the rate is not monotone. With the interval of a logistic fit of the last measurement; of
-        all looks near it, where four last measurements were no sharper than a look (a step); of all looks, and an
-        extrapolation, where the rate is above the level even at the top.
+        If the rate is not monotone, one of several. The interval is that of a logistic fit to the last measurement; to
+        all measurements near the crossing, if four last measurements did not reach their expected precision (a step);
+        to all measurements, and an extrapolation, if the rate is above the level even at the top.
 
     Examples
     --------
@@ -122,7 +122,7 @@ def crossing(
         return _result(seen, Interval(-math.inf, -math.inf, 0.0, 0.95), math.nan)
     for _ in range(_ROUNDS):
         place = _local(seen.counts, level)
-        # a rate that is the same everywhere has no place
+        # a constant rate has no crossing
         if math.isfinite(place.crossing.estimate):
             for size in _beside(place, 1.0, top):
                 seen.add(size, _ROUND // 2)
@@ -142,7 +142,7 @@ def crossing(
 
 
 def _bracketed(seen: _Counts, start: float, level: float, top: float) -> bool:
-    """Look up and down from a start until the rate has been on both sides of the level; False if it is never above."""
+    """Search from a start until the rate was seen on both sides of the level; False if it is never above."""
 
     def above(place: float) -> bool:
         return seen.rate(_size(place), _LOOK) >= level
@@ -161,7 +161,7 @@ def _bracketed(seen: _Counts, start: float, level: float, top: float) -> bool:
         if place in (0.0, top):
             break
     if begun and len(seen.counts) == 1:
-        # a single size tells no slope
+        # a single size does not determine a slope
         seen.rate(_size(place) + 1, _LOOK)
     return begun
 
@@ -173,7 +173,7 @@ def _fit(counts: Counts, level: float) -> LogisticFit:
 
 
 def _local(counts: Counts, level: float) -> LogisticFit:
-    """Fit what lies near the crossing of a fit to everything, if that has points on both sides."""
+    """Fit the points near the crossing of a fit to all points, if there are some on both sides."""
     fit = _fit(counts, level)
     centre, reach = fit.crossing.estimate, _NEAR / max(abs(fit.slope.estimate), 1e-9)
     near = {size: count for size, count in counts.items() if abs(math.log(size) - centre) <= reach}
@@ -184,7 +184,7 @@ def _local(counts: Counts, level: float) -> LogisticFit:
 
 
 def _beside(fit: LogisticFit, share: float, top: float) -> tuple[int, int]:
-    """Return two sizes about the crossing, a share of the inverse slope away; different ones."""
+    """Return two different sizes on both sides of the crossing, a share of the inverse slope away."""
     width = min(share / max(abs(fit.slope.estimate), 1e-9), _STRIDE)
     centre = min(max(fit.crossing.estimate, 0.0), top)
     low, high = (_size(min(max(centre + side, 0.0), top)) for side in (-width, width))

@@ -1,7 +1,4 @@
-"""The number of random patterns at which one update, or the fixed point, loses its target: far beyond held memories.
-
-Arguments out of range raise ValueError.
-"""
+"""The number of random patterns at which one update, or the fixed point, loses its target, for up to e^700 patterns."""
 
 from __future__ import annotations
 
@@ -23,15 +20,15 @@ from hopfield_theory.statistics import Interval
 
 __all__ = ["fixed_point_capacity", "half_weight_error", "one_update_capacity"]
 
-# A crowd of e^50 times the weight that it has to move is as one without end.
+# A crowd of e^50 times the weight of target and slot acts like an infinite one.
 _OUTWEIGHED = 50.0
 
 
 def half_weight_error(lam: float) -> float:
     """Error of one update, in units of m, that leaves half of the weight with the target, for large dimensions.
 
-    A crowd without end draws the update of ξ_1 to ``s ξ_1`` with ``s = (sqrt(1 + 4λ²) - 1)/(2λ)``, the limit of
-    ``I_{d/2}(λd) / I_{d/2-1}(λd)``; half of the weight leaves half of that error, ``(1 - s)/2``.
+    As the crowd grows without limit, the update of ξ_1 tends to ``s ξ_1`` with ``s = (sqrt(1 + 4λ²) - 1)/(2λ)``, the
+    limit of ``I_{d/2}(λd) / I_{d/2-1}(λd)``; half of the weight gives half of that error, ``(1 - s)/2``.
 
     Parameters
     ----------
@@ -58,33 +55,33 @@ def one_update_capacity(
     ensemble: str = "sphere",
     tolerance: float = 1e-4,
 ) -> Interval:
-    """Find the number of random patterns at which one update misses the target as often as not.
+    """Find the number of random patterns at which one update misses the target half of the time.
 
-    Bracketing search on log M for the place where the median of ``|T(x) - ξ_1|/m`` passes `error`, with common random
-    numbers; the ends of the interval are where the quantiles at ``½ ± 1.96/(2 sqrt(trials))`` pass it.
+    Bracketing search for the log M at which the median of ``|T(x) - ξ_1|/m`` passes ``error``, with common random
+    numbers; at the ends of the interval the quantiles at ``½ ± 1.96/(2 sqrt(trials))`` pass it.
 
     Parameters
     ----------
     memory : RandomMemory
     error : float, in (0, 1), optional
-        Largest error of a success, in units of m; by default `half_weight_error` of λ. Since a crowd without end draws
-        the update of x = ξ_1 to ``s ξ_1`` with ``s = I_{d/2}(κ) / I_{d/2-1}(κ)``, only errors below 1 - s are ever
-        passed for good: on the sphere 0.5 has no capacity for λ above ⅔ or so.
+        Largest error of a success, in units of m; by default ``half_weight_error`` of λ. For a growing crowd the update
+        of x = ξ_1 tends to ``s ξ_1`` with ``s = I_{d/2}(κ) / I_{d/2-1}(κ)``, so that only errors below 1 - s are
+        exceeded permanently: on the sphere 0.5 has no capacity for λ above about ⅔.
     overlap, noise, ensemble
-        As for `one_update`.
+        Same as for ``one_update``.
     trials : int, at least 16
-        Trials at each number of patterns.
+        Trials per number of patterns.
     seed : int, at least 0
-        The same at each number of patterns.
+        Used at every number of patterns.
     tolerance : float, above 0
-        Of log M, for the estimate and for the ends.
+        Error of log M, for the estimate and for the ends.
 
     Returns
     -------
     Interval
-        Of log M, for the noise of the trials, at 95%; ``-inf`` where a target alone is missed, ``inf`` where even
-        e^50 times as many patterns as outweigh the target leave the quantile below `error`. Of several passages one
-        is found.
+        Interval of log M for the noise of the trials, at 95%; ``-inf`` if a single target is missed, ``inf`` if even
+        e^50 times as many patterns as outweigh the target leave the quantile below ``error``. If the quantile passes
+        ``error`` several times, one passage is found.
 
     Examples
     --------
@@ -113,7 +110,7 @@ def one_update_capacity(
         return math.inf if excess(most) <= 0.0 else cast(float, optimize.brentq(excess, 0.0, most, xtol=tolerance))
 
     half_width = 0.98 / math.sqrt(trials)
-    # Each passage is found to the tolerance only: ends closer than it may come out in another order.
+    # Each passage is found to the tolerance only: closer ends may be in the wrong order.
     ends = [passage(level) for level in (0.5, 0.5 + half_width, 0.5 - half_width)]
     return Interval(ends[0], min(ends), max(ends), 0.95)
 
@@ -128,26 +125,26 @@ def fixed_point_capacity(
     seed: int = 0,
     device: str = "cpu",
 ) -> Crossing:
-    """Find the number of random patterns at which half of them lose their fixed point, without most of the patterns.
+    """Find the number of random patterns at which half of them lose their fixed point, drawing only some patterns.
 
     Parameters
     ----------
     memory : RandomMemory
-        Of dimension at least 3.
+        Dimension at least 3.
     error : float, above 0
-        Largest distance of a pattern that counts as stored to where retrieval from it ends, in units of m.
+        Largest distance, in units of m, from a pattern to the end of retrieval at which it counts as stored.
     drawn, device
-        As for :func:`~hopfield_theory.sampled.fixed_points.fixed_points`.
+        Same as for :func:`~hopfield_theory.sampled.fixed_points.fixed_points`.
     precision, most_trials
-        As for :func:`~hopfield_theory.measured.crossing.crossing`.
+        Same as for :func:`~hopfield_theory.measured.crossing.crossing`.
     seed : int, at least 0
 
     Returns
     -------
     Crossing
-        With an interval for the noise of the trials alone. For λ above 1 the fluctuations of patterns that are not
-        drawn may be what ends retrieval: `drawn` must then hold all of a large overlap with the target. For λ above
-        ``1/(1 - (1 - error)²)``, 4/3 by default, the mean alone never loses a pattern.
+        Its interval is for the noise of the trials only. For λ > 1, retrieval may be ended by fluctuations of undrawn
+        patterns; choose ``drawn`` large enough to include every pattern that overlaps the target strongly. For λ above
+        ``1/(1 - (1 - error)²)``, 4/3 by default, the mean of the undrawn patterns never loses a pattern.
 
     Examples
     --------

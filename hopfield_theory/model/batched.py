@@ -1,4 +1,4 @@
-r"""Many small memories at once: updates and fixed points of queries, each batch entry with patterns of its own."""
+r"""Many small memories at once: updates and fixed points of queries, where each batch entry has its own patterns."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hopfield_theory.model.fixed_point import FixedPoint, iterate_many
 
 __all__ = ["distances", "fixed_points", "storable", "update"]
 
-# updates that queries of a batch take together, before those at rest are left behind
+# updates of a whole batch before the converged queries leave it
 _TOGETHER = 25
 
 
@@ -54,7 +54,7 @@ def fixed_points(
     tol : float
         Length of the last step.
     max_steps : int
-        Most updates.
+        Largest number of updates.
 
     Examples
     --------
@@ -85,7 +85,7 @@ def distances(points: Tensor) -> Tensor:
     tensor([[[inf, 3.],
              [3., inf]]])
     """
-    # differences of squared norms would drown in rounding where two points coincide
+    # differences of squared norms would be lost in rounding where two points coincide
     apart = torch.cdist(points, points, compute_mode="donot_use_mm_for_euclid_dist")
     apart.diagonal(dim1=-2, dim2=-1).fill_(math.inf)
     return apart
@@ -94,15 +94,15 @@ def distances(points: Tensor) -> Tensor:
 def storable(patterns: Tensor, fixed_points: Tensor, apart: float) -> Tensor:
     """Tell per memory whether all fixed points are distinct and fit into disjoint balls around their patterns.
 
-    All patterns stored implies it: each ball then holds its own fixed point, and the distances of two patterns to
-    their fixed points add up to at most their distance.
+    This is necessary for all patterns to be stored: each ball then holds its own fixed point, and the distances of two
+    patterns to their fixed points add up to at most their distance.
 
     Parameters
     ----------
     patterns, fixed_points : Tensor, shape (B, M, d)
-        All patterns, and where retrieval from each ends.
+        All patterns, and the fixed point that retrieval from each reaches.
     apart : float
-        Fixed points that are closer than this are the same.
+        Fixed points closer than this count as the same.
 
     Returns
     -------

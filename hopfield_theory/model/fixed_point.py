@@ -1,7 +1,7 @@
 r"""Batched iteration to a fixed point :math:`x = T(x)`, plain and accelerated.
 
-Every row iterates on its own, leaves the batch when it has converged, and has a status of its own.
-:func:`differentiable` gives a fixed point the derivative that the implicit function theorem knows.
+Every row iterates independently, leaves the batch when it has converged, and has its own status.
+:func:`differentiable` gives a fixed point its derivative by the implicit function theorem.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ __all__ = ["FixedPoint", "Status", "accelerate", "differentiable", "iterate", "i
 
 
 class Status(enum.IntEnum):
-    """How an iteration ended; ``message`` says it in words."""
+    """How an iteration ended; ``message`` is the explanation."""
 
     message: str
 
     def __new__(cls, value: int, message: str) -> Status:
-        """Make a member of its number and its words."""
+        """Make a member from its number and its message."""
         status = int.__new__(cls, value)
         status._value_, status.message = value, message
         return status
@@ -38,17 +38,16 @@ class FixedPoint:
     Attributes
     ----------
     state : Tensor, shape (..., d)
-        The last state, ``T`` of the one before it.
+        The last state, ``T`` of the previous one.
     steps : Tensor of int64, shape (...)
-        Updates spent, those of rejected steps included.
+        Number of updates, including those of rejected steps.
     residual : Tensor, shape (...)
         Length of the last step, ``‖T(x) − x‖``.
     status : Tensor of int64, shape (...)
         A :class:`Status` per row.
     ambiguous : Tensor of bool, shape (...)
-        Accelerated rows whose residual grew on the way to more than twice what it had been: the path passed a
-        saddle, where neighbouring paths part, and the plain iteration may end at another fixed point. Always false
-        for the plain iteration.
+        Accelerated rows whose residual grew to more than twice its least earlier value. Such a path passed near a
+        saddle, and the plain iteration may end at another fixed point. Always false for the plain iteration.
     """
 
     state: Tensor
@@ -93,15 +92,11 @@ def iterate(
     start : Tensor, shape (N, d)
         First states.
     tol : float
-        Length of a step at which a row has converged, absolute.
+        Absolute length of a step at which a row has converged.
     max_steps : int
-        Most updates of a row.
+        Largest number of updates per row.
     progress : callable, optional
-        Called after every update of the batch with the rows finished and the rows in all.
-
-    Returns
-    -------
-    FixedPoint
+        Called after every update of the batch with the number of finished rows and of all rows.
 
     Examples
     --------
@@ -123,24 +118,20 @@ def iterate_many(
     every: int = 1,
     progress: Progress | None = None,
 ) -> FixedPoint:
-    r"""Iterate the rows of many problems at once, each problem with an update of its own.
+    r"""Iterate the rows of many problems at once; each problem has its own update.
 
     Parameters
     ----------
     update : callable
-        From states (B', Q', d), and the rows of ``own`` of their problems, to states (B', Q', d).
+        From states (B', Q', d), and the rows of ``own`` for these B' problems, to states (B', Q', d).
     own : tuple of Tensor, shapes (B, ...)
-        What makes each problem's update its own.
+        Parameters of each problem's update.
     start : Tensor, shape (B, Q, d)
         First states.
     tol, max_steps, progress
-        As in :func:`iterate`.
+        Same as in :func:`iterate`.
     every : int
-        Updates between two looks at the residuals: rows that have converged leave only then.
-
-    Returns
-    -------
-    FixedPoint
+        Number of updates between two checks of the residuals; converged rows leave only then.
 
     Examples
     --------
@@ -168,7 +159,7 @@ def iterate_many(
         if most == 0:
             break
         if most < x.shape[1]:
-            # those that move first; some at rest fill the rows of problems that have fewer
+            # moving states first; converged ones fill the rows of problems that have fewer
             order = torch.argsort(moving.int(), dim=-1, descending=True, stable=True)[:, :most]
             x, place = x.gather(1, order[..., None].expand(-1, -1, x.shape[-1])), place.gather(1, order)
         going = moving.any(-1)
@@ -178,7 +169,7 @@ def iterate_many(
     return found
 
 
-# Chosen on 12 memories of 4 383 random patterns (d = 16, β m² = 16), 64 queries each, about their fold
+# Chosen on 12 memories of 4 383 random patterns (d = 16, β m² = 16), 64 queries each, near their fold
 _WINDOW = 8
 _TRUST = 40.0
 _RELAXATION = 5.0
@@ -195,13 +186,13 @@ def accelerate(
 ) -> FixedPoint:
     r"""Iterate to a fixed point of :math:`T = \mathrm{id} - \nabla E` in fewer updates, never raising ``E``.
 
-    Every trial state must lower the energy by at least :math:`\tfrac12\|x - T(x)\|^2`, what the plain update
-    guarantees (T3); one that does not is replaced by the plain update. So the rate and the convergence of the plain
-    iteration (T5, T6) hold for this one. Trial states come from
+    Every trial state must lower the energy by at least :math:`\tfrac12\|x - T(x)\|^2`, as the plain update does (T3);
+    otherwise the plain update replaces it. So the rate and the convergence of the plain iteration (T5, T6) hold for
+    this one too. Trial states come from
 
-    * Anderson mixing over the last states, where the residual shrinks and the last step saw a contraction;
+    * Anderson mixing over the last states, where the residual shrinks and the last step was a contraction;
     * else, after a plain step, an over-relaxed step :math:`x + \alpha(T(x) - x)` with
-      :math:`\alpha \le 5`: where the residual grows, Anderson mixing would aim at the saddle that is being left.
+      :math:`\alpha \le 5`: where the residual grows, Anderson mixing would return towards a saddle.
 
     Parameters
     ----------
@@ -210,14 +201,9 @@ def accelerate(
     start : Tensor, shape (N, d)
         First states.
     tol, max_steps, progress
-        As in :func:`iterate`.
+        Same as in :func:`iterate`.
     rounding : float
-        Absolute rounding error of an energy: differences below it are not believed.
-
-    Returns
-    -------
-    FixedPoint
-        With ``ambiguous`` set where the path may have left that of the plain iteration.
+        Absolute rounding error of an energy: smaller differences are ignored.
 
     References
     ----------
@@ -235,7 +221,7 @@ def accelerate(
         return found
     active = torch.arange(start.shape[0], device=start.device)
     new, energy = step(start)
-    # all that a row carries along; filtered together when rows leave
+    # the state of the iteration per row; filtered together when rows leave
     rows = {
         "x": start,
         "new": new,
@@ -274,11 +260,11 @@ def accelerate(
         f = state - trial
         decrease = 0.5 * residual * residual
         accepted = sure | (energy <= rows["energy"] - decrease + rounding) & (
-            # where the guaranteed decrease drowns in rounding, the residual has to shrink instead
+            # where the guaranteed decrease is below the rounding, the residual has to shrink instead
             (decrease > 32 * rounding) | (torch.linalg.vector_norm(f, dim=-1) <= residual)
         )
         refused = ~accepted & (rows["steps"] < max_steps)
-        # a row without an update left keeps what it had: its state is T(x) all the same
+        # a row that has no updates left keeps its state, which is T(x) in any case
         kept = ~accepted & ~refused
         if refused.any():
             plain = rows["new"][refused]
@@ -296,7 +282,7 @@ def accelerate(
 
 
 def _trial(rows: dict[str, Tensor], residual: Tensor) -> tuple[Tensor, Tensor]:
-    """Trial states, and which of them are plain updates that need no test."""
+    """Trial states, and which of them are plain updates, which need no test."""
     x, f, dx, df = rows["x"], rows["f"], rows["dx"], rows["df"]
     tiny = torch.finfo(x.dtype).tiny
     last = dx[:, 0]
@@ -323,7 +309,7 @@ def _trial(rows: dict[str, Tensor], residual: Tensor) -> tuple[Tensor, Tensor]:
 def _least_squares(df: Tensor, f: Tensor, valid: Tensor) -> Tensor:
     """``argmin_γ ‖f − Σ γ_i df_i‖`` over the valid differences, by a slightly regularised QR of unit columns."""
     dtype = df.dtype
-    # there is no factorisation in the half types
+    # PyTorch has no QR in the half types
     df, f = (tensor.to(torch.promote_types(dtype, torch.float32)) for tensor in (df, f))
     norms = torch.where(valid, torch.linalg.vector_norm(df, dim=-1), 1.0)
     norms = torch.where(norms > 0, norms, 1.0)
@@ -335,21 +321,21 @@ def _least_squares(df: Tensor, f: Tensor, valid: Tensor) -> Tensor:
 
 
 def differentiable(update: Callable[[Tensor], Tensor], state: Tensor, tol: float = 1e-6) -> Tensor:
-    r"""Give a fixed point :math:`x = T_\theta(x)` its derivative for :math:`\theta`, however it was found.
+    r"""Give a fixed point :math:`x = T_\theta(x)` its derivative for :math:`\theta`; how it was found does not matter.
 
     By the implicit function theorem :math:`\mathrm{d}x = (I - J)^{-1}\,\partial_\theta T\,\mathrm{d}\theta`, with J the
-    Jacobian at x. The backward pass solves :math:`(I - J)\,u = g` by conjugate gradients, row by row, in products with
-    J; memory is that of one update, whatever the number of updates that led to x.
+    Jacobian at x. The backward pass solves :math:`(I - J)\,u = g` by conjugate gradients, row by row, with products
+    with J; it needs the memory of one update.
 
     Parameters
     ----------
     update : callable
         ``T``, from states (..., d) to states (..., d), row by row, with a symmetric Jacobian of norm below 1, as at
-        every fixed point that attracts; differentiable in its state and in what it closes over.
+        every attracting fixed point; differentiable in its state and in the tensors it closes over.
     state : Tensor, shape (..., d)
-        A fixed point. Its own history is not differentiated.
+        A fixed point. Its history is not differentiated.
     tol : float
-        Relative residual at which a row's system counts as solved.
+        Relative residual at which the system of a row counts as solved.
 
     Returns
     -------
@@ -390,7 +376,7 @@ def _conjugate_gradients(product: Callable[[Tensor], Tensor], right: Tensor, tol
             break
         image = direction - product(direction)
         curvature = (direction * image).sum(-1, keepdim=True)
-        # a row that is solved, or whose Jacobian is not below 1 in this direction, goes no further
+        # a row stops if it is solved, or if its Jacobian is not below 1 in this direction
         length = torch.where(active & (curvature > 0), square / curvature.clamp(min=torch.finfo(right.dtype).tiny), 0.0)
         solution = solution + length * direction
         residual = residual - length * image

@@ -24,44 +24,43 @@ from hopfield_theory.model.separation import Separation, SoftmaxN
 
 __all__ = ["Memory"]
 
-# numbers that one block of rows × patterns may hold where scores cannot be avoided: 32 MiB in float64
+# most numbers in one block of rows × patterns where scores cannot be avoided: 32 MiB in float64
 _BLOCK = 1 << 22
 
 
 class Memory:
-    r"""Stored patterns and the energy, the update and the derivatives that they define.
+    r"""Stored patterns, and the energy, update and derivatives that they define.
 
     Parameters
     ----------
     patterns : array-like, shape (M, d)
-        The patterns :math:`\xi_\mu`, one per row. Their dtype and device are the memory's; integers become float64.
-        A tensor that lies in a mapped file stays there.
+        The patterns :math:`\xi_\mu`, one per row; the memory takes over dtype and device, integers become float64.
+        A memory-mapped tensor is not copied.
     beta : float
         Inverse temperature :math:`\beta`, finite and above 0.
     noop : float, optional
         No-op mass :math:`n`, finite and at least 0: 0 is the dense model, 1 (the default) OutEffHop.
     separation : Separation, optional
-        In place of ``noop``, another separation function, such as ``Entmax(1.5)``.
+        Another separation function in place of ``noop``, such as ``Entmax(1.5)``.
     values : array-like, shape (M, v), optional
-        What :meth:`read` returns mixtures of, in place of the patterns (key → value retrieval).
+        Vectors that :meth:`read` mixes in place of the patterns (key → value retrieval).
     centre : bool
-        Subtract the mean of the patterns from patterns and queries. The mean is kept, and patterns that are added
-        later do not change it.
+        Subtract the mean of the patterns from patterns and queries; patterns that are added later do not change it.
     normalise : bool
         Scale patterns and queries to unit norm (after centring).
 
     Raises
     ------
     ValueError
-        For a wrong shape, NaN or infinity, numbers out of range, a pattern without direction where ``normalise`` is
-        asked for, or both ``noop`` and ``separation``.
+        For a wrong shape, NaN or infinity, numbers out of range, a pattern that cannot be normalised, or both
+        ``noop`` and ``separation``; methods raise it too.
     TypeError
-        For what is not numeric.
+        For arguments that are not numeric.
 
     Notes
     -----
     Methods that take a state ``x`` of shape (..., d) expect it in the space of the stored (centred, normalised)
-    patterns; :meth:`prepare` brings a raw query there, and :func:`hopfield_theory.retrieve` does so by itself.
+    patterns. :meth:`prepare` brings a raw query there; :func:`hopfield_theory.retrieve` calls it itself.
 
     References
     ----------
@@ -96,7 +95,7 @@ class Memory:
         self._settle(beta, SoftmaxN(1.0 if noop is None else noop) if separation is None else separation)
 
     def _settle(self, beta: float, separation: Separation) -> None:
-        """Set β and the separation function, and what follows from them."""
+        """Set β, the separation function, and the constant of the energy."""
         self.beta, self.separation = _arguments.positive("beta", beta), separation
         if not self.beta * self.radius * self.radius < torch.finfo(self._work).max / 16:
             raise ValueError(
@@ -122,7 +121,7 @@ class Memory:
         patterns : array-like, shape (M, d)
             Real and no-op patterns together.
         is_noop : array-like of bool, shape (M,)
-            Which of them are no-op patterns.
+            Which of them are no-op patterns; at least one must not be.
         beta : float
             Inverse temperature.
         collapse : bool
@@ -131,12 +130,7 @@ class Memory:
         Returns
         -------
         Memory
-            The patterns that are no outliers, with ``noop`` the number of slots (0 where nothing is a no-op).
-
-        Raises
-        ------
-        ValueError
-            If ``is_noop`` does not fit, or leaves no pattern.
+            The patterns that are not outliers, with ``noop`` the number of slots (0 if there are no outliers).
 
         References
         ----------
@@ -189,21 +183,7 @@ class Memory:
     # --- the space of the patterns ---
 
     def prepare(self, queries: Any) -> Tensor:
-        """Centre and normalise raw queries as the patterns were.
-
-        Parameters
-        ----------
-        queries : array-like, shape (..., d)
-
-        Returns
-        -------
-        Tensor, shape (..., d)
-            Of the dtype and on the device of the patterns.
-
-        Raises
-        ------
-        ValueError
-            For a wrong last axis, NaN or infinity, or a query without direction where the memory normalises.
+        """Centre and normalise raw queries, shape (..., d), like the patterns, and in their dtype, on their device.
 
         Examples
         --------
@@ -287,9 +267,9 @@ class Memory:
         return self._mix(x, self.patterns)[0]
 
     def read(self, x: Any) -> Tensor:
-        r"""What a state stands for: the mixture :math:`\sum_\mu p_\mu v_\mu` of the values, shape (..., v).
+        r"""Mixture :math:`\sum_\mu p_\mu v_\mu` of the values, shape (..., v).
 
-        The values are the patterns where none were given; then this is :meth:`update`.
+        If no values were given, they are the patterns, and this is :meth:`update`.
 
         Examples
         --------
@@ -321,7 +301,7 @@ class Memory:
         return x - self._mix(x, self.patterns)[0]
 
     def step(self, x: Any) -> tuple[Tensor, Tensor]:
-        """Return ``(update(x), energy(x))`` of one pass over the patterns."""
+        """Return ``(update(x), energy(x))`` from one pass over the patterns."""
         return self._step(self._states("x", x))
 
     def _step(self, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -361,7 +341,7 @@ class Memory:
         return torch.cat([empty, *jacobians]).reshape(*states.shape, self.dim)
 
     def _mix(self, x: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
-        """Mixture of ``values``, and ``Ψ*(βΞx)``, for states that were checked."""
+        """Mixture of ``values``, and ``Ψ*(βΞx)``, for checked states."""
         flat = x.reshape(-1, self.dim)
         if isinstance(self.separation, SoftmaxN):
             mixture, conjugate = fused_attention(
@@ -384,19 +364,12 @@ class Memory:
     def _row_blocks(self, rows: Tensor) -> Iterator[Tensor]:
         return iter(rows.split(max(1, _BLOCK // self.num_patterns)) if len(rows) else ())
 
-    # --- which pattern is it ---
+    # --- comparisons with the patterns ---
 
     def nearest(self, x: Any) -> tuple[Tensor, Tensor]:
-        """Return index and distance of the pattern that is nearest to each state.
+        """Return index (int64) and Euclidean distance of the pattern nearest to each state, shapes (...).
 
-        Parameters
-        ----------
-        x : array-like, shape (..., d)
-
-        Returns
-        -------
-        tuple of Tensor
-            Indices (int64) and Euclidean distances, shape (...); the first index where several are nearest.
+        Where several patterns are nearest, the index is that of the first.
 
         Examples
         --------
@@ -405,8 +378,8 @@ class Memory:
         """
         states = self._states("x", x)
         indices, distances = [], []
-        # distances from products cancel where the patterns share a large part: take that off, and compare the best
-        # candidates by their differences
+        # distances from products cancel where the patterns share a large part: subtract that part, and compare the
+        # best candidates by their differences
         shared = self.patterns.mean(0, dtype=self._work)
         for rows in states.reshape(-1, self.dim).to(self._work).split(1024):
             score, best = rows.new_zeros(len(rows), 0), rows.new_zeros(len(rows), 0, dtype=torch.int64)
@@ -441,7 +414,7 @@ class Memory:
         _, where, counts = torch.unique(self.patterns, dim=0, return_inverse=True, return_counts=True)
         return (counts[where] > 1).nonzero().flatten()
 
-    # --- the same memory, but ---
+    # --- copies with changes ---
 
     def _with(self, patterns: Tensor, values: Tensor | None, beta: float, separation: Separation) -> Memory:
         memory = object.__new__(Memory)
@@ -452,12 +425,7 @@ class Memory:
         return memory
 
     def at(self, *, beta: float | None = None, noop: float | None = None, dtype: torch.dtype | None = None) -> Memory:
-        """Return the memory of the same patterns, values, centring and scaling at another β, n or dtype.
-
-        Raises
-        ------
-        ValueError
-            For a number out of range.
+        """Return the memory with the same patterns, values, centring and scaling at another β, n or dtype.
 
         Examples
         --------
@@ -476,18 +444,9 @@ class Memory:
         Parameters
         ----------
         more : array-like, shape (K, d)
-            Raw patterns: they are centred and normalised as the memory is.
+            Raw patterns; they are centred and normalised like those of the memory.
         values : array-like, shape (K, v), optional
-            Their values; needed exactly if the memory has values.
-
-        Returns
-        -------
-        Memory
-
-        Raises
-        ------
-        ValueError
-            For a wrong shape, NaN or infinity, or values that are missing or unexpected.
+            Their values, required if and only if the memory has values.
 
         Examples
         --------
@@ -509,16 +468,7 @@ class Memory:
         Parameters
         ----------
         indices : array-like of int
-            Positions from 0 to M − 1, in any order.
-
-        Returns
-        -------
-        Memory
-
-        Raises
-        ------
-        ValueError
-            If an index is out of range, or no pattern would remain.
+            Positions from 0 to M − 1, in any order, but not all of them.
 
         Examples
         --------
@@ -541,7 +491,7 @@ class Memory:
         return self._with(self.patterns[keep], values, self.beta, self.separation)
 
     def to(self, *args: Any, **kwargs: Any) -> Memory:
-        """Return the memory on another device or in another floating dtype; with the arguments of ``torch.Tensor.to``.
+        """Return the memory on another device or in another floating dtype; arguments of ``torch.Tensor.to``.
 
         Examples
         --------
@@ -553,12 +503,12 @@ class Memory:
         return self._with(patterns, values, self.beta, self.separation)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the memory to one safetensors file, whole or not at all, in place of any other.
+        """Write the memory to one safetensors file, atomically; an existing file is replaced.
 
         Raises
         ------
         TypeError
-            For a separation that is not one of this library.
+            For a separation other than ``SoftmaxN`` and ``Entmax``.
         OSError
             If the file cannot be written.
         """
@@ -567,14 +517,14 @@ class Memory:
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Memory:
-        """Read a memory that :meth:`save` wrote; equal to the last bit.
+        """Read a memory that :meth:`save` wrote; it is equal to the last bit.
 
         Raises
         ------
         FileNotFoundError
             If there is no such file.
         ValueError
-            If the file is damaged, or holds no memory.
+            If the file is damaged or does not contain a memory.
 
         Examples
         --------
@@ -591,7 +541,7 @@ class Memory:
 
 
 def _matrix(name: str, array: Any) -> Tensor:
-    """A finite floating (rows, columns) tensor, without a copy where there need be none."""
+    """A finite floating (rows, columns) tensor, copied only if necessary."""
     try:
         tensor = torch.as_tensor(array)
     except (TypeError, ValueError, RuntimeError) as error:

@@ -1,4 +1,4 @@
-"""The file of a memory: safetensors, with what is no tensor in its metadata."""
+"""The file of a memory: safetensors, with everything that is not a tensor in its metadata."""
 
 from __future__ import annotations
 

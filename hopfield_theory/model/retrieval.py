@@ -19,16 +19,16 @@ __all__ = ["Retrieval", "retrieve"]
 
 @dataclass(frozen=True)
 class Retrieval(FixedPoint):
-    """What became of each query: a :class:`~hopfield_theory.model.fixed_point.FixedPoint`, and more.
+    """A :class:`~hopfield_theory.model.fixed_point.FixedPoint` with energies and the tolerance.
 
     States are in the space of the stored (centred, normalised) patterns.
 
     Attributes
     ----------
     energy : Tensor or None, shape (...)
-        Energy of ``state``, if asked for.
+        Energy of ``state``, if ``energies`` was set.
     tolerance : float
-        The tolerance that was used: the one asked for, or the rounding of the dtype if that is larger.
+        The tolerance that was used: ``tol``, or the rounding of the dtype if that is larger.
     """
 
     energy: Tensor | None
@@ -47,30 +47,26 @@ def retrieve(
 ) -> Retrieval:
     r"""Iterate :math:`x_{t+1} = T(x_t)` from every query until a step is no longer than ``tol``.
 
-    Converged queries leave the batch; nothing of the size queries × patterns is ever held (softmax_n).
+    Converged queries leave the batch. With softmax_n, nothing of the size queries × patterns is held.
 
     Parameters
     ----------
     memory : Memory
     queries : array-like, shape (..., d)
-        Raw queries: they are centred and normalised as the memory is.
+        Raw queries; they are centred and normalised like the patterns.
     tol : float
-        Length of the last step, above 0, in the units of the patterns. Steps below ``8 ε m`` (rounding unit of the
-        dtype, radius of the memory) cannot be told from rounding; a smaller ``tol`` is raised to that.
+        Length of the last step, above 0, in the units of the patterns. Steps below ``8 ε m`` (ε the rounding unit of
+        the dtype, m the radius of the memory) are only rounding; a smaller ``tol`` is raised to that.
     max_steps : int
-        Most updates of a query, at least 1.
+        Largest number of updates per query, at least 1.
     accelerate : bool
-        Fewer updates where convergence is slow, by safeguarded Anderson mixing that never raises the energy. Close to
-        the largest load it needs about a fifth of the updates; a query that it may have led to another fixed point
-        than the plain iteration's is marked ``ambiguous``.
+        Use safeguarded Anderson mixing, which never raises the energy and needs fewer updates where convergence is
+        slow: about a fifth close to the largest load. Queries for which the plain iteration may reach another fixed
+        point are marked ``ambiguous``.
     energies : bool
         Also return the energy of each final state (one more pass).
     progress : callable, optional
-        Called with the numbers of finished queries and of queries, as the work goes on.
-
-    Returns
-    -------
-    Retrieval
+        Called with the number of finished queries and of all queries.
 
     Raises
     ------

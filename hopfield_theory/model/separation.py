@@ -11,8 +11,8 @@ separation           :math:`\Psi^*(z)`                                    :math:
 ``Entmax(α)``        :math:`\max_p \langle p, z\rangle - \Psi_\alpha(p)`  α-entmax (α = 2: sparsemax)
 ===================  ===================================================  =================================
 
-Everything here is a composition of differentiable public operations: derivatives of every order, ``vmap``, ``jacrev``
-and ``torch.compile`` work without further ado. The fused versions for many patterns are in
+Everything here is a composition of differentiable public operations, so derivatives of every order, ``vmap``,
+``jacrev`` and ``torch.compile`` work. The fused versions for many patterns are in
 :mod:`hopfield_theory.fused.attention`.
 """
 
@@ -30,13 +30,13 @@ __all__ = ["Entmax", "Separation", "SoftmaxN", "log_noop", "lse_n", "softmax_n"]
 
 
 def log_noop(n: float | Tensor, log_n: float | Tensor | None = None) -> float | Tensor:
-    r"""Return :math:`\log n` of a no-op mass that is given as ``n`` or, if it is not ``None``, as ``log_n``.
+    r"""Return :math:`\log n` of a no-op mass given as ``n``, or as ``log_n`` if that is not ``None``.
 
     Parameters
     ----------
     n : float or Tensor
-        No-op mass, ``0 ≤ n < ∞``. Tensors are not inspected; one that requires a gradient is refused, since
-        :math:`\partial/\partial n` is infinite on the log scale at ``n = 0``.
+        No-op mass, ``0 ≤ n < ∞``. The values of a tensor are not checked; a tensor that requires a gradient is
+        refused, since :math:`\partial/\partial n` is infinite on the log scale at ``n = 0``.
     log_n : float or Tensor, optional
         Its logarithm, ``−∞ ≤ log_n < ∞``; may require a gradient.
 
@@ -91,8 +91,8 @@ def _exponentials(scores: Tensor, log_n: float | Tensor, dim: int) -> tuple[Tens
         )
     floor = log_n.detach().expand(torch.broadcast_shapes(log_n.shape, kept))
     shift = floor if z.shape[dim] == 0 else torch.maximum(z.detach().amax(dim, keepdim=True), floor)
-    # the value does not depend on the shift, so a detached one gives exact derivatives; where nothing is finite
-    # any finite shift does
+    # the value does not depend on the shift, so a detached shift gives exact derivatives; where nothing is finite,
+    # any finite shift will do
     shift = torch.where(shift == -math.inf, torch.zeros_like(shift), shift)
     exponentials = torch.exp(z - shift)
     total = exponentials.sum(dim, keepdim=True) + torch.exp(log_n - shift)
@@ -151,8 +151,7 @@ def lse_n(scores: Tensor, n: float | Tensor = 1.0, dim: int = -1, *, log_n: floa
     Its gradient is :func:`softmax_n`. The function :math:`\mathrm{lse}_n(\beta, s)` of the energies is
     ``lse_n(beta * s) / beta``.
 
-    Parameters, errors
-        Those of :func:`softmax_n`.
+    Parameters and errors are the same as in :func:`softmax_n`.
 
     Returns
     -------
@@ -171,7 +170,7 @@ def lse_n(scores: Tensor, n: float | Tensor = 1.0, dim: int = -1, *, log_n: floa
 
 
 class Separation(Protocol):
-    """What a memory asks of a separation function; all three act on the last axis."""
+    """Methods of a separation function that a memory calls; all three act on the last axis."""
 
     def weights(self, scores: Tensor) -> Tensor:
         """Weights ``p = ∇Ψ*(z)``, the shape of ``scores``."""
@@ -194,11 +193,6 @@ class SoftmaxN:
     ----------
     noop : float
         No-op mass ``n``, finite and at least 0.
-
-    Raises
-    ------
-    ValueError
-        If ``noop`` is out of range.
 
     Examples
     --------
@@ -240,12 +234,7 @@ class Entmax:
     Parameters
     ----------
     alpha : float
-        ``1 < α < ∞``; 1.5 and 2 are computed by sorting, the others by bisection.
-
-    Raises
-    ------
-    ValueError
-        If ``alpha`` is out of range.
+        ``1 < α < ∞``; 1.5 and 2 are computed by sorting, other values by bisection.
 
     References
     ----------
@@ -268,7 +257,7 @@ class Entmax:
 
     @property
     def margin(self) -> float:
-        """The lead ``1/(α − 1)`` of one score over all others from which on that pattern takes all the weight."""
+        """The lead ``1/(α − 1)`` of one score over all others that gives its pattern all the weight."""
         return 1 / (self.alpha - 1)
 
     def weights(self, scores: Tensor) -> Tensor:

@@ -1,11 +1,11 @@
-r"""A memory too large to hold: update, energy and fixed point over blocks of patterns that come and go.
+r"""A memory too large to hold: update, energy and fixed point from blocks of patterns, none of which is kept.
 
-Each block gives a pair :math:`(\ell, o)`, log-sum-exp and softmax average of its patterns, and pairs merge:
+Each block gives a pair :math:`(\ell, o)`, log-sum-exp and softmax average of its patterns, and pairs are merged:
 
 .. math:: \ell = \log(e^{\ell_1} + e^{\ell_2}), \quad o = e^{\ell_1 - \ell} o_1 + e^{\ell_2 - \ell} o_2.
 
-Blocks are folded in order into parts of fixed size, and parts in order into the whole, in double precision, so that the
-result does not depend on who computes which part.
+Blocks are merged in order into parts of fixed size, and parts in order into the whole, in double precision, so that the
+result does not depend on which worker computes which part.
 """
 
 from __future__ import annotations
@@ -28,25 +28,25 @@ from hopfield_theory.model.fixed_point import FixedPoint, Progress
 
 __all__ = ["Pull", "Stream", "in_threads"]
 
-# blocks of a part: a few seconds' work at most, and many parts for the workers to share where there are many blocks
+# blocks per part: a few seconds of work at most, and many parts for the workers to share if there are many blocks
 _BLOCKS = 8
 
 Mapper = Callable[[Callable[[Any], Any], Iterable[Any]], Iterator[Any]]
-"""Apply a function to items, and give the results in the order of the items."""
+"""Apply a function to items, and yield the results in the order of the items."""
 
 
 @dataclass(frozen=True)
 class Pull:
-    r"""What some patterns do to queries.
+    r"""The pull of some patterns on N queries.
 
     Attributes
     ----------
     log_sum : Tensor, shape (N,), float64
         :math:`\log\sum e^{\beta\langle\xi, x\rangle}`; ``-inf`` for no pattern.
     average : Tensor, shape (N, d), float64
-        The patterns' average under softmax weights.
+        Average of the patterns under softmax weights.
     radius : float
-        Their largest norm.
+        Largest norm of the patterns.
     """
 
     log_sum: Tensor
@@ -55,7 +55,7 @@ class Pull:
 
     @classmethod
     def none(cls, queries: Tensor) -> Pull:
-        """Return that of no pattern."""
+        """Return the pull of no pattern."""
         zero = torch.zeros(queries.shape, dtype=torch.float64, device=queries.device)
         return cls(torch.full_like(zero[:, 0], -math.inf), zero, 0.0)
 
@@ -68,7 +68,7 @@ class Pull:
 
 
 def in_threads(function: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:
-    """Apply a function to items in as many threads as torch has, each alone on its core; keep the order.
+    """Apply a function to items in as many threads as torch has, each with one core; keep the order.
 
     Examples
     --------
@@ -91,29 +91,29 @@ def in_threads(function: Callable[[Any], Any], items: Iterable[Any]) -> Iterator
 
 
 class Stream:
-    r"""The memory of a source of patterns, none of which is kept.
+    r"""The memory of a source of patterns; no pattern is kept.
 
     Parameters
     ----------
     source : PatternSource
-        Any: random patterns of any number, or a mapped file. Its dtype and device are the computation's; sums over
-        blocks are in double precision.
+        Any number of random patterns, or a mapped file. Its dtype and device are used; sums over blocks are in
+        double precision.
     beta : float
         Inverse temperature :math:`\beta`, above 0.
     noop, log_noop : float
         No-op mass :math:`n \ge 0` (1 by default), or its logarithm.
     map_fn : function, optional
-        Who computes the parts: a function like ``map`` that keeps the order, such as the ``map`` of an executor.
-        By default this process, in as many threads as torch has.
+        Computes the parts: a function like ``map`` that keeps the order, such as the ``map`` of an executor. By
+        default the threads of this process, as many as torch has.
 
     Raises
     ------
     ValueError
-        If a number leaves its range.
+        For numbers out of range, and in the methods for queries of a wrong shape or with NaN or infinity.
 
     Notes
     -----
-    The weights carry a relative rounding of about ``β m ‖x‖`` units of the source's dtype, as scores do.
+    The weights carry a relative rounding error of about ``β m ‖x‖`` units of the source's dtype, like the scores.
 
     Examples
     --------
@@ -140,7 +140,7 @@ class Stream:
 
     @property
     def num_parts(self) -> int:
-        """Parts that the patterns are computed in."""
+        """Number of parts into which the patterns are divided."""
         return math.ceil(self.source.num_blocks / _BLOCKS)
 
     def part(self, queries: Tensor, index: int) -> Pull:
@@ -149,13 +149,9 @@ class Stream:
         Parameters
         ----------
         queries : Tensor, shape (N, d)
-            Of the source's dtype and device.
+            Queries in the source's dtype, on its device.
         index : int
-            In ``[0, num_parts)``.
-
-        Returns
-        -------
-        Pull
+            Number of the part, in ``[0, num_parts)``.
         """
         pull = Pull.none(queries)
         with torch.no_grad():
@@ -173,16 +169,7 @@ class Stream:
         ----------
         queries : array-like, shape (N, d) or (d,)
         progress : callable, optional
-            Called with the numbers of parts finished and of parts.
-
-        Returns
-        -------
-        Pull
-
-        Raises
-        ------
-        ValueError
-            For queries of a wrong shape, or with NaN or infinity.
+            Called with the number of finished parts and of all parts.
         """
         rows = self._rows(queries)
         pull = Pull.none(rows)
@@ -193,15 +180,15 @@ class Stream:
         return pull
 
     def update(self, queries: Any, progress: Progress | None = None) -> Tensor:
-        r"""Return :math:`T(x) = \Xi^\top\mathrm{softmax}_n(\beta\,\Xi x)`, in the source's dtype; as :meth:`pull`."""
+        r"""Return :math:`T(x) = \Xi^\top\mathrm{softmax}_n(\beta\,\Xi x)`, in the source's dtype."""
         return self.step(queries, progress)[0]
 
     def energy(self, queries: Any, progress: Progress | None = None) -> Tensor:
-        r"""Return :math:`E(x)`, float64; parameters and errors as of :meth:`pull`."""
+        r"""Return :math:`E(x)`, float64."""
         return self.step(queries, progress)[1]
 
     def step(self, queries: Any, progress: Progress | None = None) -> tuple[Tensor, Tensor]:
-        """Return update and energy of one pass; parameters and errors as of :meth:`pull`."""
+        """Return update and energy from one pass; parameters as in :meth:`pull`."""
         rows, shape = self._rows(queries), torch.as_tensor(queries).shape
         pull = self.pull(rows, progress)
         log_partition = torch.logaddexp(pull.log_sum, torch.full_like(pull.log_sum, self.log_noop))
@@ -224,18 +211,9 @@ class Stream:
         tol : float
             Length of the last step, above 0.
         max_steps : int
-            Most passes, at least 1.
+            Largest number of passes, at least 1.
         progress : callable, optional
-            Called with the numbers of queries finished and of queries.
-
-        Returns
-        -------
-        FixedPoint
-
-        Raises
-        ------
-        ValueError
-            As :meth:`pull`, or for ``tol`` or ``max_steps`` out of range.
+            Called with the number of finished queries and of all queries.
         """
         tol, max_steps = _arguments.positive("tol", tol), _arguments.integer("max_steps", max_steps, 1)
         return fixed_point.iterate(self.update, self._rows(queries), tol, max_steps, progress)
@@ -251,7 +229,7 @@ class Stream:
 
 @dataclass(frozen=True)
 class _Part:
-    """A stream's part as a function of its index alone, which other processes can be given."""
+    """A part of a stream as a function of its index only, which can be sent to other processes."""
 
     stream: Stream
     queries: Tensor

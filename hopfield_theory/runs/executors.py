@@ -1,10 +1,10 @@
-"""Who does the work: this process, other processes, or the workers of a Dask scheduler; results are the same.
+"""Executors: this process, other processes, or the workers of a Dask scheduler; results are the same.
 
-An executor has two methods. ``map`` gives the results in the order of the items, as ``map_fn`` of a stream needs it;
-``run`` gives them as they come, and an exception where there is no result. A worker that dies takes nothing with it:
-its item is computed again, and after the third death the item is given up.
+An executor has two methods. ``map`` yields the results in the order of the items, as ``map_fn`` of a stream needs;
+``run`` yields them as they are finished, with an exception in place of a missing result. If a worker dies, its item is
+computed again; after the third death the item is given up.
 
-Functions, items and results travel between processes, so functions must be importable ones, and a script that uses
+Functions, items and results are sent between processes, so functions must be importable, and a script that uses
 processes must keep its own work under ``if __name__ == "__main__"``.
 """
 
@@ -35,18 +35,18 @@ Function = Callable[[Any], Any]
 
 _RETRIES = 2
 _DIED = "{item}: the workers that computed it died, each time; they were killed, for want of memory perhaps"
-# items that an outside scheduler is given at a time: enough for it to see how many workers could be busy
+# items that a Dask scheduler is given at a time: enough for it to see how many workers could be busy
 _IN_FLIGHT = 1000
 
 
 class WorkerDiedError(RuntimeError):
-    """The workers that computed an item died, each time."""
+    """Every worker that computed an item died."""
 
 
 class Executor:
-    """What all executors share; use :class:`Serial`, :class:`Processes` or :class:`Dask`.
+    """Base class of :class:`Serial`, :class:`Processes` and :class:`Dask`.
 
-    All are context managers; leaving one ends its workers, at once if by an exception.
+    All are context managers: leaving one ends its workers, immediately if by an exception.
     """
 
     def run(self, function: Function, items: Iterable[Any]) -> Generator[tuple[int, Any]]:
@@ -55,21 +55,15 @@ class Executor:
         Yields
         ------
         index : int
-            Index of an item; in the order in which items are finished.
+            Index of an item; items come in the order in which they are finished.
         result
-            What the function returns for it, or the exception that it raises; :class:`WorkerDiedError` if its worker
-            died three times.
+            The function's result, or the exception that it raises; :class:`WorkerDiedError` after three deaths of its
+            worker.
         """
         raise NotImplementedError
 
     def map(self, function: Function, items: Iterable[Any]) -> Generator[Any]:
-        """Apply a function to items, and give the results in the order of the items.
-
-        Raises
-        ------
-        Exception
-            What the function raises, at the place of its item; :class:`WorkerDiedError` if a worker died three times.
-        """
+        """Apply a function to items; yield the results in the order of the items. Exceptions of :meth:`run` raise."""
         waiting: dict[int, Any] = {}
         following = 0
         with contextlib.closing(self.run(function, items)) as finished:
@@ -99,12 +93,12 @@ def _outcome(future: Any) -> Any:
     error = future.exception()
     if error is None:
         return future.result()
-    # such as SystemExit, which ended the function there and must not end this process
+    # SystemExit, for example, must not end this process too
     return error if isinstance(error, Exception) else RuntimeError(repr(error))
 
 
 class Serial(Executor):
-    """The process itself, one item after the other.
+    """The current process, one item after the other.
 
     Examples
     --------
@@ -134,12 +128,7 @@ class Processes(Executor):
     ----------
     workers : int
     threads : int
-        Threads of torch in each worker: cores over workers, at least 1.
-
-    Raises
-    ------
-    ValueError
-        If there is to be no worker.
+        Threads of torch per worker: cores divided by workers, at least 1.
 
     Examples
     --------
@@ -174,7 +163,7 @@ class Processes(Executor):
                     free.append(slot)
                     yield index, WorkerDiedError(_DIED.format(item=item)) if died else result
         finally:
-            # left early: nobody waits for what the others are at
+            # left early: the results of the others are not needed
             _kill([slot for slot, *_ in busy.values()])
 
     def close(self) -> None:  # noqa: D102
@@ -191,7 +180,7 @@ class Processes(Executor):
 
 
 class _Slot:
-    """A pool of one process: when it dies, it is certain at which item."""
+    """A pool of one process: if it dies, the item at which it died is known."""
 
     def __init__(self, threads: int) -> None:
         self._threads = threads
@@ -201,7 +190,7 @@ class _Slot:
         try:
             return self._submit(function, item)
         except BrokenProcessPool:
-            # it died at its last item, or while it had none
+            # it died at its last item, or while idle
             self.close()
             return self._submit(function, item)
 
@@ -213,7 +202,7 @@ class _Slot:
             return self._pool.submit(function, item)
 
     def kill(self) -> None:
-        # the executor has no public way to stop a process at work before Python 3.14
+        # before Python 3.14 the executor has no public method to stop a busy process
         for process in list((getattr(self._pool, "_processes", None) or {}).values()):
             process.kill()
 
@@ -241,7 +230,7 @@ def _begin_worker(threads: int) -> None:
 
 
 def _die_with_parent() -> None:
-    # a parent that is killed tells nobody, and its workers would wait for ever
+    # a killed parent cannot notify its workers, and they would wait forever
     parent = multiprocessing.parent_process()
     if parent is not None:
         wait_for([parent.sentinel])
@@ -250,11 +239,11 @@ def _die_with_parent() -> None:
 
 @contextlib.contextmanager
 def _no_interrupts() -> Iterator[None]:
-    """Start processes that Ctrl-C does not reach: ending them is for the process that started them."""
+    """Start processes that ignore Ctrl-C: the process that started them ends them."""
     if not hasattr(signal, "pthread_sigmask"):  # pragma: no cover
         yield
         return
-    # the first spawn would start it, and let interrupts through again
+    # the first spawn would start the tracker, which unblocks interrupts
     resource_tracker.ensure_running()
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
@@ -269,17 +258,12 @@ class Dask(Executor):
     Parameters
     ----------
     address : str
-        Address of the scheduler, such as ``tcp://host:8786``. Its workers need this package; how many deaths of
-        workers an item survives is set there.
-
-    Raises
-    ------
-    ImportError
-        Without the extra.
+        Address of the scheduler, such as ``tcp://host:8786``. Its workers need this package; its own configuration
+        says how often an item is retried when workers die.
 
     Notes
     -----
-    The connection begins with the first item; a scheduler that does not answer is an OSError there.
+    The connection is made with the first item; if the scheduler does not answer, this raises OSError.
     """
 
     def __init__(self, address: str) -> None:
@@ -299,7 +283,7 @@ class Dask(Executor):
         def submit(count: int) -> None:
             for index, item in itertools.islice(source, count):
                 with warnings.catch_warnings():
-                    # patterns that are held travel with each part of their stream
+                    # patterns held in memory are sent with each part of their stream
                     warnings.filterwarnings("ignore", "Sending large graph", UserWarning)
                     future = self._client.submit(function, item, pure=False)
                 busy[future] = (index, item)
@@ -309,7 +293,7 @@ class Dask(Executor):
             submit(_IN_FLIGHT)
             for future in finished:
                 if future.status == "pending":
-                    # the worker that held its result died: it is computed again
+                    # the worker with this result died: it is computed again
                     finished.add(future)
                     continue
                 index, item = busy.pop(future)
@@ -341,14 +325,7 @@ class Dask(Executor):
 
 
 def executor(name: str, workers: int | None = None, address: str | None = None) -> Executor:
-    """Make the executor of a name: ``serial``, ``processes`` (of so many workers) or ``dask`` (at an address).
-
-    Raises
-    ------
-    ValueError
-        If there is none of this name, or it does not take what is given.
-    ImportError
-        For Dask without the extra ``cluster``.
+    """Return the executor of a name: ``serial``, ``processes`` (of so many workers) or ``dask`` (at an address).
 
     Examples
     --------
@@ -368,6 +345,6 @@ def executor(name: str, workers: int | None = None, address: str | None = None) 
 
 
 def _cores() -> int:
-    # not every platform tells which cores this process may use
+    # not every platform knows which cores this process may use
     affinity = getattr(os, "sched_getaffinity", None)
     return len(affinity(0)) if affinity else os.cpu_count() or 1

@@ -1,8 +1,8 @@
-"""Finished cells on disk: one Parquet file per cell, written whole or not at all.
+"""Finished cells on disk: one Parquet file per cell, written atomically.
 
-A file is a plain table: who the cell is (experiment, preset, seed, version, parameters), where and how long it was
-measured (device, seconds), and its results, so that pandas reads it without this module. Pages carry Parquet's own
-checksums, and the metadata a digest of the decoded table: a damaged file is never read as a result.
+A file is a plain table that pandas reads without this module: the cell (experiment, preset, seed, version, parameters),
+where and how long it was measured (device, seconds), and its results. Pages carry Parquet's own checksums, and the
+metadata a digest of the decoded table: a damaged file is never read as a result.
 """
 
 from __future__ import annotations
@@ -35,24 +35,19 @@ except ImportError as error:  # pragma: no cover
 __all__ = ["Cell", "Rows", "Scalar", "Store", "canonical"]
 
 Scalar = str | int | float | bool | None
-"""What a parameter may be."""
+"""A parameter."""
 Rows = pd.DataFrame | Sequence[Mapping[str, Any]]
-"""What a measurement gives: records of one or more rows."""
+"""The result of a measurement: one or more rows."""
 
 # parameters stand between the two, results after them
 _WHO, _WHERE = ("experiment", "preset", "seed", "version"), ("device", "seconds")
 _DIGEST, _TORCH = b"hopfield_theory.sha256", b"torch"
-# as atomic_write names what it has not finished
+# the name that atomic_write gives to an unfinished file
 _PARTIAL = re.compile(r"[A-Za-z0-9][\w.-]*-[0-9a-f]{16}\.parquet\.(\d+)\.partial", re.ASCII)
 
 
 def canonical(parameters: Mapping[str, Any]) -> str:
-    """Write a mapping as JSON in the one way that does not depend on the order of its keys.
-
-    Raises
-    ------
-    TypeError, ValueError
-        Where JSON has no such value.
+    """Write a mapping as JSON, independent of the order of its keys; values that JSON lacks raise.
 
     Examples
     --------
@@ -64,23 +59,18 @@ def canonical(parameters: Mapping[str, Any]) -> str:
 
 @dataclass(frozen=True, eq=False)
 class Cell:
-    """One point of an experiment's grid, and all that its result depends on. Cells are equal where their keys are.
+    """One point of an experiment's grid, with everything its result depends on. Equal keys mean equal cells.
 
     Parameters
     ----------
     experiment, preset : str
-        Letters, digits, ``.``, ``_`` and ``-``; they begin with a letter or digit.
+        Letters, digits, ``.``, ``_`` and ``-``; the first is a letter or digit.
     seed : int, at least 0
         Seed of the experiment.
     parameters : mapping of str to str, int, float, bool or None
         Finite numbers only. 16 and 16.0 make different cells.
     version : str
-        Version of the package, the installed one by default.
-
-    Raises
-    ------
-    TypeError, ValueError
-        Where a value is of the wrong type or outside its range.
+        Version of the package, by default the installed one.
 
     Examples
     --------
@@ -123,7 +113,7 @@ class Cell:
 
     @property
     def key(self) -> str:
-        """Everything that tells this cell from others, as canonical JSON."""
+        """Everything that identifies the cell, as canonical JSON."""
         return canonical(vars(self))
 
     @property
@@ -142,12 +132,8 @@ class Store:
     Parameters
     ----------
     folder : path
-        Created where it is missing. Temporary files of processes that were killed while they wrote to it are removed.
-
-    Raises
-    ------
-    OSError
-        If the folder cannot be made or written to; the message names it.
+        Created if it does not exist; OSError if that fails or it is read-only. Temporary files of processes that were
+        killed while writing are removed.
 
     Examples
     --------
@@ -177,7 +163,7 @@ class Store:
                 path.unlink(missing_ok=True)
 
     def has(self, cell: Cell) -> bool:
-        """Tell whether a cell is finished: whether its file is whole and its own."""
+        """Tell whether a cell is finished: its file exists, is undamaged and belongs to the cell."""
         try:
             self.read(cell)
         except (FileNotFoundError, ValueError):
@@ -185,17 +171,17 @@ class Store:
         return True
 
     def holds_file(self, cell: Cell) -> bool:
-        """Tell whether there is a file of a cell's name, without opening it."""
+        """Tell whether the cell's file exists, without opening it."""
         return (self.folder / cell.name).is_file()
 
     def write(self, cell: Cell, rows: Rows, seconds: float, device: str) -> None:
-        """Keep the result of a cell: its file is written whole or not at all, in place of any other.
+        """Write the result of a cell atomically; an existing file is replaced.
 
         Parameters
         ----------
         cell : Cell
         rows : DataFrame or sequence of mappings
-            At least one row; no column has the name of a parameter, nor ``experiment``, ``preset``, ``seed``,
+            At least one row; no column may have the name of a parameter, nor ``experiment``, ``preset``, ``seed``,
             ``version``, ``device``, ``seconds``.
         seconds : float
             How long it took.
@@ -205,10 +191,9 @@ class Store:
         Raises
         ------
         ValueError
-            If the rows are not such, or hold what Parquet cannot.
+            For other rows, or values that Parquet cannot hold.
         OSError
-            If the file cannot be written, as on a full disk: the message names folder and reason, and nothing is
-            left behind.
+            If the file cannot be written, for example on a full disk; no partial file is left.
         """
         frame = rows if isinstance(rows, pd.DataFrame) else pd.DataFrame(list(rows))
         if not len(frame):
@@ -241,9 +226,9 @@ class Store:
         Raises
         ------
         FileNotFoundError
-            If there is no file of the cell's name.
+            If the cell has no file.
         ValueError
-            If its file is damaged, or not its own.
+            If its file is damaged, or belongs to another cell.
         """
         path = self.folder / cell.name
         try:
@@ -255,19 +240,14 @@ class Store:
         return table.to_pandas()
 
     def gather(self, experiment: str | None = None, preset: str | None = None) -> pd.DataFrame:
-        """Put the rows of all finished cells into one frame.
-
-        Parameters
-        ----------
-        experiment, preset : str, optional
-            Take only those of this name.
+        """Return the rows of all finished cells, or of those of an experiment or preset, as one frame.
 
         Returns
         -------
         DataFrame
             Columns ``experiment``, ``preset``, the parameters, the results, ``seed``, ``version``, ``device``,
-            ``seconds`` (of the whole cell). Rows are in the order of names, versions, seeds and parameters. A value
-            that a cell lacks is missing. A damaged file is left out, with a warning that names it.
+            ``seconds`` (of the whole cell). Rows are in the order of names, versions, seeds and parameters. Columns
+            that a cell lacks are missing values. A damaged file is left out, with a warning that names it.
         """
         found = []
         for path in sorted(self.folder.glob("*.parquet" if experiment is None else f"{experiment}-*.parquet")):
@@ -299,7 +279,7 @@ def _read(path: Path) -> tuple[Cell, pa.Table]:
     except IsADirectoryError:
         raise _DamagedError("it is a folder") from None
     try:
-        # no threads: one of Arrow's that lets go of Python's bytes while the interpreter ends aborts the process
+        # no threads: an Arrow thread that releases Python's bytes while the interpreter exits aborts the process
         file = parquet.ParquetFile(pa.BufferReader(content), page_checksum_verification=True)
         table = file.read(use_threads=False)
         if (table.schema.metadata or {}).get(_DIGEST) != _digest(table):
@@ -312,7 +292,7 @@ def _read(path: Path) -> tuple[Cell, pa.Table]:
 
 
 def _order(cell: Cell) -> tuple[Any, ...]:
-    """Return a key that sorts cells whose parameters are numbers here and strings or None there."""
+    """Return a sort key; the same parameter may be a number, a string or None."""
     values = [
         (name, 0 if value is None else 2 if isinstance(value, str) else 1, 0 if value is None else value)
         for name, value in cell.parameters.items()
@@ -321,7 +301,7 @@ def _order(cell: Cell) -> tuple[Any, ...]:
 
 
 def _in_order(groups: Iterable[Iterable[str]]) -> list[str]:
-    """Return the names of all groups, each once, as they first appear."""
+    """Return the names of all groups, each once, in the order of first appearance."""
     return list(dict.fromkeys(name for group in groups for name in group))
 
 

@@ -1,4 +1,4 @@
-"""Grids of cells: measured by an executor, kept one by one in a store, and resumed from what is there."""
+"""Grids of cells: measured by an executor, written one by one to a store; a second run measures the missing ones."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Cost = Callable[[Parameters], tuple[float, float]]
 
 @dataclass(frozen=True)
 class Sweep:
-    """An experiment's grid, and how to measure a cell of it.
+    """The grid of an experiment, and how to measure a cell.
 
     Parameters
     ----------
@@ -37,15 +37,10 @@ class Sweep:
     cells : sequence of mappings
         The parameters of each cell, all different.
     measure : function of parameters, seed and device
-        Gives the rows of a cell, from the cell's own seed; an importable function, so that other processes can be
-        given it.
+        Returns the rows of a cell, from the cell's own seed; an importable function, so that it can be sent to other
+        processes.
     cost : function of parameters
         Predicts the seconds and the bytes of memory that a cell takes.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If a cell is no :class:`~hopfield_theory.runs.store.Cell`, or is there twice.
     """
 
     experiment: str
@@ -64,11 +59,11 @@ class Sweep:
 
     @cached_property
     def grid(self) -> tuple[Cell, ...]:
-        """The cells with all that their results depend on."""
+        """The cells of the grid."""
         return tuple(Cell(self.experiment, self.preset, self.seed, parameters) for parameters in self.cells)
 
     def weight(self, cell: Cell) -> float:
-        """Return the seconds that a cell is predicted to take, above 0."""
+        """Return the predicted seconds of a cell, above 0."""
         return max(float(self.cost(cell.parameters)[0]), 1e-9)
 
 
@@ -80,7 +75,7 @@ class Failure:
     ----------
     cell : Cell
     error : Exception
-        What its measurement raised, or :class:`~hopfield_theory.runs.executors.WorkerDiedError`.
+        Exception of its measurement, or :class:`~hopfield_theory.runs.executors.WorkerDiedError`.
     """
 
     cell: Cell
@@ -92,17 +87,17 @@ class Failure:
 
 @dataclass(frozen=True)
 class Advance:
-    """How far a run has come.
+    """Progress of a run.
 
     Attributes
     ----------
     cell : Cell
-        The last to be finished, or to fail.
+        The last cell that finished or failed.
     finished, cells : int
-        Cells that are finished, those of earlier runs among them, and cells of the sweep.
+        Number of finished cells, including those of earlier runs, and of all cells.
     failed : int
     seconds_left : float
-        Estimated from what the cells of this run took, and from the predicted cost of those that are left.
+        Estimated from the time of the cells of this run and the predicted cost of the remaining ones.
     """
 
     cell: Cell
@@ -118,12 +113,12 @@ class Advance:
 
 @dataclass(frozen=True)
 class SweepResult:
-    """What a run did.
+    """The result of a run.
 
     Attributes
     ----------
     done : list of Cell
-        Measured and kept, in the order of the sweep.
+        Measured and written, in the order of the sweep.
     skipped : list of Cell
         Finished before.
     failed : list of Failure
@@ -140,27 +135,27 @@ class SweepResult:
 
     @property
     def lines(self) -> list[str]:
-        """What to tell: failures, and a count."""
+        """Failures and a count, as lines of text."""
         count = f"{len(self.done)} cells measured, {len(self.skipped)} finished before, {len(self.failed)} failed"
         return [*(f"failed: {it}" for it in self.failed), count]
 
 
 class Interrupted(KeyboardInterrupt):
-    """A run was interrupted; the message says how to go on."""
+    """A run was interrupted; the message says how to continue."""
 
 
 @dataclass(frozen=True)
 class DryRun:
-    """What a run would do.
+    """Prediction of what a run would do.
 
     Attributes
     ----------
     cells, finished, left : int
-        Cells in all, those that have a file, and the others.
+        Number of all cells, of cells with a file, and of the remaining ones.
     seconds : float
-        Predicted for the cells that are left, one after the other.
+        Predicted for the remaining cells, one after the other.
     bytes : float
-        Memory predicted for the largest cell that is left. Each worker holds one cell.
+        Memory predicted for the largest remaining cell. Each worker holds one cell.
     """
 
     cells: int
@@ -175,7 +170,7 @@ class DryRun:
 
 
 def cell_seed(seed: int, parameters: Parameters) -> int:
-    """Return the seed of a cell's measurement, in ``[0, 2**32)``: of the sweep's seed and the parameters alone.
+    """Return the seed of a cell's measurement, in ``[0, 2**32)``, from the sweep's seed and the cell's parameters.
 
     Examples
     --------
@@ -187,7 +182,7 @@ def cell_seed(seed: int, parameters: Parameters) -> int:
 
 @dataclass(frozen=True)
 class _Measured:
-    """A measurement as a function of the cell alone, which other processes can be given."""
+    """A measurement as a function of the cell only, which can be sent to other processes."""
 
     measure: Measure
     device: str
@@ -197,7 +192,7 @@ class _Measured:
 
         begin = time.perf_counter()
         rows = self.measure(cell.parameters, cell_seed(cell.seed, cell.parameters), self.device)
-        # a frame here, not in the parent: what no frame can be made of is then this cell's failure
+        # convert here, not in the parent: rows that cannot be converted are then a failure of this cell
         frame = rows if isinstance(rows, pd.DataFrame) else pd.DataFrame(list(rows))
         return frame, time.perf_counter() - begin
 
@@ -209,7 +204,7 @@ def run(
     device: str = "cpu",
     progress: Callable[[Advance], None] | None = None,
 ) -> SweepResult:
-    """Measure the cells that are not finished, and keep each as soon as it is.
+    """Measure the unfinished cells, and write each as soon as it is measured.
 
     Parameters
     ----------
@@ -224,14 +219,14 @@ def run(
     Returns
     -------
     SweepResult
-        A cell that raises, or whose rows cannot be kept, does not stop the others; it is among ``failed``.
+        A cell that raises, or whose rows cannot be written, does not stop the others; it is in ``failed``.
 
     Raises
     ------
     Interrupted
-        On Ctrl-C: the cells finished so far are in the store.
+        On Ctrl-C. The cells finished so far are in the store.
     OSError
-        If a file cannot be read or written, as on a full disk: likewise.
+        If a file cannot be read or written. The cells finished so far are in the store.
 
     Examples
     --------
@@ -287,7 +282,7 @@ def _keep(store: Store, cell: Cell, outcome: object, device: str, report: SweepR
 
 
 class _Clock:
-    """Estimates what is left of a run by the cost of its cells, however many are at work at once."""
+    """Estimate of the remaining time from the cost of the cells, for any number of workers."""
 
     def __init__(self, sweep: Sweep, left: Sequence[Cell]) -> None:
         self._weights = {cell: sweep.weight(cell) for cell in left}
@@ -300,7 +295,7 @@ class _Clock:
 
 
 def dry_run(sweep: Sweep, store: Store) -> DryRun:
-    """Tell what a run would do; no file is opened, so that a damaged one counts as finished here."""
+    """Predict what a run would do; files are not opened, so that a damaged one counts as finished."""
     left = [cell for cell in sweep.grid if not store.holds_file(cell)]
     return DryRun(
         cells=len(sweep.grid),

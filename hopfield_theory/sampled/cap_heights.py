@@ -14,30 +14,30 @@ from hopfield_theory.bounds import sphere
 
 __all__ = ["log_height"]
 
-# Where ``log u`` is below this, ``log P = a log(2u) - log(2 a B(a, ½))`` to the last digit; ``a u`` is the error.
+# Where ``log u`` is below this, ``log P = a log(2u) - log(2 a B(a, ½))`` to the last digit; the error is ``a u``.
 _TINY_LOG_HEIGHT = -45.0
 _NEWTON_STEPS = 200
 
 
 def log_height(log_share: ArrayLike, dim: int) -> Floats:
-    """Logarithm of the height of the cap that holds a given share of the sphere: the inverse of `sphere.log_cap`.
+    """Logarithm of the height of the cap with a given share of the sphere: the inverse of ``sphere.log_cap``.
 
-    The height is ``u = 1 - cos(theta)``. It comes as a logarithm since caps of share e^-700 have heights below the
-    smallest float where d = 2. Newton's method on ``log P`` over ``log u``, which is concave for ``d >= 3``: from the
-    left, where the cap of a flat space starts it, it climbs to the root without a safeguard.
+    The height ``u = 1 - cos(theta)`` is returned as a logarithm, since for d = 2 caps of share e^-700 have heights
+    below the smallest float. The method is Newton's, for ``log P`` as a function of ``log u``, which is concave for
+    ``d >= 3``: it starts on the left of the root, at the cap of a flat space, and needs no safeguard.
 
     Parameters
     ----------
     log_share : array_like, at most 0
-        ``log P(1 - cos(theta) < u)``; there is no lower end.
+        ``log P(1 - cos(theta) < u)``; there is no lower limit.
     dim : int, at least 2
         Dimension d of the space around the sphere.
 
     Returns
     -------
-    ndarray, shape of `log_share`
-        ``log u``, at most log 2; relative error of the share's logarithm below 1e-12, besides what half an ulp of
-        ``log u`` moves it; past a half sphere, that of the opposite cap's share.
+    ndarray, shape of ``log_share``
+        ``log u``, at most log 2. The relative error of the share's logarithm is below 1e-12, plus the effect of half an
+        ulp of ``log u``; beyond a half sphere this is true of the opposite cap's share.
 
     Examples
     --------
@@ -75,14 +75,14 @@ def _log_height_by_newton(log_share: Floats, dim: int) -> Floats:
         reached = _log_cap(v, dim)
         log_slope = v + (a - 1.0) * np.log(u * (2.0 - u)) - log_beta - reached
         step = (log_share[active] - reached) * np.exp(-log_slope)
-        # A half sphere is the largest cap asked for; rounding may step over its rim.
+        # A half sphere is the largest cap here; rounding may exceed it.
         root[active] = np.minimum(v + step, 0.0)
         active = active[np.abs(step) > 4e-16 * (1.0 + np.abs(v))]
     return root
 
 
 def _log_cap(log_height: Floats, dim: int) -> Floats:
-    # Close to a half sphere u (2 - u) rounds away what the cosine still tells.
+    # Close to a half sphere u (2 - u) loses digits that the cosine still has.
     cosine = -np.expm1(log_height)
     wide = cosine < 0.25
     share = sphere.log_cap(np.where(wide, 0.5, np.exp(log_height)), dim)

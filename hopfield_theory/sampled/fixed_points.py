@@ -1,8 +1,8 @@
-"""Fixed points of a memory of up to e^700 random patterns: those about the target drawn, the others by their mean.
+"""Fixed points of a memory of up to e^700 random patterns: patterns near the target drawn, the others by their mean.
 
-A fixed point near the target feels two kinds of patterns: few that stand close, one by one, and many that stand
-farther, together. So the patterns in a cap about the target are drawn whole, and the others enter through the mean of
-their partition sum, at the state where it is. ``docs/virtual.md`` says what that leaves out, and how it was tested.
+A fixed point near the target depends on few close patterns, individually, and on many farther ones, collectively. So
+the patterns in a cap around the target are drawn as vectors, and the others enter through the mean of their partition
+sum, as a function of the state. ``docs/virtual.md`` says what this neglects, and how it was tested.
 
 Lengths are in units of the radius m.
 """
@@ -28,29 +28,29 @@ from hopfield_theory.sampled.which_are_drawn import Plan
 
 __all__ = ["FixedPoints", "fixed_points"]
 
-# numbers that the drawn patterns of a batch of trials may hold
+# most numbers in the drawn patterns of a batch of trials
 _BATCH = 1 << 21
 _TOLERANCE, _STEPS = 1e-8, 2000
 _MOST_DRAWN = 1e8
-# updates that a batch takes together, before the trials at rest are left behind
+# updates of a whole batch before the converged trials leave it
 _TOGETHER = 25
 
 
 @dataclass(frozen=True)
 class FixedPoints:
-    """Where independent trials end that start at their target; every trial has its own patterns.
+    """The ends of independent trials that start at their target; every trial has its own patterns.
 
     Attributes
     ----------
     error : ndarray, shape (trials,), at least 0
         ``|x - ξ_1| / m`` at the end.
     updates : ndarray of int, shape (trials,)
-        How many, in steps of 25; at most 2 000.
+        Number of updates, in steps of 25; at most 2 000.
     at_rest : ndarray of bool, shape (trials,)
         Whether the last step was no longer than 1e-8.
     fluctuation : ndarray, shape (trials,), at least 0
-        Bound, to first order in them, on the root mean square of what the fluctuations of the patterns that were not
-        drawn would move an update at the end by, in units of m: ``2 sqrt(N E exp(2κ<ξ, x>)) / Z``; 0 if all were drawn.
+        First-order bound on the root mean square by which fluctuations of the undrawn patterns would move an update at
+        the end, in units of m: ``2 sqrt(N E exp(2κ<ξ, x>)) / Z``; 0 if all were drawn.
     """
 
     error: Floats
@@ -69,9 +69,9 @@ def fixed_points(
     first: int = 0,
     device: str = "cpu",
 ) -> FixedPoints:
-    r"""Iterate the update from a stored pattern of a random memory on the sphere, without most of its patterns.
+    r"""Iterate the update from a pattern of a random memory on the sphere, without drawing most of its patterns.
 
-    With the drawn patterns ξ_ν and N others of mean :math:`g(x)`,
+    With the drawn patterns ξ_ν and N others, whose mean weight is :math:`g(x)`,
 
     .. math:: T(x) = \frac{\sum_\nu e^{\kappa\langle\xi_\nu, x\rangle}\xi_\nu + N\,\nabla g(x)/\kappa}
                           {n + \sum_\nu e^{\kappa\langle\xi_\nu, x\rangle} + N g(x)},
@@ -81,16 +81,16 @@ def fixed_points(
     Parameters
     ----------
     memory : RandomMemory
-        Of dimension at least 3.
+        Dimension at least 3.
     log_patterns : float, from 0 to 700
         log M, in nats.
     trials : int, at least 1
     seed : int, at least 0
     drawn : float, from 1 to 1e8
-        How many patterns are drawn in the mean beside the target: those of the largest overlaps with it. All are where
-        there are at most twice as many, and the memory is then the explicit one.
+        Mean number of patterns, besides the target, that are drawn: those of the largest overlaps with it. If there are
+        at most twice as many, all are drawn, and the memory is explicit.
     first : int, at least 0
-        Trial i of this call is trial ``first + i`` of the seed, and depends on nothing else.
+        Trial i of this call is trial ``first + i`` of the seed and depends only on that number.
     device : str
 
     Examples
@@ -122,7 +122,7 @@ def fixed_points(
 def _patterns(
     law: OverlapLaw, plan: Plan, place: Callable[[Floats], tuple[Floats, Floats]] | None, seed: int, trial: int
 ) -> Floats:
-    """Draw the target, along the first axis, and the patterns of a trial that are drawn."""
+    """Draw the target, along the first axis, and the other drawn patterns of a trial."""
     generator = np.random.default_rng([seed, trial])
     if place is None:
         rivals = generator.standard_normal((plan.width, law.dim))

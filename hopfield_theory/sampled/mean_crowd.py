@@ -1,4 +1,4 @@
-"""The mean crowd: what many random patterns that are not drawn add to the partition sum, wherever the state is."""
+"""The mean crowd: the mean contribution of the undrawn patterns to the partition sum, as a function of the state."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hopfield_theory.sampled.overlaps import OverlapLaw
 
 __all__ = ["MeanCrowd"]
 
-# Cubic pieces of log Ψ between these places, in units of max(z, 1), are good to 1e-12.
+# Cubic pieces of log Ψ between these places, in units of max(z, 1), are accurate to 1e-12.
 _PER_UNIT, _PER_OCTAVE = 128, 256
 
 
@@ -20,24 +20,24 @@ class MeanCrowd:
     r"""Mean of :math:`e^{\kappa\langle\xi, x\rangle}` over patterns of overlap t < τ with the target, and its gradient.
 
     A state has the part a along the target and a part of length b across it. A pattern of overlap t has a part of
-    length :math:`\sqrt{1 - t^2}` across in an isotropic direction, so that
+    length :math:`\sqrt{1 - t^2}` across the target in an isotropic direction, so that
 
     .. math:: g(a, b) = \mathrm E\bigl[e^{\kappa a t}\,\Psi_{d-1}(\kappa b\sqrt{1 - t^2})\bigm| t < \tau\bigr],
 
     a quadrature over t, with :math:`\Psi_{d-1}` of :func:`hopfield_theory.bounds.sphere.log_mgf` from a table. Its
-    nodes are fine for states near the target: within 0.3 of its direction ``log g`` is good to 1e-9, far from it and at
-    large κ to 1e-2 only.
+    nodes are chosen for states near the target: within 0.3 of its direction ``log g`` is accurate to 1e-9; far from it
+    and at large κ only to 1e-2.
 
     Parameters
     ----------
     law : OverlapLaw
-        Of the sphere, dimension d at least 3.
+        The law of the sphere, dimension d at least 3.
     log_share : float, below 0
         Logarithm of the tail probability of τ.
     kappa : float, above 0
-        κ, of patterns of norm 1.
+        κ, for patterns of norm 1.
     device : str
-        Where states are.
+        Device of the states.
 
     Examples
     --------
@@ -70,12 +70,7 @@ class MeanCrowd:
         Parameters
         ----------
         along, across : Tensor, shape (B,), float64
-            a and b, at least 0 for b, with ``a² + b² <= 1``.
-
-        Returns
-        -------
-        Tensor, Tensor, Tensor
-            Each of shape (B,).
+            a and ``b >= 0``, with ``a² + b² <= 1``. The three results have the same shape.
         """
         log_psi, slope = self._log_psi(self._kappa * across[:, None] * self._across)
         exponent = self._log_weight + self._kappa * along[:, None] * self._along + log_psi
@@ -89,7 +84,7 @@ class MeanCrowd:
         return torch.logsumexp(self._log_weight + 2.0 * self._kappa * along[:, None] * self._along + log_psi, 1)
 
     def _log_psi(self, z: Tensor) -> tuple[Tensor, Tensor]:
-        """Interpolate by Hermite's cubics; also the derivative, of the same cubics."""
+        """Interpolate by Hermite cubics; also return their derivative."""
         at = torch.searchsorted(self._places, z, right=True).clamp_(1, len(self._places) - 1)
         left, right = self._places[at - 1], self._places[at]
         width = right - left

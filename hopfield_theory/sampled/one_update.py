@@ -1,13 +1,12 @@
 """One update of a memory of up to e^700 random patterns, simulated without the patterns.
 
-Only the cosines of the patterns with the query decide about their weights, and given the cosines the parts of the
-patterns across the query are isotropic. So the patterns that stand close to the query are drawn exactly, by their
-overlaps, and the many others through the mean and the covariance of their sums. ``docs/virtual.md`` has the law and the
-method. The law of the overlaps is in `overlaps`, which rivals are drawn in `which_are_drawn`, the others in
-`undrawn_sums`.
+The weights of the patterns depend only on their cosines with the query, and given the cosines the parts of the patterns
+across the query are isotropic. So the overlaps of the patterns close to the query are drawn exactly, and the many
+others enter through the mean and the covariance of their sums. ``docs/virtual.md`` has the law and the method.
+``overlaps`` is the law of the overlaps, ``which_are_drawn`` chooses the rivals (the patterns other than the target)
+that are drawn, ``undrawn_sums`` has the others.
 
-Lengths are in units of the radius m throughout. Arguments out of range raise ValueError, here and in the other modules
-of the package.
+Lengths are in units of the radius m.
 """
 
 from __future__ import annotations
@@ -46,7 +45,7 @@ class OneUpdate:
     along_query : ndarray, shape (trials,)
         Component of ``T(x)/m`` along the query.
     across : ndarray, shape (trials,), at least 0
-        Length of what the others contribute to ``T(x)/m`` across the query.
+        Length of the others' contribution to ``T(x)/m`` across the query.
     error : ndarray, shape (trials,), at least 0
         ``|T(x) - ξ_1| / m``.
     """
@@ -70,15 +69,15 @@ def one_update(
     noise: float = 0.0,
     ensemble: str = "sphere",
 ) -> OneUpdate:
-    """Simulate one update of a memory of random patterns by the overlaps of the patterns alone.
+    """Simulate one update of a memory of random patterns from the overlaps of the patterns with the query.
 
     The memory holds a target ξ_1 of norm m and M - 1 independent patterns. The query x has the part ``overlap · ξ_1``
-    along the target and a part of length ``noise · m`` across it, in a direction that the patterns do not know. Its
+    along the target and a part of length ``noise · m`` across it, in a direction independent of the patterns. Its
     update is ``T(x) = Σ p_ν ξ_ν`` with ``p_ν = exp(β <ξ_ν, x>) / (n + Σ_μ exp(β <ξ_μ, x>))``.
 
-    Up to 8 001 patterns the law is exact. Beyond, the patterns past a threshold that 1 000 exceed in the mean are
-    drawn exactly, and the sums over the others as normal variables of the same mean and covariance: no bound on the
-    error of that is claimed, and tests see none.
+    Up to 8 001 patterns the law is exact. For more, the patterns above a threshold, 1 000 on average, are drawn
+    exactly, and the sums over the others as normal variables of the same mean and covariance: no bound on the error of
+    that is claimed, and the tests see no error.
 
     Parameters
     ----------
@@ -86,15 +85,14 @@ def one_update(
     log_patterns : float, at least 0
         log M, in nats; M is rounded to an integer where it is below 1e15. Tested up to 700.
     trials : int, at least 1
-        Number of trials.
     seed : int, at least 0
-        One seed, one result; the first trials do not depend on how many follow.
+        The first trials of a seed do not depend on how many follow.
     overlap : float
         q.
     noise : float, at least 0
         r.
     ensemble : {"sphere", "gaussian"}
-        Uniform on the sphere of radius m, or normal with covariance ``m²/d``; the target has norm m in both.
+        Uniform on the sphere of radius m, or normal with covariance ``m²/d``; the target has norm m in both cases.
 
     Examples
     --------
@@ -112,7 +110,7 @@ def one_update(
 
 @dataclass(frozen=True)
 class _Query:
-    """Scores' scale ``κ |x|/m``, the target's score, and the target's parts along and across the query."""
+    """Scale ``κ |x|/m`` of the scores, the target's score, and the target's parts along and across the query."""
 
     kappa: float
     score: float
@@ -124,13 +122,13 @@ class _Query:
 def _query(memory: RandomMemory, overlap: float, noise: float) -> _Query:
     length = math.hypot(overlap, noise)
     if length == 0.0:
-        # Any direction serves for a query at the origin.
+        # For a query at the origin any direction will do.
         return _Query(0.0, 0.0, 1.0, 0.0, memory.log_noop)
     return _Query(memory.kappa * length, memory.kappa * overlap, overlap / length, noise / length, memory.log_noop)
 
 
 class _Tail(NamedTuple):
-    """How rivals beyond the threshold are placed, and the moments of one below."""
+    """The map that places rivals above the threshold, and the moments of a rival below it."""
 
     place: Callable[[Floats], tuple[Floats, Floats]]
     bulk: Bulk
@@ -185,7 +183,7 @@ def _update(
     with np.errstate(divide="ignore"):
         log_crowd = peak + np.log(crowd)
 
-    # The crowd may lie below the smallest float beside the target or the no-op slot.
+    # Relative to the target or the no-op slot, the crowd may be below the smallest float.
     scale = np.maximum(peak, max(query.score, query.log_noop))
     shrink = np.exp(peak - scale)
     target, noop = np.exp(query.score - scale), np.exp(query.log_noop - scale)
@@ -196,7 +194,7 @@ def _update(
         streams.sides.standard_normal(trials), streams.side_rests.standard_gamma(0.5 * (law.dim - 2), trials)
     )
     sideways = query.sine * others_across * turn
-    # Sums of what is lost, in place of 1 - p_1, keep the digits of small errors.
+    # Summing the other weights, in place of 1 - p_1, keeps the digits of small errors.
     lost = (shrink * crowd + noop) / total
     square = (others_along - query.cosine * lost) ** 2 + others_across**2 + (query.sine * lost) ** 2
     return OneUpdate(

@@ -1,7 +1,7 @@
-"""The law of the overlaps of random patterns with a direction that they do not know, and draws from it.
+"""The law of the overlaps of random patterns with an independent direction, and draws from it.
 
-In units of the patterns' radius a rival is ``t x̂ + a u``: the overlap t with the direction x̂, and a vector across it of
-length scale a and isotropic u, independent of t. On the sphere ``a = sqrt(1 - t²)`` and u is a unit vector; in the
+In units of the radius a pattern is ``t x̂ + a u``: t is the overlap with the direction x̂, and u an isotropic vector
+across it, independent of t, with the length scale a. On the sphere ``a = sqrt(1 - t²)`` and u is a unit vector; in the
 Gaussian ensemble ``a = 1`` and u is normal with covariance ``1/d``.
 """
 
@@ -27,7 +27,7 @@ __all__ = ["OverlapLaw", "Streams", "cosines", "overlap_law"]
 _TABLE_EDGES = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)
 _TABLE_DEGREE = 24
 _NODES, _NODE_WEIGHTS = np.polynomial.legendre.leggauss(16)
-# A normal variable below it weighs e^-800.
+# A normal variable below it has a probability of e^-800.
 _NORMAL_END = -40.0
 
 
@@ -40,7 +40,7 @@ class OverlapLaw(Protocol):
         ...
 
     def draw(self, streams: Streams, shape: tuple[int, int]) -> tuple[Floats, Floats]:
-        """Draw t and a of independent rivals, two arrays of a shape (trials, rivals)."""
+        """Draw t and a of independent rivals, two arrays of shape (trials, rivals)."""
         ...
 
     def tail(self, log_share: float) -> Callable[[Floats], tuple[Floats, Floats]]:
@@ -55,27 +55,27 @@ class OverlapLaw(Protocol):
         ...
 
     def across(self, lengths: Floats, variance: Floats, streams: Streams) -> Floats:
-        """Draw the length of ``Σ l u + v``: `lengths` (trials, rivals), v normal of a `variance` (trials,) a side."""
+        """Draw the length of ``Σ l u + v``: lengths l (trials, rivals), v normal, its variance (trials,) per axis."""
         ...
 
 
 class Streams(NamedTuple):
-    """A generator for each kind of draw, so that the first trials do not depend on how many follow or in what blocks.
+    """One generator per kind of draw, so that the first trials do not depend on how many follow or on the blocks.
 
-    Arrays are filled row by row, and a row is a trial: each stream alone is a sequence that only grows.
+    Arrays are filled row by row, and a row is a trial: more trials only extend each stream.
 
     Attributes
     ----------
     counts : numpy.random.Generator
-        How many rivals are drawn.
+        Numbers of drawn rivals.
     places, rests : numpy.random.Generator
-        Their overlaps; the squared lengths across that make normal variables overlaps on the sphere.
+        Their overlaps; the squared lengths across that turn normal variables into overlaps on the sphere.
     turns, turn_rests : numpy.random.Generator
-        Cosines between their parts across.
+        Cosines between their parts across the query.
     bulks, bulk_sides, bulk_rests : numpy.random.Generator
-        Sums over the others: weights and overlaps; the part across, one side of it and the rest.
+        Sums over the others: weights and overlaps; one coordinate of the part across, and the other coordinates.
     sides, side_rests : numpy.random.Generator
-        Cosine between the part across and the target's.
+        Cosine between the sum's and the target's part across the query.
 
     Examples
     --------
@@ -106,9 +106,9 @@ def cosines(normals: Floats, gammas: Floats) -> Floats:
     Parameters
     ----------
     normals : ndarray
-        Standard normal variables: the first coordinates before the points are scaled to norm 1.
-    gammas : ndarray, of the same shape
-        Half the squared lengths of the other coordinates: gamma variables of half their number.
+        Standard normal variables: the first coordinates before normalisation.
+    gammas : ndarray, same shape
+        Half the squared length of the other coordinates: gamma variables whose parameter is half their number.
 
     Examples
     --------
@@ -146,7 +146,7 @@ class _Sphere:
         return place
 
     def below(self, log_share: float, kappa: float) -> tuple[Floats, Floats, Floats]:
-        # Heights that no score resolves hold no more than e^-30 of the bulk, and would only add panels.
+        # Heights too small to change a score have at most e^-30 of the mass, and would only add panels.
         floor = -60.0 - math.log1p(kappa)
         first = 2.0 * math.asin(math.exp(0.5 * max(float(log_height(log_share, self.dim)), floor)) / math.sqrt(2.0))
         # Peaks are about 1/sqrt(d) wide in the logarithm of the angle.
@@ -166,7 +166,7 @@ class _Sphere:
         half = 0.5 * (self.dim - 2)
         shape = lengths.shape
         turns = cosines(streams.turns.standard_normal(shape), streams.turn_rests.standard_gamma(half, shape))
-        # The next vector is isotropic whatever the sum so far: its length is a Markov chain.
+        # The next vector is isotropic for any sum so far: the length of the sum is a Markov chain.
         square = np.zeros(shape[0])
         for length, turn in zip(lengths.T.copy(), turns.T.copy(), strict=True):
             square += length * (length + 2.0 * turn * np.sqrt(square))
@@ -233,5 +233,5 @@ def _panels(edges: Floats, extra: Floats) -> tuple[Floats, Floats]:
 
 
 def _layer(scale: float, width: float) -> Floats:
-    """Return distances from an edge, doubling from its boundary layer to the width of the panel there."""
+    """Return distances from an edge that double from its boundary layer up to the width of the panel."""
     return scale * 2.0 ** np.arange(0.0, max(math.log2(width / scale), 0.0))

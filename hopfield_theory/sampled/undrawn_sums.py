@@ -22,15 +22,15 @@ class Bulk:
     Attributes
     ----------
     log_top : float
-        κτ: the logarithm of the weight that is the unit of X.
+        κτ, the logarithm of the unit of X.
     log_mean, log_spread : float
         Logarithms of the mean and the standard deviation of X.
     tilt : float
         Mean of t under the weight X.
     slope, log_residual : float
-        Regression of ``Y = X (t - tilt)`` on X, and the logarithm of the standard deviation about it.
+        Slope of the regression of ``Y = X (t - tilt)`` on X, and logarithm of the standard deviation of its residual.
     log_side : float
-        Logarithm of the standard deviation of a side of X times the part across.
+        Logarithm of the standard deviation of one coordinate of X times the part across.
     """
 
     log_top: float
@@ -81,21 +81,21 @@ class Bulk:
             log_spread=0.5 * log_variance,
             tilt=tilt,
             slope=slope,
-            # The two may agree to the last digit: where κ is small, Y and X are one variable.
+            # Where κ is small, Y is a multiple of X up to rounding.
             log_residual=0.5 * (log_square + math.log(residual)) if residual > 0.0 else -math.inf,
             log_side=0.5 * (log_square + math.log(float(twice @ square_across) / (law.dim - 1))),
         )
 
 
 class BulkSums(NamedTuple):
-    """Sums over the rivals not drawn, in units of ``exp(peak)``; each of shape (trials,).
+    """Sums over the undrawn rivals, in units of ``exp(peak)``; each of shape (trials,).
 
     Attributes
     ----------
     weight, along : ndarray
-        ``Σ X`` and ``Σ X t`` as drawn.
+        Draws of ``Σ X`` and ``Σ X t``.
     side_variance : ndarray
-        Variance of a side of ``Σ X a u``, which is isotropic across the query.
+        Variance of one coordinate of ``Σ X a u``, which is isotropic across the query.
     """
 
     weight: Floats
@@ -104,14 +104,14 @@ class BulkSums(NamedTuple):
 
 
 def bulk_sums(bulk: Bulk | None, log_rest: Floats, peak: Floats, normals: Floats) -> BulkSums:
-    """Make sums over the rivals not drawn of normal variables, with the true means and covariances.
+    """Return sums over the undrawn rivals as normal variables with the true means and covariances.
 
     Parameters
     ----------
     bulk : Bulk or None
-        Moments of a rival; None where every one is drawn, and the sums are 0.
+        Moments of a rival; None if all are drawn, and the sums are 0.
     log_rest : ndarray, shape (trials,)
-        Logarithms of the numbers of rivals not drawn.
+        Logarithms of the numbers of undrawn rivals.
     peak : ndarray, shape (trials,)
         Logarithms of the units of the sums.
     normals : ndarray, shape (trials, 2)
@@ -128,7 +128,7 @@ def bulk_sums(bulk: Bulk | None, log_rest: Floats, peak: Floats, normals: Floats
     mean = np.exp(bulk.log_top + log_rest + bulk.log_mean - peak)
     log_root = bulk.log_top + 0.5 * log_rest - peak
     spread = np.exp(log_root + bulk.log_spread)
-    # A sum of positive terms is positive: cutting the normal law there only brings it closer to the true one.
+    # A sum of positive terms is positive: cutting the normal law at 0 brings it closer to the true one.
     weight = np.maximum(mean + spread * normals[:, 0], 0.0)
     along = bulk.tilt * weight + bulk.slope * (weight - mean) + np.exp(log_root + bulk.log_residual) * normals[:, 1]
     return BulkSums(weight, along, np.exp(2.0 * (log_root + bulk.log_side)))

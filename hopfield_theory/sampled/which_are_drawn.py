@@ -1,4 +1,4 @@
-"""Which of the random patterns beside the target are drawn one by one: all, or those above a fixed threshold."""
+"""Which rivals (patterns other than the target) are drawn one by one: all, or those above a fixed threshold."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from hopfield_theory._arguments import Floats
 
 __all__ = ["Plan"]
 
-# Up to this many rivals every one is drawn; beyond, the normal law of what is not drawn costs less than 0.01.
+# Up to this many rivals all are drawn; for more, the error of the normal law of the others is below 0.01.
 _ALL_DRAWN = 8000
 _EXPECTED_DRAWN = 1000.0
 # The number drawn exceeds its mean by 8 standard deviations with probability below 1e-13.
 _SPREADS = 8.0
-# Beyond it the rivals are counted by a Poisson law, which differs from the binomial one by at most the share drawn.
+# For more rivals their number follows a Poisson law, which differs from the binomial one by at most the share drawn.
 _MOST_COUNTED = 1e15
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Which rivals are drawn: all, or those beyond the threshold that `drawn` of them exceed in the mean.
+    """Which rivals are drawn: all, or those above a threshold that ``drawn`` of them exceed on average.
 
     Attributes
     ----------
-    log_rivals, rivals : float, at least 0 for `rivals`
-        Number of patterns beside the target, M - 1, and its logarithm; M for `log_rivals` where the two are one float.
+    log_rivals, rivals : float, at least 0 for ``rivals``
+        Number of rivals M - 1, and its logarithm; for huge M, where rounding hides the difference, M in place of M - 1.
     drawn : float, above 0
-        How many are drawn in the mean; ``inf`` for all.
+        Mean number of drawn rivals; ``inf`` for all.
 
     Examples
     --------
@@ -51,9 +51,9 @@ class Plan:
         ----------
         log_patterns : float, at least 0
         drawn : float, at least 1
-            How many are drawn in the mean,
-        all_drawn : float, at least `drawn`
-            unless there are no more rivals than this: then all are.
+            Mean number of drawn rivals.
+        all_drawn : float, at least ``drawn``
+            Up to this many rivals, all are drawn.
         """
         log_patterns = _arguments.real("log_patterns", log_patterns, 0.0)
         if log_patterns > math.log(_MOST_COUNTED):
@@ -74,11 +74,11 @@ class Plan:
 
     @property
     def width(self) -> int:
-        """The most rivals that are drawn in a trial."""
+        """Largest number of rivals drawn in a trial."""
         return int(self.rivals) if self.complete else math.ceil(self.drawn + _SPREADS * math.sqrt(self.drawn) + 8.0)
 
     def counts(self, generator: np.random.Generator, trials: int) -> NDArray[np.int64]:
-        """Draw the numbers of rivals beyond the threshold, shape (trials,), each at most `width`."""
+        """Draw the numbers of rivals above the threshold, shape (trials,), each at most ``width``."""
         if self.rivals <= _MOST_COUNTED:
             found = generator.binomial(int(self.rivals), self.drawn / self.rivals, trials)
         else:
@@ -86,7 +86,7 @@ class Plan:
         return np.minimum(found, self.width)
 
     def log_rest(self, counts: NDArray[np.int64]) -> Floats:
-        """Return the logarithms of the numbers of rivals that are not drawn, shape of `counts`."""
+        """Return the logarithms of the numbers of undrawn rivals, shape of ``counts``."""
         if self.rivals > _MOST_COUNTED:
             return np.full(counts.shape, self.log_rivals)
         with np.errstate(divide="ignore"):

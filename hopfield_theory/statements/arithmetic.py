@@ -1,8 +1,9 @@
 """The few operations that statements are written in, and their evaluation by torch.
 
 A statement is written once, for one instance: vectors have shape (d,), pattern sets (M, d), numbers (). Operators,
-indexing and ``@`` work on torch tensors and on object arrays of balls alike; the rest is named here. Torch evaluates
-batches through ``torch.vmap``, with gradients; :mod:`hopfield_theory.verification.ball_arithmetic` in balls.
+indexing and ``@`` work on torch tensors and on object arrays of balls; the other operations are named here. Torch
+evaluates batches through ``torch.vmap``, with gradients; :mod:`hopfield_theory.verification.ball_arithmetic` evaluates
+in balls.
 """
 
 from __future__ import annotations
@@ -17,10 +18,10 @@ __all__ = ["Arithmetic", "Floats"]
 
 
 class Arithmetic(Protocol):
-    """Operations on the last axis of arrays, in whatever numbers an evaluation uses."""
+    """Operations on the last axis of arrays, for any kind of numbers."""
 
     def number(self, x: float) -> Any:
-        """Return a Python number, taken as it is (a float stands for the binary fraction that it is)."""
+        """Return a Python number exactly (a float is a binary fraction)."""
         ...
 
     def stack(self, numbers: list[Any]) -> Any:
@@ -40,7 +41,7 @@ class Arithmetic(Protocol):
         ...
 
     def sqrt(self, x: Any) -> Any:
-        """Square root of what is not negative; rounding below zero counts as zero."""
+        """Square root; a number below zero, which is rounding, counts as zero."""
         ...
 
     def abs(self, x: Any) -> Any:
@@ -64,7 +65,7 @@ class Arithmetic(Protocol):
         ...
 
     def cumulative(self, x: Any) -> Any:
-        """Return the sums of a vector's first, first two, … elements."""
+        """Return the cumulative sums of a vector."""
         ...
 
     def norm(self, x: Any) -> Any:
@@ -76,11 +77,11 @@ class Arithmetic(Protocol):
         ...
 
     def if_positive(self, condition: Any, yes: Any, no: Any) -> Any:
-        """Choose `yes` where a number is above 0, and `no` elsewhere."""
+        """Choose ``yes`` where a number is above 0, and ``no`` elsewhere."""
         ...
 
     def fixed_point(self, update: Callable[[Any], Any], jacobian: Callable[[Any], Any], start: Any) -> Any:
-        """Return the fixed point that the updates of `start` run to, or an enclosure of it."""
+        """Return the fixed point to which the updates of ``start`` converge, or an enclosure of it."""
         ...
 
 

@@ -1,8 +1,8 @@
 r"""Derivations by computer algebra: T2, T3, T7, T8, T10, T11 and C4.
 
 Each function derives its statement with SymPy and returns the identity that it proved, or raises
-:class:`NotProvedError`. Sums over patterns are symbolic in their number M wherever SymPy carries them (T2, T7); two
-coordinates stand for all, since each identity is about one coordinate or one pair.
+:class:`NotProvedError`. Sums over patterns are symbolic in their number M where SymPy can handle them (T2, T7); two
+coordinates are enough, since each identity is about one coordinate or one pair.
 
 Examples
 --------
@@ -36,7 +36,7 @@ __all__ = [
 
 
 class NotProvedError(ArithmeticError):
-    """The two sides of an identity could not be reduced to each other."""
+    """The difference of the two sides of an identity could not be reduced to zero."""
 
 
 def _proved(left: Any, right: Any) -> sp.Eq:
@@ -81,8 +81,9 @@ def unit_step() -> sp.Eq:
 def decrease() -> sp.Eq:
     r"""T3: ``E(x) − E(Tx) = ½‖x − Tx‖² + KL(p(x) ‖ p(Tx))/β``, the no-op slot counted.
 
-    Three patterns in two coordinates, all entries, weights and log-partition functions ``Ψ(x), Ψ(Tx)`` free symbols; of
-    the weights only ``log p_μ = β⟨ξ_μ, x⟩ − Ψ(x)``, ``log p_0 = log n − Ψ(x)`` and their sum 1 are used, as for any M.
+    For three patterns in two coordinates, where all entries, weights and log-partition functions ``Ψ(x), Ψ(Tx)`` are
+    free symbols. Only ``log p_μ = β⟨ξ_μ, x⟩ − Ψ(x)``, ``log p_0 = log n − Ψ(x)`` and the sum 1 of the weights are used,
+    as for any M.
 
     Examples
     --------
@@ -118,7 +119,7 @@ def jacobian() -> list[sp.Eq]:
 
 
 def gate() -> sp.Eq:
-    r"""T8: ``T_n = σ(log S − log n) T_0``, with ``S = Σ e^z`` and ``U = Σ e^z ξ`` whatever they are.
+    r"""T8: ``T_n = σ(log S − log n) T_0``, for any ``S = Σ e^z`` and ``U = Σ e^z ξ``.
 
     Examples
     --------
@@ -149,7 +150,7 @@ def closeness() -> sp.Eq:
 
 
 def outliers() -> sp.Eq:
-    r"""T11: the difference of the error bounds, OutEff less dense, has the sign of ``n(S − 2a) − S_out(2S − 2a + n)``.
+    r"""T11: the error bounds, classified minus kept, differ by the sign of ``n(S − 2a) − S_out(2S − 2a + n)``.
 
     Examples
     --------
@@ -164,7 +165,7 @@ def outliers() -> sp.Eq:
 
 
 def threshold() -> sp.Eq:
-    r"""C4: ``α_1(λ) = λ(1 − s) − ½ log(1 − s²)`` is ``λ`` less the largest value of ``λs + ½ log(1 − s²)`` on (−1, 1).
+    r"""C4: ``α_1(λ) = λ(1 − s) − ½ log(1 − s²)`` is ``λ`` minus the largest value of ``λs + ½ log(1 − s²)`` on (−1, 1).
 
     The function is concave, and ``s = (√(1 + 4λ²) − 1)/(2λ)`` is where its slope vanishes.
 

@@ -1,7 +1,7 @@
 r"""The model at one instance, in any arithmetic: scores, weights, energy, update, covariance.
 
-These are the definitions that statements speak of, written out; :class:`hopfield_theory.Memory` is the fast
-implementation, and tests hold the two together.
+These are the definitions used in the statements; :class:`hopfield_theory.Memory` is the fast implementation, and tests
+compare the two.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class Dynamics:
     radius : number
         :math:`m = \max_\mu \|\xi_\mu\|`.
     gap : number or None
-        :math:`\Delta_1 = \min_{\nu\neq1}\langle\xi_1, \xi_1-\xi_\nu\rangle` of the first pattern; None if it is alone.
+        :math:`\Delta_1 = \min_{\nu\neq1}\langle\xi_1, \xi_1-\xi_\nu\rangle` of the first pattern; None without others.
 
     Examples
     --------
@@ -53,7 +53,7 @@ class Dynamics:
     def sparse_weights(self, x: Any) -> Any:
         r""":math:`\mathrm{sparsemax}(z) = \max(0, z - \tau)`, shape (M,), without the no-op slot.
 
-        The threshold at which they sum to 1 is the largest of
+        The threshold τ at which they sum to 1 is the largest of
         :math:`(\sum_{i\le k} z_{(i)} - 1)/k`, with :math:`z_{(1)} \ge z_{(2)} \ge \dots`.
         """
         xp = self.xp
@@ -78,12 +78,12 @@ class Dynamics:
         return states
 
     def fixed_point(self, x: Any) -> Any:
-        """Return the fixed point that x runs to; NaN, or no decision, where that takes too many updates to tell."""
+        """Return the fixed point to which x converges; NaN, or no decision, if that takes too many updates."""
         return self.xp.fixed_point(self.update, self.jacobian, x)
 
     @functools.cached_property
     def first_fixed_point(self) -> Any:
-        """The fixed point that the first pattern runs to."""
+        """The fixed point to which the first pattern converges."""
         return self.fixed_point(self.patterns[0])
 
     def energy(self, x: Any) -> Any:

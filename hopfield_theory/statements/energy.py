@@ -1,4 +1,4 @@
-"""T1 to T6 and T17: the energy, its descent and convergence, and what the no-op slot does to it."""
+"""T1 to T6 and T17: the energy, its descent and convergence, and the effect of the no-op slot on it."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def _steps(i: Instance, states: list[Any]) -> list[Any]:
 
 
 def rate(i: Instance, factor: float = 2.0, steps: int = _STEPS, *, fall: bool = True, largest: bool = False) -> Any:
-    """Return by how much the least squared step stays below ``2(E(x_0) − E(x_τ))/τ``, or ``2E(x_0)/τ``."""
+    """Return ``2(E(x_0) − E(x_τ))/τ``, or ``2E(x_0)/τ``, minus the least squared step."""
     d = i.dynamics
     states = d.orbit(i.query, steps)
     lengths = i.xp.stack(_steps(i, states))

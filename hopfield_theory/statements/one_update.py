@@ -1,4 +1,4 @@
-"""T8 to T11, T14 and T16: how near the pattern one update lands, and what a no-op slot or sparsity does to that."""
+"""T8 to T11, T14 and T16: the distance of one update from the pattern, and the effect of a no-op slot or sparsity."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def _bracket(i: Instance) -> list[Any]:
 
 
 class _Outliers:
-    """The masses of T11, S, a, n and S_out, and its two bounds, each relative to what it is divided by."""
+    """The masses S, a, n and S_out of T11, as ratios, and its two bounds."""
 
     def __init__(self, i: Instance) -> None:
         self.xp = i.xp
@@ -152,7 +152,7 @@ def _above(i: Instance, rest: float = 2.0, share: float = 1.0) -> list[Any]:
 
 
 def classifying_wins(i: Instance) -> Any:
-    """Return how much smaller the bound is with the outliers classified, if they are no longer than the patterns."""
+    """Return the decrease of the bound by classifying the outliers, if they are no longer than the patterns."""
     o = _Outliers(i)
     return (o.kept(o.radius) - o.classified()) / i.dynamics.length()
 

@@ -1,8 +1,8 @@
 """P1 to P26: claims of the literature, read literally; where one fails, the statements that hold are named.
 
-P1 to P6 read 'tighter retrieval error' with a no-op slot, P7 to P14 are about the dense model and its energy, P15 to
-P18 about sparse retrieval, and P19 to P26 are said of such memories in general. Where a claim has a weak and a strong
-reading with different verdicts, each is a statement of its own. The claims are stated from the papers' abstracts and
+P1 to P6 are readings of 'tighter retrieval error' with a no-op slot, P7 to P14 are about the dense model and its
+energy, P15 to P18 about sparse retrieval, P19 to P26 about such memories in general. Where a weak and a strong reading
+of a claim have different verdicts, each is a separate statement. The claims are stated from the papers' abstracts and
 from memory, not from their full texts; each source says so.
 """
 
@@ -39,7 +39,7 @@ _FOLKLORE = "said of such memories in general"
 
 
 def _closer_than_dense(i: Instance, x: Any) -> Any:
-    """Return how much closer to the pattern one update of x lands with the no-op slot than without."""
+    """Return the distance of one update of x from the pattern without the no-op slot, minus that with it."""
     target = i.patterns[0]
     return (i.xp.norm(i.dense.update(x) - target) - i.xp.norm(i.dynamics.update(x) - target)) / i.dynamics.length()
 
@@ -50,7 +50,7 @@ def _fixed_point_not_farther(i: Instance) -> Any:
 
 
 def _classified_not_farther(i: Instance, noop: float) -> Any:
-    """Return how much farther one update lands with the outliers kept than with them collapsed to mass n."""
+    """Return the error of one update with the outliers kept, minus the error with them collapsed to mass n."""
     kept = Dynamics(i.xp.rows(i.patterns, i.outliers), i.beta, i.xp.number(0.0), i.xp)
     collapsed = Dynamics(i.patterns, i.beta, i.xp.number(noop), i.xp)
     x, target = i.query, i.patterns[0]
@@ -79,7 +79,7 @@ def _well_separated(i: Instance, others: bool = True, logarithm: bool = True) ->
 
 
 def _image_of_small_ball(i: Instance, share: float = 1.0) -> Any:
-    """Return by how much T maps a point of the ball of radius ``share/(βNM)`` into that ball."""
+    """Return the radius ``share/(βNM)`` of a ball minus the distance at which T maps one of its points."""
     d = i.dense
     ball = share / (d.beta * d.count * d.radius)
     x = d.in_ball(ball, i.other)
@@ -147,7 +147,7 @@ def _energy_not_negative(i: Instance, constant: bool = True) -> Any:
 
 
 def _energy_at_most(i: Instance, share: float = 2.0) -> Any:
-    """Return ``2M²`` less the dense energy, relative to its scale."""
+    """Return ``2M²`` minus the dense energy, relative to its scale."""
     d = i.dense
     return (share * d.radius * d.radius - d.energy(i.query)) / d.square(i.query)
 
@@ -175,7 +175,7 @@ def _best_match(i: Instance) -> list[Any]:
 
 
 def _sparse_bound(i: Instance, first: float = 1.0, inverse: float = 1.0) -> Any:
-    """Return ``m + √d m β[k(max s − s_(k)) + 1/β]`` less the sparse error, for k patterns of positive weight."""
+    """Return ``m + √d m β[k(max s − s_(k)) + 1/β]`` minus the sparse error, for k patterns of positive weight."""
     d = i.dense
     scores, above = i.xp.descending(d.scores(i.query)), i.xp.descending(d.sparse_weights(i.query))
     best, last, support = scores[0], scores[0], i.xp.number(1.0)
@@ -194,11 +194,11 @@ def _stored_overlap(i: Instance) -> Any:
     return (bound - i.xp.norm(d.update(i.query) - first)) / d.length()
 
 
-# --- said of such memories in general (P19 to P26) ---
+# --- such memories in general (P19 to P26) ---
 
 
 def _bare_energy_not_above_dense(i: Instance, shift: bool = False) -> Any:
-    """Return the dense energy less that with the slot, without their constants."""
+    """Return the dense energy minus that with the slot, without their constants."""
     x, d = i.query, i.dynamics
     gained = (d.log_partition(x) - i.dense.log_partition(x)) / d.beta
     shifted = (i.xp.log(d.noop + d.count) - i.xp.log(i.xp.number(d.count))) / d.beta if shift else 0

@@ -1,4 +1,4 @@
-"""C1 to C7: how many random patterns a memory stores, and how many it cannot.
+"""C1 to C7: lower and upper bounds on the number of random patterns that a memory stores.
 
 Experiments run in units of the radius m: patterns are uniform on the unit sphere, and κ = βm² is the inverse
 temperature.
@@ -34,8 +34,8 @@ __all__ = ["PUBLISHED_AT_SMALL_KAPPA", "STATEMENTS"]
 # an orbit whose step is shorter has come to rest; ends that are closer than _APART are the same
 _AT_REST = 1e-10
 _APART = 1e-6
-# A state that still moves after so many updates counts as a limit. Pairs within 2 per cent of the height 2/κ at which
-# pairs split merge more slowly than that and count as apart, which speaks against C6 and for C1 to C3.
+# A state that still moves after so many updates counts as a fixed point. Pairs within 2 per cent of the height 2/κ at
+# which pairs separate merge more slowly and count as separate, which favours C1 to C3 and disfavours C6.
 _STEPS = 1000
 # numbers that a batch of memories may hold: few enough for a cache
 _BLOCK = 1 << 18
@@ -77,7 +77,7 @@ _Event = Callable[[Tensor, Tensor, Tensor, float], Tensor]
 
 
 def _ends(patterns: Tensor, queries: int, memory: RandomMemory) -> tuple[Tensor, Tensor]:
-    """Return where the updates of memories, shape (B, M, d), end from their first patterns, and which came to rest."""
+    """Return the ends of updates from the first patterns of memories, shape (B, M, d), and which converged."""
     start = patterns[:, :queries]
     found = batched.fixed_points(start, patterns, memory.kappa, memory.log_noop, tol=_AT_REST, max_steps=_STEPS)
     return found.state, found.converged
@@ -108,9 +108,9 @@ def _generator(seed: int, name: str) -> torch.Generator:
 
 @dataclass(frozen=True)
 class _Kind:
-    """An event that a bound speaks of: its name, of how many patterns, and whether of one of them or of all.
+    """The event of a bound: its name, the number of patterns, and whether it is about one of them or all.
 
-    The name may have a place for the radius. What is claimed is ``1 - p`` of a likely event, p of another one.
+    The name may contain a place for the radius. The claimed probability is ``1 - p`` for a likely event, else p.
     """
 
     name: str
@@ -150,7 +150,7 @@ def _counted(
         batch = max(1, _BLOCK // (size * max(queries, dim)))
         happened = 0
         for begun in range(0, trials, batch):
-            # drawn one by one, since what torch draws in one call depends on how much that is
+            # drawn one by one, since the numbers that torch draws depend on how many it draws in one call
             drawn = [
                 torch.randn(size, dim, generator=generator, dtype=torch.float64)
                 for _ in range(min(batch, trials - begun))
@@ -182,7 +182,7 @@ def _estimated(
             return kind.happens(patterns, ends, at_rest, _radius(radius, setting)) / pairs.count(patterns)
 
         mean = _mean_value(pairs.draw, value, memory, 1 if kind.typical else size, generator, trials, confidence)
-        # a bound from above is refuted by what close pairs do, one from below only by all that happens
+        # an upper bound is refuted by the close pairs, a lower bound only by all events
         rest = math.exp(tails.log_crowd_failure(memory, cap, math.log(size))) if kind.at_least else 0.0
         return _scaled(mean, pairs.log_expected, rest)
 
@@ -269,7 +269,7 @@ def _mean_value(
     trials: int,
     confidence: float,
 ) -> Interval:
-    """Average over memories what the ends of the first `queries` patterns say."""
+    """Average a function of the ends of the first ``queries`` patterns over memories."""
     values: list[Tensor] = []
     while (left := trials - sum(map(len, values))) > 0:
         first = draw(generator)
@@ -280,7 +280,7 @@ def _mean_value(
 
 
 def _scaled(interval: Interval, log_factor: float, rest: float = 0.0) -> Interval:
-    """Multiply by a known factor, and allow for what was left out by adding a bound on it to the upper end."""
+    """Multiply by a known factor, and add a bound on the omitted probability to the upper end."""
     estimate, low, high = (math.exp(log_factor) * x for x in (interval.estimate, interval.low, interval.high))
     return Interval(estimate, low, high + rest, interval.confidence)
 
@@ -291,7 +291,7 @@ _QUIET = 0.9
 
 
 def _rarely_near(size: int, error: float, memory: RandomMemory, trials: tuple[int, int]) -> Experiment:
-    """Estimate the probability that the crowd is quiet and the limit of a pattern near it, which C7 bounds."""
+    """Estimate the probability, bounded by C7, that the crowd is quiet and a pattern's fixed point is near it."""
     name = f"limit of one pattern within {error:g} m of it, the crowd quiet: M = {size}, {_described(memory)}"
 
     def estimate(seed: int, trials: int, confidence: float) -> Interval:
@@ -358,7 +358,7 @@ def _crowding_in_ball(setting: _Setting) -> float:
     return _ceiling(setting, 1 / setting.memory.kappa)
 
 
-# what C5 takes for retrieval, in units of m, and how far from the fold it is held to its word
+# the largest error that counts as retrieval in C5, in units of m, and the distance from the fold at which it is tested
 _RETRIEVAL = 0.5
 _FROM_FOLD = 0.25
 
@@ -427,13 +427,13 @@ def _shares(log_patterns: _Bound, threshold: _Exponent, lam: float) -> list[floa
 
 
 def _closes_in(log_patterns: _Bound, threshold: _Exponent, lam: float) -> float:
-    """Check that each doubling of d takes more than a third of what is left to 1."""
+    """Check that each doubling of d reduces the distance to 1 by more than a third."""
     gaps = [abs(1 - share) for share in _shares(log_patterns, threshold, lam)]
     return min(2 / 3 * gap - next_gap for gap, next_gap in itertools.pairwise(gaps))
 
 
 def _extrapolates(log_patterns: _Bound, threshold: _Exponent, lam: float) -> float:
-    """Check the constant of ``a + b log(d)/d + c/d`` through the shares; it leaves out terms of order log²(d)/d²."""
+    """Check the constant of ``a + b log(d)/d + c/d`` through the shares; terms of order log²(d)/d² are neglected."""
     terms = [[1.0, math.log(d) / d, 1 / d] for d in _DIMS]
     constant = np.linalg.solve(terms, _shares(log_patterns, threshold, lam))[0]
     return (math.log(_DIMS[0]) / _DIMS[0]) ** 2 - abs(float(constant) - 1)
@@ -447,7 +447,7 @@ def _unmoved(log_patterns: _Bound, lam: float, nu: float) -> float:
 
 
 def _silenced(log_patterns: _Bound, lam: float, nu: float) -> float:
-    """Check that no second pattern is left by a no-op mass ``exp(ν d)`` above ``exp(λ d)``."""
+    """Check that with a no-op mass ``exp(ν d)`` above ``exp(λ d)`` not even two patterns are stored."""
     return math.log(2.0) - max(log_patterns(_slotted(d, lam * d, 0.5, nu * d)) for d in _DIMS)
 
 
@@ -455,7 +455,7 @@ PUBLISHED_AT_SMALL_KAPPA = (
     _all_stored(_published, _dense(2, 1e-6, 0.5), (40, 200)),
     _all_stored(_published, _slotted(2, 1e-6, 0.5, 0.0), (40, 200)),
 )
-"""Experiments on the published bound where the update contracts the whole space, so that nothing is stored."""
+"""Experiments on the published bound at small β, where the update contracts the whole space and nothing is stored."""
 
 _HERE = "proved here"
 _DERIVED = "derived for this project (docs/bounds-proofs.md)"

@@ -1,8 +1,8 @@
 """Failures of random memories that are too rare to be counted: importance sampling with finite-sample intervals.
 
-Each estimator is a factor that is known times the mean of a variable in [0, 1], so that its interval rests on
-Hoeffding's inequality alone and not on a limit theorem. Lengths are in units of the radius m: patterns are uniform on
-the unit sphere, and ``u = 1 - cos`` is the height of a pattern over another.
+Each estimator is a known factor times the mean of a variable in [0, 1], so that its interval needs only Hoeffding's
+inequality and no limit theorem. Lengths are in units of the radius m: patterns are uniform on the unit sphere, and
+``u = 1 - cos`` is the height of a pattern over another. Arguments out of range raise ValueError.
 """
 
 from __future__ import annotations
@@ -30,24 +30,19 @@ _PANELS = 64
 
 
 def mean_interval(values: Tensor, confidence: float) -> Interval:
-    """Interval for the mean of a variable in [0, 1], whatever its law.
+    """Interval for the mean of a variable in [0, 1] with any law.
 
     Parameters
     ----------
     values : Tensor, shape (N,)
         Independent draws, in [0, 1], N at least 1.
     confidence : float, in (0, 1)
-        Of each end by itself.
+        Confidence of each end separately.
 
     Returns
     -------
     Interval
-        All μ with ``N kl(mean, μ) <= log(1/(1 - confidence))``, kl the divergence of coins.
-
-    Raises
-    ------
-    ValueError
-        If a value leaves [0, 1], or there is none.
+        All μ with ``N kl(mean, μ) <= log(1/(1 - confidence))``, kl the divergence of two Bernoulli laws.
 
     Notes
     -----
@@ -73,18 +68,18 @@ def mean_interval(values: Tensor, confidence: float) -> Interval:
         return math.exp(optimize.root_scalar(excess, bracket=bracket, method="brentq", xtol=1e-14).root)
 
     high = 1 - math.exp(-allowed) if mean == 0 else end(math.log(math.nextafter(1.0, 0.0)), 1.0)
-    # logarithms, since the lower end may be smaller than the mean by many orders
+    # logarithms, since the lower end may be many orders of magnitude smaller than the mean
     return Interval(mean, end(math.log(1e-300), 0.0), high, confidence)
 
 
 @dataclass(frozen=True)
 class ClosePair:
-    """Memories of random patterns of which the first two are close, and what that says about all memories.
+    """Memories of random patterns of which the first two are close, and their weight among all memories.
 
     With C pairs (of any two patterns, or of the first with another), q the share of the sphere below height ``cap``
-    and N the number of pairs below it, the law of all memories has the density ``C q/N`` on ``N >= 1`` relative to the
-    law drawn from here, up to the order of the patterns: a uniform pair, its height from the law below the cap, all
-    else as it is. So ``P(event, N >= 1) = C q E[1{event}/N]`` (Karp and Luby 1983).
+    and N the number of pairs below it, memories are drawn with a uniform pair whose height follows the law below the
+    cap, and everything else unchanged. Relative to this law, the law of all memories has the density ``C q/N`` on
+    ``N >= 1``, up to the order of the patterns. So ``P(event, N >= 1) = C q E[1{event}/N]`` (Karp and Luby 1983).
 
     Attributes
     ----------
@@ -96,11 +91,6 @@ class ClosePair:
         Height of close pairs.
     of_first : bool
         Whether only pairs with the first pattern count.
-
-    Raises
-    ------
-    ValueError
-        If the size or the cap leaves its range.
 
     Examples
     --------
@@ -140,7 +130,7 @@ class ClosePair:
         return patterns
 
     def _height(self, share: float) -> float:
-        """Height below which a given share of the cap lies: inverse of ``½ I_x((d - 1)/2, ½)``, ``x = u (2 - u)``."""
+        """Height of a given share of the cap: the inverse of ``½ I_x((d - 1)/2, ½)``, ``x = u (2 - u)``."""
         below = share * math.exp(float(sphere.log_cap(self.cap, self.dim)))
         x = float(special.betaincinv(0.5 * (self.dim - 1), 0.5, 2 * below))
         return x / (1 + math.sqrt(1 - x))
@@ -155,7 +145,7 @@ class ClosePair:
 
 @dataclass(frozen=True)
 class QuietCrowd:
-    """Memories whose other patterns pull the first one less than usual, and what that says about all memories.
+    """Memories whose other patterns pull the first one less than usual, and their weight among all memories.
 
     With the pull ``G = Σ g(u_ν)`` of the others, ``g = (u - a)₊ exp(-κ u (1 - a))`` as in C7, and a tilt t, every
     other pattern is drawn with the density ``exp(-t g)/φ`` relative to the uniform law, ``φ = E exp(-t g)``. So
@@ -173,12 +163,7 @@ class QuietCrowd:
     error : float, in (0, 1)
         The a of the pull.
     most : float, above 0
-        A.
-
-    Raises
-    ------
-    ValueError
-        If `most` is not between 0 and the mean pull, beyond which no tilt is needed.
+        A, below the mean pull (above it no tilt is needed).
 
     Examples
     --------
@@ -219,7 +204,7 @@ class QuietCrowd:
         rows = torch.randn(self.size, self.dim, generator=generator, dtype=torch.float64)
         patterns = torch.nn.functional.normalize(rows, dim=-1)
         open_places = torch.arange(1, self.size)
-        # each place is drawn anew until accepted, which makes its law the tilted one
+        # rejection sampling: each place is drawn again until accepted, which gives the tilted law
         while len(open_places):
             accepted = torch.exp(-self.tilt * self._pull(patterns[:1], patterns[open_places])[0])
             chance = torch.rand(len(open_places), generator=generator, dtype=torch.float64)

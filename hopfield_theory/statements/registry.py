@@ -8,7 +8,7 @@ from hopfield_theory.statements.statement import Statement
 __all__ = ["MODULES", "STATEMENTS", "chosen"]
 
 MODULES = (energy, jacobian, one_update, storage, random_memories, published)
-"""Where statements stand."""
+"""The modules that define statements."""
 
 
 def _order(statement: Statement) -> tuple[int, int]:

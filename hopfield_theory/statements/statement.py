@@ -1,4 +1,4 @@
-"""What a statement is: parts with hypotheses and a conclusion that can be evaluated, a source and a proof status."""
+"""Statements: parts with hypotheses and a conclusion that can be evaluated, a source and a proof status."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["Experiment", "Implication", "Instance", "Kind", "Statement", "Trend"]
 
 VARIABLES = ("patterns", "beta", "noop", "query", "other", "ball", "outliers")
-"""All that statements range over; below, what some of them use."""
+"""All variables of statements; below, common subsets."""
 NO_STATE = ("patterns", "beta", "noop")
 MOVED = (*NO_STATE, "other")
 ONE = (*NO_STATE, "query")
@@ -31,7 +31,7 @@ TWO_IN_BALL = (*TWO, "ball")
 
 
 class Kind(enum.StrEnum):
-    """What would refute a statement: an instance, or only a frequency or a trend."""
+    """What can refute a statement: an instance, or only a frequency or a trend."""
 
     POINTWISE = "pointwise"
     FIXED_POINT = "fixed point"
@@ -43,7 +43,7 @@ class Kind(enum.StrEnum):
 class Instance:
     """Values of the variables that statements range over, in one arithmetic.
 
-    Patterns (M, d), of which the first is the one in question, β above 0, n of at least 0, a state (d,), a second one
+    Patterns (M, d), of which statements are about the first, β above 0, n of at least 0, a state (d,), a second state
     (or a direction), a radius R, and no-op patterns (K, d).
     """
 
@@ -81,7 +81,7 @@ def has_direction(i: Instance) -> list[Any]:
 class Implication:
     """One part of a pointwise statement: where all hypotheses are met, so is the conclusion.
 
-    Slacks are signed and free of scale: a hypothesis is met where its slack is above 0, a conclusion where its slack
+    Slacks are signed and scale-free: a hypothesis is met where its slack is above 0, a conclusion where its slack
     is at least 0. A conclusion that is an identity has the slack ``-|left - right|``.
 
     Attributes
@@ -89,9 +89,9 @@ class Implication:
     uses : tuple of str
         The variables that conclusion and hypotheses depend on.
     min_patterns, max_patterns : int, int or None
-        The M for which the part says something.
+        Range of M for which the part applies.
     given : str
-        What is done to the variables before, if anything.
+        Transformation of the variables before evaluation, if any.
     """
 
     name: str
@@ -103,7 +103,7 @@ class Implication:
     given: str = ""
 
     def speaks_of(self, count: int) -> bool:
-        """Whether the part says something about ``count`` patterns."""
+        """Whether the part applies to ``count`` patterns."""
         return self.min_patterns <= count and (self.max_patterns is None or count <= self.max_patterns)
 
 
@@ -116,14 +116,14 @@ class Experiment:
     name : str
         The event and the model.
     measure : function of (seed, trials, confidence)
-        How often the event happened in independent memories; of an event too rare to be counted an interval for its
-        probability, each end of which holds by itself with that confidence.
+        Number of independent memories in which the event happened; for an event too rare to be counted, an interval for
+        its probability, each end of which holds separately with that confidence.
     probability : function of nothing
         The bound on its probability.
     at_least : bool
-        Whether the bound is from below.
+        Whether the bound is a lower bound.
     trials : tuple of two ints
-        Memories drawn by a quick and by a full check.
+        Number of memories in a quick and in a full check.
     """
 
     name: str
@@ -135,7 +135,7 @@ class Experiment:
 
 @dataclass(frozen=True)
 class Trend:
-    """One part of an asymptotic statement: a slack that finite sizes, computed without sampling, leave."""
+    """One part of an asymptotic statement: a slack computed at finite sizes, without sampling."""
 
     name: str
     slack: Callable[[], float]
@@ -143,30 +143,29 @@ class Trend:
 
 @dataclass(frozen=True, kw_only=True)
 class Statement:
-    """A theorem or a claim, and all that is known of it.
+    """A theorem or a claim, and everything known about it.
 
     Attributes
     ----------
     name : str
         T1 to T19, C1 to C8, or P1, P2, … for readings of published claims.
     title, claim, formula : str
-        A few words, what it says, and the same in LaTeX.
+        A few words, the claim, and the claim in LaTeX.
     source : str
-        Where it is from.
     proof : str
         ``proved here``, ``proved in SOURCE``, ``heuristic``, or ``false``.
     why : str
-        Why it holds, or why it fails, in a few sentences.
+        The reason why it holds or fails, in a few sentences.
     proved_in : str or None
         Document and heading of the long proof, if there is one.
     kind : Kind
     parts : tuple of Implication, Experiment or Trend
         What is checked. For a false claim, each part is one reading of it, and every reading is false.
     near_misses : tuple of Implication
-        Variants that are false: a constant changed by a twentieth, a term or a hypothesis left out, or two quantities
-        confused that are easily confused. A check worth its name rejects them.
+        False variants, which a check has to reject: a constant changed by 5%, a term or a hypothesis left out, or two
+        similar quantities exchanged.
     instead : tuple of str
-        Names of the statements that hold in place of a claim that fails or says little.
+        Names of the statements that hold in place of a claim that fails or is weak.
     derivation : function of nothing, or None
         Proves it by computer algebra and returns the identities.
     experiment, figure : str or None

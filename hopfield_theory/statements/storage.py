@@ -1,4 +1,4 @@
-"""T12, T18, T19 and C8: what makes a pattern stored, what keeps it stored, and what storage forces."""
+"""T12, T18, T19 and C8: conditions for storage, changes that preserve it, and a consequence of it."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ class _Pair:
         self.apart = xp.norm(self.fixed_points[0] - self.fixed_points[1])
 
 
-# Hypotheses and conclusion of one instance share the fixed points, which are the costly part.
+# Hypotheses and conclusion of one instance share the fixed points, which are expensive.
 _pair_of = lru_cache(maxsize=1)(_Pair)
 
 
@@ -121,7 +121,7 @@ def _stays_at_larger_beta(i: Instance, without: int | None = None) -> list[Any]:
 
 
 def _at_larger_beta(i: Instance) -> Dynamics:
-    """Return the model at any larger β, to which the query serves as ``β(1 + ‖x‖²/m²)``."""
+    """Return the model at a larger β, ``β(1 + ‖x‖²/m²)`` with the query x."""
     d = i.dynamics
     return Dynamics(i.patterns, i.beta * (1 + i.query @ i.query / (d.radius * d.radius)), i.noop, i.xp)
 
@@ -131,12 +131,12 @@ def _without_the_last(i: Instance) -> Dynamics:
 
 
 def _error_shrinks(i: Instance, to: Callable[[Instance], Dynamics], share: float = 1.0) -> Any:
-    """Return how much smaller ε(R) is in another model."""
+    """Return the decrease of ε(R) in another model."""
     return (share * i.dynamics.displacement(i.ball) - to(i).displacement(i.ball)) / i.dynamics.length()
 
 
 def _rate_shrinks(i: Instance, to: Callable[[Instance], Dynamics]) -> Any:
-    """Return how much smaller L(R) is in another model."""
+    """Return the decrease of L(R) in another model."""
     return i.dynamics.lipschitz(i.ball) - to(i).lipschitz(i.ball)
 
 

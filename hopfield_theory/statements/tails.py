@@ -1,6 +1,6 @@
-"""What C3 and C7 prove of small probabilities at a number of patterns, their free parameters searched for here.
+"""The bounds of C3 and C7 on small probabilities at a given number of patterns; their free parameters are optimised.
 
-The bounds hold for all parameters: nothing rests on the searches but how small the bounds are.
+The bounds hold for all parameters: the optimisation only makes them smaller.
 """
 
 from __future__ import annotations
@@ -25,10 +25,9 @@ _STRIPS = 8
 
 
 def log_crowd_failure(memory: RandomMemory, cap: float, log_patterns: float) -> float:
-    """Logarithm of a bound on the chance that patterns fail to be stored though no two are below a height.
+    """Logarithm of a bound on the probability that patterns are not stored although no two are below a height.
 
-    The last term ``M τ`` of C3 with the caps ``u_0 = u_1 = cap``, at the ball and the tilts that make it smallest. Any
-    ball and any tilts would do, so nothing rests on the search for them.
+    It is the last term ``M τ`` of C3 with the caps ``u_0 = u_1 = cap``, at the ball and the tilts that minimise it.
 
     Parameters
     ----------
@@ -41,7 +40,7 @@ def log_crowd_failure(memory: RandomMemory, cap: float, log_patterns: float) -> 
     Returns
     -------
     float
-        At least 0 where nothing is proved.
+        At least 0 if nothing is proved.
 
     Examples
     --------
@@ -62,14 +61,14 @@ def log_crowd_failure(memory: RandomMemory, cap: float, log_patterns: float) -> 
 
 
 def log_near(memory: RandomMemory, error: float, cap: float, log_patterns: float) -> float:
-    """Logarithm of the C7 bound on the chance that a fixed point lies within a distance of a given pattern.
+    """Logarithm of the C7 bound on the probability of a fixed point within a distance of a given pattern.
 
     Parameters
     ----------
     memory : RandomMemory
     error : float, in (0, 1)
         The distance ρ, in units of m.
-    cap : float, above `error`
+    cap : float, above ``error``
         Height below which patterns are left out of the crowd.
     log_patterns : float
         log M.

@@ -1,4 +1,7 @@
-"""How sure a measured number is: intervals for rates, for statistics of samples and for thresholds, without torch."""
+"""Intervals for rates, for statistics of samples and for thresholds; without torch.
+
+Arguments of a wrong type raise TypeError, arguments out of range ValueError.
+"""
 
 from hopfield_theory.statistics.intervals import Interval, bootstrap, cluster_bootstrap, wilson
 from hopfield_theory.statistics.logistic import LogisticFit, logistic_fit

@@ -1,7 +1,4 @@
-"""How sure a measured number is: intervals for rates and for statistics of samples.
-
-Every interval is an `Interval`, and every random one is a function of its seed.
-"""
+"""Intervals for rates and for statistics of samples; random ones are functions of their seed."""
 
 from __future__ import annotations
 
@@ -29,11 +26,10 @@ class Interval:
     Attributes
     ----------
     estimate : float
-        The number itself.
     low, high : float
-        Ends of the interval, included; infinite where the data set no limit.
+        Ends of the interval, included; infinite where the data give no limit.
     confidence : float
-        Nominal probability, in ``(0, 1)``, that an interval made like this one holds the true number.
+        Nominal probability, in ``(0, 1)``, that such an interval contains the true number.
 
     Examples
     --------
@@ -71,19 +67,14 @@ def wilson(
     trials : int
         Independent trials, ``>= 1``.
     confidence : float
-        In ``(0, 1)``; 0.95 by default.
+        In ``(0, 1)``.
     alternative : {"two-sided", "less", "greater"}
-        "less" bounds the probability from above only (`low` is 0), "greater" from below only (`high` is 1).
+        "less" bounds the probability from above only (``low`` is 0), "greater" from below only (``high`` is 1).
 
     Returns
     -------
     Interval
         Within ``[0, 1]``; the estimate is ``successes / trials``.
-
-    Raises
-    ------
-    TypeError, ValueError
-        Where an argument is of the wrong type or outside its range.
 
     Notes
     -----
@@ -121,32 +112,26 @@ def bootstrap(
     sample : array_like, shape (N,)
         Finite observations, ``N >= 2``.
     statistic : callable
-        Takes a 1-D array and gives a number; the mean by default. One with a parameter `axis` is evaluated on
-        many resamples at once.
+        Function of a 1-D array that returns a number; the mean by default. With a parameter ``axis``, it is evaluated
+        on many resamples at once.
     confidence : float
-        In ``(0, 1)``; 0.95 by default.
+        In ``(0, 1)``.
     num_resamples : int
-        ``>= 1``; 9999 by default.
+        ``>= 1``.
     seed : int or numpy.random.Generator
         Source of the resamples.
 
     Returns
     -------
     Interval
-        In the unit of the statistic. The estimate is the statistic of the sample itself.
-
-    Raises
-    ------
-    TypeError, ValueError
-        Where an argument is of the wrong type or outside its range.
+        In the unit of the statistic. The estimate is the statistic of the sample.
 
     Notes
     -----
     Bias-corrected and accelerated (Efron, Journal of the American Statistical Association 82, 1987), computed
-    by SciPy with ``N`` leave-one-out samples. Where that is undefined, as it is for a statistic that never
-    changes or lies beyond all of its resamples, the percentile interval of the same resamples stands
-    instead. A constant sample thus gives an interval of width zero: it says that nothing was seen to vary, not
-    that nothing can.
+    by SciPy with ``N`` leave-one-out samples. Where that is undefined, for example if the statistic is constant or lies
+    beyond all of its resamples, it is the percentile interval of the same resamples. The interval of a constant sample
+    has width zero: no variation was seen, which does not exclude it.
 
     Examples
     --------
@@ -179,33 +164,28 @@ def cluster_bootstrap(
     Parameters
     ----------
     values : array_like, shape (N, ...)
-        Finite observations, one a row.
+        Finite observations, one per row.
     clusters : array_like, shape (N,)
-        Label of each observation's cluster. Clusters are independent of each other; there are at least 2, and
-        the interval is only as good as their number is large.
+        Label of each observation's cluster. Clusters are independent of each other. There are at least 2; with few
+        clusters the interval is unreliable.
     statistic : callable
-        Takes an array of rows, shape ``(any, ...)``, and gives a number; the mean by default.
+        Function of an array of rows, shape ``(any, ...)``, that returns a number; the mean by default.
     confidence : float
-        In ``(0, 1)``; 0.95 by default.
+        In ``(0, 1)``.
     num_resamples : int
-        ``>= 1``; 9999 by default.
+        ``>= 1``.
     seed : int or numpy.random.Generator
         Source of the resamples.
 
     Returns
     -------
     Interval
-        In the unit of the statistic. The estimate is the statistic of `values` itself.
-
-    Raises
-    ------
-    TypeError, ValueError
-        Where an argument is of the wrong type or outside its range.
+        In the unit of the statistic. The estimate is the statistic of ``values``.
 
     Notes
     -----
     Whole clusters are drawn with replacement, each with all of its observations; bias and acceleration are
-    corrected as in `bootstrap`, with one cluster left out at a time.
+    corrected as in ``bootstrap``, with one cluster left out at a time.
 
     Examples
     --------

@@ -20,21 +20,21 @@ _Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class LogisticFit:
-    """A success rate that rises or falls along x, as `logistic_fit` found it.
+    """A success rate that rises or falls with x, fitted by ``logistic_fit``.
 
     Attributes
     ----------
     crossing : Interval
-        The x at which the rate is `level`.
+        The x at which the rate is ``level``.
     slope : Interval
         Change of the log-odds per unit of x.
     intercept : float
         Log-odds at ``x = 0``: the fitted rate is ``1 / (1 + exp(-intercept - slope.estimate * x))``.
     level : float
-        The rate asked for.
+        The rate at the crossing.
     extrapolated : bool
-        Whether the estimated crossing lies outside the range of the x that were measured (or is undefined), so
-        that it rests on the logistic form alone.
+        Whether the estimated crossing lies outside the range of the measured x (or is undefined), so that it rests
+        only on the logistic form.
     """
 
     crossing: Interval
@@ -58,42 +58,37 @@ def logistic_fit(
     Parameters
     ----------
     x : array_like, shape (K,)
-        Where the rate was measured, finite, at least two values that differ.
+        Where the rate was measured, finite, at least two different values.
     successes : array_like of int, shape (K,)
         In ``[0, trials]``.
     trials : array_like of int, shape (K,)
-        Trials at each x, ``>= 1``, all independent of each other.
+        Independent trials at each x, ``>= 1``.
     increasing : bool
         Whether the rate rises with x. The crossing is sought among curves of this direction; without it, data
-        that never cross would not say on which side the crossing lies.
+        that never cross would not show on which side the crossing lies.
     level : float
-        In ``(0, 1)``; 0.5 by default.
+        In ``(0, 1)``.
     confidence : float
-        Of both intervals, in ``(0, 1)``; 0.95 by default.
+        Confidence of both intervals, in ``(0, 1)``.
 
     Returns
     -------
     LogisticFit
-        Crossing and slope, each with its interval. Where all trials succeed or all fail, and where the fitted
-        slope has the other sign, the estimated crossing is infinite, on the side where the level must be (NaN
-        where no side can be told). An end of its interval is infinite where the data do not exclude that the
-        rate never crosses. An end of the slope's interval is infinite where they do not exclude a step, as
-        perfectly separated data never do. The slope is not held to the direction.
-
-    Raises
-    ------
-    TypeError, ValueError
-        Where an argument is of the wrong type, shape or range, or fewer than two x differ.
+        Crossing and slope, each with its interval. If all trials succeed or all fail, or if the fitted slope has the
+        other sign, the estimated crossing is infinite, on the side where the level must be (NaN if no side is
+        preferred). An end of its interval is infinite if the data do not exclude that the rate never crosses. An end
+        of the slope's interval is infinite if they do not exclude a step, as with perfectly separated data. The slope
+        may have either sign.
 
     Notes
     -----
     The log-odds are ``a + b x``. The estimates maximise the binomial log-likelihood plus Firth's penalty,
     half the log-determinant of the Fisher information (Biometrika 80, 1993), which keeps the slope finite
-    where the data are perfectly separated. The intervals hold the values whose profile likelihood is within
+    where the data are perfectly separated. The intervals contain the values whose profile likelihood is within
     half a chi-squared quantile of the maximum; for the crossing, both maxima are over the curves of the
-    stated direction. The penalty is left out of the intervals because it favours gentle slopes: where the rate
-    is nearly a step between two neighbouring x, the penalised interval is narrower than their distance
-    and may hold the truth never, this one always.
+    stated direction. The intervals do without the penalty because it favours gentle slopes: where the rate is
+    nearly a step between two neighbouring x, the penalised interval can be narrower than the spacing and never
+    cover the true value; the unpenalised interval always does.
 
     Examples
     --------
@@ -114,10 +109,10 @@ def logistic_fit(
     model = _Logistic((points - middle) / half, won, tried)
 
     steepest = model.climb(model.likelihood, np.zeros(2))
-    # Where the x are very uneven the penalised likelihood may have two summits.
+    # If the spacing of x is very uneven, the penalised likelihood may have two maxima.
     summits = [model.climb(model.penalised, start) for start in (np.zeros(2), steepest)]
     intercept, slope = max(summits, key=lambda summit: float(model.penalised(summit @ model.basis))).tolist()
-    # All successes would put it at infinity; the difference is beyond double precision.
+    # With successes only it would be infinite; the difference is beyond double precision.
     constant = float(np.clip(special.logit(won.sum() / tried.sum()), -50, 50))
     best = float(model.likelihood(steepest @ model.basis))
     best_directed = best if steepest[1] * sign > 0 else model.constant(constant)
@@ -128,7 +123,7 @@ def logistic_fit(
     def crossing_deviance(at: float) -> float:
         if math.isfinite(at):
             return 2 * (best_directed - model.at_crossing(at, target, sign))
-        # As the crossing leaves for infinity, a constant rate on one side of the level is all that remains.
+        # As the crossing tends to infinity, only a constant rate on one side of the level remains.
         near = min(constant, target) if at * sign > 0 else max(constant, target)
         return 2 * (best_directed - model.constant(near))
 
@@ -161,7 +156,7 @@ class _Logistic:
         self.basis = np.stack([np.ones_like(z), z])
 
     def likelihood(self, log_odds: _Floats) -> _Floats:
-        """Logarithm, of log-odds of shape (..., K); the result has shape (...)."""
+        """Log-likelihood of log-odds of shape (..., K); the result has shape (...)."""
         failures = self.trials - self.successes
         return (self.successes * special.log_expit(log_odds) + failures * special.log_expit(-log_odds)).sum(-1)
 
@@ -172,7 +167,7 @@ class _Logistic:
             return self.likelihood(log_odds) + largest + (np.log(total) + np.log(spread)) / 2
 
     def _information(self, log_odds: _Floats) -> tuple[_Floats, ...]:
-        """Split the Fisher information so that steep slopes, which shrink it to nothing, do not underflow."""
+        """Split the Fisher information so that it does not underflow at steep slopes."""
         log_weight = np.log(self.trials) + special.log_expit(log_odds) + special.log_expit(-log_odds)
         largest = log_weight.max(-1)
         weight = np.exp(log_weight - largest[..., None])
@@ -181,7 +176,7 @@ class _Logistic:
         return largest, weight, total, offset, (weight * offset**2).sum(-1)
 
     def climb(self, objective: Callable[[_Floats], _Floats], start: _Floats) -> _Floats:
-        """Maximise the likelihood, penalised or not, from a start; gives a and b."""
+        """Maximise the likelihood, penalised or not, from a start; return a and b."""
 
         def gradient(parameters: _Floats) -> _Floats:
             log_odds = parameters @ self.basis
@@ -206,7 +201,7 @@ class _Logistic:
         ).x
 
     def constant(self, log_odds: float) -> float:
-        """Likelihood of one rate everywhere."""
+        """Likelihood of the same rate everywhere."""
         return float(self.likelihood(np.full_like(self.z, log_odds)))
 
     def at_slope(self, slope: float) -> float:
@@ -224,7 +219,7 @@ class _Logistic:
 
 
 def _largest(function: Callable[[_Floats], _Floats], grid: _Floats) -> float:
-    """Maximise on a grid that closes in six times, each time to a sixteenth of the width."""
+    """Maximise on a grid that is refined five times, each time to a sixteenth of the width."""
     best = -math.inf
     for _ in range(6):
         values = function(grid)
@@ -236,7 +231,7 @@ def _largest(function: Callable[[_Floats], _Floats], grid: _Floats) -> float:
 
 def _ends(deviance: Callable[[float], float], estimate: float, quantile: float) -> tuple[float, float]:
     """Find where the deviance passes a quantile on both sides of an estimate."""
-    # The estimate minimises another function: at a low confidence it may need more room than the quantile.
+    # The estimate minimises another function: at a low confidence its own deviance may exceed the quantile.
     threshold = max(quantile, deviance(estimate))
 
     def end(side: int) -> float:

@@ -1,1 +1,1 @@
-"""What is done to a statement of the theory to find out whether it holds."""
+"""Checks of statements: instances, attack, experiments, ball arithmetic and computer algebra."""

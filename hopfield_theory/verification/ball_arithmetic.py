@@ -105,14 +105,14 @@ class BallArithmetic:
         """Enclose the fixed point that an orbit runs to (T13).
 
         If the Jacobian is at most ``L < 1`` on a ball of radius r around c, and the update moves c by at most
-        ``(1 - L) r``, then the ball holds exactly one fixed point. Newton steps bring c there from the end of an orbit
-        of midpoints. Every state closer to that fixed point than the rest of a wider such ball runs to it; the orbit
-        itself, in balls, is followed until it is there.
+        ``(1 - L) r``, then the ball contains exactly one fixed point. The centre c is found by Newton steps from the
+        end of an orbit of midpoints. From every state inside a wider such ball the orbit converges to that fixed point;
+        the orbit itself, in balls, is followed until it is inside.
 
         Raises
         ------
         UndecidedError
-            If the orbit ends where the Jacobian is not below 1, or does not get there in time.
+            If the orbit ends where the Jacobian is not below 1, or does not arrive in time.
         """
         centre = start
         for _ in range(_UPDATES):
@@ -139,7 +139,7 @@ class BallArithmetic:
         raise UndecidedError("a fixed point does not attract")
 
     def _arrive(self, update: Any, jacobian: Any, start: Any, centre: Any, radius: Any) -> None:
-        """Follow an orbit in balls into a ball around `centre` from which every state runs to its fixed point."""
+        """Follow an orbit in balls into a ball around ``centre`` in which every state converges to its fixed point."""
         reaches = [(self.norm(centre).upper() + radius) / 2**k for k in range(_HALVINGS)]
         reach = next((r for r in reaches if _spectral_norm(jacobian(_box(centre, r))) < 1), arb(0))
         state = start
@@ -182,7 +182,7 @@ def _spectral_norm(symmetric: Any) -> Any:
 
 @dataclass(frozen=True)
 class SlackEnclosure:
-    """A slack's enclosure: its ends, rounded outward, and whether all of it is on the claim's side (None: astride)."""
+    """Enclosure of a slack: its ends, rounded outward, and whether it meets the claim (None if undecided)."""
 
     low: str
     high: str
@@ -195,7 +195,7 @@ class SlackEnclosure:
 
 
 def _decimal(x: Any, rounding: str) -> str:
-    """Return the exact number that an end of a ball is, with 18 digits, rounded to its side."""
+    """Return the end of a ball as a decimal of 18 digits, rounded outward."""
     if not x.is_finite():
         return str(float(x))
     if x < 0:
@@ -235,7 +235,7 @@ class Decision:
 
     @property
     def settled(self) -> bool:
-        """Whether a higher precision can change nothing."""
+        """Whether a higher precision cannot change the decision."""
         if any(h.met is False for h in self.hypotheses):
             return True
         return self.conclusion.met is not None and all(h.met is not None for h in self.hypotheses)
@@ -264,8 +264,8 @@ def exact(values: Values) -> dict[str, Any]:
 def decide(part: Implication, values: Values, most_bits: int = _MOST_BITS) -> Decision:
     """Decide hypotheses and conclusion of a part of a statement at one instance, or give up at the highest precision.
 
-    Values are those of the variables that the part uses: numbers, and nested lists for vectors (d) and matrices (M, d).
-    Floats stand for the binary fractions that they are; strings may hold decimals or fractions.
+    Values are given for the variables that the part uses: numbers, and nested lists for vectors (d) and matrices
+    (M, d). Floats are exact binary fractions; strings may be decimals or fractions.
 
     Raises
     ------

@@ -1,10 +1,10 @@
 """Capacity bounds C1, C2, C3, C6 and C7 in ball arithmetic: every rounding error is part of the answer.
 
-The functions of `hopfield_theory.bounds` search for good parameters and evaluate the bounds in floats. Here their
-parameters are taken as exact binary numbers, and the bound itself is evaluated anew: numbers are balls that hold the
-true value, integrals are enclosed by Petras' method (`flint.acb.integral`), and each hypothesis of the proofs in
-'docs/bounds-proofs.md' is decided on whole balls. A hypothesis that fails makes its bound void; one that the balls
-leave open makes the answer open. Arguments out of range raise ValueError.
+The functions of ``hopfield_theory.bounds`` search for good parameters and evaluate the bounds in floats. Here their
+parameters are taken as exact binary numbers, and the bound is evaluated again: numbers are balls that contain the true
+value, integrals are enclosed by Petras' method (``flint.acb.integral``), and each hypothesis of the proofs in
+``docs/bounds-proofs.md`` is decided on whole balls. If a hypothesis fails, its bound is void; if it is undecided, so is
+the answer. Arguments out of range raise ValueError.
 
 Integrals run over half the angle ``φ = θ/2`` between a uniform point and a fixed one. There the height is
 ``u = 2 sin(φ)²`` and the distance ``w = 2 sin(φ)``, so that all integrands but one are entire.
@@ -45,7 +45,7 @@ Function = Callable[[Ball, Ball], Ball]
 
 _PRECISION = 128
 _TOLERANCE = 2.0**-60
-# How far log M is moved from what the floats found: well above their errors, well below what anyone reads off.
+# How far log M is moved from the value in floats: well above their errors, well below any displayed digit.
 _STEP = 1e-8
 
 
@@ -58,16 +58,16 @@ class Enclosure:
     statement : str
         "C2", "C3", "C6" or "C7".
     quantifier : {"all", "typical"}
-        Whether the probability is that of all patterns or that of a given one.
+        Whether the probability is about all patterns or a given one.
     log_patterns : float
         log M, at which the bound was evaluated.
     low, high : float
-        Enclosure of the logarithm of the bound: on the chance of a failure from above (C2, C3) or from below (C6), on
-        that of a fixed point nearby from above (C7).
+        Enclosure of the logarithm of the bound: an upper (C2, C3) or lower (C6) bound on the probability of a failure,
+        or an upper bound on the probability of a fixed point nearby (C7).
     target : float
-        Logarithm, rounded, of the probability that the bound is compared with.
+        Logarithm, rounded, of the probability with which the bound is compared.
     decided : bool or None
-        True if the whole enclosure lies on the side that proves the statement, False if the whole lies on the other,
+        True if the whole enclosure lies on the side that proves the statement, False if it lies on the other side,
         None if it lies on both.
     """
 
@@ -83,10 +83,10 @@ class Enclosure:
 def chernoff_enclosure(
     memory: RandomMemory, witness: Witness, log_patterns: float, failure_probability: float, quantifier: str
 ) -> Enclosure:
-    """Enclose the C3 bound on the chance that patterns are not stored; decided True where it is at most p.
+    """Enclose the C3 bound on the probability that patterns are not stored; decided True if it is at most p.
 
-    All arguments are exact. Shells that leave a gap make it 1; a ball that reaches beyond half way to the next pattern
-    or an allowance that is not positive makes a tail 1. The witness's own ``log_patterns`` is not used.
+    All arguments are exact. If the shells leave a gap, the bound is 1; if a ball reaches beyond half way to the next
+    pattern, or an allowance is not positive, a tail is 1. The witness's ``log_patterns`` is not used.
 
     Examples
     --------
@@ -106,7 +106,7 @@ def chernoff_enclosure(
 def pairs_enclosure(
     memory: RandomMemory, witness: PairWitness, log_patterns: float, failure_probability: float
 ) -> Enclosure:
-    """Enclose the C6 lower bound on the chance that not all patterns are stored; decided True where it exceeds p.
+    """Enclose the C6 lower bound on the probability that not all patterns are stored; decided True if it exceeds p.
 
     Examples
     --------
@@ -124,9 +124,9 @@ def pairs_enclosure(
 def typical_enclosure(
     memory: RandomMemory, witness: TypicalWitness, log_patterns: float, failure_probability: float
 ) -> Enclosure:
-    """Enclose the C7 upper bound on the chance that a fixed point lies within the witness's error of a pattern.
+    """Enclose the C7 upper bound on the probability of a fixed point within the witness's error of a pattern.
 
-    Decided True where it is at most ``1 - p``. Strips that do not cover the overlaps up to the error make it 1.
+    Decided True if it is at most ``1 - p``. If the strips do not cover the overlaps up to the error, it is 1.
 
     Examples
     --------
@@ -142,7 +142,7 @@ def typical_enclosure(
 
 
 def pairwise_enclosure(memory: RandomMemory, log_patterns: float, failure_probability: float) -> Enclosure:
-    """Enclose the C2 bound on the chance that not all patterns are stored; decided True where it is at most p.
+    """Enclose the C2 bound on the probability that not all patterns are stored; decided True if it is at most p.
 
     Any ball of radius ρ (in units of m) whose leak is below ρ and ``1/κ`` gives a sufficient gap; the float next to the
     best ρ is used. With ``M >= 2`` and ``ρ <= 1`` the gap exceeds ``2ρ >= 2ρ²``, so that distances exceed 2ρ and the
@@ -177,10 +177,10 @@ def published_base_enclosure(memory: RandomMemory, failure_probability: float) -
 
 
 def sandwich(memory: RandomMemory, failure_probability: float) -> list[Enclosure]:
-    """Decide in balls every capacity bound that the floats find: C2, C3 (all, typical), C6 and C7.
+    """Decide in balls every capacity bound found in floats: C2, C3 (all, typical), C6 and C7.
 
-    Each is evaluated at ``log M`` moved by 1e-8 to its safe side, down for the lower bounds C2 and C3 and up for the
-    upper bounds C6 and C7. What the floats do not find is left out.
+    Each is evaluated at ``log M`` moved by 1e-8 to its safe side: down for the lower bounds C2 and C3, up for the upper
+    bounds C6 and C7. Bounds that are void in floats are left out.
 
     Examples
     --------
@@ -208,7 +208,7 @@ def sandwich(memory: RandomMemory, failure_probability: float) -> list[Enclosure
 def _enclosure(
     statement: str, quantifier: str, log_patterns: float, bound: Ball, proved: bool, refuted: bool, target: float
 ) -> Enclosure:
-    """Return the enclosure of the logarithm of a bound; comparisons of balls hold only where they hold throughout."""
+    """Return the enclosure of the logarithm of a bound; a comparison of balls is true only if it is for all points."""
     decided = True if proved else False if refuted else None
     low, high = bound.lower(), bound.upper()
     log_low = _ends(low.log())[0] if low > 0 else -math.inf
@@ -225,26 +225,26 @@ def _patterns(log_patterns: float) -> Ball:
 
 
 def _open() -> Ball:
-    """Return a probability of which nothing is known."""
+    """Return the enclosure [0, 1] of an unknown probability."""
     return arb(0.5, 0.5)
 
 
 def _positive(*numbers: Ball) -> bool | None:
-    """Return whether all numbers are positive, None where the balls do not tell."""
+    """Return whether all numbers are positive, None if the balls do not decide it."""
     if all(number > 0 for number in numbers):
         return True
     return False if any(number <= 0 for number in numbers) else None
 
 
 def _tiles(pieces: Sequence[Case] | Sequence[Strip], low: float, high: float) -> bool:
-    """Return whether intervals, in their order, cover ``[low, high]``, each beginning exactly where the last ends."""
+    """Return whether intervals, in order, cover ``[low, high]``, each beginning exactly where the previous one ends."""
     begins = [*(piece.low for piece in pieces), high]
     ends = [low, *(piece.high for piece in pieces)]
     return begins == ends and all(piece.low < piece.high for piece in pieces)
 
 
 def _probability_bound(log_bound: Ball) -> Ball:
-    # The exponential of an astronomic number is no ball that could be compared with 1.
+    # The exponential of a huge number is a ball that cannot be compared with 1.
     return arb(1) if log_bound >= 0 else log_bound.exp().min(arb(1))
 
 
@@ -281,7 +281,7 @@ def _mean(dim: int, values: Function, start: Ball, end: Ball) -> Ball:
         sine, cosine = phi.sin_cos()
         return values(sine, cosine) * (2 * sine * cosine) ** (dim - 2)
 
-    # Tolerances below the peak; where the samples miss it, the enclosure is as true, only later.
+    # Tolerances below the peak. If the samples miss the peak, the enclosure is still valid, only slower.
     samples = (start + (end - start) * (k / 64.0) ** 2 for k in range(1, 64))
     peak = max(abs(integrand(acb(phi), False)).upper() for phi in samples)
     integral = acb.integral(integrand, start, end, rel_tol=_TOLERANCE, abs_tol=peak * _TOLERANCE)
@@ -314,9 +314,9 @@ class _Piece:
 
 @dataclass(frozen=True)
 class _Allowances:
-    """What a case of C3 leaves to the crowd, ``Σ (w - ρ) y <= displacement`` and ``Σ (a w² + b)₊ y < stretch``.
+    """Allowances of a case of C3 for the crowd, ``Σ (w - ρ) y <= displacement`` and ``Σ (a w² + b)₊ y < stretch``.
 
-    ``sound`` tells whether all that the proof presupposes holds.
+    ``sound`` says whether all hypotheses of the proof hold.
     """
 
     displacement: Ball
@@ -352,7 +352,7 @@ def _with_neighbour(memory: RandomMemory, shell: Case) -> _Allowances:
 
 
 def _tails(memory: RandomMemory, case: Case, allowances: _Allowances, crowd_cap: float, patterns: Ball) -> Ball:
-    """Enclose the chance that the crowd beyond a cap exceeds one of two allowances, by a Chernoff bound for each."""
+    """Enclose the probability that the crowd above a cap exceeds one of two allowances, by two Chernoff bounds."""
     if allowances.sound is not True:
         return arb(1) if allowances.sound is False else _open()
     kappa, rho = arb(memory.kappa), arb(case.ball)
@@ -396,7 +396,7 @@ def _loudness(memory: RandomMemory, witness: PairWitness, displacement: Ball, st
     """Enclose the mean share of one other pattern in the two allowances of C6.
 
     The integrand changes its form where the bound on the distance w does, where a share becomes positive (it stays so,
-    since w increases with the angle), and where the amplification does; each stretch in between is integrated alone.
+    since w increases with the angle), and where the amplification does; the pieces are integrated separately.
     """
     kappa, s = arb(memory.kappa), arb(witness.tube)
     h, c = (arb(witness.height) / 2).sqrt(), (1 - arb(witness.height) / 2).sqrt()
@@ -431,7 +431,7 @@ def _distances(c: Ball) -> list[tuple[_Piece, Ball, Ball]]:
     crossing = _half_angle((1 - c) / 2)
 
     def near(sine: Ball, _cosine: Ball) -> Ball:
-        # The one root of this module. Off its branch cut it is analytic, and next to it the integrator divides further.
+        # The only root of this module. It is analytic off its branch cut, and near the cut the integrator subdivides.
         return ((1 - c) ** 2 + 4 * c * sine**2).sqrt(analytic=True)
 
     def far(sine: Ball, _cosine: Ball) -> Ball:
@@ -477,7 +477,7 @@ def _survival(memory: RandomMemory, witness: TypicalWitness, patterns: Ball) -> 
 
 
 def _strip_tails(memory: RandomMemory, witness: TypicalWitness, strip: Strip, others: Ball) -> Ball:
-    """Enclose the chance that the crowd lets a fixed point into a strip: pull too weak, or direction too strong."""
+    """Enclose the probability that a fixed point in a strip is not excluded: pull too weak, or direction too strong."""
     kappa, low, high, slack = arb(memory.kappa), arb(strip.low), arb(strip.high), arb(strip.slack)
     needed = high - (1 - high) * _leak(memory, 1 - low)
     if needed <= 0:

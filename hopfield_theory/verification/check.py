@@ -1,4 +1,4 @@
-"""Evaluating a statement on instances: what held, how narrowly, where, and what ball arithmetic says to the worst."""
+"""Evaluate statements on instances: which hold, by what margin, where; ball arithmetic decides the worst."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _UNIT = 2.0**-53
 
 
 class Outcome(enum.StrEnum):
-    """What a check found."""
+    """The outcome of a check."""
 
     HOLDS = "holds"
     CONSISTENT = "consistent"
@@ -52,19 +52,19 @@ _SEVERITY = list(Outcome)
 
 @dataclass(frozen=True)
 class PartResult:
-    """What a check found about one part of a statement.
+    """The result of a check for one part of a statement.
 
     Attributes
     ----------
     instances : int
-        Those that meet the hypotheses. Memories, for an experiment; 1 for a trend.
+        Number of instances that meet the hypotheses; of memories for an experiment; 1 for a trend.
     smallest_slack : float
-        For an experiment, how far the one-sided bound on the frequency lies on the side of the claim; where it is not
-        counted but estimated, in units of the claimed probability.
+        For an experiment, the distance of the one-sided bound on the frequency from the claim, positive on the claim's
+        side; if the frequency is not counted but estimated, in units of the claimed probability.
     where : str
         The instance of the smallest slack, or what was counted.
     starts, attacked_slack
-        Starts of searches for a smaller slack, and the smallest that they found; NaN without a search.
+        Number of starts of searches for a smaller slack, and the smallest slack found; NaN without a search.
     """
 
     name: str
@@ -77,7 +77,7 @@ class PartResult:
     attacked_slack: float = math.nan
 
     def joined(self, attack: PartResult) -> PartResult:
-        """Return what drawn instances and an attack say together."""
+        """Return the combined result of drawn instances and an attack."""
         graver = max(attack, self, key=lambda part: _SEVERITY.index(part.outcome))
         least = min(self, attack, key=lambda part: part.smallest_slack)
         return dataclasses.replace(
@@ -93,7 +93,7 @@ class PartResult:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a check found about a statement; the identities that computer algebra proved, if it was asked for any."""
+    """The result of a check for a statement, with the identities proved by computer algebra, if requested."""
 
     statement: Statement
     parts: tuple[PartResult, ...]
@@ -107,18 +107,18 @@ class Verdict:
 
     @property
     def outcome(self) -> Outcome:
-        """The gravest of the parts' outcomes; undecided at best if an enclosure does not decide its bound."""
+        """The gravest of the parts' outcomes; at best undecided if an enclosure does not decide its bound."""
         proved = all(enclosure.decided for enclosure in self.enclosures)
         return max(self.worst.outcome, Outcome.HOLDS if proved else Outcome.UNDECIDED, key=_SEVERITY.index)
 
     @property
     def instances(self) -> int:
-        """Instances and memories on which the parts said something, over all parts."""
+        """Number of instances and memories to which the parts applied, over all parts."""
         return sum(part.instances for part in self.parts)
 
     @property
     def starts(self) -> int:
-        """Starts of the searches for a smaller slack, over all parts."""
+        """Number of starts of searches for a smaller slack, over all parts."""
         return sum(part.starts for part in self.parts)
 
     @property
@@ -149,7 +149,7 @@ def check(
     """Check all parts of statements.
 
     Implications are checked on the batches, which are passed through once; experiments draw their memories from the
-    seed, more of them if the check is `full`. What `progress` raises ends the check.
+    seed, more of them if the check is ``full``. What ``progress`` raises ends the check.
 
     Examples
     --------
@@ -200,7 +200,7 @@ def attacked(
     """Attack one part of a statement, until a counterexample is certified or all shapes have been searched.
 
     The instances of the result are the starts from which instances were reached that meet the hypotheses. What
-    `progress` raises ends the attack.
+    ``progress`` raises ends the attack.
 
     Examples
     --------
@@ -233,7 +233,7 @@ def attacked(
 
 
 def tolerance(batch: Batch) -> Tensor:
-    """Bound the rounding of slacks in floats, shape (B,): what is violated by more is not rounding.
+    """Bound the rounding of slacks in floats, shape (B,): a larger violation is not rounding.
 
     Scores carry ``(d + 2)`` roundings of their largest size ``β m max(m, ‖x‖)``; a weight repeats that relatively, a
     sum over patterns adds M of it, and logarithms of n and M enter energies; a slack has a few such terms.
@@ -257,7 +257,7 @@ class _Candidate:
 
 
 class _Watched:
-    """An implication while batches pass: how many instances it spoke of, and the worst of them."""
+    """An implication during a check: the number of instances to which it applied, and the worst of them."""
 
     def __init__(self, statement: Statement, part: Implication) -> None:
         self._statement, self.part = statement, part
@@ -267,7 +267,7 @@ class _Watched:
 
     def see(self, batch: Batch, hypotheses: Tensor, conclusion: Tensor) -> None:
         speaks = (hypotheses > 0).all(-1)
-        # what overflowed below, or has no value in floats, is for balls to decide, beside the least of the others
+        # let ball arithmetic also decide instances that overflowed or are undefined in floats
         lost = speaks & (conclusion.isnan() | (conclusion == -math.inf))
         for index in lost.nonzero()[: _LOST_DECIDED - len(self._lost), 0].tolist():
             values = batch.values_at(index, self.part.uses)

@@ -1,4 +1,4 @@
-"""A certified counterexample: found in floats, decided in balls, and made as small as it will go."""
+"""Certified counterexamples: found in floats, decided in balls, and made as small as possible."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ _DIGITS = range(1, 12)
 class Counterexample:
     """An instance that meets all hypotheses of a part and fails its conclusion, both decided in ball arithmetic.
 
-    Its values are exact decimals: strings, in nested lists for vectors and matrices. What the part does to them first,
-    if anything, is `given`.
+    Its values are exact decimals: strings, in nested lists for vectors and matrices. ``given`` is the transformation
+    that the part applies to them first, if any.
     """
 
     statement: str
@@ -54,11 +54,11 @@ class Counterexample:
         return cls(statement.name, part.name, short, ball_arithmetic.decide(part, short), part.given)
 
     def data(self) -> dict[str, Any]:
-        """Return what JSON can hold."""
+        """Return the counterexample as plain data for JSON."""
         return asdict(self)
 
     def lines(self) -> list[str]:
-        """Return the instance and the enclosure of its slack, as lines to read."""
+        """Return the instance and the enclosure of its slack, as lines of text."""
         return lines(self.data())
 
 
@@ -118,7 +118,7 @@ def _text(x: Any) -> str:
 
 
 def _size(value: Any) -> int:
-    """Return how much there is to read: 0, then 1, then other single digits, then longer numbers."""
+    """Return a measure of length: 0 is shortest, then 1, then other single digits, then longer numbers."""
     if isinstance(value, list):
         return sum(map(_size, value))
     text = _text(value)
@@ -126,5 +126,5 @@ def _size(value: Any) -> int:
 
 
 def plain(value: Any) -> str:
-    """Return nested lists of decimals as a line to read, without quotes."""
+    """Return nested lists of decimals as a line of text, without quotes."""
     return f"[{', '.join(map(plain, value))}]" if isinstance(value, list) else str(value)

@@ -1,7 +1,7 @@
 """Instances to check statements on: random ensembles, structured corners, and real data.
 
-All of a batch have the same number of patterns and dimension; kinds of patterns, norms, κ = β m², no-op masses, queries
-and second points are drawn independently of each other, so that every corner meets every other.
+The instances of a batch have the same number of patterns and dimension; kinds of patterns, norms, κ = β m², no-op
+masses, queries and second points are drawn independently of each other, so that all corners are combined.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ SHAPES = ((1, 1), (1, 3), (2, 1), (2, 2), (3, 2), (3, 5), (4, 4), (6, 3), (8, 8)
 """Numbers of patterns and dimensions."""
 
 _OUTLIERS, _SOME_DIGITS = 2, 16
-# numbers in the differences of all pairs of patterns of a batch: few enough for a cache
+# most numbers in the differences of all pairs of patterns of a batch, so that they fit a cache
 _PAIRS = 1 << 20
 
 Generator = torch.Generator
@@ -30,7 +30,7 @@ Generator = torch.Generator
 
 @dataclass(frozen=True)
 class Batch:
-    """Instances of one shape: the variables of statements, and what the patterns and the query of each instance are.
+    """Instances of one shape: the variables of statements, and a description of each instance's patterns and query.
 
     Values are float64 with a leading batch axis: patterns (B, M, d), query (B, d), beta (B,), ….
     """
@@ -46,7 +46,7 @@ class Batch:
         return {name: self.values[name][index].tolist() for name in names}
 
     def describe(self, index: int) -> str:
-        """Say in a line what an instance is."""
+        """Describe an instance in one line."""
         v = self.values
         radius = v["patterns"][index].norm(dim=-1).max().item()
         count, dim = v["patterns"][index].shape
@@ -55,16 +55,16 @@ class Batch:
 
 
 class Draws:
-    """About ``number`` instances over all shapes, drawn in batches, anew each time they are passed through.
+    """About ``number`` instances over all shapes, drawn in batches, again at each iteration.
 
     Parameters
     ----------
     seed : int
-        One seed, one set of instances.
+        Determines the instances.
     number : int, at least 1
-        Shared evenly among the shapes.
+        Divided evenly among the shapes.
     digits : Tensor, shape (M, 64), optional
-        Real patterns, of which sub-memories are taken as a shape of their own.
+        Real patterns, whose sub-memories are an additional shape.
 
     Examples
     --------
@@ -98,7 +98,7 @@ def _rows(count: int, dim: int) -> int:
 
 
 def draw(number: int, count: int, dim: int, generator: Generator) -> Batch:
-    """Draw B = `number` instances of M = `count` patterns in d = `dim` dimensions."""
+    """Draw B = ``number`` instances of M = ``count`` patterns in d = ``dim`` dimensions."""
     names = list(_PATTERNS)
     kinds = torch.randint(len(names), (number,), generator=generator)
     patterns = torch.empty(number, count, dim, dtype=torch.float64)

@@ -1,4 +1,4 @@
-"""Counterexamples as files, and their replay: one JSON file each, decided again whenever it is read."""
+"""Counterexamples as files, one JSON file each, and their replay: a file is decided again whenever it is read."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _AXES = {"patterns": 2, "outliers": 2, "query": 1, "other": 1}
 
 
 class NoCounterexampleError(ValueError):
-    """A file is as it should be, and its instance falsifies nothing."""
+    """The file is valid, but its instance falsifies nothing."""
 
 
 def file_name(counterexample: Counterexample) -> str:
@@ -42,9 +42,9 @@ def file_name(counterexample: Counterexample) -> str:
 
 
 def write(counterexample: Counterexample, folder: str | os.PathLike[str]) -> Path:
-    """Write a counterexample to a file of its own: statement, version, numbers as exact decimals, enclosures.
+    """Write a counterexample to a file: statement, version, numbers as exact decimals, enclosures.
 
-    The folder is made if it is not there; the file is named after the statement and its part.
+    The folder is created if necessary; the file is named after the statement and its part.
     """
     version = importlib.metadata.version("hopfield-theory")
     data = counterexample.data()
@@ -58,12 +58,12 @@ def write(counterexample: Counterexample, folder: str | os.PathLike[str]) -> Pat
 
 
 def replay(path: str | os.PathLike[str]) -> Counterexample:
-    """Decide the counterexample in a file again; nothing that the file says of the outcome is believed.
+    """Decide the counterexample in a file again; the outcome in the file is ignored.
 
     Raises
     ------
     ValueError
-        If it is malformed, names no statement or part there is, or (NoCounterexampleError) is no counterexample.
+        If it is malformed, names an unknown statement or part, or (NoCounterexampleError) is not a counterexample.
 
     Examples
     --------

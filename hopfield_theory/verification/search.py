@@ -1,8 +1,8 @@
 """Attack: minimise the slack of a part's conclusion under its hypotheses, from many starts at once.
 
-Random instances rarely break a wrong theorem. From each start an augmented Lagrangian is descended with gradients, then
-a random search without gradients goes on from the best instance, where kinks or the edge of the hypotheses stop the
-first. Nothing is decided here: what is found goes to :mod:`hopfield_theory.verification.ball_arithmetic`.
+Random instances rarely break a wrong theorem. From each start an augmented Lagrangian is minimised with gradients. Then
+a random search without gradients continues from the best instance, where kinks or the boundary of the hypotheses stop
+the first. Nothing is decided here: the results go to :mod:`hopfield_theory.verification.ball_arithmetic`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from hopfield_theory.verification.instances import Batch, draw
 __all__ = ["FULL", "QUICK", "SHAPES", "Effort", "attack", "attacks", "slacks"]
 
 SHAPES = ((1, 1), (1, 2), (2, 1), (2, 2), (3, 1), (3, 2), (4, 3), (6, 2))
-"""Numbers of patterns and dimensions that are attacked, in this order: what is found first is smallest."""
+"""Numbers of patterns and dimensions that are attacked, in this order: the smallest counterexample is found first."""
 
 # steps of Adam in units of m, or of log β, log n and log R: from the first to the last
 _FIRST_STEP, _LAST_STEP = 0.1, 1e-3
@@ -39,7 +39,7 @@ _OUTSIDE = 1e6
 
 @dataclass(frozen=True)
 class Effort:
-    """How hard a part is attacked: starts of each shape, and from each the steps with gradients and without."""
+    """Effort of an attack: starts per shape, and steps with and without gradients per start."""
 
     starts: int
     descent: int
@@ -50,11 +50,11 @@ QUICK = Effort(starts=128, descent=40, polish=40)
 """Enough for most planted errors."""
 
 FULL = Effort(starts=512, descent=100, polish=100)
-"""What a statement has to survive to be said to hold."""
+"""The attack that a statement has to survive to count as holding."""
 
 
 def attacks(part: Implication, seed: int, effort: Effort, device: str = "cpu") -> Iterator[Batch]:
-    """Attack a part at every shape that it speaks of, the smallest first; yield the worst that each start led to.
+    """Attack a part at every shape to which it applies, the smallest first; yield the worst instance of each start.
 
     Examples
     --------
@@ -89,7 +89,7 @@ def attack(part: Implication, starts: Batch, generator: torch.Generator, effort:
 
 
 def slacks(parts: Sequence[Implication], values: dict[str, Tensor]) -> list[tuple[Tensor, Tensor]]:
-    """Evaluate hypotheses (B, h) and conclusions (B,), differentiably; what parts share is evaluated once."""
+    """Evaluate hypotheses (B, h) and conclusions (B,), differentiably; shared terms are evaluated once."""
 
     def one(values: dict[str, Tensor]) -> list[tuple[Tensor, Tensor]]:
         instance = Instance(**values, xp=Floats())
@@ -156,7 +156,7 @@ class _Search:
         reach = torch.full_like(self._merit, 0.1)
         for _ in range(steps):
             trial = dict(self._best)
-            # all variables together, or one of them alone
+            # all variables together, or only one of them
             alone = torch.randint(2 * len(self._searched), (lanes,), generator=generator).to(reach.device)
             for index, name in enumerate(self._searched):
                 best = self._best[name]
@@ -173,7 +173,7 @@ class _Search:
 
     @torch.no_grad()
     def _keep(self, x: dict[str, Tensor], hypotheses: Tensor, conclusion: Tensor) -> Tensor:
-        """Take over what is better than the best so far; return where it was."""
+        """Keep what is better than the best so far; return where that was."""
         outside = (-hypotheses).clamp(min=0.0).sum(-1)
         merit = torch.where((hypotheses > 0).all(-1), conclusion, _OUTSIDE * (1 + outside))
         # what overflowed is no direction to go on in; drawn instances leave it to balls

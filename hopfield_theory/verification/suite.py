@@ -1,4 +1,4 @@
-"""One call that checks statements at a level of effort: instances, experiments, derivations and enclosures."""
+"""Check statements at a level of effort: instances, attack, experiments, derivations and enclosures."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ from hopfield_theory.verification.search import FULL, QUICK
 __all__ = ["ENCLOSED", "INSTANCES", "TABLE", "BudgetError", "digits", "verify"]
 
 INSTANCES = {"quick": 60_000, "full": 600_000}
-"""Instances that each level draws."""
+"""Number of instances per level."""
 
 TABLE = ((20, 1.0, 3.0), (75, 1.0, 1.0), (30, 1.0, 2.0))
 """Dimension, β and K at which capacity bounds are re-evaluated in ball arithmetic, for p = 0.001 and n = 1."""
 
 ENCLOSED = frozenset(("C2", "C3", "C6", "C7"))
-"""Statements whose bounds those are."""
+"""The statements of those bounds."""
 
 _FAILURE = 1e-3
 # cheap statements that are checked on the same drawn instances
@@ -40,7 +40,7 @@ _TOGETHER = 6
 
 
 class BudgetError(ValueError):
-    """The time that was allowed ran out."""
+    """The time budget ran out."""
 
 
 def verify(
@@ -58,21 +58,20 @@ def verify(
     Parameters
     ----------
     statements : sequence of str, optional
-        Names such as ``"T3"``; all of them if not given.
+        Names such as ``"T3"``; by default all.
     instances : int, at least 1, optional
-        How many instances are drawn for pointwise statements, in place of the level's number.
+        Number of instances drawn for pointwise statements, in place of the level's number.
     level : {"quick", "full"}
-        ``full`` draws ten times as many instances and more memories, attacks every pointwise statement, derives by
-        computer algebra what has a derivation, and re-evaluates the capacity bounds of the whole table in ball
-        arithmetic; ``quick`` attacks what is claimed to be false, and re-evaluates the table's first row.
+        ``full`` draws ten times as many instances and more memories, attacks every pointwise statement, runs all
+        derivations by computer algebra, and re-evaluates the capacity bounds of the whole table in ball arithmetic;
+        ``quick`` attacks only statements claimed to be false, and re-evaluates the table's first row.
     seed : int, at least 0
-        One seed, one set of verdicts.
+        Determines the verdicts.
     budget : float, above 0, optional
         Seconds after which to give up.
     progress : function of (done, whole), optional
     map_fn : function of (function, items)
-        Who works: ``map``, or that of an executor of :mod:`hopfield_theory.runs.executors`; the verdicts are the
-        same.
+        ``map``, or the ``map`` of an executor of :mod:`hopfield_theory.runs.executors`; the verdicts are the same.
 
     Returns
     -------
@@ -82,7 +81,7 @@ def verify(
     Raises
     ------
     TypeError
-        For a seed or instances that are no integers, or a budget that is no number.
+        For an argument that is not a number.
     ValueError
         For an unknown statement, a number out of range, or (BudgetError) a budget too small to finish.
 
@@ -129,7 +128,7 @@ def verify(
 
 
 class _Deadline:
-    """When to give up; the same moment in every process."""
+    """The time at which to give up, the same in every process."""
 
     def __init__(self, budget: float | None) -> None:
         self._budget = budget
@@ -142,7 +141,7 @@ class _Deadline:
 
 @dataclass(frozen=True)
 class _Effort:
-    """What all jobs of a check have in common."""
+    """The options shared by all jobs of a check."""
 
     instances: int
     seed: int
@@ -179,7 +178,7 @@ def _enclosed(row: tuple[int, float, float], effort: _Effort) -> list[_Found]:
 
 
 def _groups(wanted: list[Statement]) -> list[tuple[str, ...]]:
-    """Share out the statements that are checked on drawn instances or by experiments: the costly ones alone."""
+    """Group the statements that are checked on drawn instances or by experiments; expensive ones are separate."""
     # an attack has to find a counterexample to what is known to be false; instances need not be drawn
     drawn = [s for s in wanted if not (s.is_false and _implications(s))]
     costly = [(s.name,) for s in drawn if s.kind is not Kind.POINTWISE]
@@ -203,7 +202,7 @@ def _verdict(statement: Statement, found: list[_Found], derivation: str | None) 
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    """Sums that do not depend on the number of cores; batches are too small to gain from more than one."""
+    """Use one thread: sums then do not depend on the number of cores, and small batches do not gain from more."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -213,7 +212,7 @@ def _one_thread() -> Iterator[None]:
 
 
 def digits() -> Tensor | None:
-    """Return the real patterns among the instances, or None where scikit-learn (extra ``data``) is not installed."""
+    """Return the real patterns among the instances, or None if scikit-learn (extra ``data``) is not installed."""
     try:
         return files.digits()[0]
     except ImportError:

@@ -1,4 +1,4 @@
-"""The index of statements: where each one stands, what decides it, what measures and shows it, and why it holds.
+"""The index of statements: the place, check, experiment, figure and proof of each.
 
 ``python -m hopfield_theory.verification.render.index PAGE`` writes it.
 """

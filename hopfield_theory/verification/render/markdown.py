@@ -1,4 +1,4 @@
-"""The page of claims: what the literature says, what came of it, and what holds instead.
+"""The page of claims: the claims of the literature, their verdicts, and what holds instead.
 
 ``python -m hopfield_theory.verification.render.markdown VERDICTS PAGE`` writes it from the JSON of
 ``hopfield-theory verify``.
@@ -21,12 +21,11 @@ __all__ = ["page"]
 _HEAD = """\
 # Claims, and what came of them
 
-Claims of the literature, as literally as they are stated, and what is commonly said of such memories; then the
-statements of this library. *Falsified*: all hypotheses are decided true and the conclusion false, in ball arithmetic,
-at the instance that stands here; it is in [`counterexamples/`](counterexamples), and `hopfield-theory replay FILE`
-decides it anew. *Contradicted*: a frequency lies where the claim allows it once in a million. *Holds*: there is a
-proof, and an attack from so many starts found no instance against it. What is *stated from memory* was not compared
-with its text.
+Claims of the literature, read literally, and common claims about such memories; then the statements of this library.
+*Falsified*: all hypotheses are decided true and the conclusion false, in ball arithmetic, at the instance given here;
+it is in [`counterexamples/`](counterexamples), and `hopfield-theory replay FILE` decides it again. *Contradicted*: a
+frequency that the claim allows at most once in a million. *Holds*: there is a proof, and an attack from the given
+number of starts found no counterexample. A claim *stated from memory* was not compared with its text.
 """
 
 
@@ -36,7 +35,7 @@ def page(verdicts: list[dict[str, Any]]) -> str:
     Parameters
     ----------
     verdicts : list of dict
-        As :func:`hopfield_theory.verification.render.table.data` gives them.
+        Result of :func:`hopfield_theory.verification.render.table.data`.
 
     Examples
     --------

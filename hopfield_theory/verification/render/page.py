@@ -1,4 +1,4 @@
-"""Verdicts as one self-contained web page: no network, no script but its own, mathematics as MathML."""
+"""Verdicts as one self-contained web page: no network, no external script, mathematics as MathML."""
 
 from __future__ import annotations
 
@@ -22,16 +22,11 @@ def page(
     Parameters
     ----------
     verdicts : sequence of dict
-        As :func:`hopfield_theory.verification.render.table.data` gives them.
+        Result of :func:`hopfield_theory.verification.render.table.data`.
     version, level, seed
-        What was run.
+        Version of the package, and the arguments of the check.
     figures : Path, optional
-        A folder; the figures that it holds are embedded, for the others the command that draws them is named.
-
-    Raises
-    ------
-    ImportError
-        Without Jinja2 and latex2mathml (extra ``report``).
+        Folder of figures to embed; for missing figures the page names the command that draws them.
 
     Examples
     --------

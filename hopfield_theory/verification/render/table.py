@@ -1,4 +1,4 @@
-"""Verdicts as JSON can hold them, and from that as a table and as sentences."""
+"""Verdicts as plain data for JSON, and from that as a table and as sentences."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _TOLD = ("title", "claim", "formula", "source", "proof", "why", "proved_in", "ki
 
 
 def data(verdicts: Sequence[Verdict]) -> list[dict[str, Any]]:
-    """Return everything that was found, and what was claimed; without timings, so that one seed gives one text."""
+    """Return all claims and results; without timings, so that one seed gives one text."""
     return [_verdict(verdict) for verdict in verdicts]
 
 
@@ -70,7 +70,7 @@ def by(part: Any) -> str:
 
 
 def table(verdicts: Sequence[dict[str, Any]]) -> Table:
-    """Return the verdict table; below the instances, the starts of an attack and the smallest slack that it found."""
+    """Return the verdict table; below the instances, the starts of an attack and the smallest slack it found."""
     shown = Table(title="Verdicts", title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
     for name, share in (("statement", 4), ("source", 5), ("proof", 3)):
         shown.add_column(name, ratio=share, min_width=share + 3, overflow="fold")
@@ -92,7 +92,7 @@ def table(verdicts: Sequence[dict[str, Any]]) -> Table:
 
 
 def lines(verdicts: Sequence[dict[str, Any]]) -> list[str]:
-    """Return sentences: counterexamples, what differs from what is expected, what ball arithmetic confirmed."""
+    """Return sentences: counterexamples, unexpected verdicts, and what ball arithmetic confirmed."""
     said = []
     for v in verdicts:
         worst = next(part for part in v["parts"] if part["name"] == v["worst"])
