@@ -15,11 +15,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import Any
 
+import numpy as np
 import torch
+from scipy.spatial import KDTree
 from torch import Tensor
 
 from hopfield_theory import _arguments
 from hopfield_theory.certificates.ball_bound import CertifiedBalls, certified_balls
+from hopfield_theory.model.fixed_point import FixedPoint
 from hopfield_theory.model.memory import Memory
 from hopfield_theory.model.retrieval import retrieve
 from hopfield_theory.model.separation import Entmax, SoftmaxN
@@ -44,7 +47,7 @@ class Storage(enum.IntEnum):
         return storage
 
     STORED = 0, "stored: proved that every query within the radius ends at one fixed point nearby"
-    NOT_STORED = 1, "not stored: retrieval from the pattern itself ends outside every admissible ball"
+    NOT_STORED = 1, "not stored: retrieval from the pattern ends outside every admissible ball, or where another's does"
     UNDECIDED = 2, "undecided: the bound proves no ball, and retrieval from the pattern does not leave it"
 
 
@@ -62,6 +65,9 @@ class Certificate(CertifiedBalls):
     fixed_point_distance : Tensor
         Distance from the pattern to where retrieval from the pattern itself ended; NaN for stored patterns (they are
         not followed) and where it did not converge.
+    merged_with : Tensor of int64
+        Another pattern from which retrieval ends at the same fixed point; a certified one keeps that fixed point, and
+        otherwise neither is stored. −1 for none.
 
     Notes
     -----
@@ -74,6 +80,7 @@ class Certificate(CertifiedBalls):
 
     status: Tensor
     fixed_point_distance: Tensor
+    merged_with: Tensor
 
     @property
     def stored(self) -> Tensor:
@@ -82,8 +89,8 @@ class Certificate(CertifiedBalls):
 
     @property
     def retrieved(self) -> Tensor:
-        """Whether retrieval from each pattern stays close to it: proved, or followed in floating point."""
-        return self.stored | (self.fixed_point_distance < 0.5 * self.nearest_distance)
+        """Whether retrieval from each pattern ends close to it, and from no other there: proved, or followed."""
+        return self.stored | ((self.fixed_point_distance < 0.5 * self.nearest_distance) & (self.merged_with < 0))
 
 
 def guaranteed(memory: Memory, queries: Any) -> tuple[Tensor, Tensor]:
@@ -155,8 +162,8 @@ def certify(memory: Memory, max_steps: int = 10_000, progress: Progress | None =
     max_steps = _arguments.integer("max_steps", max_steps, 1)
     _check_separation(memory)
     found = _in_blocks(memory, torch.arange(memory.num_patterns, device=memory.patterns.device), progress)
-    status, fixed_point_distance = _follow(memory, found.radius > 0, found.nearest_distance, max_steps, progress)
-    return Certificate(**vars(found), status=status, fixed_point_distance=fixed_point_distance)
+    followed = _follow(memory, found.radius, found.nearest_distance, max_steps, progress)
+    return Certificate(**vars(found), **followed)
 
 
 def _check_separation(memory: Memory) -> None:
@@ -177,11 +184,12 @@ def _in_blocks(memory: Memory, indices: Tensor, progress: Progress | None) -> Ce
 
 
 def _follow(
-    memory: Memory, stored: Tensor, nearest_distance: Tensor, max_steps: int, progress: Progress | None
-) -> tuple[Tensor, Tensor]:
-    """Status of every pattern, and the distance at which retrieval ended for those not stored by the bound."""
+    memory: Memory, radius: Tensor, nearest_distance: Tensor, max_steps: int, progress: Progress | None
+) -> dict[str, Tensor]:
+    """Status of every pattern; where retrieval ended, and with which other, for those not stored by the bound."""
+    stored = radius > 0
     status = torch.where(stored, int(Storage.STORED), int(Storage.UNDECIDED))
-    fixed_point_distance = torch.full_like(nearest_distance, torch.nan)
+    fixed_point_distance, merged_with = torch.full_like(nearest_distance, torch.nan), torch.full_like(status, -1)
     followed = (~stored).nonzero().flatten()
     if len(followed):
         wide = memory.at(dtype=torch.float64)
@@ -194,6 +202,30 @@ def _follow(
         outside = distance - 1000 * found.residual >= 0.5 * nearest_distance[followed]
         status[followed[found.converged & outside]] = Storage.NOT_STORED
         fixed_point_distance[followed] = torch.where(found.converged, distance, torch.nan)
+        partner = _partners(found)
+        nearest, left = wide.nearest(found.state)
+        # by the bound, all of a certified ball ends at its fixed point
+        certified = found.converged & (left < radius[nearest]) & (nearest != followed)
+        merged_with[followed] = torch.where(partner >= 0, followed[partner], torch.where(certified, nearest, -1))
+        status[merged_with >= 0] = Storage.NOT_STORED
     # a duplicate has no admissible ball
     status[nearest_distance == 0] = Storage.NOT_STORED
-    return status, fixed_point_distance
+    return {"status": status, "fixed_point_distance": fixed_point_distance, "merged_with": merged_with}
+
+
+def _partners(found: FixedPoint) -> Tensor:
+    """Return for each row another one that converged to the same fixed point, −1 for none."""
+    rows = found.converged.nonzero().flatten()
+    partner = torch.full_like(found.steps, -1)
+    if len(rows) < 2:
+        return partner
+    states = found.state[rows].cpu().numpy()
+    # as for what is outside a ball: what is left to go is taken for up to 1 000 of the last step
+    reach = 2000 * float(found.residual[rows].max()) + 16 * np.finfo(float).eps * float(np.abs(states).max())
+    nearest: Any = KDTree(states).query(states, k=2, distance_upper_bound=reach)
+    distance, place = nearest
+    # of two equal states either may come first
+    other = np.where(place[:, 0] == np.arange(len(rows)), place[:, 1], place[:, 0])
+    met = np.isfinite(distance[:, 1])
+    partner[rows[torch.as_tensor(met)]] = rows[torch.as_tensor(other[met], device=rows.device)]
+    return partner

@@ -31,7 +31,7 @@ class BetaSearch:
         Which patterns are certified at each β.
     retrieved : Tensor of bool, shape (K, M)
         Which patterns are retrieved: certified, or retrieval from the pattern itself ends within half the distance to
-        the nearest other pattern.
+        the nearest other pattern, at a fixed point that no other pattern shares.
     undecided : Tensor of bool, shape (K, M)
         Which patterns are neither certified nor known to be lost.
     gap, rival, nearest_distance, nearest : Tensor, shape (M,)

@@ -97,6 +97,13 @@ def certificate_lines(memory: Memory, proof: Certificate) -> list[str]:
         lines.append(
             f"Of the undecided, {followed} are retrieved in fact when the query is the pattern itself (not a proof)."
         )
+    merged = ((proof.merged_with >= 0) & (proof.nearest_distance > 0)).nonzero().flatten().tolist()
+    if merged:
+        pairs = [f"{index} (with {int(proof.merged_with[index])})" for index in merged[:_SHOWN]]
+        more = f", … ({len(merged)} in all)" if len(merged) > _SHOWN else ""
+        lines.append(
+            f"Merged, ending at one fixed point with another, so not stored: patterns {', '.join(pairs)}{more}."
+        )
     constant = [torch.eq(block.amin(1), block.amax(1)) for block in memory.patterns.split(1 << 16)]
     same = torch.cat(constant).nonzero().flatten().tolist() if memory.dim > 1 else []
     if same:

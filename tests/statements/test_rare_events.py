@@ -15,7 +15,8 @@ from hopfield_theory.model import batched
 from hopfield_theory.statements import random_memories, tails
 from hopfield_theory.statements.random_memories import _dense, _slotted
 from hopfield_theory.statements.rare_events import ClosePair, QuietCrowd, mean_interval
-from hopfield_theory.statements.statement import Experiment, Kind, Statement
+from hopfield_theory.statements.registry import STATEMENTS
+from hopfield_theory.statements.statement import Experiment
 from hopfield_theory.statistics import Interval
 from hopfield_theory.verification.check import Outcome, check
 from hopfield_theory.verification.instances import Draws
@@ -324,7 +325,7 @@ def test_rare_events_are_judged_by_their_interval(low, high, at_least, outcome, 
         return Interval((low + high) / 2, low, high, arguments[-1])
 
     part = Experiment("rare", estimate, lambda: 1e-9, at_least, (10, 70))
-    statement = Statement("C0", "rare", "seldom.", "here", "proved here", Kind.PROBABILISTIC, (part,))
+    statement = dataclasses.replace(STATEMENTS["C1"], parts=(part,))
     for full in (False, True):
         [verdict] = check([statement], Draws(0, 100), 3, full=full)
         assert verdict.outcome == outcome

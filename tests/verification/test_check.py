@@ -20,28 +20,26 @@ def with_parts(name, *parts):
     return dataclasses.replace(STATEMENTS[name], parts=parts)
 
 
-@pytest.fixture(scope="module")
-def spoilt():
-    """Verdicts on all planted errors, by statement."""
-    statements = [with_parts(name, *s.near_misses) for name, s in POINTWISE.items()]
-    return {verdict.statement.name: verdict for verdict in check(statements, Draws(0, 6_000), 0)}
+# what drawn instances do not find, and the search does
+MISSED = {
+    "T11": {"0.45 n suffices", "threshold a twentieth lower"},
+    "C8": {"one error for the sum"},
+    "P10": {"ball half as large"},
+    "P11": {"N − 1 left out"},
+}
 
 
-@pytest.mark.parametrize("name", POINTWISE)
-def test_planted_errors_are_rejected(spoilt, name):
-    outcomes = [part.outcome for part in spoilt[name].parts]
-    assert outcomes.count(Outcome.FALSIFIED) >= len(outcomes) - 2, outcomes
-    assert spoilt[name].outcome == Outcome.FALSIFIED
-    assert not spoilt[name].as_expected
-    for part in spoilt[name].parts:
+# the fixed points of C8 are enclosed at great expense
+@pytest.mark.parametrize("name", [pytest.param(n, marks=[pytest.mark.slow] * (n == "C8")) for n in POINTWISE])
+def test_planted_errors_are_rejected(name):
+    near_misses = {part.name: part for part in POINTWISE[name].near_misses}
+    [verdict] = check([with_parts(name, *near_misses.values())], Draws(0, 6_000), 0)
+    assert {part.name for part in verdict.parts if part.outcome != Outcome.FALSIFIED} <= MISSED.get(name, set())
+    assert verdict.outcome == Outcome.FALSIFIED
+    assert not verdict.as_expected
+    for part in verdict.parts:
         if part.counterexample is not None:
-            variant = next(p for p in POINTWISE[name].near_misses if p.name == part.name)
-            assert ball_arithmetic.decide(variant, part.counterexample.values).falsifies
-
-
-def test_most_planted_errors_are_rejected(spoilt):
-    outcomes = [part.outcome for verdict in spoilt.values() for part in verdict.parts]
-    assert outcomes.count(Outcome.FALSIFIED) >= 0.9 * len(outcomes)
+            assert ball_arithmetic.decide(near_misses[part.name], part.counterexample.values).falsifies
 
 
 def test_true_statements_hold_and_the_strong_claim_is_falsified():

@@ -9,6 +9,7 @@ import torch
 from rich.console import Console
 
 import hopfield_theory as ht
+from hopfield_theory.bounds import RandomMemory
 from hopfield_theory.cli import render
 from hopfield_theory.runs.executors import Processes
 from hopfield_theory.verification import capacity_enclosures, suite
@@ -48,11 +49,12 @@ def test_capacity_bounds_are_enclosed_at_the_table(monkeypatch):
     monkeypatch.setattr(capacity_enclosures, "sandwich", sandwich)
     monkeypatch.setattr(suite, "_drawn", lambda names, effort: [])
     found = {v.statement.name: v.enclosures for v in ht.verify(["C3", "C6", "T1"], level="full", instances=1)}
-    assert asked == [(*row, 1e-3) for row in suite.TABLE]
+    memories = [RandomMemory.of(dim, beta, scale) for dim, beta, scale in suite.TABLE]
+    assert asked == [(memory, 1e-3) for memory in memories]
     assert [len(found[name]) for name in ("C3", "C6", "T1")] == [3, 3, 0]
     asked.clear()
     ht.verify(["C3"])
-    assert asked == [(*suite.TABLE[0], 1e-3)]
+    assert asked == [(memories[0], 1e-3)]
     asked.clear()
     ht.verify(["C1"])
     assert not asked
