@@ -21,7 +21,7 @@ from typer.testing import CliRunner
 import hopfield_theory as ht
 from hopfield_theory.certificates import certify
 from hopfield_theory.cli import render
-from hopfield_theory.cli.main import app
+from hopfield_theory.cli.main import _random_memory, app
 from hopfield_theory.cli.main import main as cli
 from hopfield_theory.data import files
 from hopfield_theory.statements import registry
@@ -691,22 +691,26 @@ def test_verify_says_where_it_went_without_the_digits(monkeypatch):
 @pytest.mark.parametrize(
     ("options", "kappa", "said"),
     [
-        (["--beta", "8"], 8 * 127, "norm 11.27 (K = 1 times √(d − 1)), β = 8"),
-        (["--beta", "8", "--norm", "1"], 8, "norm 1, β = 8"),
-        (["--kappa", "8", "--noop", "0"], 8, "128 dimensions, n = 0: κ = β m² = 8"),
-        (["--beta", "2", "--scale", "0.5"], 63.5, "norm 5.635 (K = 0.5"),
+        ((8.0, None, None, None, 1.0), 8 * 127, "norm 11.27 (K = 1 times √(d − 1)), β = 8"),
+        ((8.0, None, 1.0, None, 1.0), 8, "norm 1, β = 8"),
+        ((None, None, None, 8.0, 0.0), 8, "128 dimensions, n = 0: κ = β m² = 8"),
+        ((2.0, 0.5, None, None, 1.0), 63.5, "norm 5.635 (K = 0.5"),
     ],
 )
-def test_the_norm_that_bounds_are_for_is_said_first(tmp_path, options, kappa, said):
+def test_a_random_memory_is_described_by_its_norm(options, kappa, said):
+    memory, described, given = _random_memory(128, *options)
+    assert said in described
+    assert memory.kappa == given["kappa"] == pytest.approx(kappa, rel=1e-14)
+
+
+def test_bounds_say_what_is_surely_fine_and_surely_too_many(tmp_path):
     out = tmp_path / "bounds.json"
-    result = run("bounds", "--dim", 128, *options, "--json", out)
-    assert said in result.stdout.splitlines()[0]
-    assert json.loads(out.read_text())["kappa"] == pytest.approx(kappa, rel=1e-14)
+    result = run("bounds", "--dim", 128, "--beta", 8, "--norm", 1, "--json", out)
+    assert "norm 1, β = 8" in result.stdout.splitlines()[0]
     logs = {row["statement"]: row["log_patterns"] for row in json.loads(out.read_text())["bounds"]}
-    if kappa == 8 and "0" not in options:
-        few, many = math.floor(math.exp(logs["C3"])), math.ceil(math.exp(logs["C6"]))
-        assert f"Surely fine: {few} patterns" in result.stdout
-        assert f"of {many} some are not stored" in result.stdout
+    few, many = math.floor(math.exp(logs["C3"])), math.ceil(math.exp(logs["C6"]))
+    assert f"Surely fine: {few} patterns" in result.stdout
+    assert f"of {many} some are not stored" in result.stdout
 
 
 def test_capacity_is_measured_between_the_bounds(tmp_path):
@@ -716,3 +720,21 @@ def test_capacity_is_measured_between_the_bounds(tmp_path):
     assert result.exit_code == 0
     assert 2.5 < measured["low"] < measured["estimate"] < measured["high"] < 4.5
     assert f"At {math.exp(measured['estimate']):.4g} patterns" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--kappa", 8, "--norm", 2], "--kappa stands in place of"),
+        (["--beta", 8, "--norm", 2, "--scale", 1], "--scale and --norm both"),
+        ([], "one of them is needed"),
+        (["--kappa", 0], "kappa is 0"),
+        (["--beta", 1, "--norm", "inf"], "norm is inf"),
+        (["--kappa", 8, "--rule", "mine"], "--rule is 'mine'"),
+    ],
+)
+def test_random_memories_that_are_refused(options, message):
+    result = run("capacity", "--dim", 8, *options)
+    assert result.exit_code == 2
+    assert message in result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1
