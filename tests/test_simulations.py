@@ -153,7 +153,7 @@ def test_an_interrupted_run_says_how_to_go_on(tmp_path):
         (["noise", "--device", "tpu"], "device is 'tpu'"),
         (["noise", "--executor", "threads"], "executor is 'threads'"),
         (["noise", "--out", "/dev/null/here"], "/dev/null/here"),
-        (["noise", "--seed", "-1"], "seed must be at least 0"),
+        (["noise", "--seed", "-1"], "seed is -1: it must be an integer of at least 0"),
     ],
 )
 def test_bad_input_is_one_line(arguments, words):

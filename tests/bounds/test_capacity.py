@@ -176,6 +176,7 @@ def test_orders_that_must_hold(dim, log10_kappa, noop):
     assert every <= union.packing(memory) + 1e-9
 
 
+@pytest.mark.slow
 def test_exponent_of_both_bounds_tends_to_the_threshold():
     alpha = float(mean_field.threshold(1.0))
     low, high = [], []
@@ -196,6 +197,7 @@ def test_noop_mass_matters_only_beyond_lambda():
     assert union.pairwise(RandomMemory(60, 60.0, 80.0), P) == -math.inf
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("quantifier", ["all", "typical"])
 @pytest.mark.parametrize(("dim", "kappa"), [(2, 1e-6), (2, 1e6), (10_000, 1e-6), (10_000, 1e4), (10_000, 1e6)])
 def test_no_overflow_at_the_extremes(dim, kappa, quantifier):

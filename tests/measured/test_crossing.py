@@ -20,6 +20,7 @@ def measured(curve, truth, slope, seed):
     return lambda size, trials, first: int(rng.binomial(trials, CURVES[curve](slope * (math.log(size) - truth))))
 
 
+@pytest.mark.slow
 def test_the_interval_holds_the_truth_where_the_curve_is_not_logistic():
     """A fit to everything that was looked at would hold it in 63 to 69 of 100."""
     held = 0

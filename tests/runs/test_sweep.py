@@ -311,6 +311,7 @@ def test_an_interrupt_says_how_to_go_on(work, store):
     assert len(run(work.grid(), store, Serial()).skipped) == 2
 
 
+@pytest.mark.slow
 def test_runs_killed_at_any_moment_lose_no_more_than_the_cell_at_work(work, store, tmp_path):
     draw = random.Random(1)
     moments = [draw.uniform(0.0, 0.1) for _ in range(14)]

@@ -228,6 +228,7 @@ def test_ends_lie_where_the_profile_likelihood_ratio_says(seed):
         assert 2 * (profile - top) == pytest.approx(stats.chi2.ppf(0.9, 1), abs=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("slope", "crossing"), [(-2.0, 0.2), (-8.0, -0.1), (-200.0, 0.02), (-200.0, 0.3)])
 def test_intervals_cover(slope, crossing):
     simulations = 60

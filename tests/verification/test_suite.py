@@ -83,6 +83,7 @@ def test_a_full_check_attacks_everything_and_a_quick_one_what_is_false():
     assert [part["attack"]["starts"] for part in data["parts"]] == [part.starts for part in full.parts]
 
 
+@pytest.mark.slow
 def test_who_works_changes_nothing():
     wanted = ["T9", "P14", "P16", "C1"]
     with Processes(2) as workers:
@@ -144,6 +145,7 @@ def test_the_digits_are_among_the_instances_where_they_can_be(monkeypatch):
     assert ht.verify(["T8"], instances=50)[0].outcome == Outcome.HOLDS
 
 
+@pytest.mark.slow
 def test_the_report_carries_everything():
     verdicts = ht.verify(["T7", "T8", "P1"], instances=300, level="full")
     data = json.loads(render.json_text({"verdicts": table.data(verdicts)}))["verdicts"]
