@@ -79,7 +79,13 @@ def scheduler(work):
     with (
         pytest.importorskip("dask.config").set({"distributed.scheduler.allowed-failures": 20}),
         distributed.LocalCluster(
-            n_workers=2, threads_per_worker=1, dashboard_address=None, memory_limit=0, silence_logs=logging.CRITICAL
+            n_workers=2,
+            threads_per_worker=1,
+            # any port that is free: another cluster of this machine may have the usual one
+            dashboard_address="127.0.0.1:0",
+            scheduler_kwargs={"dashboard": False},
+            memory_limit=0,
+            silence_logs=logging.CRITICAL,
         ) as cluster,
     ):
         yield cluster.scheduler_address
@@ -176,9 +182,9 @@ def test_one_stream_shared_out_is_the_same_to_the_bit(others, torch_threads):
 
 
 @pytest.mark.slow
-def test_an_item_whose_worker_dies_is_computed_again(others, work, tmp_path):
+def test_an_item_whose_worker_dies_is_computed_again(processes, work, tmp_path):
     items = [(str(tmp_path), x, {3: 1, 7: 2}.get(x, 0)) for x in range(10)]
-    assert list(others.map(work.die_first, items)) == [x * x for x in range(10)]
+    assert list(processes.map(work.die_first, items)) == [x * x for x in range(10)]
     assert (tmp_path / "7").read_text() == "xxx"
 
 
