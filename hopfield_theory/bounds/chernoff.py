@@ -3,6 +3,7 @@
 import itertools
 import math
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 from scipy import optimize, special
@@ -77,6 +78,7 @@ def chernoff(memory: RandomMemory, failure_probability: float, quantifier: str =
     return chernoff_witness(memory, failure_probability, quantifier).log_patterns
 
 
+@lru_cache(maxsize=256)
 def chernoff_witness(memory: RandomMemory, failure_probability: float, quantifier: str = "all") -> Witness:
     """Return the parameters with which C3 proves the capacity that ``chernoff`` returns.
 

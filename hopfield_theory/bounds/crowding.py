@@ -3,6 +3,7 @@
 import itertools
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from scipy import special
@@ -88,6 +89,7 @@ def ceiling(
     return typical if quantifier == "typical" else min(typical, pair_witness(memory, failure_probability).log_patterns)
 
 
+@lru_cache(maxsize=256)
 def typical_witness(memory: RandomMemory, failure_probability: float, error: float | None = None) -> TypicalWitness:
     """Return the parameters with which C7 excludes fixed points near a typical pattern.
 

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass, replace
+from functools import cache, lru_cache
 
 import numpy as np
 from scipy import optimize
@@ -24,6 +25,7 @@ class PairWitness:
     tube: float
 
 
+@lru_cache(maxsize=256)
 def pair_witness(memory: RandomMemory, failure_probability: float) -> PairWitness:
     """Return the parameters with which C6 proves that not all patterns are stored.
 
@@ -139,12 +141,7 @@ def _kinks(memory: RandomMemory, witness: PairWitness) -> list[float]:
     squares = (s * s, 1.0 / kappa)
     begins = [0.5 * w2 for w2 in squares] + [(w2 - (1.0 - c) ** 2) / (2.0 * c) for w2 in squares]
 
-    def gain(x: float) -> float:
-        return math.log(2.0) + float(sphere.log_mgf_across(x, memory.dim)) - x
-
-    sine = math.inf
-    if gain(700.0) < 0.0:
-        sine = optimize.root_scalar(gain, bracket=(1e-3, 700.0), xtol=1e-14).root / (kappa * math.sqrt(0.5 * u))
+    sine = _two_sided_turn(memory.dim) / (kappa * math.sqrt(0.5 * u))
     across = math.sqrt(1.0 - sine * sine) if sine < 1.0 else 1.0
     return [0.5 * (1.0 - c), *begins, 1.0 - across, 1.0 + across]
 
@@ -152,6 +149,16 @@ def _kinks(memory: RandomMemory, witness: PairWitness) -> list[float]:
 def _log_two_sided(x: Floats, dim: int) -> Floats:
     """Bound on ``log E exp(x |cos|)`` across a direction: at most twice the moment of cos, and at most ``exp x``."""
     return np.minimum(x, math.log(2.0) + sphere.log_mgf_across(x, dim))
+
+
+@cache
+def _two_sided_turn(dim: int) -> float:
+    """The x above which the bound of ``_log_two_sided`` is the moment of cos; ``inf`` where it is out of reach."""
+
+    def gain(x: float) -> float:
+        return math.log(2.0) + float(sphere.log_mgf_across(x, dim)) - x
+
+    return optimize.root_scalar(gain, bracket=(1e-3, 700.0), xtol=1e-14).root if gain(700.0) < 0.0 else math.inf
 
 
 def _pair_solved(memory: RandomMemory, witness: PairWitness, log_p: float) -> PairWitness:

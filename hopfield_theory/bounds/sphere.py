@@ -10,6 +10,7 @@ from functools import cache
 
 import numpy as np
 from numpy.polynomial import Polynomial
+from numpy.polynomial.polynomial import polyval
 from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
@@ -127,17 +128,17 @@ def log_mgf(kappa: ArrayLike, dim: int) -> Floats:
     k = _arguments.array("kappa", kappa, 0.0, np.finfo(float).max)
     nu = 0.5 * _arguments.integer("dim", dim, 2) - 1.0
     series = _small(nu, k)
-    low = np.where(series, k, 0.0)
-    high = np.where(series, 1e3, k)
-    w, up, _ = _debye(nu, high)
+    w, up, _ = _debye(nu, k[~series])
+    result = np.empty_like(k)
+    result[series] = np.log1p(_series(nu, k[series]))
     # ν log(2/κ) and the exponent of I_ν are combined into one logarithm, which stays moderate.
-    expansion = (
+    result[~series] = (
         special.gammaln(nu + 1.0)
         + (w - nu * np.log(0.5 * (nu + w)))
         - 0.5 * (math.log(2.0 * math.pi) + np.log(w))
         + np.log1p(up)
     )
-    return np.where(series, np.log1p(_series(nu, low)), expansion)
+    return result
 
 
 def log_mgf_across(kappa: ArrayLike, dim: int) -> Floats:
@@ -192,11 +193,12 @@ def bessel_ratio(kappa: ArrayLike, dim: int) -> Floats:
     dim = _arguments.integer("dim", dim, 2)
     nu = 0.5 * dim - 1.0
     series = _small(nu, k)
-    low = np.where(series, k, 0.0)
-    high = np.where(series, 1e3, k)
+    low, high = k[series], k[~series]
     w, up, excess = _debye(nu, high)
-    expansion = high / (w + nu) + (w / high) * excess / (1.0 + up)
-    return np.where(series, (low / dim) * (1.0 + _series(nu + 1.0, low)) / (1.0 + _series(nu, low)), expansion)
+    result = np.empty_like(k)
+    result[series] = (low / dim) * (1.0 + _series(nu + 1.0, low)) / (1.0 + _series(nu, low))
+    result[~series] = high / (w + nu) + (w / high) * excess / (1.0 + up)
+    return result
 
 
 def log_moment(power: ArrayLike, dim: int) -> Floats:
@@ -239,13 +241,15 @@ def _series(nu: float, x: Floats) -> Floats:
 def _debye(nu: float, x: Floats) -> tuple[Floats, Floats, Floats]:
     """Return ``w = sqrt(ν² + x²)``, the correction sum of ``I_ν`` less 1, and that of ``I_ν'`` less that of ``I_ν``."""
     w = np.hypot(nu, x)
+    if not w.size:
+        return w, w, w
     square = (nu / w) ** 2
     up = np.zeros_like(w)
     excess = np.zeros_like(w)
     for k, (u, v) in enumerate(_debye_polynomials(), start=1):
         scale = w ** -float(k)
-        up = up + scale * u(square)
-        excess = excess + scale * v(square)
+        up = up + scale * polyval(square, u.coef)
+        excess = excess + scale * polyval(square, v.coef)
     return w, up, excess
 
 
