@@ -32,11 +32,11 @@ reproduce: install
 	@echo "Results: $(OUT)/, the verdicts: $(OUT)/verdicts.html"
 
 test: install
-	OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive $(BIN)/python -m pytest -q -n auto -m "not slow"
+	OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive $(BIN)/python -m pytest -q -n auto --dist worksteal -m "not slow"
 
 # what is slow and not mathematics: a wheel, a browser, a cluster, processes that are killed
 test-slow: install
-	OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive $(BIN)/python -m pytest -q -n auto -m slow tests
+	OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive $(BIN)/python -m pytest -q -n auto --dist worksteal -m slow tests
 
 lint: install
 	$(BIN)/ruff check .

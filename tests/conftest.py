@@ -8,7 +8,7 @@ from hypothesis import Phase, settings
 from safetensors.torch import save_file
 
 # the same examples on every run and no limit on the time of one: a red test means a changed program
-settings.register_profile("deterministic", derandomize=True, deadline=None, print_blob=True)
+settings.register_profile("deterministic", derandomize=True, deadline=None, print_blob=True, max_examples=50)
 settings.load_profile("deterministic")
 # for runs that only ask whether a test fails, not on which smallest example
 settings.register_profile(

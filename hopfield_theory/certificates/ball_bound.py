@@ -262,7 +262,8 @@ def _sweep(memory: Memory, root: float, own: Tensor, indices: Tensor, tilt: Tens
     unit, underflow = _ROUNDING[dtype]
     count = memory.num_patterns
     radius = memory.radius * root
-    score_error = (memory.dim + 16) * unit * radius**2
+    # squares of tiny patterns may be flushed to zero
+    score_error = (memory.dim + 16) * (unit * radius**2 + underflow)
     square_error = 5 * score_error
     own, column_tilt = own.to(dtype), tilt.to(dtype).unsqueeze(1)
     norms = (own * own).sum(1)

@@ -57,29 +57,29 @@ CASES = {
     "cold": {"dim": 16, "kappa": 64.0, "patterns": 12_000, "log_noop": -math.inf, "overlap": 0.5, "noise": 0.5},
     "critical": {"dim": 12, "kappa": 14.0, "patterns": 10_000, "log_noop": 10.0, "overlap": 1.0, "noise": 0.0},
 }
-TRIALS = {"two": 6000, "three": 6000, "ten": 6000, "hundred": 4000, "line": 1500}
+TRIALS = {"two": 3000, "three": 3000, "ten": 3000, "hundred": 2000, "line": 700}
 
 
 @pytest.mark.parametrize("ensemble", ["sphere", "gaussian"])
 @pytest.mark.parametrize("case", CASES)
 def test_the_law_is_that_of_explicit_memories(case, ensemble):
-    given, trials = CASES[case], TRIALS.get(case, 500)
+    given, trials = CASES[case], TRIALS.get(case, 250)
     truth = explicit(**given, trials=trials, seed=11, ensemble=ensemble)
     memory = RandomMemory(given["dim"], given["kappa"], given["log_noop"])
     query = {"overlap": given["overlap"], "noise": given["noise"], "ensemble": ensemble}
-    drawn = one_update(memory, math.log(given["patterns"]), trials=6_000, seed=5, **query)
+    drawn = one_update(memory, math.log(given["patterns"]), trials=3_000, seed=5, **query)
     for name in NAMES:
-        assert distance(truth[name], getattr(drawn, name)) < critical(trials, 6_000), name
+        assert distance(truth[name], getattr(drawn, name)) < critical(trials, 3_000), name
 
 
 @pytest.mark.parametrize("ensemble", ["sphere", "gaussian"])
 def test_one_hundred_thousand_patterns(ensemble):
     given = {"dim": 6, "kappa": 12.0, "log_noop": 11.0, "overlap": 1.0, "noise": 0.2, "ensemble": ensemble}
-    truth = explicit(**given, patterns=100_000, trials=150, seed=3)
+    truth = explicit(**given, patterns=100_000, trials=80, seed=3)
     memory = RandomMemory(6, 12.0, 11.0)
     drawn = one_update(memory, math.log(100_000), trials=6_000, seed=4, noise=0.2, ensemble=ensemble)
     for name in NAMES:
-        assert distance(truth[name], getattr(drawn, name)) < critical(150, 6_000), name
+        assert distance(truth[name], getattr(drawn, name)) < critical(80, 6_000), name
 
 
 def few(law, query, rivals, drawn, trials, seed=0):
@@ -160,7 +160,7 @@ def test_order_statistics_are_those_of_explicit_draws(name):
 
 
 @pytest.mark.parametrize("ensemble", ["sphere", "gaussian"])
-@pytest.mark.parametrize("dim", [2, 3, 10_000])
+@pytest.mark.parametrize("dim", [2, 10_000])
 @pytest.mark.parametrize("log_patterns", [0.0, math.log(2.0), 9.1, 50.0, 700.0])
 def test_extremes_stay_finite(dim, log_patterns, ensemble):
     for kappa in (1e-3, 1.0, 1e5):
