@@ -10,9 +10,11 @@ import math
 import mmap
 import os
 import pickle
+import re
 import sys
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -39,12 +41,42 @@ _SAFETENSORS_DTYPES = {
     "F32": torch.float32,
     "F64": torch.float64,
 }
+# what pandas reads as a missing number
+_MISSING = {"NA", "N/A", "n/a", "<NA>", "#N/A", "#NA", "null", "NULL", "None", "NaN", "nan", "-NaN", "-nan"}
 # Older Pythons lack the name of this flag. Without it Linux refuses to map a file larger than the memory as writable,
 # even to private pages that are never written.
 _NO_RESERVE = getattr(mmap, "MAP_NORESERVE", 0x4000 if sys.platform == "linux" else 0)
 
 
-def open_patterns(path: str | os.PathLike[str], name: str | None = None) -> Tensor:
+@dataclass(frozen=True)
+class Choice:
+    """The columns of a table that are read: those in ``columns``, or all but those in ``drop``."""
+
+    columns: Sequence[str] | None = None
+    drop: Sequence[str] | None = None
+
+    @property
+    def is_all(self) -> bool:
+        """Whether nothing was chosen."""
+        return self.columns is None and self.drop is None
+
+    def of(self, path: Path, held: Sequence[str]) -> list[int]:
+        """Return the places of the chosen columns among those that a table holds, in the order asked for."""
+        unknown = [name for name in (*(self.columns or ()), *(self.drop or ())) if name not in held]
+        if unknown:
+            raise ValueError(f"{path}: has no column {', '.join(map(repr, unknown))}; it has {_listed(held)}")
+        if self.columns is not None:
+            return [place for name in self.columns for place, other in enumerate(held) if other == name]
+        return [place for place, name in enumerate(held) if name not in (self.drop or ())]
+
+
+def open_patterns(
+    path: str | os.PathLike[str],
+    name: str | None = None,
+    *,
+    columns: Sequence[str] | None = None,
+    drop: Sequence[str] | None = None,
+) -> Tensor:
     """Open a file of patterns, one per row. Nothing in it is ever unpickled.
 
     Parameters
@@ -55,14 +87,18 @@ def open_patterns(path: str | os.PathLike[str], name: str | None = None) -> Tens
         - ``.npy``, ``.safetensors``: mapped, so that it may be larger than the memory;
         - ``.pt``: mapped, up to the size of the memory; a tensor, or a dictionary of tensors;
         - ``.npz``: read completely;
-        - ``.csv``: read completely, comma-separated, with or without a line of column names. A first line
-          ``0,1,2,...`` of three or more columns is taken as the names that pandas gives to unnamed columns;
-        - ``.parquet``: read completely, one column per coordinate.
+        - ``.csv``, ``.tsv``, ``.txt``: read completely, separated by commas, semicolons, tabs or blanks, with or
+          without a line of column names. A first line ``0,1,2,...`` of three or more columns is taken as the names
+          that pandas gives to unnamed columns; one of numbers and missing values is a pattern;
+        - ``.parquet``: read completely, one column per coordinate, or columns of lists.
 
         The last two need the extra ``data``.
     name : str, optional
         The array of a ``.npz``, ``.pt`` or ``.safetensors`` file to open. By default the only one, or else
         the one called "patterns".
+    columns, drop : sequence of str, optional
+        Columns of a table (text or Parquet) to read, or to leave out; columns without
+        names are called ``0``, ``1``, ….
 
     Returns
     -------
@@ -76,8 +112,9 @@ def open_patterns(path: str | os.PathLike[str], name: str | None = None) -> Tens
     FileNotFoundError, IsADirectoryError, PermissionError
         If the file does not exist, is a directory, or cannot be read.
     ValueError
-        If the ending is unknown, the content is damaged, pickled, not real or not two-dimensional, no array
-        has the name, or the file must be read completely and is larger than the available memory.
+        If the ending is unknown, the content is damaged, pickled, not real or not two-dimensional, no array or
+        column has the name, a column is not of numbers, or the file must be read completely and is larger than the
+        available memory.
     ImportError
         If pandas or pyarrow is needed and missing.
 
@@ -98,8 +135,8 @@ def open_patterns(path: str | os.PathLike[str], name: str | None = None) -> Tens
     if not path.is_file():
         raise ValueError(f"{path}: this is no regular file; name one")
     ending = path.suffix.lower()
-    if ending not in _OPENERS:
-        raise ValueError(f"{path}: unknown ending {ending!r}; convert it to one of {', '.join(_OPENERS)}")
+    if ending not in {**_ARRAYS, **_TABLES}:
+        raise ValueError(f"{path}: unknown ending {ending!r}; convert it to one of {', '.join([*_ARRAYS, *_TABLES])}")
     try:
         with path.open("rb") as file:
             empty = not file.read(1)
@@ -108,7 +145,15 @@ def open_patterns(path: str | os.PathLike[str], name: str | None = None) -> Tens
     if empty:
         raise ValueError(f"{path}: the file is empty; write it again")
 
-    data = _OPENERS[ending](path, name)
+    if columns is not None and drop is not None:
+        raise ValueError("columns and drop: give one of them")
+    choice = Choice(columns, drop)
+    if ending in _TABLES:
+        data = _TABLES[ending](path, name, choice)
+    elif choice.is_all:
+        data = _ARRAYS[ending](path, name)
+    else:
+        raise ValueError(f"{path}: an array has no columns with names; columns and drop are for {', '.join(_TABLES)}")
     problem = _problem(data)
     if problem:
         raise ValueError(f"{path}: holds {problem}; patterns must be real numbers of shape (M, d), one pattern a row")
@@ -188,9 +233,13 @@ def _choose(path: Path, names: Sequence[str], name: str | None) -> str:
     if name is None:
         name = names[0] if len(names) == 1 else "patterns"
     if name not in names:
-        held = ", ".join(map(repr, names[:8])) + (", ..." if len(names) > 8 else "") if names else "no array"
+        held = _listed(names) if names else "no array"
         raise ValueError(f"{path}: holds no array called {name!r}; name one of those it holds: {held}")
     return name
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(map(repr, names[:8])) + (", ..." if len(names) > 8 else "")
 
 
 def _check_nameless(path: Path, name: str | None) -> None:
@@ -235,61 +284,111 @@ def _open_npz(path: Path, name: str | None) -> np.ndarray:
             return np.lib.format.read_array(file, allow_pickle=False)
 
 
-def _open_csv(path: Path, name: str | None) -> np.ndarray:
+def _open_csv(path: Path, name: str | None, choice: Choice) -> np.ndarray:
     _check_nameless(path, name)
     pandas = _extra("pandas")
     _check_fits(path, path.stat().st_size)
     with _reading(path), path.open(encoding="utf-8-sig", newline="") as file:
-        records = enumerate(csv.reader(file), start=1)
-        before, fields = next(((count, fields) for count, fields in records if fields), (0, []))
-        if not fields:
+        head = ""
+        for line in file:
+            head += line
+            # a quoted name may have several lines
+            if head.strip() and head.count('"') % 2 == 0:
+                break
+        if not head.strip():
             raise ValueError("it has blank lines only")
-    first = [field.strip() for field in fields]
-    has_names = not all(_is_number(field) or not field for field in first)
+        unquoted = re.sub('"[^"]*"', "", head)
+        separator = next((mark for mark in ",;\t" if mark in unquoted), r"\s+")
+        file.seek(0)
+        records = (line.split() for line in file) if separator == r"\s+" else csv.reader(file, delimiter=separator)
+        count, split = next((count, fields) for count, fields in enumerate(records, start=1) if fields)
+    first = [field.strip() for field in split]
     numbering = [str(column) for column in range(len(first))]
-    if first[0] == "" and (has_names or first[1:] == numbering[:-1]):
+    numbers = [field for field in first if _is_number(field)]
+    words = [field for field in first if field and not _is_number(field) and field not in _MISSING]
+    # pandas numbers nameless columns from 0, and may number the rows in a first column without a name
+    counted = numbers == numbering[: len(numbers)] and (bool(words) or first[0] == "" or len(first) >= 3)
+    if words and numbers and not counted:
         raise ValueError(
-            f"{path}: its first column has no name, so it may number the rows; write it without row numbers"
+            f"{path}: its first line mixes words ({words[0]!r}) and numbers, so it may be names or patterns; "
+            "write a line of names above it"
         )
-    has_names = has_names or (len(first) >= 3 and first == numbering)
+    has_names = bool(words) or (counted and bool(numbers))
     with _reading(path):
         frame = pandas.read_csv(
             path,
+            sep=separator,
             header=None,
-            skiprows=before if has_names else 0,
+            skiprows=count if has_names else 0,
             encoding="utf-8-sig",
             low_memory=False,
+            # before version 3 the default lost digits; from then on it is exact and the option deprecated
+            **({"float_precision": "round_trip"} if int(pandas.__version__.partition(".")[0]) < 3 else {}),
         )
         if frame.shape[1] != len(first):
             raise ValueError(f"{len(first)} columns in the first line, {frame.shape[1]} in the next")
-    frame.columns = first if has_names else numbering
-    return _numbers_of(path, frame)
+    frame.columns = [field or f"Unnamed: {place}" for place, field in enumerate(first)] if has_names else numbering
+    if has_names and first[0] == "" and choice.is_all:
+        raise ValueError(
+            f"{path}: its first column has no name, so it may number the rows; drop it by the name 'Unnamed: 0'"
+        )
+    return _numbers_of(path, frame, choice)
 
 
-def _open_parquet(path: Path, name: str | None) -> np.ndarray:
+def _open_parquet(path: Path, name: str | None, choice: Choice) -> np.ndarray:
     _check_nameless(path, name)
     parquet, _ = _extra("pyarrow.parquet"), _extra("pandas")
     with _reading(path):
         file = parquet.ParquetFile(path)
     with file:
-        _check_fits(path, 8 * file.metadata.num_rows * file.metadata.num_columns)
+        held = file.metadata
+        lists = sum(held.row_group(group).total_byte_size for group in range(held.num_row_groups))
+        _check_fits(path, max(8 * held.num_rows * held.num_columns, lists))
         with _reading(path):
             frame = file.read().to_pandas()
-    return _numbers_of(path, frame)
+    return _numbers_of(path, frame, choice)
 
 
-def _numbers_of(path: Path, frame: Any) -> np.ndarray:
-    """Turn a pandas frame whose columns are all numeric into an array."""
+def _numbers_of(path: Path, frame: Any, choice: Choice) -> np.ndarray:
+    """Turn the chosen columns of a pandas frame, each of numbers or of lists of numbers, into an array."""
+    frame = frame.iloc[:, choice.of(path, [str(column) for column in frame.columns])]
     types = _extra("pandas").api.types
-    for column, dtype in zip(frame.columns, frame.dtypes, strict=True):
-        if not types.is_numeric_dtype(dtype):
-            raise ValueError(f"{path}: column {str(column)!r} is not numeric ({dtype}); leave it out or encode it")
+    listed = [place for place in range(frame.shape[1]) if _holds_lists(frame.iloc[:, place])]
+    texts = [
+        (str(column), frame.iloc[:, place])
+        for place, (column, dtype) in enumerate(zip(frame.columns, frame.dtypes, strict=True))
+        if place not in listed and not types.is_numeric_dtype(dtype)
+    ]
+    if texts:
+        names, example = ", ".join(repr(column) for column, _ in texts), texts[0][1].dropna().head(1).tolist()
+        comma = bool(example) and re.fullmatch(r"[-+]?\d+,\d+", str(example[0]).strip())
+        hint = "write numbers with a decimal point" if comma else "drop them, or choose columns"
+        raise ValueError(f"{path}: not of numbers: {names} (such as {', '.join(map(repr, example))}); {hint}")
+    if listed:
+        return np.hstack([_stacked(path, frame.iloc[:, place]) for place in range(frame.shape[1])])
     if all(isinstance(dtype, np.dtype) and dtype.kind == "f" for dtype in frame.dtypes):
         numbers = frame.to_numpy()
     else:
         numbers = frame.to_numpy(dtype=np.float64, na_value=np.nan)
     # pandas may return a read-only view, and stores by columns, while patterns are rows.
     return np.require(numbers, requirements=["C", "W"])
+
+
+def _holds_lists(column: Any) -> bool:
+    return column.dtype == object and len(column) > 0 and isinstance(column.iloc[0], list | tuple | np.ndarray)
+
+
+def _stacked(path: Path, column: Any) -> np.ndarray:
+    """One column as a matrix: a list per row, or a number per row."""
+    if not _holds_lists(column):
+        return column.to_numpy(dtype=np.float64, na_value=np.nan)[:, None]
+    try:
+        return np.stack([np.asarray(row) for row in column]).astype(np.result_type(np.float16, column.iloc[0].dtype))
+    except (TypeError, ValueError, AttributeError):
+        raise ValueError(
+            f"{path}: column {str(column.name)!r} holds lists of different lengths, or not of numbers; "
+            "write one list of numbers per row, all of one length"
+        ) from None
 
 
 def _is_number(text: str) -> bool:
@@ -341,11 +440,15 @@ def _open_safetensors(path: Path, name: str | None) -> Tensor:
     return torch.frombuffer(_map(path), dtype=dtype, count=math.prod(shape), offset=offset).reshape(shape)
 
 
-_OPENERS: dict[str, Callable[[Path, str | None], Tensor | np.ndarray]] = {
+_ARRAYS: dict[str, Callable[[Path, str | None], Tensor | np.ndarray]] = {
     ".npy": _open_npy,
     ".npz": _open_npz,
-    ".csv": _open_csv,
-    ".parquet": _open_parquet,
     ".pt": _open_pt,
     ".safetensors": _open_safetensors,
+}
+_TABLES: dict[str, Callable[[Path, str | None, Choice], np.ndarray]] = {
+    ".csv": _open_csv,
+    ".tsv": _open_csv,
+    ".txt": _open_csv,
+    ".parquet": _open_parquet,
 }

@@ -297,6 +297,12 @@ def test_npz_that_holds_other_members(tmp_path):
         ("x\n0.1\n0.30000000000000004\n", [[0.1], [0.30000000000000004]]),
         ("7", [[7]]),
         ("a,b\n1,2\n3\n", [[1, 2], [3, math.nan]]),
+        ("NA,1,2\n3,4,5\n", [[math.nan, 1, 2], [3, 4, 5]]),
+        ("NA,NaN\n3,4\n", [[math.nan, math.nan], [3, 4]]),
+        ("a;b\n1;2\n3;4\n", [[1, 2], [3, 4]]),
+        ("1\t2\n3\t4\n", [[1, 2], [3, 4]]),
+        ("a b\n1  2\n3 4\n", [[1, 2], [3, 4]]),
+        (" 1 2\n 3 4\n", [[1, 2], [3, 4]]),
     ],
 )
 def test_csv(tmp_path, text, expected):
@@ -306,11 +312,53 @@ def test_csv(tmp_path, text, expected):
 
 
 @pytest.mark.parametrize(
+    ("text", "chosen", "expected"),
+    [
+        ("name,x,y,label\nu,1,2,v\nw,3,4,z\n", {"drop": ["name", "label"]}, [[1, 2], [3, 4]]),
+        ("name,x,y\nu,1,2\nw,3,4\n", {"columns": ["y", "x"]}, [[2, 1], [4, 3]]),
+        (",x,y\n0,1,2\n1,3,4\n", {"drop": ["Unnamed: 0"]}, [[1, 2], [3, 4]]),
+        (",0,1\n0,1,2\n1,3,4\n", {"columns": ["0", "1"]}, [[1, 2], [3, 4]]),
+        ("label,0,1\nu,1,2\n", {"drop": ["label"]}, [[1, 2]]),
+        ("1,2,3\n", {"drop": ["1"]}, [[1, 3]]),
+    ],
+)
+def test_chosen_columns(tmp_path, text, chosen, expected):
+    path = tmp_path / "patterns.csv"
+    path.write_text(text)
+    np.testing.assert_array_equal(open_patterns(path, **chosen).numpy(), expected)
+
+
+def test_choices_that_cannot_be_met(tmp_path):
+    path = tmp_path / "patterns.csv"
+    path.write_text("a,b\n1,2\n")
+    with pytest.raises(ValueError, match=r"has no column 'c', 'd'; it has 'a', 'b'"):
+        open_patterns(path, columns=["a", "c", "d"])
+    with pytest.raises(ValueError, match="columns and drop: give one of them"):
+        open_patterns(path, columns=["a"], drop=["b"])
+    np.save(tmp_path / "patterns.npy", np.ones((2, 2)))
+    with pytest.raises(ValueError, match=r"an array has no columns with names"):
+        open_patterns(tmp_path / "patterns.npy", columns=["a"])
+
+
+def test_lists_in_parquet(tmp_path):
+    path = tmp_path / "patterns.parquet"
+    rows = [[1.0, 2.0], [3.0, 4.0]]
+    pd.DataFrame({"embedding": rows, "text": ["u", "w"]}).to_parquet(path)
+    np.testing.assert_array_equal(open_patterns(path, columns=["embedding"]).numpy(), rows)
+    refused(path, "not of numbers: 'text'")
+    pd.DataFrame({"embedding": [np.float32([1, 2]), np.float32([3, 4])]}).to_parquet(path)
+    assert open_patterns(path).dtype == torch.float32
+    pd.DataFrame({"embedding": [[1.0], [2.0, 3.0]]}).to_parquet(path)
+    refused(path, "column 'embedding' holds lists of different lengths")
+
+
+@pytest.mark.parametrize(
     ("text", "said"),
     [
-        (b"a,b,c\n1,x,y\n", "column 'b' is not numeric"),
-        (b"1,2,3\n1,2,y\n", "column '2' is not numeric"),
-        (b"1;2\n3;4\n", "column '1;2' is not numeric"),
+        (b"a,b,c\n1,x,y\n", "not of numbers: 'b', 'c' (such as 'x'); drop them, or choose columns"),
+        (b"1,2,3\n1,2,y\n", "not of numbers: '2' (such as"),
+        (b"a;b\n1,5;2\n", "not of numbers: 'a' (such as '1,5'); write numbers with a decimal point"),
+        (b"a,2020,2021\nx,1,2\n", "first line mixes words ('a') and numbers"),
         (b"a,b\n1,2\n3,4,5\n", "cannot be read as .csv"),
         (b"a,b\n1,2,3\n", "2 columns in the first line, 3 in the next"),
         (b"a,b\n", "cannot be read as .csv"),
@@ -330,7 +378,7 @@ def test_bad_csv(tmp_path, text, said):
 def test_columns_of_parquet(tmp_path):
     path = tmp_path / "patterns.parquet"
     pd.DataFrame({"a": [1, 2], "b": ["x", "y"], "c": [None, "z"]}).to_parquet(path)
-    refused(path, "column 'b' is not numeric")
+    refused(path, "not of numbers: 'b', 'c' (such as 'x')")
     frame = pd.DataFrame({"a": [1, 2], "b": [0.5, None], "c": [True, False]}, index=["p", "q"])
     frame["d"] = pd.array([3, None], dtype="Int64")
     frame.to_parquet(path)
