@@ -23,6 +23,8 @@ from .model.separation import Entmax as Entmax
 from .model.separation import SoftmaxN as SoftmaxN
 from .model.separation import lse_n as lse_n
 from .model.separation import softmax_n as softmax_n
+from .statements.statement import Implication as Implication
+from .statements.statement import Statement as Statement
 from .verification.check import Verdict as Verdict
 from .verification.suite import verify as verify
 

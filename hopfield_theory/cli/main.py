@@ -45,6 +45,9 @@ Beta = Annotated[float, typer.Option(help="Inverse temperature, above 0.")]
 Noop = Annotated[float, typer.Option(help="No-op mass n: 0 is the dense model, 1 OutEffHop.")]
 Centre = Annotated[bool, typer.Option("--centre", help="Subtract the mean of the patterns from patterns and queries.")]
 Normalise = Annotated[bool, typer.Option("--normalise", help="Scale patterns and queries to unit norm.")]
+From = Annotated[
+    str | None, typer.Option("--from", metavar="FILE.py", help="A Python file that defines claims of your own.")
+]
 Json = Annotated[
     str | None,
     typer.Option("--json", metavar="FILE|-", help="Write all numbers as JSON to a file, or to standard output."),
@@ -307,6 +310,7 @@ def verify(
     budget: Annotated[
         float | None, typer.Option(metavar="SECONDS", help="Give up after this time, with exit status 2.")
     ] = None,
+    own: From = None,
     counterexamples: Annotated[
         str | None, typer.Option(metavar="FOLDER", help="Write each counterexample to a file that `replay` reads.")
     ] = None,
@@ -319,7 +323,7 @@ def verify(
     """Check every theorem: on random instances, by attack, in experiments, by algebra and in ball arithmetic.
 
     Exit status 0 if every verdict is as expected (what is false is falsified, the rest is not), 1 if not, 2 for bad
-    input.
+    input. With --from and no names, the claims in the file are checked alone.
     """
     with _one_line_errors("verify"):
         _check_output(json)
@@ -328,6 +332,7 @@ def verify(
             raise ValueError(f"--figures {figures}: it must be a folder, and needs --html")
         from hopfield_theory.runs.executors import Processes, Serial
         from hopfield_theory.verification import replay as files
+        from hopfield_theory.verification.own import load
         from hopfield_theory.verification.render import table
         from hopfield_theory.verification.suite import digits
         from hopfield_theory.verification.suite import verify as run
@@ -335,10 +340,13 @@ def verify(
         if counterexamples is not None:
             _check_folder(counterexamples)
         # other processes take seconds to start, too long for a few statements
-        workers = Serial() if statements and level == "quick" else Processes()
+        claims = [] if own is None else load(own)
+        names = statements or (None if own is None else [])
+        workers = Serial() if names is not None and level == "quick" else Processes()
         with _progress("verifying") as progress, workers:
             options = {"level": level, "seed": seed, "budget": budget}
-            verdicts = run(statements or None, **options, progress=progress, map_fn=workers.map)
+            wanted = None if names is None else [*names, *claims]
+            verdicts = run(wanted, **options, progress=progress, map_fn=workers.map)
         rows = table.data(verdicts)
         lines = table.lines(rows)
         if counterexamples is not None:
@@ -369,6 +377,7 @@ def replay(
     file: Annotated[
         str, typer.Argument(metavar="FILE", help="A counterexample that `verify` wrote.", show_default=False)
     ],
+    own: From = None,
 ) -> None:
     """Decide a counterexample again, in ball arithmetic: whether all hypotheses are met and the conclusion fails.
 
@@ -376,15 +385,18 @@ def replay(
     """
     with _one_line_errors("replay"):
         from hopfield_theory.statements.registry import STATEMENTS
+        from hopfield_theory.verification.own import load
         from hopfield_theory.verification.replay import NoCounterexampleError
         from hopfield_theory.verification.replay import replay as run
 
+        claims = [] if own is None else load(own)
         try:
-            found = run(file)
+            found = run(file, claims)
         except NoCounterexampleError as error:
             print(f"hopfield-theory: {error}", file=sys.stderr)
             raise typer.Exit(1) from error
-        print(f"{found.statement} is false: {STATEMENTS[found.statement].claim}", *found.lines(), sep="\n")
+        known = STATEMENTS | {claim.name: claim for claim in claims}
+        print(f"{found.statement} is false: {known[found.statement].claim}", *found.lines(), sep="\n")
 
 
 def main() -> None:

@@ -148,12 +148,12 @@ class Statement:
     Attributes
     ----------
     name : str
-        T1 to T19, C1 to C8, or P1, P2, … for readings of published claims.
+        T1 to T19, C1 to C8, P1, P2, … for readings of published claims, or a new name for a claim of one's own.
     title, claim, formula : str
         A few words, the claim, and the claim in LaTeX.
     source : str
     proof : str
-        ``proved here``, ``proved in SOURCE``, ``heuristic``, or ``false``.
+        ``proved here``, ``proved in SOURCE``, ``heuristic``, ``false``, or ``open``.
     why : str
         The reason why it holds or fails, in a few sentences.
     proved_in : str or None
@@ -183,10 +183,10 @@ class Statement:
     name: str
     title: str
     claim: str
-    formula: str
-    source: str
-    proof: str
-    why: str
+    formula: str = ""
+    source: str = "own claim"
+    proof: str = "open"
+    why: str = ""
     kind: Kind = Kind.POINTWISE
     parts: tuple[Implication | Experiment | Trend, ...]
     proved_in: str | None = None

@@ -6,12 +6,13 @@ import importlib.metadata
 import json
 import os
 import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from hopfield_theory._atomic_write import atomic_write
 from hopfield_theory.statements.registry import STATEMENTS
-from hopfield_theory.statements.statement import VARIABLES, Implication
+from hopfield_theory.statements.statement import VARIABLES, Implication, Statement
 from hopfield_theory.verification import ball_arithmetic
 from hopfield_theory.verification.counterexamples import Counterexample
 
@@ -57,8 +58,10 @@ def write(counterexample: Counterexample, folder: str | os.PathLike[str]) -> Pat
     return path
 
 
-def replay(path: str | os.PathLike[str]) -> Counterexample:
+def replay(path: str | os.PathLike[str], statements: Sequence[Statement] = ()) -> Counterexample:
     """Decide the counterexample in a file again; the outcome in the file is ignored.
+
+    ``statements`` are claims of one's own that the file may be about.
 
     Raises
     ------
@@ -75,7 +78,7 @@ def replay(path: str | os.PathLike[str]) -> Counterexample:
     True
     """
     data = _read(path)
-    part = _part(path, data["statement"], data["part"])
+    part = _part(path, data["statement"], data["part"], STATEMENTS | {own.name: own for own in statements})
     values = _values(path, data["values"], part)
     try:
         decision = ball_arithmetic.decide(part, values)
@@ -101,15 +104,15 @@ def _read(path: str | os.PathLike[str]) -> dict[str, Any]:
     return data
 
 
-def _part(path: str | os.PathLike[str], name: Any, part_name: Any) -> Implication:
-    statement = STATEMENTS.get(name) if isinstance(name, str) else None
+def _part(path: str | os.PathLike[str], name: Any, part_name: Any, known: Mapping[str, Statement]) -> Implication:
+    statement = known.get(name) if isinstance(name, str) else None
     if statement is None:
-        raise ValueError(f"{path}: {name!r} is no statement; there are {', '.join(STATEMENTS)}")
+        raise ValueError(f"{path}: {name!r} is no statement; there are {', '.join(known)}")
     parts = {part.name: part for part in statement.parts if isinstance(part, Implication)}
     part = parts.get(part_name) if isinstance(part_name, str) else None
     if part is None:
-        known = ", ".join(parts) or "none that an instance could falsify"
-        raise ValueError(f"{path}: {part_name!r} is no part of {name}; there is {known}")
+        there = ", ".join(parts) or "none that an instance could falsify"
+        raise ValueError(f"{path}: {part_name!r} is no part of {name}; there is {there}")
     return part
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -21,6 +22,7 @@ from hopfield_theory.statements.statement import Implication, Kind, Statement
 from hopfield_theory.verification import capacity_enclosures
 from hopfield_theory.verification.check import PartResult, Verdict, attacked, check
 from hopfield_theory.verification.instances import Draws
+from hopfield_theory.verification.own import probed
 from hopfield_theory.verification.search import FULL, QUICK
 
 __all__ = ["ENCLOSED", "INSTANCES", "TABLE", "BudgetError", "digits", "verify"]
@@ -44,7 +46,7 @@ class BudgetError(ValueError):
 
 
 def verify(
-    statements: Sequence[str] | None = None,
+    statements: Sequence[str | Statement] | None = None,
     *,
     instances: int | None = None,
     level: str = "quick",
@@ -57,8 +59,9 @@ def verify(
 
     Parameters
     ----------
-    statements : sequence of str, optional
-        Names such as ``"T3"``; by default all.
+    statements : sequence of str or Statement, optional
+        Names such as ``"T3"``, or claims of one's own, which are attacked and checked in this process; by default all
+        statements of the library.
     instances : int, at least 1, optional
         Number of instances drawn for pointwise statements, in place of the level's number.
     level : {"quick", "full"}
@@ -76,14 +79,15 @@ def verify(
     Returns
     -------
     list of Verdict
-        In the order of the registry, or of ``statements``.
+        In the order of the registry, or of ``statements``, claims of one's own last.
 
     Raises
     ------
     TypeError
         For an argument that is not a number.
     ValueError
-        For an unknown statement, a number out of range, or (BudgetError) a budget too small to finish.
+        For an unknown statement, a claim that cannot be evaluated, a number out of range, or (BudgetError) a budget
+        too small to finish.
 
     Examples
     --------
@@ -94,9 +98,10 @@ def verify(
     never farther: patterns = [[1]], beta = 1, noop = 1, query = [0]
     slack in [-0.353553390593..., -0.353553390593...], decided at 64 bits
     """
-    if isinstance(statements, str):
+    if isinstance(statements, str | Statement):
         statements = [statements]
-    wanted = chosen(None if statements is None else [str(name) for name in statements])
+    own = probed([s for s in statements or () if isinstance(s, Statement) and STATEMENTS.get(s.name) is not s])
+    known = chosen(None if statements is None else [_name(s) for s in statements if s not in own])
     _arguments.one_of("level", level, tuple(INSTANCES))
     seed = _arguments.integer("seed", seed, 0, 2**32 - 1)
     if instances is not None:
@@ -106,24 +111,34 @@ def verify(
     full = level == "full"
     effort = _Effort(INSTANCES[level] if instances is None else instances, seed, full, _Deadline(budget))
     jobs = [
-        *(functools.partial(_drawn, names, effort) for names in _groups(wanted)),
+        *(functools.partial(_drawn, names, effort) for names in _groups(known)),
         *(
             functools.partial(_attacked, statement.name, index, effort)
-            for statement in wanted
+            for statement in known
             if full or statement.is_false
             for index in _implications(statement)
         ),
         *(
             functools.partial(_enclosed, row, effort)
             for row in (TABLE if full else TABLE[:1])
-            if ENCLOSED & {s.name for s in wanted}
+            if ENCLOSED & {s.name for s in known}
+        ),
+    ]
+    # functions of one's own cannot be sent to other processes
+    here = [
+        *(functools.partial(_drawn, (statement,), effort) for statement in own),
+        *(
+            functools.partial(_attacked, statement, index, effort)
+            for statement in own
+            for index in _implications(statement)
         ),
     ]
     found = []
-    for done, result in enumerate(map_fn(_run, jobs)):
-        progress(done, len(jobs))
+    for done, result in enumerate(itertools.chain(map_fn(_run, jobs), map(_run, here))):
+        progress(done, len(jobs) + len(here))
         found += result
-    progress(len(jobs), len(jobs))
+    progress(len(jobs) + len(here), len(jobs) + len(here))
+    wanted = [*known, *own]
     return [_verdict(statement, found, _derived(statement) if full else None) for statement in wanted]
 
 
@@ -158,18 +173,26 @@ def _run(job: Callable[[], list[_Found]]) -> list[_Found]:
         return job()
 
 
-def _drawn(names: tuple[str, ...], effort: _Effort) -> list[_Found]:
+def _drawn(statements: tuple[str | Statement, ...], effort: _Effort) -> list[_Found]:
     draws = Draws(effort.seed, effort.instances, digits())
     effort.deadline.check()
-    verdicts = check(chosen(list(names)), draws, effort.seed, full=effort.full, progress=effort.deadline.check)
+    verdicts = check(map(_statement, statements), draws, effort.seed, full=effort.full, progress=effort.deadline.check)
     return [(v.statement.name, index, part) for v in verdicts for index, part in enumerate(v.parts)]
 
 
-def _attacked(name: str, index: int, effort: _Effort) -> list[_Found]:
-    statement = STATEMENTS[name]
+def _attacked(named: str | Statement, index: int, effort: _Effort) -> list[_Found]:
+    statement = _statement(named)
     part = cast("Implication", statement.parts[index])
     result = attacked(statement, part, effort.seed, FULL if effort.full else QUICK, progress=effort.deadline.check)
-    return [(name, index, result)]
+    return [(statement.name, index, result)]
+
+
+def _statement(named: str | Statement) -> Statement:
+    return STATEMENTS[named] if isinstance(named, str) else named
+
+
+def _name(named: str | Statement) -> str:
+    return named if isinstance(named, str) else named.name
 
 
 def _enclosed(row: tuple[int, float, float], effort: _Effort) -> list[_Found]:
