@@ -118,7 +118,7 @@ def guaranteed(memory: Memory, queries: Any) -> tuple[Tensor, Tensor]:
     >>> guaranteed(memory, [[0.9, 0.1], [0.5, 0.5]])[0]
     tensor([ 0, -1])
     """
-    _check_separation(memory)
+    check_separation(memory)
     nearest, distance = memory.nearest(memory.prepare(queries))
     patterns, where = torch.unique(nearest, return_inverse=True)
     found = _in_blocks(memory, patterns, None)
@@ -160,13 +160,13 @@ def certify(memory: Memory, max_steps: int = 10_000, progress: Progress | None =
     (tensor([True, True, True]), tensor(True), tensor(True))
     """
     max_steps = _arguments.integer("max_steps", max_steps, 1)
-    _check_separation(memory)
+    check_separation(memory)
     found = _in_blocks(memory, torch.arange(memory.num_patterns, device=memory.patterns.device), progress)
     followed = _follow(memory, found.radius, found.nearest_distance, max_steps, progress)
     return Certificate(**vars(found), **followed)
 
 
-def _check_separation(memory: Memory) -> None:
+def check_separation(memory: Memory) -> None:
     if not isinstance(memory.separation, SoftmaxN | Entmax):
         raise TypeError(f"separation is {memory.separation!r}: only SoftmaxN and Entmax have a certificate")
 
