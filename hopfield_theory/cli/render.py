@@ -220,8 +220,9 @@ def _last_lines(found: BetaSearch) -> list[str]:
     last = [row for row in found.last if found.stored_from[row] < math.inf]
     if not last:
         return []
-    before, count = found.stored_for(0.99), len(found.stored_from)
-    share = 100 * int((found.stored_from <= before).sum()) / count
+    others = torch.ones_like(found.stored_from, dtype=torch.bool)
+    others[found.last] = False
+    before, share = float(found.stored_from[others].max()), 100 * int(others.sum()) / len(others)
     pairs = {frozenset((row, int(found.nearest[row]))) for row in last if int(found.nearest[row]) in last}
     apart = [float(found.nearest_distance[row]) for row in last]
     close = f"at {min(apart):.2g} to {max(apart):.2g} from their nearest neighbours"
