@@ -176,9 +176,9 @@ def beta_search_lines(found: BetaSearch) -> list[str]:
     count = len(found.stored_from)
     grid = torch.cat([found.skipped, found.betas])
     lines = [f"{count} patterns; grid of {len(grid)} values of β from {grid[0]:.4g} to {grid[-1]:.4g}."]
-    whom = "all patterns" if len(found.sample) == count else f"a sample of {len(found.sample)} patterns"
     if len(found.skipped):
-        lines.append(f"At β = {found.betas[0]:.4g} none of {whom} is retrieved: smaller β were not examined.")
+        whom = "no pattern" if len(found.sample) == count else f"none of a sample of {len(found.sample)} patterns"
+        lines.append(f"At β = {found.betas[0]:.4g} {whom} is retrieved: smaller β were not examined.")
     again = found.equal_to.ge(0).nonzero().flatten().tolist()
     if again:
         pairs = [f"{row} (= {int(found.equal_to[row])})" for row in again[:_SHOWN]]
@@ -211,8 +211,8 @@ def _shares(what: str, threshold: Callable[[float], float]) -> str:
     parts = []
     for share, of in ((0.9, "90%"), (0.99, "99%"), (1.0, "all")):
         beta = threshold(share)
-        parts.append(f"{of} from β = {_up(beta)}" if beta < math.inf else f"{of} at no β of the grid")
-    return f"{what}: {', '.join(parts)} on."
+        parts.append(f"{of} from β = {_up(beta)} on" if beta < math.inf else f"{of} at no β of the grid")
+    return f"{what}: {', '.join(parts)}."
 
 
 def _last_lines(found: BetaSearch) -> list[str]:
@@ -225,9 +225,11 @@ def _last_lines(found: BetaSearch) -> list[str]:
     before, share = float(found.stored_from[others].max()), 100 * int(others.sum()) / len(others)
     pairs = {frozenset((row, int(found.nearest[row]))) for row in last if int(found.nearest[row]) in last}
     apart = [float(found.nearest_distance[row]) for row in last]
-    close = f"at {min(apart):.2g} to {max(apart):.2g} from their nearest neighbours"
+    low, high = f"{min(apart):.2g}", f"{max(apart):.2g}"
+    distance = low if low == high else f"{low} to {high}"
+    close = f"at {distance} from their nearest neighbours"
     if 2 * len(pairs) == len(last):
-        close = f"{_count_of(len(pairs), 'pair')} {min(apart):.2g} to {max(apart):.2g} apart"
+        close = f"{_count_of(len(pairs), 'pair')} {distance} apart"
     return [
         f"{math.floor(share * 100) / 100:g}% are proved stored from β = {_up(before)} on; the last {len(last)}, "
         f"{close}, only from β = {_up(float(found.stored_from[last].max()))} on: patterns {_indices(last)}."

@@ -54,7 +54,7 @@ def test_thresholds_are_those_of_certificates_at_every_beta(rows, noop, separati
     assert torch.equal(found.retrieved, retrieved[skipped:])
     assert not stored[:skipped].any()
     assert not retrieved[:skipped].any()
-    assert 0 < int(found.stored_from.isfinite().sum())
+    assert int(found.stored_from.isfinite().sum()) > 0
 
 
 def test_a_large_memory_has_the_thresholds_of_a_small_one(monkeypatch):
@@ -68,7 +68,7 @@ def test_a_large_memory_has_the_thresholds_of_a_small_one(monkeypatch):
     assert len(found.sample) == 30
     assert torch.equal(found.stored_from, whole.stored_from)
     known = found.betas >= found.followed_from
-    assert 0 < int(known.sum())
+    assert int(known.sum()) > 0
     assert torch.equal(found.retrieved[known], whole.retrieved[-len(found.betas) :][known])
     # elsewhere too late, never too early
     assert (found.retrieved_from >= whole.retrieved_from).all()
