@@ -3,8 +3,8 @@ r"""The inverse temperature from which on the patterns of a set are certified as
 Both are found pattern by pattern. By T18, in its form with the actual sums, a ball that is certified at one β is
 certified at every larger one: with :math:`\varepsilon(R) \le R` below the distances to the other patterns every
 exponent :math:`g_\nu - R w_\nu` is positive, and the no-op slot's is if :math:`R \le \|\xi_\mu\|` or n = 0, so that
-every term falls as β grows. So each pattern has one threshold on the grid, which is searched for from a lower bound: at its ball
-the term of one other pattern alone must be at most R, hence :math:`\beta w^2 e^{1 - \beta g} \le 1`.
+every term falls as β grows. So each pattern has one threshold on the grid, which is searched for from a lower bound: at
+its ball the term of one other pattern alone must be at most R, hence :math:`\beta w^2 e^{1 - \beta g} \le 1`.
 
 Below its threshold a pattern is followed: retrieval from the pattern itself, at one β after the other downwards, until
 it is lost. Retrieval is not monotone in β, so a sample of the patterns is followed at every β all the same.

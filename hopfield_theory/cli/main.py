@@ -184,7 +184,7 @@ def retrieve(
     Exit status 0 if every query converged, 1 if not, 2 for bad input.
     """
     with one_line_errors(source):
-        from hopfield_theory.certificates.certify import guaranteed
+        from hopfield_theory.certificates.certify import guaranteed, shared_with
         from hopfield_theory.cli import render
         from hopfield_theory.data import corruption
         from hopfield_theory.model.memory import Memory
@@ -226,13 +226,16 @@ def retrieve(
         with naming(source), progress_bar("retrieving") as progress:
             found = run(memory, queries, tol, max_steps, accelerate=accelerate, energies=True, progress=progress)
         answers, distances = memory.nearest(found.state)
+        outcomes = (
+            None if expected is None else render.outcomes(expected, answers, shared_with(memory, expected, found))
+        )
         report(
             json,
             {
                 "memory": render.memory_data(memory, source),
-                "retrieval": render.retrieval_data(found, answers, distances, promised),
+                "retrieval": render.retrieval_data(found, answers, distances, promised) | {"outcome": outcomes},
             },
-            [str(memory), *render.retrieval_lines(found, answers, promised, expected)],
+            [str(memory), *render.retrieval_lines(found, answers, promised, outcomes)],
             render.retrieval_table(found, answers, distances, promised),
         )
         converged = bool(found.converged.all())

@@ -33,6 +33,7 @@ __all__ = [
     "interrupted_search_lines",
     "json_text",
     "memory_data",
+    "outcomes",
     "retrieval_data",
     "retrieval_lines",
     "retrieval_table",
@@ -284,7 +285,18 @@ def beta_search_data(found: BetaSearch) -> dict[str, Any]:
 # --- retrieval ---
 
 
-def retrieval_lines(found: Retrieval, answers: Tensor, promised: Tensor | None, expected: Tensor | None) -> list[str]:
+def outcomes(expected: Tensor, answers: Tensor, shared_with: Tensor) -> list[str]:
+    """Say of each query what became of the pattern that it was made from."""
+    triples = zip(expected.tolist(), answers.tolist(), shared_with.tolist(), strict=True)
+    return [
+        f"ended at {answer}" if answer not in (pattern, other) else "retrieved" if other < 0 else f"merged with {other}"
+        for pattern, answer, other in triples
+    ]
+
+
+def retrieval_lines(
+    found: Retrieval, answers: Tensor, promised: Tensor | None, outcomes: list[str] | None
+) -> list[str]:
     """Summarise a retrieval in sentences."""
     count = len(answers)
     converged = int(found.converged.sum())
@@ -294,11 +306,18 @@ def retrieval_lines(found: Retrieval, answers: Tensor, promised: Tensor | None, 
     ]
     if promised is not None:
         lines.append(f"{int((promised >= 0).sum())} of them were guaranteed in advance to end where they did.")
-    if expected is not None:
-        right = int((answers == expected).sum())
+    if outcomes is not None:
+        merged = [f"{row} ({said})" for row, said in enumerate(outcomes) if said.startswith("merged")]
+        right = outcomes.count("retrieved")
         lines.append(
             f"{_count(right, count, 'queries', 'query')} ended nearest to the pattern that they were made from."
         )
+        if merged:
+            more = f", … ({len(merged)} in all)" if len(merged) > _SHOWN else ""
+            lines.append(
+                f"Not counted: where another pattern ends at the same fixed point, neither is retrieved: "
+                f"{', '.join(merged[:_SHOWN])}{more}."
+            )
     ambiguous = int(found.ambiguous.sum())
     if ambiguous:
         lines.append(f"{ambiguous} passed a saddle: without --accelerate they may end elsewhere.")

@@ -164,6 +164,19 @@ def test_retrieve_hides_coordinates(source, patterns):
     assert f"{right} of 30 queries ended nearest to the pattern that they were made from." in result.stdout
 
 
+def test_a_shared_fixed_point_retrieves_neither_pattern(tmp_path):
+    """The first two end midway between them, nearest to one of them by rounding; the third is retrieved."""
+    np.save(tmp_path / "p.npy", np.array([[1.0, 0.1, 0.0], [1.0, -0.1, 0.0], [-1.0, 0.0, 0.2], [0.0, 0.0, 1.0]]))
+    result = run("retrieve", tmp_path / "p.npy", "--hide", 0, "--beta", 12, "--json", tmp_path / "o.json")
+    said = strict((tmp_path / "o.json").read_text())["retrieval"]["outcome"]
+    assert said == ["merged with 1", "merged with 0", "retrieved", "retrieved"]
+    assert "2 of 4 queries ended nearest to the pattern that they were made from." in result.stdout
+    assert "neither is retrieved: 0 (merged with 1), 1 (merged with 0)." in sentences(result.stdout)
+    apart = run("retrieve", tmp_path / "p.npy", "--hide", 0, "--beta", 900, "--json", tmp_path / "o.json")
+    assert strict((tmp_path / "o.json").read_text())["retrieval"]["outcome"] == ["retrieved"] * 4
+    assert "neither is retrieved" not in apart.stdout
+
+
 def test_bounds_are_the_library_s_and_in_order(tmp_path):
     out = tmp_path / "bounds.json"
     result = run("bounds", "--dim", 20, "--beta", 1, "--scale", 3, "--json", out)
