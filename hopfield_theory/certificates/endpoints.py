@@ -45,7 +45,7 @@ def endpoints(memory: Memory, rows: Tensor, reach: Tensor, max_steps: int, *, le
         Which end within ``reach``; not where the end is on the boundary, or unsettled after ``max_steps`` updates.
     """
     # in float32 the weights are rounded by a thousandth at most
-    small = memory.num_patterns > 8192 and memory.beta * memory.radius**2 < 1600
+    small = memory.num_patterns > 2048 and memory.beta * memory.radius**2 < 1600
     narrow = (reach > 1e-3 * memory.radius) & small
     state = torch.empty(len(rows), memory.dim, dtype=torch.float64, device=memory.patterns.device)
     inside = torch.zeros(len(rows), dtype=torch.bool)
