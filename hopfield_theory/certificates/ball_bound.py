@@ -28,8 +28,9 @@ Rounding is towards "no ball". A score carries an error of at most :math:`(d + 1
 rounding unit of the sweep; it enters distances, gaps and exponents with its worst sign. Sums are inflated by the number
 of their terms times :math:`u`; a term that underflows counts as the underflow threshold. Sweeps are in float64. In a
 memory of more than 8 192 patterns they are in float32 if that error is at most :math:`10^{-3}`, and again in float64
-for the patterns that have another one too close for it; ``rival`` is then the pattern of the largest overlap up to that rounding. Where
-:math:`3(d + 16)\,u\,\beta m^2` exceeds 700, in float64 from :math:`\beta m^2 \approx 10^{16}` on, nothing is certified.
+for the patterns that have another one too close for it; ``rival`` is then the pattern of the largest overlap up to that
+rounding. Where :math:`3(d + 16)\,u\,\beta m^2` exceeds 700, in float64 from :math:`\beta m^2 \approx 10^{16}` on,
+nothing is certified.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ from torch import Tensor
 from hopfield_theory.model.memory import Memory
 from hopfield_theory.model.separation import Entmax, SoftmaxN
 
-__all__ = ["CertifiedBalls", "certified_balls", "smallest_balls"]
+__all__ = ["CertifiedBalls", "certified_balls"]
 
 # unit of rounding, and a bound above every number that the dtype may flush to zero
 _ROUNDING = {torch.float32: (2.0**-24, 1e-37), torch.float64: (2.0**-53, 1e-300)}
@@ -81,7 +82,7 @@ class CertifiedBalls:
     rival: Tensor
 
 
-def certified_balls(memory: Memory, indices: Tensor) -> CertifiedBalls:
+def certified_balls(memory: Memory, indices: Tensor, *, largest: bool = True) -> CertifiedBalls:
     """Bound retrieval around some patterns of a memory with ``SoftmaxN`` or ``Entmax``.
 
     A ball is reported only where its error is below half the distance to the nearest other pattern (with the rounding
@@ -92,6 +93,8 @@ def certified_balls(memory: Memory, indices: Tensor) -> CertifiedBalls:
     memory : Memory
     indices : Tensor of int64, shape (K,)
         Indices of the patterns; memory use grows with their number.
+    largest : bool
+        Without it ``radius`` is the ``error``, the radius of the smallest ball, and the second sweep is left out.
 
     Examples
     --------
@@ -101,30 +104,21 @@ def certified_balls(memory: Memory, indices: Tensor) -> CertifiedBalls:
     (tensor([1, 0]), tensor([1.4142, 1.4142], dtype=torch.float64))
     """
     with torch.autocast(memory.patterns.device.type, enabled=False):
-        return _balls(memory, indices)
+        return _balls(memory, indices, largest)
 
 
-def smallest_balls(memory: Memory, indices: Tensor) -> tuple[Tensor, Tensor]:
-    """Whether there is a certified ball around some patterns, and the error of its smallest (NaN for none), (K,) each.
-
-    The same decision as :func:`certified_balls`, in half the time: nothing is said of the largest ball.
-    """
-    with torch.autocast(memory.patterns.device.type, enabled=False):
-        inner = torch.full((len(indices),), torch.nan, dtype=torch.float64, device=indices.device)
-        for rows, _, sweep in _sweeps(memory, indices):
-            found = _smallest(memory, sweep)
-            inner[rows] = torch.where(found.proved, found.inner / math.sqrt(memory.beta), torch.nan)
-        return ~inner.isnan(), inner
-
-
-def _balls(memory: Memory, indices: Tensor) -> CertifiedBalls:
+def _balls(memory: Memory, indices: Tensor, largest: bool) -> CertifiedBalls:
     # in units of patterns times √β the inverse temperature is 1
     root = math.sqrt(memory.beta)
+    blank = torch.empty(len(indices), dtype=torch.float64, device=indices.device)
     result = CertifiedBalls(
-        *(torch.empty(len(indices), dtype=torch.float64, device=indices.device) for _ in range(4)),
-        torch.empty_like(indices),
-        torch.full(indices.shape, torch.inf, dtype=torch.float64, device=indices.device),
-        torch.empty_like(indices),
+        radius=blank,
+        error=blank.clone(),
+        contraction=blank.clone(),
+        nearest_distance=blank.clone(),
+        nearest=torch.empty_like(indices),
+        gap=torch.full_like(blank, torch.inf),
+        rival=torch.empty_like(indices),
     )
     for rows, dtype, first in _sweeps(memory, indices):
         own = memory.patterns[indices[rows]].double() * root
@@ -135,7 +129,7 @@ def _balls(memory: Memory, indices: Tensor) -> CertifiedBalls:
             result.gap[rows] = gap / memory.beta
         result.rival[rows] = first.rival
         found = _smallest(memory, first)
-        outer = _largest(memory, indices[rows], first, found, dtype)
+        outer = _largest(memory, indices[rows], first, found, dtype) if largest else found.inner
         result.radius[rows] = torch.where(found.proved, outer / root, 0.0)
         result.error[rows] = torch.where(found.proved, found.inner / root, torch.nan)
         result.contraction[rows] = torch.where(found.proved, found.contraction, torch.nan)
@@ -254,8 +248,14 @@ class _Sweep:
 
     def of(self, rows: Tensor) -> _Sweep:
         """Return the sweep for some of the patterns."""
-        tensors = (self.nearest, self.rival, self.least, self.surely, self.margin_radius)
-        return _Sweep(*(tensor[rows] for tensor in tensors), self.bound.of(rows))
+        return _Sweep(
+            self.nearest[rows],
+            self.rival[rows],
+            self.least[rows],
+            self.surely[rows],
+            self.margin_radius[rows],
+            self.bound.of(rows),
+        )
 
 
 def _sweep(memory: Memory, root: float, own: Tensor, indices: Tensor, tilt: Tensor, dtype: torch.dtype) -> _Sweep:

@@ -27,7 +27,7 @@ from hopfield_theory.model.memory import Memory
 from hopfield_theory.model.retrieval import retrieve
 from hopfield_theory.model.separation import Entmax, SoftmaxN
 
-__all__ = ["Certificate", "Storage", "certify", "guaranteed"]
+__all__ = ["Certificate", "Storage", "certify", "check_separation", "guaranteed", "shared_with"]
 
 Progress = Callable[[int, int], None]
 
@@ -118,7 +118,7 @@ def guaranteed(memory: Memory, queries: Any) -> tuple[Tensor, Tensor]:
     >>> guaranteed(memory, [[0.9, 0.1], [0.5, 0.5]])[0]
     tensor([ 0, -1])
     """
-    _check_separation(memory)
+    check_separation(memory)
     nearest, distance = memory.nearest(memory.prepare(queries))
     patterns, where = torch.unique(nearest, return_inverse=True)
     found = _in_blocks(memory, patterns, None)
@@ -160,13 +160,67 @@ def certify(memory: Memory, max_steps: int = 10_000, progress: Progress | None =
     (tensor([True, True, True]), tensor(True), tensor(True))
     """
     max_steps = _arguments.integer("max_steps", max_steps, 1)
-    _check_separation(memory)
+    check_separation(memory)
     found = _in_blocks(memory, torch.arange(memory.num_patterns, device=memory.patterns.device), progress)
     followed = _follow(memory, found.radius, found.nearest_distance, max_steps, progress)
     return Certificate(**vars(found), **followed)
 
 
-def _check_separation(memory: Memory) -> None:
+def shared_with(memory: Memory, patterns: Tensor, found: FixedPoint) -> Tensor:
+    """Return for each pattern, and the end of a query for it, the nearest other pattern if that one ends there too.
+
+    Two patterns that share a fixed point are not stored, and a query that ends there retrieves neither. −1 for none,
+    and for a pattern with a certified ball, which keeps its fixed point.
+
+    Parameters
+    ----------
+    memory : Memory
+        A memory with the separation ``SoftmaxN`` or ``Entmax``; TypeError for others.
+    patterns : Tensor of int64, shape (K,)
+    found : FixedPoint
+        Where the queries ended, shapes (K, d) and (K,).
+
+    Examples
+    --------
+    >>> memory = Memory(torch.tensor([[1.0, 0.1], [1.0, -0.1], [-1.0, 0.0]], dtype=torch.float64), beta=8.0)
+    >>> shared_with(memory, torch.tensor([0, 2]), retrieve(memory, memory.patterns[[0, 2]]))
+    tensor([ 1, -1])
+    """
+    check_separation(memory)
+    other = torch.full_like(patterns, -1)
+    if memory.num_patterns == 1 or not len(patterns):
+        return other
+    wide = _as_stored(memory)
+    squares = (wide.patterns * wide.patterns).sum(1)
+    nearest = []
+    for rows, block in zip(patterns.split(_ROWS), found.state.double().split(_ROWS), strict=True):
+        scores = squares - 2 * block @ wide.patterns.mT
+        nearest.append(scores.scatter_(1, rows.unsqueeze(1), torch.inf).argmin(1))
+    nearest = torch.cat(nearest)
+    followed, where = torch.unique(nearest, return_inverse=True)
+    ends = retrieve(wide, wide.patterns[followed], max_steps=10_000)
+    # what is left to go is taken for up to 1 000 of the last step
+    reach = (
+        1000 * (found.residual.double() + ends.residual[where]) + 16 * torch.finfo(torch.float64).eps * memory.radius
+    )
+    apart = torch.linalg.vector_norm(ends.state[where] - found.state.double(), dim=1)
+    shared = (found.converged & ends.converged[where] & (apart <= reach)).nonzero().flatten()
+    if len(shared):
+        own, back = torch.unique(patterns[shared], return_inverse=True)
+        shared = shared[_in_blocks(memory, own, None).radius[back] == 0]
+    other[shared] = nearest[shared]
+    return other
+
+
+def _as_stored(memory: Memory) -> Memory:
+    """Return the memory in float64, for queries that are centred and normalised already."""
+    wide = memory.at(dtype=torch.float64)
+    wide.shift, wide.normalise = None, False
+    return wide
+
+
+def check_separation(memory: Memory) -> None:
+    """Refuse what has no certificate."""
     if not isinstance(memory.separation, SoftmaxN | Entmax):
         raise TypeError(f"separation is {memory.separation!r}: only SoftmaxN and Entmax have a certificate")
 
@@ -192,9 +246,7 @@ def _follow(
     fixed_point_distance, merged_with = torch.full_like(nearest_distance, torch.nan), torch.full_like(status, -1)
     followed = (~stored).nonzero().flatten()
     if len(followed):
-        wide = memory.at(dtype=torch.float64)
-        # unlike raw queries, patterns are already centred and normalised
-        wide.shift, wide.normalise = None, False
+        wide = _as_stored(memory)
         start = wide.patterns[followed]
         with torch.autocast(start.device.type, enabled=False):
             found = retrieve(wide, start, max_steps=max_steps, progress=progress)

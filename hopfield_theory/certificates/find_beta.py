@@ -1,4 +1,14 @@
-r"""The inverse temperature from which on a set of patterns is certified as stored, and from which on retrieved."""
+r"""The inverse temperature from which on the patterns of a set are certified as stored, and from which on retrieved.
+
+Both are found pattern by pattern. By T18, in its form with the actual sums, a ball that is certified at one β is
+certified at every larger one: with :math:`\varepsilon(R) \le R` below the distances to the other patterns every
+exponent :math:`g_\nu - R w_\nu` is positive, and the no-op slot's is if :math:`R \le \|\xi_\mu\|` or n = 0, so that
+every term falls as β grows. So each pattern has one threshold on the grid, which is searched for from a lower bound: at
+its ball the term of one other pattern alone must be at most R, hence :math:`\beta w^2 e^{1 - \beta g} \le 1`.
+
+Below its threshold a pattern is followed: retrieval from the pattern itself, at one β after the other downwards, until
+it is lost. Retrieval is not monotone in β, so a sample of the patterns is followed at every β all the same.
+"""
 
 from __future__ import annotations
 
@@ -10,67 +20,95 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from hopfield_theory.certificates.certify import Storage, certify
+from hopfield_theory.certificates.ball_bound import CertifiedBalls, certified_balls
+from hopfield_theory.certificates.certify import check_separation
+from hopfield_theory.certificates.endpoints import endpoints
 from hopfield_theory.model.memory import Memory
-from hopfield_theory.model.separation import Separation
+from hopfield_theory.model.separation import Separation, SoftmaxN
 
-__all__ = ["BetaSearch", "beta_grid", "find_beta"]
+__all__ = ["BetaSearch", "SearchInterruptedError", "beta_grid", "find_beta"]
 
 Progress = Callable[[int, int], None]
+
+# patterns per block of rows
+_ROWS = 1024
+# a memory of at most so many patterns is its own sample
+_ALL, _SAMPLE = 2048, 512
 
 
 @dataclass(frozen=True)
 class BetaSearch:
-    r"""The results for M patterns at the K values of a grid of β.
+    r"""The results for M patterns on a grid of β.
 
     Attributes
     ----------
     betas : Tensor, shape (K,)
-        The grid, ascending.
-    stored : Tensor of bool, shape (K, M)
-        Which patterns are certified at each β.
-    retrieved : Tensor of bool, shape (K, M)
-        Which patterns are retrieved: certified, or retrieval from the pattern itself ends within half the distance to
-        the nearest other pattern, at a fixed point that no other pattern shares.
-    undecided : Tensor of bool, shape (K, M)
-        Which patterns are neither certified nor known to be lost.
-    gap, rival, nearest_distance, nearest : Tensor, shape (M,)
+        The part of the grid that was examined, ascending.
+    skipped : Tensor
+        The rest of the grid: smaller β, not examined since nothing of the sample is retrieved at the last one that was.
+    stored_from : Tensor, shape (M,)
+        The least β of the grid from which on each pattern is certified; infinite if there is none.
+    retrieved_from : Tensor, shape (M,)
+        The least β of the grid from which on each pattern is retrieved: certified, or retrieval from the pattern itself
+        ends within half the distance to the nearest other pattern, at a fixed point that no other pattern shares.
+    sample : Tensor of int64
+        The patterns that were followed at every β: all in a memory of at most 2 048, else 512 evenly spaced ones. Of a
+        larger memory, only the two patterns nearest to a fixed point are asked whether they share it.
+    followed_from : float
+        Below this β only the sample was followed, since less than half of it was still retrieved: ``retrieved_from`` of
+        other patterns is at least this, or the β from which on they are certified.
+    losses : list of (float, float, list of int)
+        Where retrieval is not monotone: two neighbouring β, and the patterns of the sample that are retrieved only at
+        the lower one.
+    equal_to : Tensor of int64, shape (M,)
+        The first pattern that each one equals, if it is another; −1 for none. Equal patterns are never stored, unless
+        they were dropped: then the first stands for all, and the others have its thresholds.
+    nearest_distance, nearest, gap, rival : Tensor, shape (M,)
         Same as in :class:`~hopfield_theory.Certificate`.
     """
 
     betas: Tensor
-    stored: Tensor
-    retrieved: Tensor
-    undecided: Tensor
-    gap: Tensor
-    rival: Tensor
+    skipped: Tensor
+    stored_from: Tensor
+    retrieved_from: Tensor
+    sample: Tensor
+    followed_from: float
+    losses: list[tuple[float, float, list[int]]]
+    equal_to: Tensor
     nearest_distance: Tensor
     nearest: Tensor
-
-    def _from(self, reached: Tensor) -> float:
-        """The least β of the grid from which on ``reached`` (K,) is true throughout; infinite if there is none."""
-        missed = (~reached).nonzero().flatten()
-        first = int(missed[-1]) + 1 if len(missed) else 0
-        return float(self.betas[first]) if first < len(self.betas) else math.inf
+    gap: Tensor
+    rival: Tensor
 
     @property
-    def certified_from(self) -> float:
-        """The least β of the grid from which on every pattern is certified; infinite if there is none."""
-        return self._from(self.stored.all(1))
+    def stored(self) -> Tensor:
+        """Which patterns are certified at each β and every larger one of the grid, shape (K, M)."""
+        return self.betas.unsqueeze(1) >= self.stored_from
 
     @property
-    def retrieved_from(self) -> float:
-        """The least β of the grid from which on every pattern is retrieved; infinite if there is none."""
-        return self._from(self.retrieved.all(1))
+    def retrieved(self) -> Tensor:
+        """Which patterns are retrieved at each β and every larger one of the grid, shape (K, M)."""
+        return self.betas.unsqueeze(1) >= self.retrieved_from
+
+    def stored_for(self, share: float = 1.0) -> float:
+        """Return the least β of the grid from which on this share of the patterns is certified, else infinity.
+
+        Examples
+        --------
+        >>> find_beta(torch.eye(3, dtype=torch.float64), betas=[1.0, 4.0, 16.0]).stored_for(0.9)
+        16.0
+        """
+        return _for(self.stored_from, share)
+
+    def retrieved_for(self, share: float = 1.0) -> float:
+        """Return the least β of the grid from which on this share of the patterns is retrieved, else infinity."""
+        return _for(self.retrieved_from, share)
 
     @property
-    def losses(self) -> list[tuple[float, float, list[int]]]:
-        """Where retrieval is not monotone: two neighbouring β, and the patterns retrieved only at the lower one."""
-        lost = self.retrieved[:-1] & ~self.retrieved[1:] & ~self.undecided[1:]
-        return [
-            (float(self.betas[k]), float(self.betas[k + 1]), lost[k].nonzero().flatten().tolist())
-            for k in lost.any(1).nonzero().flatten().tolist()
-        ]
+    def last(self) -> list[int]:
+        """The patterns that hold out: certified only from more than twice the β that does for 90%; latest first."""
+        order = torch.argsort(self.stored_from, descending=True, stable=True)
+        return order[self.stored_from[order] > 2.1 * self.stored_for(0.9)].tolist()
 
     @property
     def blocking(self) -> dict[int, str]:
@@ -79,7 +117,7 @@ class BetaSearch:
         A pattern inside the convex hull of the others always overlaps one of them at least as much as itself.
         """
         reasons = {}
-        for index in (~self.stored[-1]).nonzero().flatten().tolist():
+        for index in self.stored_from.isinf().nonzero().flatten().tolist():
             nearest, rival = int(self.nearest[index]), int(self.rival[index])
             if self.nearest_distance[index] == 0:
                 reasons[index] = f"a duplicate of pattern {nearest}"
@@ -88,6 +126,19 @@ class BetaSearch:
             else:
                 reasons[index] = f"the grid ends too early: its gap to pattern {rival} is {float(self.gap[index]):.3g}"
         return reasons
+
+
+class SearchInterruptedError(KeyboardInterrupt):
+    """Ctrl-C during :func:`find_beta`; ``found`` is what was found until then: thresholds may still fall."""
+
+    def __init__(self, found: BetaSearch) -> None:
+        super().__init__()
+        self.found = found
+
+
+def _for(thresholds: Tensor, share: float) -> float:
+    needed = max(1, math.ceil(share * len(thresholds) - 1e-9))
+    return float(thresholds.sort().values[needed - 1])
 
 
 def beta_grid(radius: float) -> Tensor:
@@ -119,13 +170,11 @@ def find_beta(
     centre: bool = False,
     normalise: bool = False,
     betas: Sequence[float] | Tensor | None = None,
+    drop_duplicates: bool = False,
     max_steps: int = 10_000,
     progress: Progress | None = None,
 ) -> BetaSearch:
-    r"""Certify a set of patterns at every β of a grid.
-
-    A pattern certified by a ball smaller than its norm stays certified at larger β: at a fixed radius every term of the
-    bound decreases. Retrieval is not monotone: see ``losses``.
+    r"""Find for every pattern of a set the β from which on it is certified, and from which on retrieved.
 
     Parameters
     ----------
@@ -133,37 +182,230 @@ def find_beta(
         Same as for :class:`~hopfield_theory.Memory`; with the default grid, not all patterns may be zero.
     betas : sequence of float, optional
         The grid in any order, at least one value, each finite and above 0; :func:`beta_grid` by default.
+    drop_duplicates : bool
+        Search without the patterns that equal an earlier one.
     max_steps : int
-        Same as for :func:`~hopfield_theory.certify`.
+        Largest number of updates per pattern and β; a pattern that has not settled by then is not retrieved.
     progress : callable, optional
-        Called with the number of finished grid points and of all grid points.
+        Called with the number of finished and of all thresholds, two per pattern.
 
     Examples
     --------
     >>> found = find_beta(torch.eye(3, dtype=torch.float64), betas=[1.0, 4.0, 16.0])
-    >>> found.certified_from
-    16.0
+    >>> found.stored_from, found.stored_for(0.9)
+    (tensor([16., 16., 16.], dtype=torch.float64), 16.0)
     """
     reference = Memory(patterns, 1.0, noop, separation=separation, centre=centre, normalise=normalise)
+    check_separation(reference)
     if betas is None and reference.radius == 0:
         raise ValueError("patterns are all zero: no β stores them; give others")
     grid = beta_grid(reference.radius) if betas is None else torch.as_tensor(betas, dtype=torch.float64).flatten()
-    grid = grid.sort().values
+    grid = grid.unique()
     if len(grid) == 0 or not torch.isfinite(grid).all() or grid[0] <= 0:
         raise ValueError(f"betas are {grid.tolist()}: they must be finite numbers above 0, at least one")
-    proofs = []
-    for index, beta in enumerate(grid.tolist()):
-        proofs.append(certify(reference.at(beta=beta), max_steps))
-        if progress is not None:
-            progress(index + 1, len(grid))
-    last = proofs[-1]
-    return BetaSearch(
-        grid,
-        torch.stack([proof.stored for proof in proofs]),
-        torch.stack([proof.retrieved for proof in proofs]),
-        torch.stack([proof.status == Storage.UNDECIDED for proof in proofs]),
-        last.gap,
-        last.rival,
-        last.nearest_distance,
-        last.nearest,
-    )
+    equal_to = _equal_to(reference)
+    kept = torch.arange(reference.num_patterns)
+    if drop_duplicates and bool((equal_to >= 0).any()):
+        kept = (equal_to < 0).nonzero().flatten()
+        reference = reference.without((equal_to >= 0).nonzero().flatten())
+    search = _Search(reference, grid, max_steps, progress or (lambda done, whole: None))
+    try:
+        search.certify()
+        search.follow()
+    except KeyboardInterrupt:
+        raise SearchInterruptedError(search.result(kept, equal_to)) from None
+    return search.result(kept, equal_to)
+
+
+def _equal_to(memory: Memory) -> Tensor:
+    _, group = torch.unique(memory.patterns, dim=0, return_inverse=True)
+    group, rows = group.cpu(), torch.arange(memory.num_patterns)
+    first = torch.full_like(rows, len(rows)).scatter_reduce(0, group, rows, "amin")[group]
+    return torch.where(first < rows, first, -1)
+
+
+class _Search:
+    """The state of a search: per pattern the largest known failure and the least known success on the grid."""
+
+    def __init__(self, memory: Memory, grid: Tensor, max_steps: int, progress: Progress) -> None:
+        count = memory.num_patterns
+        self.memory, self.grid, self.max_steps, self.progress = memory, grid, max_steps, progress
+        self.failed = torch.full((count,), -1)
+        self.stored = torch.full((count,), len(grid))
+        self.retrieved = self.stored.clone()
+        self.least = torch.zeros(count, dtype=torch.int64)  # below it no ball is possible
+        nothing, none = torch.full((count,), torch.nan, dtype=torch.float64), self.failed
+        self.known = CertifiedBalls(
+            radius=nothing,
+            error=nothing,
+            contraction=nothing,
+            nearest_distance=nothing.clone(),
+            nearest=none.clone(),
+            gap=nothing.clone(),
+            rival=none.clone(),
+        )
+        self.norms = torch.cat([block.double().norm(dim=1) for block in memory.patterns.split(1 << 16)]).cpu()
+        self.sample = torch.arange(count)
+        if count > _ALL:
+            self.sample = torch.linspace(0, count - 1, _SAMPLE).long()
+        self.first = 0
+        self.followed = len(grid) - 1
+        self.losses: list[tuple[float, float, list[int]]] = []
+
+    def result(self, kept: Tensor, equal_to: Tensor) -> BetaSearch:
+        """Return what is known, for all patterns; ``kept`` are those that the search is about."""
+        thresholds = torch.cat([self.grid, self.grid.new_tensor([torch.inf])])
+        rows = torch.arange(len(equal_to))
+        place = torch.zeros_like(rows)
+        place[kept] = torch.arange(len(kept))
+        if len(kept) < len(rows):
+            place = place[torch.where(equal_to >= 0, equal_to, rows)]
+        known = {name: getattr(self.known, name)[place] for name in ("nearest_distance", "nearest", "gap", "rival")}
+        for name in ("nearest", "rival"):
+            known[name] = torch.where(known[name] < 0, -1, kept[known[name]])
+        return BetaSearch(
+            betas=self.grid[self.first :],
+            skipped=self.grid[: self.first],
+            stored_from=thresholds[self.stored][place],
+            retrieved_from=thresholds[torch.minimum(self.retrieved, self.stored)][place],
+            sample=kept[self.sample],
+            followed_from=float(self.grid[self.followed]),
+            losses=[(low, high, kept[torch.tensor(lost)].tolist()) for low, high, lost in self.losses[::-1]],
+            equal_to=equal_to,
+            **known,
+        )
+
+    # --- the threshold from which on there is a ball ---
+
+    def certify(self) -> None:
+        self._settle(self.sample, lambda rows: (self.failed[rows] + self.stored[rows]) // 2)
+        start = self.stored[self.sample]
+        above = int((start - self.least[self.sample])[start < len(self.grid)].double().nanmedian().nan_to_num().item())
+        first = int(start.median())
+        rest = torch.ones_like(self.norms, dtype=torch.bool)
+        rest[self.sample] = False
+        self._settle(
+            rest.nonzero().flatten(),
+            lambda rows: torch.where(self.known.gap[rows].isnan(), first, self.least[rows] + above),
+        )
+
+    def _settle(self, rows: Tensor, guess: Callable[[Tensor], Tensor]) -> None:
+        while len(rows):
+            low, high = self.failed[rows] + 1, self.stored[rows] - 1
+            step = torch.minimum(torch.maximum(guess(rows), low), high)
+            step = torch.where(low > high, -1, step)
+            rows, step = rows[step >= 0], step[step >= 0]
+            if not len(rows):
+                break
+            k = int(step.mode().values)
+            for block in rows[step == k].split(_ROWS):
+                self._test(k, block)
+                open_ = int((self.stored - self.failed > 1).sum())
+                self.progress(len(self.failed) - open_, 2 * len(self.failed))
+
+    def _test(self, k: int, rows: Tensor) -> None:
+        memory = self.memory.at(beta=float(self.grid[k]))
+        found = certified_balls(memory, rows.to(memory.patterns.device), largest=False)
+        error, norms = found.error.cpu(), self.norms[rows]
+        # the condition under which the term of the no-op slot falls with β
+        passes = ~error.isnan() & ((memory.noop in (None, 0.0)) | (error <= norms) | (norms == 0))
+        self.stored[rows[passes]] = k
+        self.failed[rows[~passes]] = k
+        new = rows[self.known.gap[rows].isnan()]
+        if len(new):
+            place = self.known.gap[rows].isnan()
+            for name in ("nearest_distance", "nearest", "gap", "rival"):
+                getattr(self.known, name)[new] = getattr(found, name).cpu()[place]
+            self._no_ball_below(new)
+
+    def _no_ball_below(self, rows: Tensor) -> None:
+        distance, gap = self.known.nearest_distance[rows], self.known.gap[rows]
+        never = (gap <= 0) | (distance == 0)
+        least = torch.where(never, len(self.grid), 0)
+        if isinstance(self.memory.separation, SoftmaxN):
+            impossible = (
+                torch.log(self.grid) + 2 * torch.log(distance.unsqueeze(1)) + 1 - self.grid * gap.unsqueeze(1) > 1e-3
+            )
+            # below an impossible β all are, since what is certified stays certified
+            after = (impossible * torch.arange(1, len(self.grid) + 1)).amax(1)
+            least = torch.maximum(least, torch.where(gap.isfinite(), after, 0))
+        self.least[rows] = least
+        self.failed[rows] = torch.minimum(torch.maximum(self.failed[rows], least - 1), self.stored[rows] - 1)
+
+    # --- below it, where the iteration ends ---
+
+    def follow(self) -> None:
+        count, whole = len(self.stored), 2 * len(self.stored)
+        self.retrieved = self.stored.clone()
+        lost = self.known.nearest_distance == 0
+        sampled = torch.zeros_like(lost)
+        sampled[self.sample] = True
+        full = True
+        above = torch.ones(len(self.sample), dtype=torch.bool)
+        for k in reversed(range(len(self.grid))):
+            open_ = (self.stored > k) & (self.known.nearest_distance > 0)
+            here = _Below(self.memory.at(beta=float(self.grid[k])), self.known.nearest_distance, self.max_steps)
+            here.follow((open_ & sampled).nonzero().flatten())
+            inside = (self.stored <= k) | here.inside
+            if not bool(inside[self.sample].any()):
+                self.first = k
+                break
+            full = full and 2 * int(inside[self.sample].sum()) >= len(self.sample)
+            if full:
+                self.followed = k
+            else:
+                lost |= open_ & ~sampled
+            for rows in (open_ & ~lost & ~sampled).nonzero().flatten().split(8 * _ROWS):
+                here.follow(rows)
+                self.progress(count + int(lost.sum()), whole)
+            here.share(open_, everything=count <= _ALL)
+            inside = (self.stored <= k) | here.inside
+            if k + 1 < len(self.grid):
+                only_here = self.sample[inside[self.sample] & ~above]
+                if len(only_here):
+                    self.losses.append((float(self.grid[k]), float(self.grid[k + 1]), only_here.tolist()))
+            above = inside[self.sample]
+            lost |= ~inside
+            self.retrieved[~lost] = k
+            self.progress(count + int(lost.sum()), whole)
+        self.progress(whole, whole)
+
+
+class _Below:
+    """Retrieval from patterns that are not certified, at one β."""
+
+    def __init__(self, memory: Memory, nearest_distance: Tensor, max_steps: int) -> None:
+        self.memory, self.half, self.max_steps = memory, 0.5 * nearest_distance, max_steps
+        self.inside = torch.zeros_like(nearest_distance, dtype=torch.bool)
+        self.rows: list[Tensor] = []
+        self.states: list[Tensor] = []
+
+    def follow(self, rows: Tensor) -> None:
+        if not len(rows):
+            return
+        state, inside = endpoints(self.memory, rows, self.half[rows], self.max_steps, leave=True)
+        self.inside[rows] = inside
+        self.rows.append(rows[inside])
+        self.states.append(state[inside])
+
+    def share(self, open_: Tensor, *, everything: bool) -> None:
+        """Take back the patterns at whose fixed point another one ends too."""
+        rows = torch.cat([*self.rows, torch.zeros(0, dtype=torch.int64)])
+        if not len(rows):
+            return
+        ends = Memory(torch.cat(self.states).double(), 1.0)
+        others = open_ & ~self.inside
+        if not everything:
+            near = torch.zeros_like(others)
+            patterns = self.memory.patterns
+            squares = (patterns * patterns).sum(1)
+            for block in ends.patterns.to(patterns.dtype).split(_ROWS):
+                near[(squares - 2 * block @ patterns.mT).topk(3, largest=False).indices.flatten().cpu()] = True
+            others &= near
+        others = others.nonzero().flatten()
+        if not len(others):
+            return
+        state, _ = endpoints(self.memory, others, self.half[others], self.max_steps, leave=False)
+        met, distance = ends.nearest(state)
+        shared = distance < 0.05 * self.half[rows[met.cpu()]]
+        self.inside[rows[met.cpu()[shared.cpu()]]] = False

@@ -6,29 +6,33 @@ Torch is imported by the commands, not for the help.
 from __future__ import annotations
 
 import importlib.metadata
+import os
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from io import TextIOWrapper
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
-from hopfield_theory import _arguments
 from hopfield_theory._atomic_write import atomic_write
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from hopfield_theory.bounds import RandomMemory
-
+from hopfield_theory.cli.shared import (
+    check_folder,
+    check_numbers,
+    check_output,
+    load,
+    naming,
+    one_line_errors,
+    progress_bar,
+    random_memory,
+    report,
+)
 
 app = typer.Typer(
     name="hopfield-theory",
     help="Will a memory retrieve its patterns, from how far away, and how sure is that?",
     no_args_is_help=True,
     add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
@@ -43,8 +47,10 @@ Source = Annotated[
 ]
 Beta = Annotated[float, typer.Option(help="Inverse temperature, above 0.")]
 Noop = Annotated[float, typer.Option(help="No-op mass n: 0 is the dense model, 1 OutEffHop.")]
-Centre = Annotated[bool, typer.Option("--centre", help="Subtract the mean of the patterns from patterns and queries.")]
-Normalise = Annotated[bool, typer.Option("--normalise", help="Scale patterns and queries to unit norm.")]
+Centre = Annotated[
+    bool, typer.Option("--centre", "--center", help="Subtract the mean of the patterns from patterns and queries.")
+]
+Normalise = Annotated[bool, typer.Option("--normalise", "--normalize", help="Scale patterns and queries to unit norm.")]
 From = Annotated[
     str | None, typer.Option("--from", metavar="FILE.py", help="A Python file that defines claims of your own.")
 ]
@@ -82,19 +88,19 @@ def certify(
 
     Exit status 0 if every pattern is proved stored, 1 if not, 2 for bad input.
     """
-    with _one_line_errors(source):
+    with one_line_errors(source):
         from hopfield_theory.certificates.certify import certify as run
         from hopfield_theory.cli import render
         from hopfield_theory.model.memory import Memory
 
-        _check_output(json, source)
-        _check_numbers(beta=beta, noop=noop)
-        patterns = _load(source)
-        with _naming(source):
+        check_output(json, source)
+        check_numbers(beta=beta, noop=noop)
+        patterns = load(source)
+        with naming(source):
             memory = Memory(patterns, beta, noop, centre=centre, normalise=normalise)
-        with _progress("certifying") as progress:
+        with progress_bar("certifying") as progress:
             proof = run(memory, progress=progress)
-        _report(
+        report(
             json,
             {"memory": render.memory_data(memory, source), "certificate": render.certificate_data(proof)},
             [str(memory), *render.certificate_lines(memory, proof)],
@@ -110,29 +116,47 @@ def find_beta(
     noop: Noop = 1.0,
     centre: Centre = False,
     normalise: Normalise = False,
+    betas: Annotated[
+        str | None, typer.Option(metavar="β,β,…", help="Values of β to examine, in place of the default grid.")
+    ] = None,
+    drop_duplicates: Annotated[
+        bool, typer.Option("--drop-duplicates", help="Leave out rows that equal an earlier one.")
+    ] = False,
     json: Json = None,
 ) -> None:
-    """Find the inverse temperature from which on all patterns are proved stored, and from which on all are retrieved.
+    """Find the inverse temperature from which on the patterns are proved stored, and from which on retrieved.
 
-    Exit status 0 if there is one, 1 if not (the blocking patterns are named), 2 for bad input.
+    Exit status 0 if there is one for all, 1 if not (the blocking patterns are named), 2 for bad input, 130 if
+    interrupted (what was found until then is printed).
     """
-    with _one_line_errors(source):
+    with one_line_errors(source):
+        from hopfield_theory.certificates.find_beta import SearchInterruptedError
         from hopfield_theory.certificates.find_beta import find_beta as run
         from hopfield_theory.cli import render
 
-        _check_output(json, source)
-        _check_numbers(noop=noop)
-        patterns = _load(source)
-        with _naming(source), _progress("certifying at each β") as progress:
-            found = run(patterns, noop, centre=centre, normalise=normalise, progress=progress)
-        _report(
+        check_output(json, source)
+        check_numbers(noop=noop)
+        try:
+            grid = None if betas is None else [float(beta) for beta in betas.split(",")]
+        except ValueError:
+            raise ValueError(f"--betas is {betas!r}: it must be numbers with commas between them") from None
+        patterns = load(source)
+        interrupted = False
+        with naming(source), progress_bar("certifying at each β") as progress:
+            options = {"centre": centre, "normalise": normalise, "betas": grid, "drop_duplicates": drop_duplicates}
+            try:
+                found = run(patterns, noop, **options, progress=progress)
+            except SearchInterruptedError as error:
+                found, interrupted = error.found, True
+        data = {"source": source, "noop": noop, "centre": centre, "normalise": normalise, "interrupted": interrupted}
+        report(
             json,
-            {"source": source, "noop": noop, "centre": centre, "normalise": normalise} | render.beta_search_data(found),
-            render.beta_search_lines(found),
-            render.beta_search_table(found),
+            data | render.beta_search_data(found),
+            render.interrupted_search_lines(found) if interrupted else render.beta_search_lines(found),
+            None if interrupted else render.beta_search_table(found),
         )
-        reached = found.certified_from < float("inf")
-    raise typer.Exit(0 if reached else 1)
+        reached = found.stored_for() < float("inf")
+    raise typer.Exit(130 if interrupted else 0 if reached else 1)
 
 
 @app.command()
@@ -162,29 +186,29 @@ def retrieve(
 
     Exit status 0 if every query converged, 1 if not, 2 for bad input.
     """
-    with _one_line_errors(source):
-        from hopfield_theory.certificates.certify import guaranteed
+    with one_line_errors(source):
+        from hopfield_theory.certificates.certify import guaranteed, shared_with
         from hopfield_theory.cli import render
         from hopfield_theory.data import corruption
         from hopfield_theory.model.memory import Memory
         from hopfield_theory.model.retrieval import retrieve as run
 
-        _check_output(json, source)
-        _check_numbers(beta=beta, noop=noop)
+        check_output(json, source)
+        check_numbers(beta=beta, noop=noop)
         if not 0 < tol < float("inf"):
             raise ValueError(f"--tol is {tol:g}: it must be a finite number above 0")
         if max_steps < 1:
             raise ValueError(f"--max-steps is {max_steps}: it must be at least 1")
         if query is not None:
-            _check_output(json, query)
+            check_output(json, query)
         if (query is None) == (hide is None):
             raise ValueError("--query FILE or --hide FRACTION: give one of the two")
-        patterns = _load(source)
-        with _naming(source):
+        patterns = load(source)
+        with naming(source):
             memory = Memory(patterns, beta, noop, centre=centre, normalise=normalise)
         expected = None
         if query is not None:
-            queries = _load(query)
+            queries = load(query)
             if queries.shape[1] != memory.dim:
                 raise ValueError(
                     f"--query {query} has {queries.shape[1]} columns: it must have {memory.dim}, as the patterns do"
@@ -199,19 +223,22 @@ def retrieve(
             raw = torch.as_tensor(patterns, dtype=memory.patterns.dtype)
             queries = corruption.mask_tail(raw - mean, hide) + mean
             expected = torch.arange(len(queries))
-        with _naming(f"--query {query}" if query is not None else f"--hide {hide}"):
+        with naming(f"--query {query}" if query is not None else f"--hide {hide}"):
             memory.prepare(queries)
         promised, _ = guaranteed(memory, queries)
-        with _naming(source), _progress("retrieving") as progress:
+        with naming(source), progress_bar("retrieving") as progress:
             found = run(memory, queries, tol, max_steps, accelerate=accelerate, energies=True, progress=progress)
         answers, distances = memory.nearest(found.state)
-        _report(
+        outcomes = (
+            None if expected is None else render.outcomes(expected, answers, shared_with(memory, expected, found))
+        )
+        report(
             json,
             {
                 "memory": render.memory_data(memory, source),
-                "retrieval": render.retrieval_data(found, answers, distances, promised),
+                "retrieval": render.retrieval_data(found, answers, distances, promised) | {"outcome": outcomes},
             },
-            [str(memory), *render.retrieval_lines(found, answers, promised, expected)],
+            [str(memory), *render.retrieval_lines(found, answers, promised, outcomes)],
             render.retrieval_table(found, answers, distances, promised),
         )
         converged = bool(found.converged.all())
@@ -243,16 +270,16 @@ def bounds(
 
     Exit status 0, or 2 for bad input.
     """
-    with _one_line_errors("bounds"):
+    with one_line_errors("bounds"):
         from hopfield_theory.bounds.table import capacity_table
         from hopfield_theory.cli import render
 
-        _check_output(json)
-        memory, described, given = _random_memory(dim, beta, scale, norm, kappa, noop)
-        with _progress("evaluating") as progress:
+        check_output(json)
+        memory, described, given = random_memory(dim, beta, scale, norm, kappa, noop)
+        with progress_bar("evaluating") as progress:
             progress(0, 1)
             rows = capacity_table(memory, failure_probability)
-        _report(
+        report(
             json,
             {**given, "failure_probability": failure_probability, "bounds": [vars(row) for row in rows]},
             [f"{described}; p = {failure_probability:g}.", *render.bounds_lines(rows, failure_probability)],
@@ -279,19 +306,19 @@ def capacity(
 
     Exit status 0, or 2 for bad input.
     """
-    with _one_line_errors("capacity"):
+    with one_line_errors("capacity"):
         from hopfield_theory.cli import render
         from hopfield_theory.measured.capacity import Rule, Setting
         from hopfield_theory.measured.capacity import capacity as measured
 
-        _check_output(json)
-        memory, described, given = _random_memory(dim, beta, scale, norm, kappa, noop)
+        check_output(json)
+        memory, described, given = random_memory(dim, beta, scale, norm, kappa, noop)
         if rule not in ("stored", "all patterns", "one update"):
             raise ValueError(f"--rule is {rule!r}: it must be stored, 'all patterns' or 'one update'")
-        with _progress("measuring") as progress:
+        with progress_bar("measuring") as progress:
             progress(0, 1)
             found = measured(Setting(memory, Rule(rule)), seed, precision=precision)
-        _report(
+        report(
             json,
             {**given, "rule": rule, "seed": seed, "log_patterns": vars(found.log_patterns)},
             [f"{described}.", *render.capacity_lines(found, rule)],
@@ -325,9 +352,9 @@ def verify(
     Exit status 0 if every verdict is as expected (what is false is falsified, the rest is not), 1 if not, 2 for bad
     input. With --from and no names, the claims in the file are checked alone.
     """
-    with _one_line_errors("verify"):
-        _check_output(json)
-        _check_output(html, option="--html")
+    with one_line_errors("verify"):
+        check_output(json)
+        check_output(html, option="--html")
         if figures is not None and (html is None or not Path(figures).is_dir()):
             raise ValueError(f"--figures {figures}: it must be a folder, and needs --html")
         from hopfield_theory.runs.executors import Processes, Serial
@@ -338,12 +365,12 @@ def verify(
         from hopfield_theory.verification.suite import verify as run
 
         if counterexamples is not None:
-            _check_folder(counterexamples)
+            check_folder(counterexamples)
         # other processes take seconds to start, too long for a few statements
         claims = [] if own is None else load(own)
         names = statements or (None if own is None else [])
         workers = Serial() if names is not None and level == "quick" else Processes()
-        with _progress("verifying") as progress, workers:
+        with progress_bar("verifying") as progress, workers:
             options = {"level": level, "seed": seed, "budget": budget}
             wanted = None if names is None else [*names, *claims]
             verdicts = run(wanted, **options, progress=progress, map_fn=workers.map)
@@ -362,7 +389,7 @@ def verify(
         has_digits = digits() is not None
         if not has_digits:
             lines.append("The digits were not among the instances: scikit-learn (extra data) is not installed.")
-        _report(
+        report(
             json,
             {"level": level, "seed": seed, "digits": has_digits, "verdicts": rows},
             lines,
@@ -383,7 +410,7 @@ def replay(
 
     Exit status 0 if it is a counterexample, 1 if not, 2 if the file is malformed.
     """
-    with _one_line_errors("replay"):
+    with one_line_errors("replay"):
         from hopfield_theory.statements.registry import STATEMENTS
         from hopfield_theory.verification.own import load
         from hopfield_theory.verification.replay import NoCounterexampleError
@@ -401,146 +428,11 @@ def replay(
 
 def main() -> None:
     """Run the command line."""
+    # before torch is loaded: threads that wait spin otherwise, and slow down whatever else the machine does
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    os.environ.setdefault("KMP_BLOCKTIME", "0")
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             # a terminal or pipe that lacks a character shows a question mark in place of an error
             stream.reconfigure(errors="replace")
     app()
-
-
-# --- shared by the commands ---
-
-
-@contextmanager
-def _one_line_errors(source: str) -> Iterator[None]:
-    """Turn bad input into one line on standard error and exit status 2."""
-    try:
-        yield
-    except typer.Exit:
-        raise
-    except (ValueError, TypeError, OSError, ImportError, MemoryError, ArithmeticError) as error:
-        message = str(error) or type(error).__name__
-        if isinstance(error, MemoryError):
-            message = f"{source}: too large for this machine's memory ({message}); use fewer patterns, or a mapped file"
-    except RuntimeError as error:
-        if "memory" not in str(error):
-            raise
-        message = f"{source}: too large for this machine's memory; use fewer patterns, or a mapped file"
-    else:
-        return
-    print(f"hopfield-theory: {' '.join(message.split())}", file=sys.stderr)
-    raise typer.Exit(2)
-
-
-def _check_numbers(**numbers: float) -> None:
-    for name, value in numbers.items():
-        least = "above 0" if name == "beta" else "of at least 0"
-        if not (value > 0 if name == "beta" else value >= 0) or value == float("inf"):
-            raise ValueError(f"--{name} is {value:g}: it must be a finite number {least}")
-
-
-def _random_memory(
-    dim: int, beta: float | None, scale: float | None, norm: float | None, kappa: float | None, noop: float
-) -> tuple[RandomMemory, str, dict[str, float | None]]:
-    """Return the random memory that options describe, a sentence about it, and what was given."""
-    from hopfield_theory.bounds import RandomMemory
-
-    if kappa is not None and not beta is scale is norm is None:
-        raise ValueError("--kappa stands in place of --beta, --scale and --norm: give it alone")
-    if scale is not None and norm is not None:
-        raise ValueError("--scale and --norm both give the norm of the patterns: give one of the two")
-    length = ""
-    if kappa is not None:
-        memory = RandomMemory(dim, kappa, _arguments.log_noop(noop))
-    elif beta is None:
-        raise ValueError("--beta, with --norm or --scale, or --kappa: one of them is needed")
-    elif norm is not None:
-        memory, length = RandomMemory.of_norm(dim, beta, norm, noop), f"norm {norm:g}, β = {beta:g}, "
-    else:
-        scale = 1.0 if scale is None else scale
-        memory = RandomMemory.of(dim, beta, scale, noop)
-        length = f"norm {scale * (dim - 1) ** 0.5:.4g} (K = {scale:g} times √(d − 1)), β = {beta:g}, "
-    described = (
-        f"Random patterns in {dim} dimensions, {length}n = {noop:g}: κ = β m² = {memory.kappa:.4g}, "
-        f"λ = κ/d = {memory.lam:.4g}"
-    )
-    return (
-        memory,
-        described,
-        {"dim": dim, "beta": beta, "scale": scale, "norm": norm, "kappa": memory.kappa, "noop": noop},
-    )
-
-
-@contextmanager
-def _naming(source: str) -> Iterator[None]:
-    """Name the input in errors that the library raises about its values."""
-    try:
-        yield
-    except ValueError as error:
-        raise ValueError(f"{source}: {error}") from error
-
-
-def _check_output(json: str | None, *inputs: str, option: str = "--json") -> None:
-    """Check before the work that the result can be written after it."""
-    if json is None or json == "-":
-        return
-    path = Path(json)
-    if path.is_dir() or not path.absolute().parent.is_dir():
-        raise ValueError(f"{option} {json}: it must name a file in a folder that exists")
-    if path.exists() and not path.is_file():
-        raise ValueError(f"{option} {json}: it must name a regular file")
-    if any(path.exists() and Path(name).exists() and path.samefile(name) for name in inputs):
-        raise ValueError(f"{option} {json}: this is the input; name another file")
-    try:
-        atomic_write(path.with_name(f"{path.name}.trial"), b"")
-        path.with_name(f"{path.name}.trial").unlink()
-    except OSError as error:
-        raise ValueError(f"{option} {json}: cannot be written ({error.strerror}); name another file") from error
-
-
-def _check_folder(name: str) -> None:
-    try:
-        Path(name).mkdir(parents=True, exist_ok=True)
-        atomic_write(Path(name) / "trial", b"")
-        (Path(name) / "trial").unlink()
-    except OSError as error:
-        raise ValueError(f"{name}: no file can be written there ({error.strerror}); name another folder") from error
-
-
-def _load(source: str) -> Tensor:
-    from hopfield_theory.data import files
-
-    if source == "digits" and not Path(source).exists():
-        return files.digits()[0]
-    return files.open_patterns(source)
-
-
-@contextmanager
-def _progress(what: str) -> Iterator[Callable[[int, int], None]]:
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    console = Console(stderr=True)
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task(what)
-        yield lambda done, whole: bar.update(task, completed=done, total=whole)
-
-
-def _report(json: str | None, data: dict[str, Any], lines: list[str], table: Any = None) -> None:
-    """Print sentences and a table; write JSON if asked for. With ``-`` standard output has only the JSON."""
-    from rich.console import Console
-
-    from hopfield_theory.cli import render
-
-    data = {"version": importlib.metadata.version("hopfield-theory")} | data
-    console = Console(stderr=json == "-", highlight=False, soft_wrap=False)
-    for line in lines:
-        console.print(line, markup=False, soft_wrap=True)
-    if table is not None:
-        console.print(table)
-    if json == "-":
-        sys.stdout.write(render.json_text(data))
-    elif json is not None:
-        atomic_write(json, render.json_text(data).encode())
-        console.print(f"Written: {json}", markup=False)

@@ -30,8 +30,10 @@ __all__ = [
     "certificate_data",
     "certificate_lines",
     "certificate_table",
+    "interrupted_search_lines",
     "json_text",
     "memory_data",
+    "outcomes",
     "retrieval_data",
     "retrieval_lines",
     "retrieval_table",
@@ -172,15 +174,21 @@ def memory_data(memory: Memory, source: str) -> dict[str, Any]:
 
 def beta_search_lines(found: BetaSearch) -> list[str]:
     """Summarise a search in sentences."""
-    count = found.stored.shape[1]
-    steps = len(found.betas)
-    lines = [f"{count} patterns; grid of {steps} values of β from {found.betas[0]:.4g} to {found.betas[-1]:.4g}."]
-    for how, beta in (("proved stored", found.certified_from), ("retrieved in fact", found.retrieved_from)):
-        lines.append(
-            f"All are {how} from β = {_up(beta)} on."
-            if beta < math.inf
-            else f"No β of the grid from which on all are {how}."
-        )
+    count = len(found.stored_from)
+    grid = torch.cat([found.skipped, found.betas])
+    lines = [f"{count} patterns; grid of {len(grid)} values of β from {grid[0]:.4g} to {grid[-1]:.4g}."]
+    if len(found.skipped):
+        whom = "no pattern" if len(found.sample) == count else f"none of a sample of {len(found.sample)} patterns"
+        lines.append(f"At β = {found.betas[0]:.4g} {whom} is retrieved: smaller β were not examined.")
+    again = found.equal_to.ge(0).nonzero().flatten().tolist()
+    if again:
+        pairs = [f"{row} (= {int(found.equal_to[row])})" for row in again[:_SHOWN]]
+        more = f", … ({len(again)} in all)" if len(again) > _SHOWN else ""
+        dropped = "" if bool(found.stored_from[again].isinf().all()) else " and were left out"
+        lines.append(f"Rows that equal an earlier one{dropped}: {', '.join(pairs)}{more}.")
+    lines.append(_shares("Proved stored", found.stored_for))
+    lines.append(_shares("Retrieved in fact", found.retrieved_for))
+    lines += _last_lines(found)
     reasons = found.blocking
     if reasons:
         lines.append(f"{len(reasons)} of {count} patterns are not stored at the largest β:")
@@ -195,14 +203,56 @@ def beta_search_lines(found: BetaSearch) -> list[str]:
             for low, high, lost in losses[:_SHOWN]
         ]
     else:
-        lines.append("On this grid no pattern that is retrieved at one β is lost at the next.")
+        which = "pattern" if len(found.sample) == count else "pattern of the sample"
+        lines.append(f"On this grid no {which} that is retrieved at one β is lost at the next.")
     return lines
+
+
+def _shares(what: str, threshold: Callable[[float], float]) -> str:
+    parts = []
+    for share, of in ((0.9, "90%"), (0.99, "99%"), (1.0, "all")):
+        beta = threshold(share)
+        parts.append(f"{of} from β = {_up(beta)} on" if beta < math.inf else f"{of} at no β of the grid")
+    return f"{what}: {', '.join(parts)}."
+
+
+def _last_lines(found: BetaSearch) -> list[str]:
+    """Name the patterns that are stored, but only from a larger β than all others."""
+    last = [row for row in found.last if found.stored_from[row] < math.inf]
+    if not last:
+        return []
+    others = torch.ones_like(found.stored_from, dtype=torch.bool)
+    others[found.last] = False
+    before, share = float(found.stored_from[others].max()), 100 * int(others.sum()) / len(others)
+    pairs = {frozenset((row, int(found.nearest[row]))) for row in last if int(found.nearest[row]) in last}
+    apart = [float(found.nearest_distance[row]) for row in last]
+    low, high = f"{min(apart):.2g}", f"{max(apart):.2g}"
+    distance = low if low == high else f"{low} to {high}"
+    close = f"at {distance} from their nearest neighbours"
+    if 2 * len(pairs) == len(last):
+        close = f"{_count_of(len(pairs), 'pair')} {distance} apart"
+    return [
+        f"{math.floor(share * 100) / 100:g}% are proved stored from β = {_up(before)} on; the last {len(last)}, "
+        f"{close}, only from β = {_up(float(found.stored_from[last].max()))} on: patterns {_indices(last)}."
+    ]
+
+
+def _count_of(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def interrupted_search_lines(found: BetaSearch) -> list[str]:
+    """Say what is known of an unfinished search: thresholds may still fall."""
+    stored = int(found.stored_from.isfinite().sum())
+    line = f"Interrupted: {_count(stored, len(found.stored_from))} proved stored until now"
+    largest = found.stored_from[found.stored_from.isfinite()]
+    return [f"{line}, at β = {_up(float(largest.max()))} at the latest." if stored else f"{line}."]
 
 
 def beta_search_table(found: BetaSearch) -> Table:
     """Tabulate the part of the grid on which the counts change."""
-    table = _table("Patterns at each β of the grid", "β", "proved stored", "retrieved in fact", "undecided")
-    counts = [tensor.sum(1).tolist() for tensor in (found.stored, found.retrieved, found.undecided)]
+    table = _table("Patterns from each β of the grid on", "β", "proved stored", "retrieved in fact")
+    counts = [tensor.sum(1).tolist() for tensor in (found.stored, found.retrieved)]
     rows = [(f"{beta:.4g}", *map(str, row)) for beta, *row in zip(found.betas.tolist(), *counts, strict=True)]
     for index, row in enumerate(rows):
         before = rows[index - 1][1:] if index else None
@@ -213,14 +263,20 @@ def beta_search_table(found: BetaSearch) -> Table:
 
 
 def beta_search_data(found: BetaSearch) -> dict[str, Any]:
-    """Counts, thresholds, losses and blocking patterns, as plain data."""
+    """Counts, thresholds per pattern, losses and blocking patterns, as plain data."""
     return {
         "betas": found.betas.tolist(),
+        "skipped": found.skipped.tolist(),
         "stored": found.stored.sum(1).tolist(),
         "retrieved": found.retrieved.sum(1).tolist(),
-        "undecided": found.undecided.sum(1).tolist(),
-        "certified_from": found.certified_from,
-        "retrieved_from": found.retrieved_from,
+        "stored_for": {f"{share:g}": found.stored_for(share) for share in (0.9, 0.99, 1.0)},
+        "retrieved_for": {f"{share:g}": found.retrieved_for(share) for share in (0.9, 0.99, 1.0)},
+        "stored_from": found.stored_from.tolist(),
+        "retrieved_from": found.retrieved_from.tolist(),
+        "equal_to": found.equal_to.tolist(),
+        "sample": found.sample.tolist(),
+        "followed_from": found.followed_from,
+        "last": found.last,
         "losses": [{"from": low, "to": high, "patterns": lost} for low, high, lost in found.losses],
         "blocking": {str(index): reason for index, reason in found.blocking.items()},
     }
@@ -229,7 +285,18 @@ def beta_search_data(found: BetaSearch) -> dict[str, Any]:
 # --- retrieval ---
 
 
-def retrieval_lines(found: Retrieval, answers: Tensor, promised: Tensor | None, expected: Tensor | None) -> list[str]:
+def outcomes(expected: Tensor, answers: Tensor, shared_with: Tensor) -> list[str]:
+    """Say of each query what became of the pattern that it was made from."""
+    triples = zip(expected.tolist(), answers.tolist(), shared_with.tolist(), strict=True)
+    return [
+        f"ended at {answer}" if answer not in (pattern, other) else "retrieved" if other < 0 else f"merged with {other}"
+        for pattern, answer, other in triples
+    ]
+
+
+def retrieval_lines(
+    found: Retrieval, answers: Tensor, promised: Tensor | None, outcomes: list[str] | None
+) -> list[str]:
     """Summarise a retrieval in sentences."""
     count = len(answers)
     converged = int(found.converged.sum())
@@ -239,11 +306,18 @@ def retrieval_lines(found: Retrieval, answers: Tensor, promised: Tensor | None, 
     ]
     if promised is not None:
         lines.append(f"{int((promised >= 0).sum())} of them were guaranteed in advance to end where they did.")
-    if expected is not None:
-        right = int((answers == expected).sum())
+    if outcomes is not None:
+        merged = [f"{row} ({said})" for row, said in enumerate(outcomes) if said.startswith("merged")]
+        right = outcomes.count("retrieved")
         lines.append(
             f"{_count(right, count, 'queries', 'query')} ended nearest to the pattern that they were made from."
         )
+        if merged:
+            more = f", … ({len(merged)} in all)" if len(merged) > _SHOWN else ""
+            lines.append(
+                f"Not counted: where another pattern ends at the same fixed point, neither is retrieved: "
+                f"{', '.join(merged[:_SHOWN])}{more}."
+            )
     ambiguous = int(found.ambiguous.sum())
     if ambiguous:
         lines.append(f"{ambiguous} passed a saddle: without --accelerate they may end elsewhere.")
@@ -349,9 +423,8 @@ def capacity_lines(found: Crossing, rule: str) -> list[str]:
 
 
 def _plain(data: Any) -> Any:
-    """Replace NaN by null and infinities by the strings "inf" and "-inf", which JSON lacks."""
     if isinstance(data, float) and not math.isfinite(data):
-        return None if math.isnan(data) else "inf" if data > 0 else "-inf"
+        return None
     if isinstance(data, dict):
         return {key: _plain(value) for key, value in data.items()}
     if isinstance(data, list):
@@ -360,5 +433,5 @@ def _plain(data: Any) -> Any:
 
 
 def json_text(data: dict[str, Any]) -> str:
-    """Return JSON, with NaN as null and infinity as "inf"."""
+    """Return JSON, with null for NaN and infinity, which JSON lacks."""
     return json.dumps(_plain(data), allow_nan=False, indent=1) + "\n"

@@ -21,8 +21,9 @@ from typer.testing import CliRunner
 import hopfield_theory as ht
 from hopfield_theory.certificates import certify
 from hopfield_theory.cli import render
-from hopfield_theory.cli.main import _random_memory, app
+from hopfield_theory.cli.main import app
 from hopfield_theory.cli.main import main as cli
+from hopfield_theory.cli.shared import random_memory
 from hopfield_theory.data import files
 from hopfield_theory.statements import registry
 
@@ -86,7 +87,7 @@ def test_every_command_reads_every_format(tmp_path, patterns, thresholds, save, 
     assert data["retrieval"]["answer"] == list(range(30))
     assert all(data["retrieval"]["guaranteed"])
     found = strict(run("find-beta", path, "--noop", 0, "--json", "-").stdout)
-    assert found["certified_from"] == thresholds.certified_from
+    assert found["stored_from"] == thresholds.stored_from.tolist()
 
 
 def test_exit_status_zero_when_all_are_stored(source, patterns):
@@ -108,7 +109,7 @@ def test_exit_status_zero_when_all_are_stored(source, patterns):
             {"status": ["not_stored", "stored", "not_stored"]},
         ),
         ([[1.0, 1.0], [0.0, 9.0]], "Constant, every coordinate the same: patterns 0.", 1, {}),
-        ([[3.0, 4.0]], "The one pattern proved stored", 0, {"radius": ["inf"]}),
+        ([[3.0, 4.0]], "The one pattern proved stored", 0, {"radius": [None]}),
     ],
 )
 def test_special_patterns_are_named_and_the_rest_is_decided(tmp_path, rows, said, status, expected):
@@ -130,19 +131,26 @@ def test_find_beta_names_the_threshold_and_what_blocks(tmp_path, source, thresho
     out = tmp_path / "beta.json"
     result = run("find-beta", source, "--noop", 0, "--json", out)
     data = strict(out.read_text())
-    assert (data["certified_from"], data["retrieved_from"]) == (thresholds.certified_from, thresholds.retrieved_from)
+    assert data["stored_from"] == thresholds.stored_from.tolist()
+    assert data["retrieved_from"] == thresholds.retrieved_from.tolist()
+    assert data["stored_for"] == {f"{share:g}": thresholds.stored_for(share) for share in (0.9, 0.99, 1.0)}
     assert data["stored"] == thresholds.stored.sum(1).tolist()
     assert result.exit_code == 0
-    assert "All are proved stored from β =" in result.stdout
+    assert "Proved stored: 90% from β =" in result.stdout
     # one pattern in the hull of two others, and a duplicate
     np.save(tmp_path / "blocked.npy", np.array([[1.0, 0], [0, 1.0], [0.4, 0.4], [0, 1.0]]))
     blocked = run("find-beta", tmp_path / "blocked.npy", "--json", out)
     assert blocked.exit_code == 1
-    assert "No β of the grid from which on all are proved stored." in blocked.stdout
+    assert "all at no β of the grid." in blocked.stdout
+    assert "Rows that equal an earlier one: 3 (= 1)." in blocked.stdout
     reasons = json.loads(out.read_text())["blocking"]
     assert reasons["1"] == "a duplicate of pattern 3"
     assert "no β certifies it" in reasons["2"]
-    assert json.loads(out.read_text())["certified_from"] == "inf"
+    assert json.loads(out.read_text())["stored_from"][1:3] == [None, None]
+    dropped = run("find-beta", tmp_path / "blocked.npy", "--drop-duplicates", "--betas", "50,500", "--json", out)
+    assert "Rows that equal an earlier one and were left out: 3 (= 1)." in dropped.stdout
+    assert strict(out.read_text())["betas"] == [50, 500]
+    assert strict(out.read_text())["stored_from"] == [50, 50, None, 50]
 
 
 def test_retrieve_hides_coordinates(source, patterns):
@@ -154,6 +162,19 @@ def test_retrieve_hides_coordinates(source, patterns):
     right = int((memory.nearest(ht.retrieve(memory, cues).state)[0] == torch.arange(30)).sum())
     assert 0 < right < 30
     assert f"{right} of 30 queries ended nearest to the pattern that they were made from." in result.stdout
+
+
+def test_a_shared_fixed_point_retrieves_neither_pattern(tmp_path):
+    """The first two end midway between them, nearest to one of them by rounding; the third is retrieved."""
+    np.save(tmp_path / "p.npy", np.array([[1.0, 0.1, 0.0], [1.0, -0.1, 0.0], [-1.0, 0.0, 0.2], [0.0, 0.0, 1.0]]))
+    result = run("retrieve", tmp_path / "p.npy", "--hide", 0, "--beta", 12, "--json", tmp_path / "o.json")
+    said = strict((tmp_path / "o.json").read_text())["retrieval"]["outcome"]
+    assert said == ["merged with 1", "merged with 0", "retrieved", "retrieved"]
+    assert "2 of 4 queries ended nearest to the pattern that they were made from." in result.stdout
+    assert "neither is retrieved: 0 (merged with 1), 1 (merged with 0)." in sentences(result.stdout)
+    apart = run("retrieve", tmp_path / "p.npy", "--hide", 0, "--beta", 900, "--json", tmp_path / "o.json")
+    assert strict((tmp_path / "o.json").read_text())["retrieval"]["outcome"] == ["retrieved"] * 4
+    assert "neither is retrieved" not in apart.stdout
 
 
 def test_bounds_are_the_library_s_and_in_order(tmp_path):
@@ -215,6 +236,7 @@ HIDING = "retrieve good.npy --hide 0"
         ("certify good.npy --beta 1e308", "overflows torch.float64 at beta=1e+308"),
         ("certify good.npy --noop -0.5", "--noop is -0.5"),
         ("find-beta good.npy --noop nan", "--noop is nan"),
+        ("find-beta good.npy --betas 1,two", "--betas is '1,two'"),
         ("find-beta good.npy --noop inf", "--noop is inf"),
         ("retrieve good.npy", "--query FILE or --hide FRACTION"),
         ("retrieve good.npy --query good.npy --hide 0.5", "--query FILE or --hide FRACTION"),
@@ -376,7 +398,7 @@ def test_the_digits_that_block_are_named(tmp_path):
     assert f"… and {len(blocked) - 10} more (all with --json)" in said
     data = strict((tmp_path / "o.json").read_text())
     assert list(map(int, data["blocking"])) == blocked
-    assert data["certified_from"] == "inf"
+    assert data["stored_for"]["1"] is None
     # what the sentence promises: normalising removes it
     assert run("find-beta", path, "--centre", "--normalise").exit_code == 0
 
@@ -405,12 +427,40 @@ def test_names_of_every_alphabet_and_rich_markup(tmp_path, patterns):
         assert f"Written: {out}".replace(" ", "") in "".join(result.stdout.split())
 
 
+@pytest.mark.parametrize("option", ["-h", "--help"])
 @pytest.mark.parametrize("command", ["certify", "find-beta", "retrieve", "bounds"])
-def test_every_command_has_help(command):
-    result = run(command, "--help")
+def test_every_command_has_help(command, option):
+    result = run(command, option)
     assert result.exit_code == 0
     assert "--json" in result.stdout
     assert "Exit status 0" in sentences(result.stdout)
+
+
+def test_both_spellings_are_taken(source):
+    results = [
+        run("certify", source, "--beta", 9, *options)
+        for options in (["--centre", "--normalise"], ["--center", "--normalize"])
+    ]
+    assert results[0].stdout == results[1].stdout
+
+
+def test_without_a_terminal_progress_is_said_in_lines(source, monkeypatch):
+    monkeypatch.setattr("hopfield_theory.cli.shared._SECONDS", 0.0)
+    lines = run("find-beta", source, "--noop", 0).stderr.splitlines()
+    assert all(re.fullmatch(r"certifying at each β: \d+ of 60 after \d+ s, .* (left|unknown)", line) for line in lines)
+    assert lines[-1].startswith("certifying at each β: 60 of 60")
+
+
+def test_an_interrupted_search_says_what_it_found(source, monkeypatch):
+    def interrupt(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("hopfield_theory.certificates.find_beta.endpoints", interrupt)
+    result = run("find-beta", source, "--noop", 0)
+    assert result.exit_code == 130
+    assert re.fullmatch(
+        r"Interrupted: All 30 patterns proved stored until now, at β = \S+ at the latest\.", result.stdout.strip()
+    )
 
 
 # --- bad input ---
@@ -698,7 +748,7 @@ def test_verify_says_where_it_went_without_the_digits(monkeypatch):
     ],
 )
 def test_a_random_memory_is_described_by_its_norm(options, kappa, said):
-    memory, described, given = _random_memory(128, *options)
+    memory, described, given = random_memory(128, *options)
     assert said in described
     assert memory.kappa == given["kappa"] == pytest.approx(kappa, rel=1e-14)
 

@@ -1,0 +1,196 @@
+"""What the commands share: bad input in one line, checks before the work, progress, and what is written after it."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from hopfield_theory import _arguments
+from hopfield_theory._atomic_write import atomic_write
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from hopfield_theory.bounds import RandomMemory
+
+__all__ = [
+    "check_folder",
+    "check_numbers",
+    "check_output",
+    "load",
+    "naming",
+    "one_line_errors",
+    "progress_bar",
+    "random_memory",
+    "report",
+]
+
+# between two lines of progress
+_SECONDS = 10.0
+
+
+@contextmanager
+def one_line_errors(source: str) -> Iterator[None]:
+    """Turn bad input into one line on standard error and exit status 2."""
+    try:
+        yield
+    except typer.Exit:
+        raise
+    except KeyboardInterrupt:
+        print("hopfield-theory: interrupted before a result; nothing was written", file=sys.stderr)
+        raise typer.Exit(130) from None
+    except (ValueError, TypeError, OSError, ImportError, MemoryError, ArithmeticError) as error:
+        message = str(error) or type(error).__name__
+        if isinstance(error, MemoryError):
+            message = f"{source}: too large for this machine's memory ({message}); use fewer patterns, or a mapped file"
+    except RuntimeError as error:
+        if "memory" not in str(error):
+            raise
+        message = f"{source}: too large for this machine's memory; use fewer patterns, or a mapped file"
+    else:
+        return
+    print(f"hopfield-theory: {' '.join(message.split())}", file=sys.stderr)
+    raise typer.Exit(2)
+
+
+def check_numbers(**numbers: float) -> None:
+    """Refuse a β or a no-op mass out of range."""
+    for name, value in numbers.items():
+        least = "above 0" if name == "beta" else "of at least 0"
+        if not (value > 0 if name == "beta" else value >= 0) or value == float("inf"):
+            raise ValueError(f"--{name} is {value:g}: it must be a finite number {least}")
+
+
+def random_memory(
+    dim: int, beta: float | None, scale: float | None, norm: float | None, kappa: float | None, noop: float
+) -> tuple[RandomMemory, str, dict[str, float | None]]:
+    """Return the random memory that options describe, a sentence about it, and what was given."""
+    from hopfield_theory.bounds import RandomMemory
+
+    if kappa is not None and not beta is scale is norm is None:
+        raise ValueError("--kappa stands in place of --beta, --scale and --norm: give it alone")
+    if scale is not None and norm is not None:
+        raise ValueError("--scale and --norm both give the norm of the patterns: give one of the two")
+    length = ""
+    if kappa is not None:
+        memory = RandomMemory(dim, kappa, _arguments.log_noop(noop))
+    elif beta is None:
+        raise ValueError("--beta, with --norm or --scale, or --kappa: one of them is needed")
+    elif norm is not None:
+        memory, length = RandomMemory.of_norm(dim, beta, norm, noop), f"norm {norm:g}, β = {beta:g}, "
+    else:
+        scale = 1.0 if scale is None else scale
+        memory = RandomMemory.of(dim, beta, scale, noop)
+        length = f"norm {scale * (dim - 1) ** 0.5:.4g} (K = {scale:g} times √(d − 1)), β = {beta:g}, "
+    described = (
+        f"Random patterns in {dim} dimensions, {length}n = {noop:g}: κ = β m² = {memory.kappa:.4g}, "
+        f"λ = κ/d = {memory.lam:.4g}"
+    )
+    return (
+        memory,
+        described,
+        {"dim": dim, "beta": beta, "scale": scale, "norm": norm, "kappa": memory.kappa, "noop": noop},
+    )
+
+
+@contextmanager
+def naming(source: str) -> Iterator[None]:
+    """Name the input in errors that the library raises about its values."""
+    try:
+        yield
+    except ValueError as error:
+        raise ValueError(f"{source}: {error}") from error
+
+
+def check_output(json: str | None, *inputs: str, option: str = "--json") -> None:
+    """Check before the work that the result can be written after it."""
+    if json is None or json == "-":
+        return
+    path = Path(json)
+    if path.is_dir() or not path.absolute().parent.is_dir():
+        raise ValueError(f"{option} {json}: it must name a file in a folder that exists")
+    if path.exists() and not path.is_file():
+        raise ValueError(f"{option} {json}: it must name a regular file")
+    if any(path.exists() and Path(name).exists() and path.samefile(name) for name in inputs):
+        raise ValueError(f"{option} {json}: this is the input; name another file")
+    try:
+        atomic_write(path.with_name(f"{path.name}.trial"), b"")
+        path.with_name(f"{path.name}.trial").unlink()
+    except OSError as error:
+        raise ValueError(f"{option} {json}: cannot be written ({error.strerror}); name another file") from error
+
+
+def check_folder(name: str) -> None:
+    """Make the folder, and check that files can be written there."""
+    try:
+        Path(name).mkdir(parents=True, exist_ok=True)
+        atomic_write(Path(name) / "trial", b"")
+        (Path(name) / "trial").unlink()
+    except OSError as error:
+        raise ValueError(f"{name}: no file can be written there ({error.strerror}); name another folder") from error
+
+
+def load(source: str) -> Tensor:
+    """Read the patterns of a file, or the digits."""
+    from hopfield_theory.data import files
+
+    if source == "digits" and not Path(source).exists():
+        return files.digits()[0]
+    return files.open_patterns(source)
+
+
+@contextmanager
+def progress_bar(what: str) -> Iterator[Callable[[int, int], None]]:
+    """Show progress on standard error: a bar on a terminal, elsewhere a line every ten seconds."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield _lines(what)
+        return
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task(what)
+        yield lambda done, whole: bar.update(task, completed=done, total=whole)
+
+
+def _lines(what: str) -> Callable[[int, int], None]:
+    begun = said = time.monotonic()
+
+    def say(done: int, whole: int) -> None:
+        nonlocal said
+        now = time.monotonic()
+        if now - said < _SECONDS:
+            return
+        said = now
+        left = f"about {(now - begun) * (whole - done) / done:.0f} s left" if done else "time left unknown"
+        print(f"{what}: {done} of {whole} after {now - begun:.0f} s, {left}", file=sys.stderr, flush=True)
+
+    return say
+
+
+def report(json: str | None, data: dict[str, Any], lines: list[str], table: Any = None) -> None:
+    """Print sentences and a table; write JSON if asked for. With ``-`` standard output has only the JSON."""
+    from rich.console import Console
+
+    from hopfield_theory.cli import render
+
+    data = {"version": importlib.metadata.version("hopfield-theory")} | data
+    console = Console(stderr=json == "-", highlight=False, soft_wrap=False)
+    for line in lines:
+        console.print(line, markup=False, soft_wrap=True)
+    if table is not None:
+        console.print(table)
+    if json == "-":
+        sys.stdout.write(render.json_text(data))
+    elif json is not None:
+        atomic_write(json, render.json_text(data).encode())
+        console.print(f"Written: {json}", markup=False)
