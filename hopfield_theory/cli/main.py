@@ -45,6 +45,9 @@ Source = Annotated[
         show_default=False,
     ),
 ]
+Name = Annotated[str | None, typer.Option("--name", help="The array of a .npz, .pt or .safetensors file to read.")]
+Columns = Annotated[str | None, typer.Option(metavar="NAME,…", help="Columns of a table to read.")]
+Drop = Annotated[str | None, typer.Option(metavar="NAME,…", help="Columns of a table to leave out.")]
 Beta = Annotated[float, typer.Option(help="Inverse temperature, above 0.")]
 Noop = Annotated[float, typer.Option(help="No-op mass n: 0 is the dense model, 1 OutEffHop.")]
 Centre = Annotated[
@@ -82,6 +85,9 @@ def certify(
     noop: Noop = 1.0,
     centre: Centre = False,
     normalise: Normalise = False,
+    name: Name = None,
+    columns: Columns = None,
+    drop: Drop = None,
     json: Json = None,
 ) -> None:
     """Prove which patterns are stored, and from how far away each is reached.
@@ -95,7 +101,7 @@ def certify(
 
         check_output(json, source)
         check_numbers(beta=beta, noop=noop)
-        patterns = load(source)
+        patterns = load(source, name, columns, drop)
         with naming(source):
             memory = Memory(patterns, beta, noop, centre=centre, normalise=normalise)
         with progress_bar("certifying") as progress:
@@ -103,7 +109,8 @@ def certify(
         report(
             json,
             {"memory": render.memory_data(memory, source), "certificate": render.certificate_data(proof)},
-            [str(memory), *render.certificate_lines(memory, proof)],
+            str(memory),
+            *render.certificate_lines(memory, proof),
             render.certificate_table(proof),
         )
         all_stored = bool(proof.stored.all())
@@ -116,6 +123,9 @@ def find_beta(
     noop: Noop = 1.0,
     centre: Centre = False,
     normalise: Normalise = False,
+    name: Name = None,
+    columns: Columns = None,
+    drop: Drop = None,
     betas: Annotated[
         str | None, typer.Option(metavar="β,β,…", help="Values of β to examine, in place of the default grid.")
     ] = None,
@@ -140,7 +150,7 @@ def find_beta(
             grid = None if betas is None else [float(beta) for beta in betas.split(",")]
         except ValueError:
             raise ValueError(f"--betas is {betas!r}: it must be numbers with commas between them") from None
-        patterns = load(source)
+        patterns = load(source, name, columns, drop)
         interrupted = False
         with naming(source), progress_bar("certifying at each β") as progress:
             options = {"centre": centre, "normalise": normalise, "betas": grid, "drop_duplicates": drop_duplicates}
@@ -152,8 +162,8 @@ def find_beta(
         report(
             json,
             data | render.beta_search_data(found),
-            render.interrupted_search_lines(found) if interrupted else render.beta_search_lines(found),
-            None if interrupted else render.beta_search_table(found),
+            *(render.interrupted_search_lines(found) if interrupted else render.beta_search_lines(found)),
+            *([] if interrupted else [render.beta_search_table(found)]),
         )
         reached = found.stored_for() < float("inf")
     raise typer.Exit(130 if interrupted else 0 if reached else 1)
@@ -177,6 +187,9 @@ def retrieve(
     noop: Noop = 1.0,
     centre: Centre = False,
     normalise: Normalise = False,
+    name: Name = None,
+    columns: Columns = None,
+    drop: Drop = None,
     tol: Annotated[float, typer.Option(help="Length of the last step, above 0.")] = 1e-8,
     max_steps: Annotated[int, typer.Option(help="Largest number of updates per query.")] = 1000,
     accelerate: Annotated[bool, typer.Option("--accelerate", help="Fewer updates where convergence is slow.")] = False,
@@ -203,12 +216,12 @@ def retrieve(
             check_output(json, query)
         if (query is None) == (hide is None):
             raise ValueError("--query FILE or --hide FRACTION: give one of the two")
-        patterns = load(source)
+        patterns = load(source, name, columns, drop)
         with naming(source):
             memory = Memory(patterns, beta, noop, centre=centre, normalise=normalise)
         expected = None
         if query is not None:
-            queries = load(query)
+            queries = load(query, name, columns, drop)
             if queries.shape[1] != memory.dim:
                 raise ValueError(
                     f"--query {query} has {queries.shape[1]} columns: it must have {memory.dim}, as the patterns do"
@@ -238,7 +251,8 @@ def retrieve(
                 "memory": render.memory_data(memory, source),
                 "retrieval": render.retrieval_data(found, answers, distances, promised) | {"outcome": outcomes},
             },
-            [str(memory), *render.retrieval_lines(found, answers, promised, outcomes)],
+            str(memory),
+            *render.retrieval_lines(found, answers, promised, outcomes),
             render.retrieval_table(found, answers, distances, promised),
         )
         converged = bool(found.converged.all())
@@ -282,7 +296,8 @@ def bounds(
         report(
             json,
             {**given, "failure_probability": failure_probability, "bounds": [vars(row) for row in rows]},
-            [f"{described}; p = {failure_probability:g}.", *render.bounds_lines(rows, failure_probability)],
+            f"{described}; p = {failure_probability:g}.",
+            *render.bounds_lines(rows, failure_probability),
             render.bounds_table(rows),
         )
 
@@ -321,7 +336,8 @@ def capacity(
         report(
             json,
             {**given, "rule": rule, "seed": seed, "log_patterns": vars(found.log_patterns)},
-            [f"{described}.", *render.capacity_lines(found, rule)],
+            f"{described}.",
+            *render.capacity_lines(found, rule),
         )
 
 
@@ -338,6 +354,7 @@ def verify(
         float | None, typer.Option(metavar="SECONDS", help="Give up after this time, with exit status 2.")
     ] = None,
     own: From = None,
+    tabulated: Annotated[bool, typer.Option("--table", help="Print a table of all verdicts first.")] = False,
     counterexamples: Annotated[
         str | None, typer.Option(metavar="FOLDER", help="Write each counterexample to a file that `replay` reads.")
     ] = None,
@@ -392,8 +409,8 @@ def verify(
         report(
             json,
             {"level": level, "seed": seed, "digits": has_digits, "verdicts": rows},
-            lines,
-            table.table(rows),
+            *([table.table(rows)] if tabulated else []),
+            *lines,
         )
         expected = all(verdict.as_expected for verdict in verdicts)
     raise typer.Exit(0 if expected else 1)

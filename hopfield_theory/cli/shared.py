@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -137,13 +138,16 @@ def check_folder(name: str) -> None:
         raise ValueError(f"{name}: no file can be written there ({error.strerror}); name another folder") from error
 
 
-def load(source: str) -> Tensor:
-    """Read the patterns of a file, or the digits."""
+def load(source: str, name: str | None = None, columns: str | None = None, drop: str | None = None) -> Tensor:
+    """Read the patterns of a file, or the digits; columns are separated by commas."""
     from hopfield_theory.data import files
 
     if source == "digits" and not Path(source).exists():
+        if not name is columns is drop is None:
+            raise ValueError("--name, --columns and --drop are for files, not for the digits")
         return files.digits()[0]
-    return files.open_patterns(source)
+    chosen, left_out = (None if names is None else names.split(",") for names in (columns, drop))
+    return files.open_patterns(source, name, columns=chosen, drop=left_out)
 
 
 @contextmanager
@@ -177,18 +181,22 @@ def _lines(what: str) -> Callable[[int, int], None]:
     return say
 
 
-def report(json: str | None, data: dict[str, Any], lines: list[str], table: Any = None) -> None:
-    """Print sentences and a table; write JSON if asked for. With ``-`` standard output has only the JSON."""
+def report(json: str | None, data: dict[str, Any], *blocks: Any) -> None:
+    """Print sentences and tables; write JSON if asked for. With ``-`` standard output has only the JSON."""
     from rich.console import Console
 
     from hopfield_theory.cli import render
 
     data = {"version": importlib.metadata.version("hopfield-theory")} | data
     console = Console(stderr=json == "-", highlight=False, soft_wrap=False)
-    for line in lines:
-        console.print(line, markup=False, soft_wrap=True)
-    if table is not None:
-        console.print(table)
+    if not console.is_terminal and "COLUMNS" not in os.environ:
+        # a pipe has no width: tables are as wide as their content
+        console.width = 10_000
+    for block in blocks:
+        if isinstance(block, str):
+            console.print(block, markup=False, soft_wrap=True)
+        else:
+            console.print(block)
     if json == "-":
         sys.stdout.write(render.json_text(data))
     elif json is not None:

@@ -14,6 +14,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from typer.testing import CliRunner
@@ -219,7 +220,7 @@ HIDING = "retrieve good.npy --hide 0"
     [
         ("certify missing.npy", "missing.npy: there is no such file"),
         ("certify folder.npy", "folder.npy: this is a directory"),
-        ("certify text.txt", "text.txt: unknown ending"),
+        ("certify text.md", "text.md: unknown ending"),
         ("certify broken.npy", "hopfield-theory: broken.npy: cannot be read"),
         ("certify pickled.npy", "pickled.npy: "),
         ("certify vector.npy", "shape (4,)"),
@@ -270,7 +271,7 @@ def test_bad_input_is_one_line_and_nothing_is_written(tmp_path, monkeypatch, lin
         np.save(f"{name}.npy", np.asarray(values))
     np.save("pickled.npy", np.array([[{}]], dtype=object), allow_pickle=True)
     Path("folder.npy").mkdir()
-    Path("text.txt").write_text("1 2")
+    Path("text.md").write_text("1 2")
     Path("broken.npy").write_bytes(b"\x93NUMPY and no more")
     before = sorted(os.listdir())
     assert said in one_line(run(*line.split(), "--json", "out.json"))
@@ -730,7 +731,7 @@ def test_verify_says_where_it_went_without_the_digits(monkeypatch):
 
     result = run("verify", "T8", "--json", "-")
     assert strict(result.stdout)["verdicts"][0]["statement"] == "T8"
-    assert "T8" in result.stderr
+    assert "All 1 verdicts" in result.stderr
     assert "digits" not in result.stderr
     monkeypatch.setattr(files, "digits", missing)
     result = run("verify", "T8")
@@ -788,3 +789,44 @@ def test_random_memories_that_are_refused(options, message):
     assert result.exit_code == 2
     assert message in result.stderr
     assert len(result.stderr.strip().splitlines()) == 1
+
+
+def test_one_array_of_several_and_some_columns_of_a_table(tmp_path, patterns):
+    rows = patterns.numpy()
+    np.savez(tmp_path / "several.npz", keys=rows, labels=np.arange(len(rows)))
+    frame = pd.DataFrame(rows, columns=[f"x{k}" for k in range(rows.shape[1])])
+    frame.insert(0, "word", "a")
+    frame.to_csv(tmp_path / "table.csv", index=False)
+    np.save(tmp_path / "plain.npy", rows)
+    wanted = strict(run("certify", tmp_path / "plain.npy", "--beta", "20", "--json", "-").stdout)
+    for source, options in [
+        ("several.npz", ("--name", "keys")),
+        ("table.csv", ("--drop", "word")),
+        ("table.csv", ("--columns", ",".join(frame.columns[1:]))),
+    ]:
+        found = strict(run("certify", tmp_path / source, "--beta", "20", "--json", "-", *options).stdout)
+        assert found["certificate"] == wanted["certificate"]
+    assert "no array called 'patterns'" in one_line(run("certify", tmp_path / "several.npz"))
+    assert "not of numbers: 'word'" in one_line(run("certify", tmp_path / "table.csv"))
+    assert "--name, --columns and --drop are for files" in one_line(run("certify", "digits", "--name", "x"))
+
+
+def test_a_table_in_a_pipe_is_as_wide_as_its_content(tmp_path):
+    path = tmp_path / "wide.csv"
+    path.write_text("a,b\n100000,2\n300000,4.5\n-70000,1e-3\n3,1\n")
+    result = subprocess.run(
+        [sys.executable, "-m", "hopfield_theory", "certify", path],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={key: value for key, value in os.environ.items() if key != "COLUMNS"},
+    )
+    assert result.returncode == 1
+    assert "…" not in result.stdout
+
+
+def test_the_table_of_verdicts_comes_first_if_asked_for():
+    plain, tabulated = (run("verify", "T8", *options).stdout.splitlines() for options in ((), ("--table",)))
+    assert plain[-1] == tabulated[-1] == "All 1 verdicts are as expected."
+    assert plain == tabulated[-len(plain) :]
+    assert any(line.lstrip().startswith("T8 The gate identity") for line in tabulated)

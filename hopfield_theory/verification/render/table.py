@@ -99,7 +99,8 @@ def lines(verdicts: Sequence[dict[str, Any]]) -> list[str]:
         if worst["counterexample"] is not None:
             said += [f"{v['statement']} is false: {v['claim']}", *counterexamples.lines(worst["counterexample"])]
             said += [f"What holds: {', '.join(v['instead'])}."] * bool(v["instead"])
-        if not v["as_expected"]:
+        # that a claim of one's own is false has been said
+        if not v["as_expected"] and not (v["proof"] == "open" and worst["counterexample"]):
             expected = "a counterexample" if v["proof"] == "false" else "no contradiction"
             said.append(
                 f"{v['statement']}: {expected} was expected, and it is {v['verdict']} "
