@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -12,7 +13,7 @@ import typer
 
 import figures
 from figures import style
-from figures.output import DOTS_PER_INCH, save
+from figures.output import DOTS_PER_INCH, FORMATS, save
 from figures.results import DEFAULT, Found, UnusableError, load
 
 _PARTS = ("output", "results", "results_page", "style", "tables")
@@ -30,9 +31,13 @@ def main(
         typer.Argument(metavar="NAME", help=f"Of {', '.join(NAMES)}; all if none.", show_default=False),
     ] = None,
     results: Annotated[Path, typer.Option(help="Folder of the results, as simulations write them.")] = DEFAULT,
-    out: Annotated[Path, typer.Option(help="Folder for a PDF, a PNG and a caption of each.")] = FIGURES,
+    out: Annotated[Path, typer.Option(help="Folder for the files and a caption of each.")] = FIGURES,
     page: Annotated[str, typer.Option(metavar="icml|neurips", help="Whose widths.")] = "icml",
     dpi: Annotated[int, typer.Option(help="Dots per inch of the PNG.")] = DOTS_PER_INCH,
+    format_: Annotated[str, typer.Option("--format", metavar="pdf,png,svg", help="Files to write.")] = "pdf,png",
+    look: Annotated[
+        Path | None, typer.Option("--style", metavar="FILE", help="A Matplotlib style sheet on top of ours.")
+    ] = None,
     partial: Annotated[bool, typer.Option("--partial", help="Draw from presets that are not finished too.")] = False,
 ) -> None:
     """Draw figures; where results are missing, say which command makes them, and draw the others.
@@ -47,10 +52,15 @@ def main(
         _refuse(f"page is {page!r}: it must be one of {', '.join(style.PAGES)}")
     if not 10 <= dpi <= 1200:
         _refuse(f"dpi is {dpi}: it must be from 10 to 1200")
+    formats = format_.split(",")
+    if not formats or not set(formats) <= set(FORMATS):
+        _refuse(f"format is {format_!r}: it must be any of {', '.join(FORMATS)}, separated by commas")
+    if look is not None and not look.is_file():
+        _refuse(f"style is {str(look)!r}: there is no such file")
     wanting = 0
     for name in chosen:
         try:
-            draw(name, results, out, page, partial, dpi)
+            draw(name, results, out, page, partial, dpi, formats=formats, look=look)
         except (UnusableError, OSError) as error:
             print(f"figures: {name}: {' '.join(str(error).split())}", file=sys.stderr)
             wanting += 1
@@ -60,9 +70,17 @@ def main(
 
 
 def draw(
-    name: str, results: Path, out: Path, page: str = "icml", partial: bool = False, dpi: int = DOTS_PER_INCH
+    name: str,
+    results: Path,
+    out: Path,
+    page: str = "icml",
+    partial: bool = False,
+    dpi: int = DOTS_PER_INCH,
+    *,
+    formats: Sequence[str] = ("pdf", "png"),
+    look: Path | None = None,
 ) -> list[Path]:
-    """Draw one figure and return its files.
+    """Draw one figure and return its files; ``look`` is a Matplotlib style sheet on top of ours.
 
     Raises
     ------
@@ -75,8 +93,8 @@ def draw(
     found: dict[str, Found] = {
         experiment: load(results, experiment, columns, partial) for experiment, columns in module.NEEDS.items()
     }
-    with style.applied():
-        return save(name, module.draw(found, style.PAGES[page]), found, out, dpi)
+    with style.applied(look):
+        return save(name, module.draw(found, style.PAGES[page]), found, out, dpi, formats)
 
 
 def _refuse(why: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,9 +13,10 @@ from figures.results import Found
 from hopfield_theory import __version__
 from hopfield_theory._atomic_write import atomic_write
 
-__all__ = ["DOTS_PER_INCH", "Drawing", "save"]
+__all__ = ["DOTS_PER_INCH", "FORMATS", "Drawing", "save"]
 
 DOTS_PER_INCH = 300
+FORMATS = ("pdf", "png", "svg")
 
 
 @dataclass(frozen=True)
@@ -27,9 +28,14 @@ class Drawing:
 
 
 def save(
-    name: str, drawing: Drawing, results: Mapping[str, Found], folder: Path, dpi: int = DOTS_PER_INCH
+    name: str,
+    drawing: Drawing,
+    results: Mapping[str, Found],
+    folder: Path,
+    dpi: int = DOTS_PER_INCH,
+    formats: Sequence[str] = ("pdf", "png"),
 ) -> list[Path]:
-    """Write ``name.pdf``, ``name.png`` and ``name.md``.
+    """Write one file per format, such as ``name.pdf``, and the caption, ``name.md``.
 
     Raises
     ------
@@ -43,11 +49,10 @@ def save(
     pdf = {"Title": name, "Subject": source, "Keywords": digests, "Creator": creator, "CreationDate": None}
     png = {"Title": name, "Description": source, "Comment": digests, "Software": creator}
     caption = f"{' '.join(drawing.caption.split())}\n\nDrawn from {source}.\n"
-    contents = {
-        "pdf": _rendered(drawing.figure, "pdf", pdf, dpi),
-        "png": _rendered(drawing.figure, "png", png, dpi),
-        "md": caption.encode(),
-    }
+    svg = {"Title": name, "Description": source, "Keywords": digests, "Creator": creator, "Date": None}
+    metadata = {"pdf": pdf, "png": png, "svg": svg}
+    contents = {kind: _rendered(drawing.figure, kind, metadata[kind], dpi) for kind in formats}
+    contents["md"] = caption.encode()
     paths = []
     for ending, content in contents.items():
         atomic_write(path := folder / f"{name}.{ending}", content)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
@@ -111,11 +112,13 @@ _RC: dict[str, Any] = {
 
 
 @contextlib.contextmanager
-def applied() -> Iterator[None]:
-    """Draw and save in this style, whatever settings the user has."""
+def applied(look: Path | None = None) -> Iterator[None]:
+    """Draw and save in this style, whatever settings the user has; with a style sheet of theirs on top, if given."""
     with mpl.rc_context():
         mpl.rcdefaults()
         mpl.rcParams.update(_RC)
+        if look is not None:
+            mpl.rcParams.update(mpl.rc_params_from_file(look, use_default_template=False))
         yield
 
 

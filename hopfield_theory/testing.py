@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from hypothesis import note
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from torch import Tensor
@@ -119,7 +120,10 @@ def memories(
     """
     patterns = draw(pattern_sets(min_patterns=min_patterns, max_patterns=max_patterns, max_dim=max_dim))
     kind = st.builds(SoftmaxN, noops()) if softmax_only else separations()
-    return Memory(patterns, draw(betas()), separation=draw(kind))
+    memory = Memory(patterns, draw(betas()), separation=draw(kind))
+    # what a failing example prints: a memory shows its shape alone
+    note(f"patterns = {patterns.tolist()}, beta = {memory.beta!r}, separation = {memory.separation!r}")
+    return memory
 
 
 @st.composite

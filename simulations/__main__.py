@@ -5,10 +5,11 @@ from __future__ import annotations
 import importlib
 import pkgutil
 import sys
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from types import ModuleType
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -37,6 +38,12 @@ def main(
     ] = "serial",
     workers: Annotated[int | None, typer.Option(help="How many processes; as many as cores if not given.")] = None,
     address: Annotated[str | None, typer.Option(help="Address of the scheduler, for --executor dask.")] = None,
+    dims: Annotated[str | None, typer.Option(metavar="d,d,…", help="Dimensions of a grid of your own.")] = None,
+    lams: Annotated[str | None, typer.Option(metavar="λ,λ,…", help="Values of λ = κ/d of that grid.")] = None,
+    noops: Annotated[str | None, typer.Option(metavar="n,n,…", help="No-op masses of that grid.")] = None,
+    ensemble: Annotated[
+        str | None, typer.Option(metavar="MODULE:NAME", help="An ensemble of your own, in place of the sphere.")
+    ] = None,
     out: Annotated[Path, typer.Option(help="Folder of the results, one file per finished cell.")] = RESULTS,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what is left to do, and do nothing.")] = False,
 ) -> None:
@@ -49,10 +56,13 @@ def main(
             print(f"{known:12} {_question(_module(known))}")
         raise typer.Exit
     try:
-        sweep, chosen = _sweep(name, preset, seed), _device(device)
+        grid = {"dims": _listed("dims", dims, int), "lams": _listed("lams", lams, float)}
+        grid |= {"noops": _listed("noops", noops, float), "ensemble": ensemble}
+        own = {key: value for key, value in grid.items() if value is not None}
+        sweep, chosen = _sweep(name, preset, seed, own), _device(device)
         store = Store(out)
         if dry_run:
-            print(f"{name}, {preset}: {sweeps.dry_run(sweep, store)}")
+            print(f"{name}, {sweep.preset}: {sweeps.dry_run(sweep, store)}")
             raise typer.Exit
         with executor(with_, workers, address) as who, _Bar(len(sweep.cells)) as bar:
             report = run(sweep, store, who, chosen, progress=bar.show)
@@ -77,13 +87,24 @@ def _question(module: ModuleType) -> str:
     return " ".join((module.__doc__ or "").split("\n\n")[0].split())
 
 
-def _sweep(name: str, preset: str, seed: int) -> Sweep:
+def _listed(name: str, text: str | None, kind: type) -> list[float] | None:
+    try:
+        return None if text is None else [kind(part) for part in text.split(",")]
+    except ValueError:
+        raise ValueError(f"{name} is {text!r}: it must be numbers, separated by commas") from None
+
+
+def _sweep(name: str, preset: str, seed: int, own: Mapping[str, Any] | None = None) -> Sweep:
     if name not in NAMES:
         raise ValueError(f"{name}: no such experiment; there are {', '.join(NAMES)}")
     if preset not in PRESETS:
         raise ValueError(f"preset is {preset!r}: it must be one of {', '.join(PRESETS)}")
     module = _module(name)
     measure = partial(module.measure, study=seed) if name in _WITH_COMMON_DRAWS else module.measure
+    if own:
+        if not hasattr(module, "own_cells"):
+            raise ValueError(f"{name} takes no grid of one's own ({', '.join(own)})")
+        return Sweep(name, "own", seed, module.own_cells(preset, **own), measure, module.cost)
     return Sweep(name, preset, seed, module.cells(preset), measure, module.cost)
 
 

@@ -10,9 +10,10 @@ patterns; C3 and C7 for a typical one.
 
 from __future__ import annotations
 
+import importlib
 import itertools
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -20,6 +21,7 @@ import torch
 from hopfield_theory.bounds import RandomMemory, mean_field, union
 from hopfield_theory.bounds.chernoff import chernoff
 from hopfield_theory.bounds.crowding import ceiling
+from hopfield_theory.data.ensembles import Ensemble, Sphere
 from hopfield_theory.measured.capacity import Setting, capacity, outcomes
 from hopfield_theory.measured.sampled_capacity import half_weight_error
 from hopfield_theory.statistics import wilson
@@ -76,6 +78,45 @@ def cells(preset: str) -> list[dict[str, Any]]:
     return [*sandwiches, *crossings, *others]
 
 
+def own_cells(
+    preset: str,
+    dims: Sequence[int] | None = None,
+    lams: Sequence[float] | None = None,
+    noops: Sequence[float] | None = None,
+    ensemble: str | None = None,
+) -> list[dict[str, Any]]:
+    """List the crossings of a grid of one's own; precision, and what is not given, are those of a preset.
+
+    ``ensemble`` is ``MODULE:NAME`` of an ensemble, or of a function of nothing that returns one.
+    """
+    grid = _GRIDS[preset]
+    named = {} if ensemble is None else {"ensemble": ensemble}
+    _ensemble(named)
+    cells = [
+        {"kind": "crossing", "rule": "stored", "dim": dim, "lam": lam, "noop": noop, "precision": grid["precision"]}
+        for dim, lam, noop in itertools.product(dims or grid["dims"], lams or grid["lams"], noops or grid["noops"])
+    ]
+    for cell in cells:
+        # out of range is refused before anything is measured
+        RandomMemory.of_lambda(cell["dim"], cell["lam"], cell["noop"])
+    return [cell | named for cell in cells]
+
+
+def _ensemble(parameters: Mapping[str, Any]) -> Ensemble:
+    """Import the ensemble that a cell names, by default the unit sphere."""
+    if "ensemble" not in parameters:
+        return Sphere(1.0)
+    module, _, name = parameters["ensemble"].partition(":")
+    try:
+        found = getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise ValueError(f"ensemble is {parameters['ensemble']!r}: it must be MODULE:NAME ({error})") from error
+    ensemble = found() if callable(found) else found
+    if not hasattr(ensemble, "fill"):
+        raise ValueError(f"ensemble is {parameters['ensemble']!r}: what it names has no method fill")
+    return ensemble
+
+
 def measure(parameters: Mapping[str, Any], seed: int, device: str) -> list[dict[str, Any]]:
     """Measure one cell: one row per number of patterns that was tried."""
     return (_sandwich if parameters["kind"] == "sandwich" else _crossing)(parameters, seed, device)
@@ -96,20 +137,25 @@ def cost(parameters: Mapping[str, Any]) -> tuple[float, float]:
 def _crossing(parameters: Mapping[str, Any], seed: int, device: str) -> list[dict[str, Any]]:
     lam, rule = parameters["lam"], parameters["rule"]
     memory = RandomMemory.of_lambda(parameters["dim"], lam, parameters["noop"])
-    setting = Setting(memory, rule, _error(rule, lam), noise=0.5 if rule == "from noise" else 0.0)
+    noise = 0.5 if rule == "from noise" else 0.0
+    setting = Setting(memory, rule, _error(rule, lam), noise, _ensemble(parameters))
     dtype = getattr(torch, parameters.get("dtype", "float64"))
     found = capacity(setting, seed, precision=parameters["precision"], dtype=dtype, device=device)
-    fold = mean_field.fold(memory)
     about = {
         "log_patterns": found.log_patterns.estimate,
         "log_low": found.log_patterns.low,
         "log_high": found.log_patterns.high,
         "slope": found.slope,
-        "predicted": mean_field.predicted(memory, setting.error),
-        "fold": math.nan if fold is None else fold.log_patterns,
-        "alpha": float(mean_field.threshold(lam)),
     }
-    about |= _bounds(memory, 0.5, "all" if rule == "all patterns" else "typical")
+    if "ensemble" not in parameters:
+        # theory is about the sphere
+        fold = mean_field.fold(memory)
+        about |= {
+            "predicted": mean_field.predicted(memory, setting.error),
+            "fold": math.nan if fold is None else fold.log_patterns,
+            "alpha": float(mean_field.threshold(lam)),
+        }
+        about |= _bounds(memory, 0.5, "all" if rule == "all patterns" else "typical")
     rows = zip(found.num_patterns, found.successes, found.trials, strict=True)
     return [about | _rate(size, won, tried) for size, won, tried in rows]
 

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+import types
 
 import numpy as np
 import pandas as pd
@@ -14,6 +15,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+import hopfield_theory as ht
 from hopfield_theory.bounds import RandomMemory, chernoff
 from hopfield_theory.runs.store import Store
 from hopfield_theory.runs.sweep import Sweep
@@ -111,6 +113,30 @@ def test_the_detector_is_no_coin():
     assert (rows["unmatched_norm"].dropna() <= 1).all()
 
 
+def test_a_grid_of_one_s_own(tmp_path):
+    grid = ("--dims", "5,6", "--lams", "0.7", "--noops", "0,7", "--out", tmp_path)
+    assert "capacity, own: 4 cells, 0 finished" in command("capacity", *grid, "--dry-run").stdout
+    cells = module("capacity").own_cells("quick", [5, 6], [0.7], [0.0, 7.0])
+    assert [(cell["dim"], cell["noop"]) for cell in cells] == [(5, 0.0), (5, 7.0), (6, 0.0), (6, 7.0)]
+    sweep = main_module._sweep("capacity", "quick", 0, {"dims": [5], "lams": [0.7], "noops": [0.0]})
+    assert len(sweep.grid) == 1
+
+
+def test_an_ensemble_of_one_s_own(monkeypatch):
+    mine = types.SimpleNamespace(sphere=ht.Sphere(1.0), larger=lambda: ht.Sphere(1.5))
+    monkeypatch.setitem(sys.modules, "mine", mine)
+    rows = {}
+    for name in (None, "mine:sphere", "mine:larger"):
+        [cell] = module("capacity").own_cells("quick", [5], [0.7], [0.0], name)
+        rows[name] = pd.DataFrame(module("capacity").measure(cell, 0, "cpu"))
+    assert (rows["mine:sphere"]["log_patterns"] == rows[None]["log_patterns"]).all()
+    # longer patterns are further apart
+    assert rows["mine:larger"]["log_patterns"].iloc[0] > rows[None]["log_patterns"].iloc[0]
+    assert "predicted" in rows[None]
+    # theory is about the unit sphere
+    assert "predicted" not in rows["mine:sphere"]
+
+
 QUICK = ("capacity", "exponents", "noise")
 
 
@@ -161,6 +187,11 @@ def test_an_interrupted_run_says_how_to_go_on(tmp_path):
         (["noise", "--device", "tpu"], "device is 'tpu'"),
         (["noise", "--executor", "threads"], "executor is 'threads'"),
         (["noise", "--out", "/dev/null/here"], "/dev/null/here"),
+        (["noise", "--dims", "4"], "noise takes no grid of one's own (dims)"),
+        (["capacity", "--dims", "4,x"], "dims is '4,x': it must be numbers, separated by commas"),
+        (["capacity", "--dims", "1"], "dim is 1"),
+        (["capacity", "--ensemble", "nowhere:x"], "ensemble is 'nowhere:x': it must be MODULE:NAME"),
+        (["capacity", "--ensemble", "os:getcwd"], "what it names has no method fill"),
         (["noise", "--seed", "-1"], "seed is -1: it must be an integer of at least 0"),
     ],
 )

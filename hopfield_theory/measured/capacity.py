@@ -8,7 +8,7 @@ from __future__ import annotations
 import enum
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,7 @@ from torch import Tensor
 from hopfield_theory import _arguments
 from hopfield_theory.bounds import mean_field
 from hopfield_theory.bounds.random_memory import RandomMemory
-from hopfield_theory.data.ensembles import RandomPatterns, Sphere, derived_seed
+from hopfield_theory.data.ensembles import Ensemble, RandomPatterns, Sphere, derived_seed
 from hopfield_theory.measured.crossing import Crossing, crossing
 from hopfield_theory.model import batched
 from hopfield_theory.model.stream import Stream, in_threads
@@ -58,6 +58,9 @@ class Setting:
         ε: the distance, in units of m, up to which an answer counts as the pattern.
     noise : float, at least 0
         Distance of the query from the pattern, in units of m, for the rule ``"from noise"``.
+    ensemble : Ensemble
+        The distribution of patterns in units of m: β of the memory is κ. By default the unit sphere, which is what
+        the bounds are about.
 
     Examples
     --------
@@ -69,6 +72,7 @@ class Setting:
     rule: Rule | str = Rule.STORED
     error: float = 0.5
     noise: float = 0.0
+    ensemble: Ensemble = field(default_factory=lambda: Sphere(1.0))
 
     def __post_init__(self) -> None:
         _arguments.positive("error", self.error)
@@ -152,7 +156,7 @@ class _Task:
 
     def _source(self, index: int) -> RandomPatterns:
         return RandomPatterns(
-            Sphere(1.0),
+            self.setting.ensemble,
             self.num_patterns,
             self.setting.memory.dim,
             seed=self.seed,

@@ -480,3 +480,13 @@ def test_a_table_has_the_hash_that_figures_carry(made, tmp_path):
         content = (tmp_path / "tables" / f"{name}.csv").read_bytes()
         assert hashlib.sha256(content).hexdigest() == load(made, name).digest
     assert not (tmp_path / "tables" / "landscape.csv").exists()
+
+
+def test_formats_and_a_style_of_one_s_own(made, tmp_path):
+    sheet = tmp_path / "own.mplstyle"
+    sheet.write_text("axes.facecolor: abcdef\n")
+    draw("capacity_grid", made, tmp_path / "own", formats=["svg"], look=sheet)
+    draw("capacity_grid", made, tmp_path / "again", formats=["svg"])
+    assert sorted(path.name for path in (tmp_path / "own").iterdir()) == ["capacity_grid.md", "capacity_grid.svg"]
+    assert "#abcdef" in (tmp_path / "own" / "capacity_grid.svg").read_text()
+    assert "#abcdef" not in (tmp_path / "again" / "capacity_grid.svg").read_text()
