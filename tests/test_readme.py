@@ -5,6 +5,7 @@ import inspect
 import math
 import re
 import shlex
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -195,6 +196,12 @@ def test_commands_options_and_numbers_of_statements_in_the_prose():
     assert set(re.findall(r"`(--[\w-]+)", PROSE)) <= set().union(*options.values())
     assert {name for name, those in options.items() if "--json" not in those} == {"replay"}
     assert f"all {len(STATEMENTS)} statements" in PROSE
+    false, whole = (Counter(s.said_as for s in STATEMENTS.values() if s.is_false or every) for every in (False, True))
+    assert false["printed theorem"] == 0
+    assert f"all {whole['printed theorem']} that were printed as theorems hold" in PROSE
+    literal = [sum(count[kind] for kind in ("sentence", "reading")) for count in (false, whole)]
+    assert f"read literally ({literal[0]} of {literal[1]}, " in PROSE
+    assert f"without a source ({false['folklore']} of {whole['folklore']})" in PROSE
 
 
 def test_links_and_folders_exist():

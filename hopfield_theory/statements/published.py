@@ -1,7 +1,8 @@
-"""P1 to P26: claims of the literature, read literally; where one fails, the statements that hold are named.
+"""P1 to P28: claims of the literature, read literally; where one fails, the statements that hold are named.
 
 P1 to P6 are readings of 'tighter retrieval error' with a no-op slot, P7 to P14 are about the dense model and its
-energy, P15 to P18 about sparse retrieval, P19 to P26 about such memories in general. Where a weak and a strong reading
+energy, P15 to P18 about sparse retrieval, P19 to P26 about such memories in general, P27 and P28 about the
+no-op slot. Where a weak and a strong reading
 of a claim have different verdicts, each is a separate statement. The claims are stated from the papers' abstracts and
 from memory, not from their full texts; each source says so.
 """
@@ -253,9 +254,31 @@ def _adding_does_not_help(i: Instance) -> Any:
 
 _OUTLIERS = ("patterns", "beta", "query", "outliers")
 
+# --- the no-op slot (P27, P28) ---
+
+
+def _rests_at_zero(i: Instance) -> Any:
+    d = i.dynamics
+    return -i.xp.norm(d.update(0 * i.patterns[0])) / d.radius
+
+
+def _zero_stays_unmatched(i: Instance) -> Any:
+    """Return by how much the no-op slot outweighs the patterns at the limit of zero."""
+    d = i.dynamics
+    return 2 * d.noop_weight(d.fixed_point(0 * i.patterns[0])) - 1
+
+
+def _lipschitz(i: Instance, rate: float = 1.0, mean: bool = False) -> Any:
+    d, x, y = i.dynamics, i.query, i.other
+    change = d.scores(x) - d.scores(y)
+    reach = i.xp.norm(change) / i.xp.sqrt(i.xp.number(d.count)) if mean else i.xp.max(i.xp.abs(change))
+    return rate * reach - i.xp.sum(i.xp.abs(d.weights(x) - d.weights(y)))
+
+
 STATEMENTS = (
     Statement(
         name="P1",
+        said_as="reading",
         title="The strong claim of a tighter error",
         claim=(
             "On the same memory, for every n > 0, one OutEffHop update is never farther from a pattern than the "
@@ -272,6 +295,7 @@ STATEMENTS = (
     ),
     Statement(
         name="P2",
+        said_as="reading",
         title="A tighter error at the fixed point",
         claim=(
             "On the same memory, for every n > 0, the fixed point reached from a pattern is never farther from it "
@@ -287,6 +311,7 @@ STATEMENTS = (
     ),
     Statement(
         name="P3",
+        said_as="reading",
         title="A tighter error with the outliers classified",
         claim=(
             "If a memory also holds K ≥ 1 no-op patterns, one update with them collapsed (to one slot, or to one "
@@ -308,6 +333,7 @@ STATEMENTS = (
     ),
     Statement(
         name="P4",
+        said_as="reading",
         title="A tighter bound on the same memory",
         claim="For every n > 0 the bound m(2a + n)/(S + n) on the error of one update is at most the dense one, 2ma/S.",
         formula=r"\frac{m(2a+n)}{S+n}\le\frac{2ma}{S}",
@@ -319,6 +345,7 @@ STATEMENTS = (
     ),
     Statement(
         name="P5",
+        said_as="reading",
         title="A tighter bound with the outliers classified",
         claim=(
             "For every n > 0 and every set of outliers no longer than the patterns, the bound on the error of one "
@@ -333,6 +360,7 @@ STATEMENTS = (
     ),
     Statement(
         name="P6",
+        said_as="reading",
         title="The dense error bound with a no-op slot",
         claim=(
             "With N ≥ 2 patterns of norm at most M and Softmax_n in place of softmax, ‖T_n(x) − ξ‖ ≤ 2e(N − 1)M "
@@ -351,10 +379,11 @@ STATEMENTS = (
     ),
     Statement(
         name="P7",
+        said_as="printed theorem",
         title="Monotone decrease",
         claim="An update never raises the energy: E(Tx) ≤ E(x).",
         formula=r"E(Tx)\le E(x)",
-        source=f"{_HU}; {_MEMORY}",
+        source=f"Lemma 2.1 of {_HU}, as on the authors' page",
         proof="proved here",
         why="T3.",
         parts=(Implication("never rises", energy.decrease),),
@@ -367,13 +396,14 @@ STATEMENTS = (
     ),
     Statement(
         name="P8",
+        said_as="printed theorem",
         title="Convergence to stationary points",
         claim=(
             "Every limit point of an orbit is stationary. Checked by what forces it: of τ steps the least squared is"
             " at most 2E(x_0)/τ."
         ),
         formula=r"\|x_{t+1}-x_t\|\to0",
-        source=f"{_HU}; {_MEMORY}",
+        source=f"Theorem 3.1 of {_HU}, as on the authors' page",
         proof="proved here",
         why="T5; T6 for the whole sequence.",
         kind=Kind.ASYMPTOTIC,
@@ -387,6 +417,7 @@ STATEMENTS = (
     ),
     Statement(
         name="P9",
+        said_as="reading",
         title="Exponential capacity at every β",
         claim=(
             "With probability 1 − p at least √p c^{(d−1)/4} random patterns on the sphere of radius K√(d − 1) are "
@@ -406,6 +437,7 @@ STATEMENTS = (
     ),
     Statement(
         name="P10",
+        said_as="printed theorem",
         title="Well separation gives a fixed point near the pattern",
         claim=(
             "In the dense model, if Δ ≥ 2/(βN) + β⁻¹ ln(2(N − 1)NβM²), T maps the ball of radius 1/(βNM) around the "
@@ -454,6 +486,7 @@ STATEMENTS = (
     ),
     Statement(
         name="P11",
+        said_as="printed theorem",
         title="One update",
         claim=(
             "In the dense model the mean Jacobian between x and y has norm at most 2βNM²(N − 1) exp(−β(Δ − 2M max{‖x"
@@ -480,6 +513,7 @@ STATEMENTS = (
     ),
     Statement(
         name="P12",
+        said_as="printed theorem",
         title="Retrieval error",
         claim=(
             "In the dense model, where ‖x − ξ‖ ≤ 1/(2βM), one update errs by at most 2e(N − 1)M e^{−βΔ}; so does the"
@@ -510,6 +544,7 @@ STATEMENTS = (
     ),
     Statement(
         name="P13",
+        said_as="printed theorem",
         title="Energy bounds of bounded states",
         claim="The dense energy is at least 0, and at most 2M² on ‖x‖ ≤ M.",
         formula=r"0\le E(x)\le2M^2\quad(\|x\|\le M)",
@@ -529,6 +564,7 @@ STATEMENTS = (
     ),
     Statement(
         name="P14",
+        said_as="reading",
         title="Energy bounds of all states",
         claim="The dense energy is at most 2M² at every state.",
         formula=r"E(x)\le2M^2",
@@ -540,6 +576,7 @@ STATEMENTS = (
     ),
     Statement(
         name="P15",
+        said_as="reading",
         title="Sparse retrieval is never farther, from anywhere",
         claim="From every query, one sparsemax update is at most as far from a pattern as the softmax update.",
         formula=r"\|T_{sparse}(x)-\xi_\mu\|\le\|T_0(x)-\xi_\mu\|",
@@ -553,6 +590,7 @@ STATEMENTS = (
     ),
     Statement(
         name="P16",
+        said_as="reading",
         title="Sparse retrieval is never farther from the best match",
         claim=(
             "From every query that overlaps most with ξ, one sparsemax update is at most as far from ξ as the "
@@ -569,6 +607,7 @@ STATEMENTS = (
     ),
     Statement(
         name="P17",
+        said_as="printed theorem",
         title="Error of sparse retrieval",
         claim=(
             "With k patterns of positive weight and s = Ξx in falling order, one sparsemax update errs by at most m "
@@ -589,6 +628,7 @@ STATEMENTS = (
     ),
     Statement(
         name="P18",
+        said_as="reading",
         title="Dense error by stored overlaps",
         claim="From every query, one dense update errs by at most 2m(M − 1) exp(−β(⟨ξ_μ, x⟩ − max_{ν≠μ} ⟨ξ_μ, ξ_ν⟩)).",
         formula=r"\|T_0(x)-\xi_\mu\|\le2m(M-1)\,e^{-\beta(\langle\xi_\mu,x\rangle-\max_{\nu\ne\mu}\langle\xi_\mu,\xi_\nu\rangle)}",
@@ -600,6 +640,7 @@ STATEMENTS = (
     ),
     Statement(
         name="P19",
+        said_as="folklore",
         title="The energy lies below the dense energy",
         claim="At every state E_n(x) ≤ E_0(x), each with the constant that makes it at least 0.",
         formula=r"E_n(x)\le E_0(x)",
@@ -611,6 +652,7 @@ STATEMENTS = (
     ),
     Statement(
         name="P20",
+        said_as="folklore",
         title="The bare energy lies below the dense energy",
         claim="At every state ½‖x‖² − lse_n(β, Ξx) ≤ ½‖x‖² − lse_0(β, Ξx).",
         formula=r"-\mathrm{lse}_n(\beta,\Xi x)\le-\mathrm{lse}_0(\beta,\Xi x)",
@@ -627,6 +669,7 @@ STATEMENTS = (
     ),
     Statement(
         name="P21",
+        said_as="folklore",
         title="A larger n never helps, from anywhere",
         claim="From every query, one update with n > 0 is at least as far from a pattern as the dense one.",
         formula=r"\|T_n(x)-\xi_\mu\|\ge\|T_0(x)-\xi_\mu\|",
@@ -640,6 +683,7 @@ STATEMENTS = (
     ),
     Statement(
         name="P22",
+        said_as="folklore",
         title="A larger n never helps at the pattern",
         claim="From the pattern itself, one update with n > 0 is at least as far from it as the dense one.",
         formula=r"\|T_n(\xi_\mu)-\xi_\mu\|\ge\|T_0(\xi_\mu)-\xi_\mu\|",
@@ -651,6 +695,7 @@ STATEMENTS = (
     ),
     Statement(
         name="P23",
+        said_as="folklore",
         title="CCCP converges to the nearest pattern",
         claim=(
             "With patterns of equal norm, no pattern is closer to the limit of an orbit than the one closest to its "
@@ -668,6 +713,7 @@ STATEMENTS = (
     ),
     Statement(
         name="P24",
+        said_as="folklore",
         title="The certified ball is the whole basin",
         claim=(
             "A query farther from a pattern than every radius that T12 certifies does not end in the ball that it "
@@ -692,6 +738,7 @@ STATEMENTS = (
     ),
     Statement(
         name="P25",
+        said_as="folklore",
         title="Success is monotone in β",
         claim="With patterns of equal norm m, a pattern whose fixed point is within m/2 of it at β is so at 2β too.",
         formula=r"\|x^*_\beta-\xi\|\le\tfrac m2\;\Longrightarrow\;\|x^*_{2\beta}-\xi\|\le\tfrac m2",
@@ -713,6 +760,7 @@ STATEMENTS = (
     ),
     Statement(
         name="P26",
+        said_as="folklore",
         title="Adding a pattern never helps another",
         claim=(
             "With patterns of equal norm, the fixed point reached from a pattern is no closer to it after one more "
@@ -734,5 +782,46 @@ STATEMENTS = (
             ),
         ),
         instead=("T19",),
+    ),
+    Statement(
+        name="P27",
+        said_as="sentence",
+        title="A no-op query rests at zero",
+        claim="For n > 0, a query that overlaps with no pattern stays at zero, the zero-energy point: T(0) = 0.",
+        formula=r"T(0)=0",
+        source=f"'zero-energy point' of {_HU}, on the authors' page, read for the dynamics",
+        proof="false",
+        why=(
+            "T(0) = Σ_ν ξ_ν/(M + n), which vanishes for centred patterns alone. Even there zero attracts only where "
+            "the spectral radius of β Cov is below 1."
+        ),
+        parts=(
+            Implication("zero is at rest", _rests_at_zero, has_noop, uses=NO_STATE),
+            Implication("the limit has no overlap", _zero_stays_unmatched, has_noop, uses=NO_STATE),
+        ),
+        instead=("T17",),
+    ),
+    Statement(
+        name="P28",
+        said_as="printed theorem",
+        title="Weights are 1-Lipschitz",
+        claim=(
+            "In the ℓ1 norm the weights p on the patterns change by at most the largest change of a score z: ‖p(z) − "
+            "p(z′)‖₁ ≤ ‖z − z′‖_∞, for every n ≥ 0."
+        ),
+        formula=r"\|p(z)-p(z')\|_1\le\|z-z'\|_\infty",
+        source=f"FROST, arXiv:2601.19001; {_MEMORY}",
+        proof="proved here",
+        why=(
+            "For signs ε_ν the Jacobian diag(p) − pp⊤ gives ‖·‖₁ = Σ p_ν|ε_ν − Σ p_j ε_j|. With P and Q the masses of "
+            "+ and −, that is P + Q − (P − Q)² ≤ 1, and the norm is convex in ε: the extreme points are signs."
+        ),
+        parts=(Implication("weights", _lipschitz, uses=TWO),),
+        near_misses=(
+            Implication("a twentieth less", partial(_lipschitz, rate=0.95), uses=TWO),
+            Implication("half, as from ℓ2 to ℓ2", partial(_lipschitz, rate=0.5), uses=TWO),
+            Implication("scores by a Euclidean mean", partial(_lipschitz, mean=True), uses=TWO),
+        ),
+        instead=("T7",),
     ),
 )

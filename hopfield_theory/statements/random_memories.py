@@ -530,7 +530,7 @@ STATEMENTS = (
             "P(u₀) − Mτ; or, where one neighbour between u₀ and u₁ is treated on its own in shells of height "
             "(docs/bounds-proofs.md), with at least 1 − ½M² P(u₀) − ½M³ P(u₁)² − M² Σ_j P(shell_j) τ_j − Mτ."
         ),
-        formula=r"\tfrac12M^2P(u_0)+M\,e^{-t+M\,E[e^{tf}-1;\,u>u_0]}\le p",
+        formula=(r"\tfrac12M^2P(u_0)+M\bigl(e^{-t+M\,E[e^{tf}-1;\,u>u_0]}+e^{-t'+M\,E[e^{t'f'}-1;\,u>u_0]}\bigr)\le p"),
         source=_DERIVED,
         proof=_HERE,
         why=(
@@ -661,7 +661,10 @@ STATEMENTS = (
             "exp(tAe^z + (M − 1) E[e^{−tg} − 1]) + exp((M − 1) E[Ψ_{d−1}(θg|τ|) − 1])/Ψ_{d−1}(θB). The limit of a "
             "pattern is a fixed point."
         ),
-        formula=r"P(\exists\,x^*\in B(\xi,\rho m))\le M\,P(\rho)+\sum_a e^{tAe^z+M\,E[e^{-tg}-1]}+\dots",
+        formula=(
+            r"P(\exists\,x^*\in B(\xi,\rho m))\le(M-1)P(u<\rho)+\sum_{a_-}\Bigl(e^{tAe^z+(M-1)E[e^{-tg}-1]}"
+            r"+\frac{e^{(M-1)E[\Psi_{d-1}(\theta g|\tau|)-1]}}{\Psi_{d-1}(\theta B)}\Bigr)"
+        ),
         source=_DERIVED,
         proof=_HERE,
         why=(

@@ -15,7 +15,7 @@ from hopfield_theory.statistics import Interval
 if TYPE_CHECKING:
     import sympy
 
-__all__ = ["Experiment", "Implication", "Instance", "Kind", "Statement", "Trend"]
+__all__ = ["SAID_AS", "Experiment", "Implication", "Instance", "Kind", "Statement", "Trend"]
 
 VARIABLES = ("patterns", "beta", "noop", "query", "other", "ball", "outliers")
 """All variables of statements; below, common subsets."""
@@ -28,6 +28,11 @@ NO_STATE_IN_BALL = (*NO_STATE, "ball")
 MOVED_IN_BALL = (*MOVED, "ball")
 IN_BALL = (*ONE, "ball")
 TWO_IN_BALL = (*TWO, "ball")
+
+
+SAID_AS = ("printed theorem", "sentence", "reading", "folklore")
+"""What a claim of the literature is: a theorem as printed, a sentence of a paper or of its authors' page, our reading
+of one, or said of such memories without a source."""
 
 
 class Kind(enum.StrEnum):
@@ -159,6 +164,8 @@ class Statement:
     proved_in : str or None
         Document and heading of the long proof, if there is one.
     kind : Kind
+    said_as : str or None
+        For a claim of the literature, what it is there: one of ``SAID_AS``.
     parts : tuple of Implication, Experiment or Trend
         What is checked. For a false claim, each part is one reading of it, and every reading is false.
     near_misses : tuple of Implication
@@ -196,6 +203,7 @@ class Statement:
     experiment: str | None = None
     figure: str | None = None
     closed_form: str | None = None
+    said_as: str | None = None
 
     @property
     def is_false(self) -> bool:

@@ -16,7 +16,7 @@ from hopfield_theory.statements.registry import STATEMENTS
 from hopfield_theory.verification.counterexamples import plain
 from hopfield_theory.verification.render.table import thousands
 
-__all__ = ["page"]
+__all__ = ["counts", "page"]
 
 _HEAD = """\
 # Claims, and what came of them
@@ -26,7 +26,16 @@ Claims of the literature, read literally, and common claims about such memories;
 it is in [`counterexamples/`](counterexamples), and `hopfield-theory replay FILE` decides it again. *Contradicted*: a
 frequency that the claim allows at most once in a million. *Holds*: there is a proof, and an attack from the given
 number of starts found no counterexample. A claim *stated from memory* was not compared with its text.
+
+{counts}
 """
+
+_TITLES = {
+    "printed theorem": "Printed theorems",
+    "sentence": "Sentences of papers and of their authors' pages",
+    "reading": "Our readings of such sentences",
+    "folklore": "Said of such memories without a source",
+}
 
 
 def page(verdicts: list[dict[str, Any]]) -> str:
@@ -41,20 +50,34 @@ def page(verdicts: list[dict[str, Any]]) -> str:
     --------
     >>> from hopfield_theory.verification.render import table
     >>> from hopfield_theory.verification.suite import verify
-    >>> "## False as they are read" in page(table.data(verify(["P14"])))
+    >>> "## Our readings of such sentences" in page(table.data(verify(["P14"])))
     True
     """
-    published = [v for v in verdicts if v["statement"].startswith("P")]
-    false = [v for v in published if v["proof"] == "false"]
-    true = [v for v in published if v["proof"] != "false"]
-    own = [v for v in verdicts if not v["statement"].startswith("P")]
-    parts = [_HEAD]
-    for title, some in (("False as they are read", false), ("True", true)):
+    own = [v for v in verdicts if v["said_as"] is None]
+    parts = [_HEAD.format(counts=counts())]
+    for kind, title in _TITLES.items():
+        some = [v for v in verdicts if v["said_as"] == kind]
         if some:
-            parts += [f"## {title}\n", *map(_claim, some)]
+            parts += [f"## {title}\n", *map(_claim, sorted(some, key=lambda v: v["proof"] == "false"))]
     if own:
         parts += ["## The statements of this library\n", _table(own)]
     return "\n".join(parts)
+
+
+def counts() -> str:
+    """Return a table of the claims of the literature: what they are, which hold, and which are false.
+
+    Examples
+    --------
+    >>> counts().splitlines()[2]
+    '| Printed theorems | P7, P8, P10, P11, P12, P13, P17, P28 | – |'
+    """
+    rows = ["| what it is | holds | false |", "| --- | --- | --- |"]
+    for kind, title in _TITLES.items():
+        some = [statement for statement in STATEMENTS.values() if statement.said_as == kind]
+        held, failed = (", ".join(s.name for s in some if s.is_false is false) or "–" for false in (False, True))
+        rows.append(f"| {title} | {held} | {failed} |")
+    return "\n".join(rows)
 
 
 def _claim(verdict: dict[str, Any]) -> str:

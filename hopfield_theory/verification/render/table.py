@@ -22,7 +22,7 @@ __all__ = ["by", "data", "lines", "slack", "summary", "table", "thousands"]
 _IDENTIFIER = re.compile(r",? (arXiv:\d+\.\d+|\(docs/[^)]*\))")
 _STYLES = {Outcome.FALSIFIED: "red", Outcome.CONTRADICTED: "red", Outcome.UNDECIDED: "yellow"}
 _BY = {Experiment: "experiment", Trend: "trend"}
-_TOLD = ("title", "claim", "formula", "source", "proof", "why", "proved_in", "kind", "instead", "figure")
+_TOLD = ("title", "claim", "formula", "source", "proof", "why", "proved_in", "kind", "instead", "figure", "said_as")
 
 
 def data(verdicts: Sequence[Verdict]) -> list[dict[str, Any]]:
