@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-NAMES = ["attention", "update", "stream", "acceleration", "certificate"]
+NAMES = ["attention", "update", "stream", "acceleration", "certificate", "families"]
 
 
 def main() -> int:
