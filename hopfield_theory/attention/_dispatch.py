@@ -77,6 +77,9 @@ def why_not_of_config(config: PreTrainedConfig) -> str | None:
         for kind in vars(modeling).values()
         if isinstance(kind, type) and issubclass(kind, nn.Module) and kind.__module__ == modeling.__name__
     ]
+    for table, choices in vars(modeling).items():
+        if isinstance(choices, dict) and {"eager", "sdpa"} <= set(choices):
+            return f"{type(config).__name__}: its models compute their attention themselves, by classes in {table}"
     computing = [kind.__name__ for kind in own if _computes(kind)]
     if not computing or any(_dispatches(kind) for kind in own):
         return None
