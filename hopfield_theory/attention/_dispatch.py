@@ -16,7 +16,7 @@ from typing import Any
 from torch import nn
 from transformers import AttentionInterface, PreTrainedConfig, PreTrainedModel
 
-__all__ = ["Survey", "takes_masks", "why_not", "why_not_of_config"]
+__all__ = ["Survey", "adds_masks", "takes_masks", "why_not", "why_not_of_config"]
 
 _SOFTMAX = {
     "Softmax",
@@ -78,7 +78,7 @@ def why_not_of_config(config: PreTrainedConfig) -> str | None:
         if isinstance(kind, type) and issubclass(kind, nn.Module) and kind.__module__ == modeling.__name__
     ]
     for table, choices in vars(modeling).items():
-        if isinstance(choices, dict) and {"eager", "sdpa"} <= set(choices):
+        if isinstance(choices, dict) and "eager" in choices and all(isinstance(v, type) for v in choices.values()):
             return f"{type(config).__name__}: its models compute their attention themselves, by classes in {table}"
     computing = [kind.__name__ for kind in own if _computes(kind)]
     if not computing or any(_dispatches(kind) for kind in own):
@@ -95,6 +95,17 @@ def takes_masks(module: nn.Module) -> bool:
     if isinstance(module, nn.MultiheadAttention) or hasattr(module, "sampling_offsets"):
         return False
     return any("mask" in name for name in inspect.signature(inspect.unwrap(type(module).forward)).parameters)
+
+
+@functools.cache
+def adds_masks(kind: type) -> bool:
+    """Tell whether the models of a kind of configuration work with masks that are added to scores, not boolean ones."""
+    try:
+        modeling = importlib.import_module(kind.__module__.replace("configuration_", "modeling_"))
+    except ImportError:
+        return False
+    models = [m for m in vars(modeling).values() if isinstance(m, type) and issubclass(m, PreTrainedModel)]
+    return any(getattr(m, "config_class", None) is kind and not m._supports_sdpa for m in models)
 
 
 @functools.cache

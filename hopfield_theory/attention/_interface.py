@@ -9,8 +9,9 @@ from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
-from transformers.masking_utils import sdpa_mask
+from transformers.masking_utils import eager_mask, sdpa_mask
 
+from hopfield_theory.attention._dispatch import adds_masks
 from hopfield_theory.attention.baselines import clipped_weights, stretch, visible_keys
 from hopfield_theory.attention.functional import repeated_heads, softmax_n_attention, softmax_n_weights
 
@@ -87,9 +88,18 @@ def opened(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> 
     _THREAD.gates[id(module)] = cast("nn.Module", module.outeffhop_gate)(states)
 
 
-def mask(q_length: int, kv_length: int, allow_is_causal_skip: bool = True, **others: Any) -> Tensor | None:
-    """Build a boolean mask; leave it out only where ``is_causal`` of as many queries as keys says the same."""
-    skip = allow_is_causal_skip and (q_length == 1 or q_length == kv_length)
+def mask(
+    q_length: int, kv_length: int, allow_is_causal_skip: bool = True, config: Any = None, **others: Any
+) -> Tensor | None:
+    """Build a mask in the form that a model works with.
+
+    A boolean mask is left out only where ``is_causal`` of as many queries as keys says the same.
+    """
+    if config is not None and adds_masks(type(config)):
+        return eager_mask(q_length=q_length, kv_length=kv_length, config=config, **others)
+    # layers that share keys drop queries after the mask is made
+    shares = bool(getattr(config, "num_kv_shared_layers", 0))
+    skip = allow_is_causal_skip and not shares and (q_length == 1 or q_length == kv_length)
     return sdpa_mask(q_length=q_length, kv_length=kv_length, allow_is_causal_skip=skip, **others)
 
 
@@ -113,8 +123,10 @@ class _Call:
         self.causal = bool(length > 1 and attention_mask is None and causal)
         self.mask, self.softcap = attention_mask, asked.pop("softcap", None)
         if self.causal and keys != length:
-            # a mask is left out for as many queries as keys alone: these are the last of the queries
-            self._join(torch.ones(length, keys, dtype=torch.bool, device=query.device).tril(keys - length))
+            raise ValueError(
+                f"{type(module).__name__}: {length} queries and {keys} keys came without a mask: which are causal is "
+                "unknown, since a mask is left out for as many queries as keys alone"
+            )
         if (indices := asked.pop("indices", None)) is not None:
             chosen = torch.zeros(*indices.shape[:-1], keys + 1, dtype=torch.bool, device=query.device)
             chosen.scatter_(-1, torch.where(indices < 0, keys, indices).long(), True)

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from hopfield_theory._arguments import one_of
-from hopfield_theory.attention.functional import repeated_heads, softmax_n_weights
+from hopfield_theory.attention.functional import masked, repeated_heads, softmax_n_weights
 
 # code that hides a key adds -10 000, -1e9 or the lowest number of a dtype to its score; no bias is that large
 _HIDING = -5e3
@@ -97,7 +97,8 @@ def clipped_attention(
     gamma: float = 0.0,
     alpha: float | None = None,
     zeta: float = 1.0,
-    n: float | Tensor = 0.0,
+    length: int | None = None,
+    n: float | Tensor | None = None,
     log_n: float | Tensor | None = None,
 ) -> Tensor:
     r"""Attend with clipped softmax_n weights.
@@ -105,7 +106,8 @@ def clipped_attention(
     Parameters and errors are the same as in :func:`hopfield_theory.attention.softmax_n_attention` and
     :func:`clipped_weights`; ``n = 0``, the default, is clipped softmax. Masked keys have weight zero. With
     ``alpha >= 0`` in place of ``gamma``, gamma is ``-alpha/S`` for a query that sees S keys: the effect on a uniform
-    weight is then the same at every length, with or without padding.
+    weight is then the same at every length, with or without padding. With ``length``, gamma is ``-alpha/length``, as in
+    the papers.
 
     Returns
     -------
@@ -117,12 +119,13 @@ def clipped_attention(
     >>> clipped_attention(query, key, key + 1.0, gamma=-0.5)[0, 0, 0]
     tensor(0.)
     """
-    if is_causal and attn_mask is not None:
-        raise ValueError("is_causal must not be set together with attn_mask: put the causal part into the mask")
+    attn_mask, is_causal = masked(attn_mask, is_causal, query, key)
     if enable_gqa:
         key, value = repeated_heads(query, key, "key"), repeated_heads(query, value, "value")
+    n = 0.0 if n is None and log_n is None else n
     weights = softmax_n_weights(query, key, attn_mask, is_causal, scale, n=n, log_n=log_n)
-    stretched = stretch(visible_keys(query, key, attn_mask, is_causal), gamma, alpha)
+    keys = visible_keys(query, key, attn_mask, is_causal) if length is None else torch.tensor(length)
+    stretched = stretch(keys, gamma, alpha)
     return nn.functional.dropout(clipped_weights(weights, stretched, zeta), dropout_p) @ value
 
 

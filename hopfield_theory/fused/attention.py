@@ -91,6 +91,15 @@ def fused_attention(
     >>> fused_attention(torch.zeros(1, 2), key, key, n=2.0, return_lse=True)[1].exp()
     tensor([4.])
     """
+    if is_causal and 0 < query.shape[-2] < key.shape[-2]:
+        # no query sees the keys behind the last of them
+        key, value = key[..., : query.shape[-2], :], value[..., : query.shape[-2], :]
+        mask = mask if mask is None or mask.shape[-1] == 1 else mask[..., : query.shape[-2]]
+    if not isinstance(n, Tensor) and log_n is None and mask is None and _is_simple(query, key, value):
+        mass = log_noop(n)
+        if cpu.applies(query, key, value, None, beta, is_causal) and -math.inf < beta < math.inf:
+            out, lse = cpu.forward(query, key, value, mass, None, beta, is_causal, return_lse)
+            return (out, lse) if return_lse else out
     lead = _check(query, key, value, beta, mask)
     length, num_keys = query.shape[-2], key.shape[-2]
     work = torch.promote_types(query.dtype, torch.float32)
@@ -104,7 +113,7 @@ def fused_attention(
             f"n of shape {tuple(log_n.shape)} and mask of shape {None if mask is None else tuple(mask.shape)} must "
             f"broadcast to {(*lead, length, 1)} and {(*lead, length, num_keys)}"
         ) from error
-    if mask is not None and mask.dtype != torch.bool:
+    if mask is not None and mask.dtype not in (torch.bool, query.dtype):
         mask = mask.to(work)
 
     def four_axes(tensor: Tensor) -> Tensor:
@@ -131,6 +140,21 @@ def fused_attention(
     )
     out = out.reshape(*lead, length, value.shape[-1])
     return (out, lse.reshape(*lead, length)) if return_lse else out
+
+
+def _is_simple(query: Tensor, key: Tensor, value: Tensor) -> bool:
+    """Tell whether these are plain CPU tensors that fit, to be computed without derivatives, outside of transforms."""
+    shape = query.shape
+    return (
+        len(shape) == 4
+        and key.shape == (*shape[:2], value.shape[-2], shape[3])
+        and value.shape[:2] == shape[:2]
+        and query.dtype == key.dtype == value.dtype
+        and not (torch.is_grad_enabled() and (query.requires_grad or key.requires_grad or value.requires_grad))
+        and not torch.compiler.is_compiling()
+        and torch._C._functorch.maybe_current_level() is None
+        and len(key.shape) == len(value.shape)
+    )
 
 
 def _check(query: Tensor, key: Tensor, value: Tensor, beta: float, mask: Tensor | None) -> torch.Size:

@@ -14,6 +14,9 @@ __all__ = ["applies", "backward", "backward_applies", "forward"]
 _flash: Any = getattr(torch.ops.aten, "_scaled_dot_product_flash_attention_for_cpu", None)
 _flash_backward: Any = getattr(torch.ops.aten, "_scaled_dot_product_flash_attention_for_cpu_backward", None)
 
+# keys that are worth sharing out among threads
+_MANY = 1024
+
 
 def applies(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, beta: float, is_causal: bool) -> bool:
     """Tell whether PyTorch's CPU flash operator computes this correctly; in other cases it crashes or is wrong."""
@@ -27,7 +30,7 @@ def applies(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, beta
         and not (is_causal and (mask is not None or query.shape[-2] != key.shape[-2]))
         # it multiplies the −∞ of masked scores by the scale, and rounds a mask to the dtype of the query
         and beta != 0
-        and not (mask is not None and mask.is_floating_point() and query.dtype.itemsize < 4)
+        and not (mask is not None and mask.is_floating_point() and mask.dtype != query.dtype)
     )
 
 
@@ -56,20 +59,34 @@ def _additive(mask: Tensor | None, query: Tensor) -> Tensor | None:
 
 
 def forward(
-    query: Tensor, key: Tensor, value: Tensor, log_n: Tensor, mask: Tensor | None, beta: float, is_causal: bool
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    log_n: Tensor | float,
+    mask: Tensor | None,
+    beta: float,
+    is_causal: bool,
+    with_lse: bool = True,
 ) -> tuple[Tensor, Tensor]:
-    """Return ``(o_n, ℓ_n)`` of four-axis tensors."""
+    """Return ``(o_n, ℓ_n)`` of four-axis tensors; without ``with_lse`` the second is of no meaning for a number."""
     query, key, value = (_unit_stride(t) for t in (query, key, value))
     additive = _additive(mask, query)
     threads = _threads()
     # the operator distributes queries over its threads, never keys
-    if additive is None and not is_causal and query.shape[:2] == (1, 1) and query.shape[-2] <= 16 * threads:
+    few = query.shape[-2] <= 16 * threads and key.shape[-2] >= _MANY
+    if additive is None and not is_causal and query.shape[:2] == (1, 1) and few:
         out, lse = _flash_split(query, key, value, beta, threads)
     else:
         out, lse = _flash(query, key, value, 0.0, is_causal, attn_mask=additive, scale=beta)
     if additive is not None:
         # the operator reports 0 where nothing was summed
         lse = torch.where((additive == -math.inf).all(-1), -math.inf, lse)
+    if not isinstance(log_n, Tensor):
+        if log_n == -math.inf:
+            return out, lse
+        # without a mask every query sees a key: ℓ is finite
+        gated = (out * (lse - log_n).sigmoid().unsqueeze(-1)).to(out.dtype)
+        return gated, torch.logaddexp(lse, lse.new_tensor(log_n)) if with_lse else lse
     lse_n = torch.logaddexp(lse, log_n.to(lse.dtype))
     gate = torch.exp(lse - torch.where(lse_n == -math.inf, 0.0, lse_n))
     return (out * gate.unsqueeze(-1)).to(out.dtype), lse_n
