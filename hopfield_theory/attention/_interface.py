@@ -12,8 +12,9 @@ from torch import Tensor, nn
 from transformers.masking_utils import eager_mask, sdpa_mask
 
 from hopfield_theory.attention._dispatch import adds_masks
+from hopfield_theory.attention._rounding import passed
 from hopfield_theory.attention.baselines import clipped_weights, stretch, visible_keys
-from hopfield_theory.attention.functional import repeated_heads, softmax_n_attention, softmax_n_weights
+from hopfield_theory.attention.functional import repeated_heads, softmax_n_attention, softmax_n_of_scores
 
 __all__ = ["CLIPPED", "DEFAULTS", "EAGER", "FUNCTIONS", "FUSED", "called", "mask", "opened", "option"]
 
@@ -191,14 +192,14 @@ def _finished(module: nn.Module, heads: Tensor) -> Tensor:
     return heads.transpose(1, 2).contiguous()
 
 
-def _weights(query: Tensor, key: Tensor, call: _Call, scaling: float | None) -> Tensor:
-    if call.softcap is None:
-        return softmax_n_weights(query, key, call.mask, call.causal, scaling, **call.slot)
+def _weights(query: Tensor, key: Tensor, call: _Call, scaling: float | None, module: nn.Module) -> Tensor:
     scale = 1.0 / math.sqrt(query.shape[-1]) if scaling is None else scaling
-    capped = call.softcap * torch.tanh(query @ key.mT * scale / call.softcap)
-    # the capped scores as products with unit vectors
-    unit = torch.eye(key.shape[-2], dtype=query.dtype, device=query.device)
-    return softmax_n_weights(capped, unit, call.mask, call.causal, 1.0, **call.slot)
+    work = torch.promote_types(query.dtype, torch.float32)
+    scores = query.to(work) * scale @ key.to(work).mT
+    if call.softcap is not None:
+        scores = call.softcap * torch.tanh(scores / call.softcap)
+    scores = passed("scores", module, scores)
+    return softmax_n_of_scores(scores, call.mask, call.causal, **call.slot).to(query.dtype)
 
 
 def _fused(
@@ -215,7 +216,8 @@ def _fused(
     call = _Call(module, query, key, attention_mask, is_causal, others)
     if call.softcap is not None:
         key, value = repeated_heads(query, key, "key"), repeated_heads(query, value, "value")
-        heads = nn.functional.dropout(_weights(query, key, call, scaling), dropout, module.training) @ value
+        weights = _weights(query, key, call, scaling, module)
+        heads = nn.functional.dropout(weights, dropout, module.training) @ value
         return _finished(module, heads), None
     grouped = key.shape[1] != query.shape[1]
     heads = softmax_n_attention(
@@ -240,13 +242,14 @@ def _weighted(clipped: bool) -> Callable[..., tuple[Tensor, Tensor]]:
     ) -> tuple[Tensor, Tensor]:
         call = _Call(module, query, key, attention_mask, is_causal, others)
         key, value = repeated_heads(query, key, "key"), repeated_heads(query, value, "value")
-        weights = _weights(query, key, call, scaling)
+        weights = _weights(query, key, call, scaling, module)
         if clipped:
             gamma, alpha, zeta, length = (option(module, name) for name in ("gamma", "alpha", "zeta", "length"))
             seen = visible_keys(query, key, call.mask, call.causal) if length is None else torch.tensor(length)
             weights = clipped_weights(weights, stretch(seen, gamma, alpha), zeta)
         weights = nn.functional.dropout(weights, dropout, module.training)
-        return _finished(module, weights @ value), weights
+        weights = passed("probabilities", module, weights)
+        return _finished(module, passed("context", module, weights @ value)), weights
 
     return attend
 

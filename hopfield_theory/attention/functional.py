@@ -157,13 +157,25 @@ def softmax_n_weights(
     work = torch.promote_types(query.dtype, torch.float32)
     query, scale = _scaled(query, scale)
     scores = (query.to(work) * scale) @ key.to(work).mT
+    return softmax_n_of_scores(scores, attn_mask, is_causal, n=n, log_n=log_n).to(query.dtype)
+
+
+def softmax_n_of_scores(
+    scores: Tensor,
+    attn_mask: Tensor | None,
+    is_causal: bool,
+    *,
+    n: float | Tensor = 1.0,
+    log_n: float | Tensor | None = None,
+) -> Tensor:
+    """Return softmax_n of scores (..., L, S) under a mask."""
     if is_causal:
-        rows, columns = (torch.arange(size, device=query.device) for size in scores.shape[-2:])
+        rows, columns = (torch.arange(size, device=scores.device) for size in scores.shape[-2:])
         scores = scores.masked_fill(columns > rows[:, None], -math.inf)
     if attn_mask is not None:
         boolean = attn_mask.dtype == torch.bool
         scores = scores.masked_fill(~attn_mask, -math.inf) if boolean else scores + attn_mask
-    return softmax_n(scores, n, log_n=log_n).to(query.dtype)
+    return softmax_n(scores, n, log_n=log_n)
 
 
 def _mass(n: float | Tensor | None, log_n: float | Tensor | None) -> float | Tensor:
