@@ -38,11 +38,10 @@ class Between(TorchFunctionMode):
     def __init__(self, model: nn.Module, of: Callable[[str, Tensor], Tensor | None]) -> None:
         super().__init__()
         self.of, self.names = of, {id(module): name for name, module in model.named_modules()}
-        self.inside: list[tuple[str, int]] = []
         self.handles: list[Any] = []
         for name, module in model.named_modules():
-            self.handles.append(module.register_forward_pre_hook(lambda *_, name=name: self.inside.append((name, 0))))
-            self.handles.append(module.register_forward_hook(lambda *_: self.inside.pop() and None, always_call=True))
+            self.handles.append(module.register_forward_pre_hook(lambda *_, name=name: _inside().append([name, 0])))
+            self.handles.append(module.register_forward_hook(_leave, always_call=True))
 
     def see(self, name: str, tensor: Tensor) -> Tensor:
         changed = self.of(name, tensor)
@@ -50,9 +49,10 @@ class Between(TorchFunctionMode):
 
     def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         result = function(*args, **(kwargs or {}))
-        if function in _ADDITIONS and self.inside and len(args) > 1 and _hidden(args[0], args[1], result):
-            name, count = self.inside[-1]
-            self.inside[-1] = (name, count + 1)
+        if function in _ADDITIONS and len(args) > 1 and _hidden(args[0], args[1], result):
+            where = (_inside() or [["", 0]])[-1]
+            name, count = where
+            where[1] += 1
             result = self.see(f"{name} sum {count}", result)
         return result
 
@@ -62,13 +62,24 @@ class Between(TorchFunctionMode):
 
     def __exit__(self, *error: Any) -> None:
         _THREAD.between = None
-        self.inside.clear()
         super().__exit__(*error)
 
     def remove(self) -> None:
         """Remove the hooks that follow which module runs."""
         while self.handles:
             self.handles.pop().remove()
+
+
+def _inside() -> list[list[Any]]:
+    """Return the modules that run in this thread, the innermost last, each with its number of sums."""
+    if not hasattr(_THREAD, "inside"):
+        _THREAD.inside = []
+    return _THREAD.inside
+
+
+def _leave(*_: Any) -> None:
+    if _inside():
+        _inside().pop()
 
 
 def _hidden(first: Any, second: Any, result: Any) -> bool:

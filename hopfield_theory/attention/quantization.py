@@ -197,13 +197,13 @@ def quantized(
     unknown = [name for name in ranges if name.split(" ")[0] not in dict(copied.named_modules())]
     if unknown:
         raise ValueError(f"ranges hold {', '.join(unknown)}: no such module in the model")
-    done: set[int] = set()
+    done: dict[int, Tensor] = {}
     with torch.no_grad():
         for name, module in _chosen(copied, skip):
             _plain(module)
             for key, weight in module.named_parameters(recurse=False):
                 if _is_matrix(module, key, weight) and id(weight) not in done:
-                    done.add(id(weight))
+                    done[id(weight)] = weight
                     weight.copy_(_rounded_weight(module, weight, levels, per_channel, mse))
 
     def rounding(name: str) -> _OfTensor | None:
@@ -228,7 +228,6 @@ def _between(model: nn.Module, of: Callable[[str], _OfTensor | None]) -> None:
     @functools.wraps(forward)
     def rounded(*args: Any, **kwargs: Any) -> Any:
         with between:
-            between.inside.append(("", 0))
             return forward(*args, **kwargs)
 
     model.forward = rounded
@@ -246,8 +245,12 @@ def _attends(module: nn.Module) -> bool:
 def _plain(module: nn.Module) -> None:
     """Make weights that are computed before each call parameters."""
     if parametrize.is_parametrized(module):
-        for name in list(cast("Any", module).parametrizations):
-            parametrize.remove_parametrizations(module, name, leave_parametrized=True)
+        weights = {name: getattr(module, name).detach().clone() for name in cast("Any", module).parametrizations}
+        # PyTorch's own removal changes the class, which a copy shares with its original
+        module.__class__ = parametrize.type_before_parametrizations(module)
+        del module._modules["parametrizations"]
+        for name, weight in weights.items():
+            module.register_parameter(name, nn.Parameter(weight))
     for hook in list(module._forward_pre_hooks.values()):
         if type(hook).__name__ == "WeightNorm":
             nn.utils.remove_weight_norm(module, hook.name)
