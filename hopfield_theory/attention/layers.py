@@ -180,9 +180,11 @@ class Hopfield(nn.Module):
         loaded = state_dict.get(key)
         if loaded is not None and loaded.shape == self.log_n.shape:
             fixed = not isinstance(self.log_n, nn.Parameter)
-            if (loaded == -math.inf).any():
+            differs = fixed and not torch.equal(loaded.to(self.log_n), self.log_n.detach())
+            dense = bool((loaded == -math.inf).any())
+            if dense or differs:
                 state_dict = state_dict | {key: self.log_n.detach()}
-            elif fixed and not torch.equal(loaded.to(self.log_n), self.log_n.detach()):
+            if differs and not dense:
                 errors.append(f"{key} is {loaded.flatten().tolist()}: the layer was built with a fixed n of another size")
         super()._load_from_state_dict(state_dict, prefix, *others)
 
@@ -542,7 +544,6 @@ def _check_options(layer: Hopfield, options: Mapping[str, Any]) -> None:
         "concat_bias_pattern": layer.add_bias_kv,
         "normalize_hopfield_space": False,
         "association_activation": None,
-        "disable_out_projection": isinstance(layer.output_projection, nn.Identity),
         "batch_first": layer.batch_first,
         "num_heads": layer.num_heads,
         "update_steps_max": layer.update_steps_max,
@@ -559,7 +560,7 @@ def _check_options(layer: Hopfield, options: Mapping[str, Any]) -> None:
         here[f"normalize_{side}_affine"] = theirs[f"normalize_{side}_affine"] = True
         theirs[f"normalize_{side}_eps"] = 1e-5
     sizes = {"input_size", "hidden_size", "output_size", "pattern_size", "quantity", "trainable", "dropout"}
-    sizes |= {"stored_pattern_size", "pattern_projection_size", "input_bias", "add_zero_association", "scaling"}
+    sizes |= {"disable_out_projection", "stored_pattern_size", "pattern_projection_size", "input_bias", "add_zero_association", "scaling"}
     sizes |= {"normalize_hopfield_space_affine", "normalize_hopfield_space_eps", "lookup_weights_as_separated"}
     sizes |= {"lookup_targets_as_trainable"}
     unknown = set(options) - set(here) - sizes
