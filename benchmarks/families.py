@@ -191,7 +191,9 @@ def main() -> None:
     if arguments.write:
         kinds: dict[str, list[str]] = {}
         for name, said in rows:
-            kinds.setdefault(said.split(" (")[0] if said.startswith("works and") and ";" not in said else said, []).append(f"`{name}`")
+            kinds.setdefault(
+                said.split(" (")[0] if said.startswith("works and") and ";" not in said else said, []
+            ).append(f"`{name}`")
         order = sorted(kinds, key=lambda said: (not said.startswith("works and"), -len(kinds[said])))
         lines = [
             HEADING,

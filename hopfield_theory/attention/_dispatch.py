@@ -53,7 +53,9 @@ class Survey:
             self.configs[name] = own if isinstance(own, PreTrainedConfig) else outer
             if _dispatches(type(module)):
                 self.dispatching[name] = module
-            elif _computes(type(module)) or (_named(type(module)) and {"query", "q_proj"} & set(dict(module.named_children()))):
+            elif _computes(type(module)) or (
+                _named(type(module)) and {"query", "q_proj"} & set(dict(module.named_children()))
+            ):
                 self.itself[name] = module
 
 
@@ -63,7 +65,9 @@ def why_not(name: str, survey: Survey) -> str | None:
     if not hidden:
         return None if survey.dispatching else f"{name} has no attention module that transformers knows"
     kinds = sorted({type(module).__name__ for module in hidden.values()})
-    return f"{name} computes its attention itself and cannot be given another: {', '.join(kinds)} at {', '.join(hidden)}"
+    return (
+        f"{name} computes its attention itself and cannot be given another: {', '.join(kinds)} at {', '.join(hidden)}"
+    )
 
 
 def why_not_of_config(config: PreTrainedConfig) -> str | None:

@@ -97,6 +97,8 @@ def mask(
     A boolean mask is left out only where ``is_causal`` of as many queries as keys says the same.
     """
     if config is not None and adds_masks(type(config)):
+        # its modules may not say whether they are causal: no mask is left out
+        others["allow_is_bidirectional_skip"] = False
         return eager_mask(q_length=q_length, kv_length=kv_length, config=config, **others)
     # layers that share keys drop queries after the mask is made
     shares = bool(getattr(config, "num_kv_shared_layers", 0))
@@ -220,9 +222,7 @@ def _fused(
         heads = nn.functional.dropout(weights, dropout, module.training) @ value
         return _finished(module, heads), None
     grouped = key.shape[1] != query.shape[1]
-    heads = softmax_n_attention(
-        query, key, value, call.mask, dropout, call.causal, scaling, grouped, **call.slot
-    )
+    heads = softmax_n_attention(query, key, value, call.mask, dropout, call.causal, scaling, grouped, **call.slot)
     return _finished(module, heads), None
 
 

@@ -116,7 +116,9 @@ def softmax_n_attention(
         else:
             key, value = (repeated_heads(query, x, name) for x, name in ((key, "key"), (value, "value")))
     if plain:
-        weights = softmax_n_weights(query, key, attn_mask, is_causal, scale, n=n if log_n is None else None, log_n=log_n)
+        weights = softmax_n_weights(
+            query, key, attn_mask, is_causal, scale, n=n if log_n is None else None, log_n=log_n
+        )
         return torch.nn.functional.dropout(weights, dropout_p) @ value
     found = fused_attention(
         query, key, value, n, log_n=log_n, beta=scale, mask=attn_mask, is_causal=is_causal, return_lse=return_lse

@@ -185,7 +185,9 @@ class Hopfield(nn.Module):
             if dense or differs:
                 state_dict = state_dict | {key: self.log_n.detach()}
             if differs and not dense:
-                errors.append(f"{key} is {loaded.flatten().tolist()}: the layer was built with a fixed n of another size")
+                errors.append(
+                    f"{key} is {loaded.flatten().tolist()}: the layer was built with a fixed n of another size"
+                )
         super()._load_from_state_dict(state_dict, prefix, *others)
 
     def forward(
@@ -446,7 +448,9 @@ class HopfieldLayer(nn.Module):
 
 
 def from_hflayers(
-    state: dict[str, Tensor], layer: Hopfield | HopfieldPooling | HopfieldLayer, options: Mapping[str, Any] | None = None
+    state: dict[str, Tensor],
+    layer: Hopfield | HopfieldPooling | HopfieldLayer,
+    options: Mapping[str, Any] | None = None,
 ) -> dict[str, Tensor]:
     """Map the weights of a layer of the ``hflayers`` package to a layer of this package.
 
@@ -560,7 +564,14 @@ def _check_options(layer: Hopfield, options: Mapping[str, Any]) -> None:
         here[f"normalize_{side}_affine"] = theirs[f"normalize_{side}_affine"] = True
         theirs[f"normalize_{side}_eps"] = 1e-5
     sizes = {"input_size", "hidden_size", "output_size", "pattern_size", "quantity", "trainable", "dropout"}
-    sizes |= {"disable_out_projection", "stored_pattern_size", "pattern_projection_size", "input_bias", "add_zero_association", "scaling"}
+    sizes |= {
+        "disable_out_projection",
+        "stored_pattern_size",
+        "pattern_projection_size",
+        "input_bias",
+        "add_zero_association",
+        "scaling",
+    }
     sizes |= {"normalize_hopfield_space_affine", "normalize_hopfield_space_eps", "lookup_weights_as_separated"}
     sizes |= {"lookup_targets_as_trainable"}
     unknown = set(options) - set(here) - sizes

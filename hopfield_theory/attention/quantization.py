@@ -268,7 +268,11 @@ def _is_matrix(module: nn.Module, name: str, weight: Tensor) -> bool:
 
 def _multiplies(module: nn.Module) -> bool:
     """Tell whether a module multiplies its input by a matrix of its own."""
-    if isinstance(module, nn.Embedding) or _is_norm(module) or parametrize.type_before_parametrizations(module) is nn.Embedding:
+    if (
+        isinstance(module, nn.Embedding)
+        or _is_norm(module)
+        or parametrize.type_before_parametrizations(module) is nn.Embedding
+    ):
         return False
     if isinstance(module, _MULTIPLYING):
         return True

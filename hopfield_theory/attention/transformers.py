@@ -377,8 +377,10 @@ def _prove(conversion: Conversion, example: Any, before: list[Tensor]) -> None:
     configs = {id(c): c for m in conversion.attention.values() for c in m.__dict__["_outeffhop_configs"]}.values()
     held = [(vars(c), {k: v for k, v in vars(c).items() if k.startswith("outeffhop_")}) for c in configs]
     plain = [(vars(c), c._attn_implementation) for c in configs]
-    modules = [(m, {k: m._modules.pop(k) for k in ("outeffhop_slot", "outeffhop_gate") if k in m._modules})
-               for m in conversion.attention.values()]
+    modules = [
+        (m, {k: m._modules.pop(k) for k in ("outeffhop_slot", "outeffhop_gate") if k in m._modules})
+        for m in conversion.attention.values()
+    ]
     hooks = [(m, m.__dict__["_forward_pre_hooks"].copy()) for m in conversion.attention.values()]
     for module, _ in hooks:
         hook = module.__dict__.get("_outeffhop_hook")

@@ -313,7 +313,12 @@ def test_a_learnt_scale_has_its_gradient(dropout, shape):
         return softmax_n_attention(query, key, key, scale=scale, dropout_p=dropout)
 
     assert torch.autograd.gradcheck(attend, (query, key, scale))
-    torch.testing.assert_close(softmax_n_attention(query, key, key, scale=scale), softmax_n_attention(query, key, key, scale=0.7), rtol=1e-6, atol=1e-6)
+    torch.testing.assert_close(
+        softmax_n_attention(query, key, key, scale=scale),
+        softmax_n_attention(query, key, key, scale=0.7),
+        rtol=1e-6,
+        atol=1e-6,
+    )
 
 
 def test_log_sum_exps_of_packed_and_plain_heads():

@@ -210,7 +210,9 @@ def test_weights_of_the_other_package():
     x = inputs()[0]
     for weights in (together, apart):
         other = Hopfield(6, num_heads=2, hidden_size=3, pattern_size=4).double()
-        other.load_state_dict(from_hflayers(common | weights, other, {"num_heads": 2, "hidden_size": 3, "pattern_size": 4}))
+        other.load_state_dict(
+            from_hflayers(common | weights, other, {"num_heads": 2, "hidden_size": 3, "pattern_size": 4})
+        )
         assert torch.equal(other(x), module(x))
     with pytest.raises(ValueError, match=r"association_core.bias_k of shape \(1,\) has no place"):
         from_hflayers({"association_core.bias_k": torch.ones(1)}, module, {"num_heads": 2})
@@ -255,7 +257,9 @@ def test_weights_of_pooling_and_lookup(of):
         elif "norm" in name:
             theirs[name.removeprefix("hopfield.")] = tensor
     theirs = {f"hopfield.{name}": tensor for name, tensor in theirs.items()}
-    learnt = {"pooling_weights": "pooling_weights", "lookup_weights": "lookup_weights"} | {"lookup_targets": "target_weights"}
+    learnt = {"pooling_weights": "pooling_weights", "lookup_weights": "lookup_weights"} | {
+        "lookup_targets": "target_weights"
+    }
     theirs |= {learnt[k]: v for k, v in module.state_dict().items() if k in learnt}
     other.load_state_dict(from_hflayers(theirs, other, {}))
     x = torch.randn(2, 5, 6)

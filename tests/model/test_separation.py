@@ -227,7 +227,9 @@ def test_numbers_of_numpy_are_taken():
 
 
 def test_the_library_does_not_need_entmax_until_it_is_asked():
-    code = "import sys; sys.modules['entmax'] = None; from hopfield_theory import softmax_n, Entmax, Memory; Entmax(2.0)"
+    code = (
+        "import sys; sys.modules['entmax'] = None; from hopfield_theory import softmax_n, Entmax, Memory; Entmax(2.0)"
+    )
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
