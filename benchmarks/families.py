@@ -1,4 +1,4 @@
-"""Every model family of the installed transformers at a small size: does OutEffHop work and equal, or why is it refused?
+"""Every model family of the installed transformers, small: does OutEffHop work and equal, or why is it refused.
 
 Each family is built from the default configuration with its sizes cut down, run on random tokens, pixels or sounds, and
 converted with that batch as the proof: every attention module that is listed has computed softmax_n attention, and at
@@ -198,8 +198,8 @@ def main() -> None:
         lines = [
             HEADING,
             "",
-            f"By `python -m benchmarks families --write docs/attention.md`, transformers {transformers.__version__}, each family",
-            "at a small size with random weights. Works and equals: every attention module of a forward pass computed",
+            "By `python -m benchmarks families --write docs/attention.md`, each family small, with random weights,",
+            f"transformers {transformers.__version__}. Works and equals: every attention module of a pass computed",
             "softmax_n attention, and at n = 0 the outputs are the model's own to rounding.",
             "",
             "| what happens | families |",

@@ -102,7 +102,7 @@ def mask(
         return eager_mask(q_length=q_length, kv_length=kv_length, config=config, **others)
     # layers that share keys drop queries after the mask is made
     shares = bool(getattr(config, "num_kv_shared_layers", 0))
-    skip = allow_is_causal_skip and not shares and (q_length == 1 or q_length == kv_length)
+    skip = allow_is_causal_skip and not shares and q_length in (1, kv_length)
     return sdpa_mask(q_length=q_length, kv_length=kv_length, allow_is_causal_skip=skip, **others)
 
 

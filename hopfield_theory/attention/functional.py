@@ -8,7 +8,7 @@ computed; everything else is fused.
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -59,7 +59,8 @@ def softmax_n_attention(
     enable_gqa : bool
         Whether groups of query heads share a key and value head.
     n : float or Tensor, optional
-        No-op mass, at least 0, by default 1; a tensor broadcasts to (..., H, L, 1): one number per head has the shape (H, 1, 1).
+        No-op mass, at least 0, by default 1; a tensor broadcasts to (..., H, L, 1): one number per head has the shape
+        (H, 1, 1).
     log_n : float or Tensor, optional
         Its logarithm in place of ``n``; may require a gradient.
     return_lse : bool
@@ -101,7 +102,7 @@ def softmax_n_attention(
     attn_mask, is_causal = masked(attn_mask, is_causal, query, key)
     query, key, value = _autocast(query, key, value)
     query, scale = _scaled(query, scale)
-    n = _mass(n, log_n)
+    mass = _mass(n, log_n)
     plain = dropout_p > 0.0 or (attn_mask is not None and attn_mask.requires_grad)
     if plain and return_lse:
         raise ValueError("return_lse is True: it must not be set together with dropout or a mask that learns")
@@ -112,7 +113,8 @@ def softmax_n_attention(
         if alike and not (is_causal or plain) and key.shape[-3:-2] == value.shape[-3:-2]:
             groups = _groups(query, key, "key")
             query = query.unflatten(-3, (-1, groups)).flatten(-3, -2)
-            n, log_n = (_packed_mass(x, groups, query.shape[-2]) for x in (n, log_n))
+            mass = _packed_mass(mass, groups, query.shape[-2])
+            log_n = _packed_mass(log_n, groups, query.shape[-2])
         else:
             key, value = (repeated_heads(query, x, name) for x, name in ((key, "key"), (value, "value")))
     if plain:
@@ -121,7 +123,7 @@ def softmax_n_attention(
         )
         return torch.nn.functional.dropout(weights, dropout_p) @ value
     found = fused_attention(
-        query, key, value, n, log_n=log_n, beta=scale, mask=attn_mask, is_causal=is_causal, return_lse=return_lse
+        query, key, value, mass, log_n=log_n, beta=scale, mask=attn_mask, is_causal=is_causal, return_lse=return_lse
     )
     if groups == 1:
         return found
@@ -239,7 +241,7 @@ def _nested(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, *oth
     if query.layout != torch.jagged:
         return torch.nested.as_nested_tensor(outs)
     values = torch.cat([out.transpose(-3, -2) for out in outs])
-    return torch.nested.nested_tensor_from_jagged(values, query.offsets()).transpose(1, 2)
+    return torch.nested.nested_tensor_from_jagged(values, cast("Any", query).offsets()).transpose(1, 2)
 
 
 def _autocast(*tensors: Tensor) -> tuple[Tensor, ...]:

@@ -174,7 +174,7 @@ class Hopfield(nn.Module):
         else:
             self.register_buffer("log_n", log_n)
 
-    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *others: Any) -> None:
+    def _load_from_state_dict(self, state_dict: Any, prefix: Any, *others: Any) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Keep this layer's no-op masses where another layer, loaded here, has none or has fixed ones."""
         key, errors = f"{prefix}log_n", others[-1]
         loaded = state_dict.get(key)

@@ -6,8 +6,8 @@ spike. *Maximum infinity norm*: :math:`\max |x|` of a batch, averaged over batch
 
 ``protocol="bondarenko"`` gives the numbers of Bondarenko et al. 2023 (arXiv:2306.12929) and Hu et al. 2024
 (arXiv:2404.03828) as their code has them: the kurtosis of a whole sample, flattened, is
-:math:`E(x - \mu)^4/(s^4 + 10^{-6})` with the unbiased s; :math:`\max |x|` is per sample and averaged over samples, so that
-it does not depend on the batch size; and what is measured are the outputs of feed-forward blocks and the norms.
+:math:`E(x - \mu)^4/(s^4 + 10^{-6})` with the unbiased s; :math:`\max |x|` is per sample and averaged over samples, so
+that it does not depend on the batch size; and what is measured are the outputs of feed-forward blocks and the norms.
 """
 
 from __future__ import annotations

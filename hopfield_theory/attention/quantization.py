@@ -20,7 +20,7 @@ from __future__ import annotations
 import copy
 import functools
 from collections.abc import Callable, Iterable
-from typing import Any, cast
+from typing import Any, TypeGuard, cast
 
 import numpy as np
 import torch
@@ -199,7 +199,7 @@ def quantized(
         raise ValueError(f"ranges hold {', '.join(unknown)}: no such module in the model")
     done: dict[int, Tensor] = {}
     with torch.no_grad():
-        for name, module in _chosen(copied, skip):
+        for _, module in _chosen(copied, skip):
             _plain(module)
             for key, weight in module.named_parameters(recurse=False):
                 if _is_matrix(module, key, weight) and id(weight) not in done:
@@ -251,7 +251,8 @@ def _plain(module: nn.Module) -> None:
         del module._modules["parametrizations"]
         for name, weight in weights.items():
             module.register_parameter(name, nn.Parameter(weight))
-    for hook in list(module._forward_pre_hooks.values()):
+    hooks: list[Any] = list(module._forward_pre_hooks.values())
+    for hook in hooks:
         if type(hook).__name__ == "WeightNorm":
             nn.utils.remove_weight_norm(module, hook.name)
         elif type(hook).__name__ == "SpectralNorm":
@@ -378,7 +379,7 @@ def _hooked(model: nn.Module, skip: tuple[str, ...], of: Callable[[str], _OfTens
     return handles
 
 
-def _is_number(x: Any) -> bool:
+def _is_number(x: Any) -> TypeGuard[Tensor]:
     return isinstance(x, Tensor) and x.is_floating_point()
 
 

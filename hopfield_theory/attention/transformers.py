@@ -88,9 +88,9 @@ def register() -> None:
     for name, function in FUNCTIONS.items():
         AttentionInterface.register(name, function)
         AttentionMaskInterface.register(name, mask)
-    _after(PreTrainedModel, "post_init", lambda model: _extend(model))
+    _after(PreTrainedModel, "post_init", _extend)
     _before(PreTrainedModel, "set_attn_implementation", _refuse_to_set)
-    _after(PreTrainedModel, "set_attn_implementation", lambda model: _extend(model))
+    _after(PreTrainedModel, "set_attn_implementation", _extend)
     _before(PreTrainedModel, "_initialize_weights", _initialize)
     asked: Any = PreTrainedConfig._attn_implementation
 
@@ -304,9 +304,8 @@ def convert(
     survey = Survey(model)
     if "outeffhop_conversion" in vars(model):
         raise ValueError("the model is converted already: call model.outeffhop_conversion.undo() first")
-    if not survey.dispatching or example is None:
-        if reason := why_not(type(model).__name__, survey):
-            raise ValueError(reason)
+    if (not survey.dispatching or example is None) and (reason := why_not(type(model).__name__, survey)):
+        raise ValueError(reason)
     options: dict[str, Any] = {}
     if noop is not None:
         options["noop"] = arguments.real("noop", noop, 0)
@@ -452,7 +451,7 @@ def _tensors(output: Any) -> Any:
 
 def _query(module: nn.Module) -> Any:
     for name in _QUERIES:
-        query = getattr(module, name, None)
+        query: Any = getattr(module, name, None)
         while hasattr(query, "base_layer"):
             query = query.base_layer
         if isinstance(query, nn.Module) and hasattr(query, "out_features"):

@@ -28,6 +28,8 @@ from hopfield_theory.model.separation import log_noop
 
 __all__ = ["fused_attention"]
 
+_functorch: Any = getattr(torch._C, "_functorch")  # noqa: B009
+
 
 def fused_attention(
     query: Tensor,
@@ -152,7 +154,7 @@ def _is_simple(query: Tensor, key: Tensor, value: Tensor) -> bool:
         and query.dtype == key.dtype == value.dtype
         and not (torch.is_grad_enabled() and (query.requires_grad or key.requires_grad or value.requires_grad))
         and not torch.compiler.is_compiling()
-        and torch._C._functorch.maybe_current_level() is None
+        and _functorch.maybe_current_level() is None
         and len(key.shape) == len(value.shape)
     )
 

@@ -414,7 +414,7 @@ def test_a_model_that_computes_its_attention_itself_is_refused_on_every_route(na
         lambda: convert(plain),
     ]
     for route in routes:
-        with pytest.raises(ValueError, match="computes? (its|their) attention (itself|themselves)"):
+        with pytest.raises(ValueError, match=r"computes? (its|their) attention (itself|themselves)"):
             route()
     assert plain.config._attn_implementation not in ("outeffhop", "outeffhop_eager")
 
@@ -439,7 +439,8 @@ def other(name):
     pixels = {"pixel_values": torch.randn(2, 3, 8, 8)}
     return {
         "bart": lambda: (
-            transformers.BartModel(transformers.BartConfig(**encoder_decoder)), {**text, "decoder_input_ids": text["input_ids"]}
+            transformers.BartModel(transformers.BartConfig(**encoder_decoder)),
+            {**text, "decoder_input_ids": text["input_ids"]},
         ),
         "layoutlm": lambda: (transformers.LayoutLMModel(transformers.LayoutLMConfig(**SMALL, **TEXT)), text),
         "gpt2": lambda: (
