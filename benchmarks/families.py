@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import os
 import signal
 import sys
 import warnings
@@ -58,7 +57,16 @@ SIZES = {
     "patch_size": 8,
     "word_embed_proj_dim": 32,
     "embedding_size": 32,
+    "qk_rope_head_dim": 8,
+    "qk_nope_head_dim": 8,
+    "qk_head_dim": 16,
+    "v_head_dim": 8,
+    "rotary_dim": 8,
+    "index_head_dim": 16,
 }
+# what depends on other sizes in some families
+PICTURES = ("image_size", "patch_size")
+HEADS = ("head_dim", "hidden_size", "intermediate_size", "num_attention_heads", "num_key_value_heads")
 
 
 def shrink(config: Any, sizes: dict[str, int]) -> Any:
@@ -81,21 +89,24 @@ def shrink(config: Any, sizes: dict[str, int]) -> Any:
     return config
 
 
-def built(kind: type, of: type) -> Any:
-    """Build the smallest of a few models of a kind."""
-    layers_alone: dict[str, int] = {}
-    error: Exception | None = None
-    for sizes in (SIZES, {k: v for k, v in SIZES.items() if k not in ("image_size", "patch_size")}, layers_alone):
+def built(kind: type, of: type) -> Iterator[Any]:
+    """Yield models of a kind, with more and more sizes of their own; raise the last error if there is none."""
+    error, any_built = None, False
+    for kept in ((), PICTURES, HEADS, tuple(SIZES)):
+        sizes = {name: size for name, size in SIZES.items() if name not in kept}
         try:
             with torch.device("meta"):
                 model = of(shrink(kind(), sizes))
-            if sum(p.numel() for p in model.parameters()) > 3e7:
-                return model
-            torch.manual_seed(0)
-            return of(shrink(kind(), sizes)).eval()
+            if sum(p.numel() for p in model.parameters()) < 3e7:
+                torch.manual_seed(0)
+                model = of(shrink(kind(), sizes)).eval()
         except Exception as failed:
             error = failed
-    raise RuntimeError(f"{type(error).__name__}: {error}")
+            continue
+        any_built = True
+        yield model
+    if not any_built:
+        raise RuntimeError(f"{type(error).__name__}: {error}")
 
 
 def examples(model: Any) -> Iterator[dict[str, torch.Tensor]]:
@@ -119,23 +130,36 @@ def examples(model: Any) -> Iterator[dict[str, torch.Tensor]]:
     yield from ({"input_features": sound}, {"input_features": sound} | decoder, {"input_features": sound.mT})
 
 
-def route(kind: type) -> str:
-    """Say what happens to a model of one kind of configuration."""
+def route(kind: type) -> tuple[str, str]:
+    """Say what happens to models of one kind of configuration, and a detail."""
     of = MODEL_MAPPING[kind]
     of = of[0] if isinstance(of, tuple) else of
+    said, detail = "", ""
     try:
-        model = built(kind, of)
+        for model in built(kind, of):
+            found, detail = tried(model)
+            if found in FINAL:
+                return found, detail
+            said = said or found
     except Exception as error:
-        return f"not built: {str(error).splitlines()[0][:80]}"
+        # local paths are nobody's business
+        return "not built here", type(error).__name__ + ": " + str(error).split("\n")[0].split("/")[0][:60]
+    return said, detail
+
+
+FINAL = ("works and equals", "works and equals, but for", "differs", "refused: computes its attention itself")
+FINAL += ("has no attention that transformers replaces",)
+
+
+def tried(model: Any) -> tuple[str, str]:
+    """Convert a model on the first batch that it takes."""
     survey = Survey(model)
-    if reason := why_not(of.__name__, survey):
-        if "no attention" in reason:
-            return "no attention that transformers replaces"
-        return f"refused: {', '.join(sorted({type(m).__name__ for m in survey.itself.values()}))} computes it itself"
+    itself = ", ".join(sorted({type(m).__name__ for m in survey.itself.values()}))
+    if why_not(type(model).__name__, survey):
+        return ("refused: computes its attention itself", itself) if itself else (FINAL[-1], "")
     if next(model.parameters()).is_meta:
-        return "dispatches; too large to run here"
-    left = ", ".join(sorted({type(m).__name__ for m in survey.itself.values()}))
-    said = ""
+        return "takes it; too large to run here", ""
+    said = "takes it; no batch of this script runs it"
     for example in examples(model):
         try:
             with torch.no_grad():
@@ -143,25 +167,23 @@ def route(kind: type) -> str:
         except Exception:
             continue
         try:
-            conversion = convert(model, example=example)
+            convert(model, example=example)
         except Exception as error:
-            said = f"{str(error)[:90]}"
-            if "does not reach" in said or any(f"is given {name}" in said for name in example):
-                continue
-            return f"**differs**: {said}"
-        count = len(conversion.attention)
-        return f"works and equals ({count} modules)" + (f"; left out: {left}" if left else "")
-    if "does not reach" in said:
-        return "works in part: no batch here reaches all of its attention modules"
-    return "dispatches; no batch here runs it"
+            if "does not reach" in str(error):
+                said = "takes it; no batch of this script reaches all of its attention"
+            elif not any(f"is given {name}" in str(error) for name in example):
+                return "differs", str(error)[:90]
+            continue
+        return ("works and equals, but for", itself) if itself else ("works and equals", "")
+    return said, ""
 
 
 def _late(*_: object) -> None:
     raise TimeoutError(f"more than {SECONDS} s")
 
 
-def table(names: list[str]) -> Iterator[tuple[str, str]]:
-    """Yield each family and what happens to it."""
+def table(names: list[str]) -> Iterator[tuple[str, str, str]]:
+    """Yield each family, what happens to it, and a detail."""
     warnings.simplefilter("ignore")
     transformers.logging.set_verbosity(50)
     signal.signal(signal.SIGALRM, _late)
@@ -171,11 +193,32 @@ def table(names: list[str]) -> Iterator[tuple[str, str]]:
             continue
         signal.alarm(SECONDS)
         try:
-            yield name, route(kind)
-        except (Exception, TimeoutError) as error:
-            yield name, f"not built: {error}"
+            yield name, *route(kind)
+        except TimeoutError as error:
+            yield name, "not built here", str(error)
         finally:
             signal.alarm(0)
+
+
+def page(rows: list[tuple[str, str, str]]) -> str:
+    """Return the rows as a section of a page."""
+    kinds: dict[str, list[str]] = {}
+    for name, said, detail in rows:
+        shown = f" ({detail})" if detail and said in ("differs", "works and equals, but for") else ""
+        kinds.setdefault(said, []).append(f"`{name}`{shown}")
+    order = sorted(kinds, key=lambda said: (not said.startswith("works"), -len(kinds[said])))
+    lines = [
+        HEADING,
+        "",
+        "By `python -m benchmarks families --write docs/attention.md`, each family small, with random weights, transformers",
+        f"{transformers.__version__}. Works and equals: every attention module of a pass computed softmax_n attention, and at",
+        "n = 0 the outputs are the model's own to rounding.",
+        "",
+        "| what happens | | families |",
+        "| --- | --- | --- |",
+        *(f"| {said} | {len(kinds[said])} | {', '.join(kinds[said])} |" for said in order),
+    ]
+    return "\n".join(lines) + "\n"
 
 
 def main() -> None:
@@ -183,31 +226,13 @@ def main() -> None:
     parser.add_argument("names", nargs="*", help="families by their model_type; all by default")
     parser.add_argument("--write", type=Path, metavar="PAGE", help="replace the table that ends this page")
     arguments = parser.parse_args()
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     rows = []
-    for name, said in table(arguments.names):
-        rows.append((name, said))
-        print(f"{name:32} {said}", flush=True)
+    for name, said, detail in table(arguments.names):
+        rows.append((name, said, detail))
+        print(f"{name:32} {said} {detail}", flush=True)
     if arguments.write:
-        kinds: dict[str, list[str]] = {}
-        for name, said in rows:
-            kinds.setdefault(
-                said.split(" (")[0] if said.startswith("works and") and ";" not in said else said, []
-            ).append(f"`{name}`")
-        order = sorted(kinds, key=lambda said: (not said.startswith("works and"), -len(kinds[said])))
-        lines = [
-            HEADING,
-            "",
-            "By `python -m benchmarks families --write docs/attention.md`, each family small, with random weights,",
-            f"transformers {transformers.__version__}. Works and equals: every attention module of a pass computed",
-            "softmax_n attention, and at n = 0 the outputs are the model's own to rounding.",
-            "",
-            "| what happens | families |",
-            "| --- | --- |",
-            *(f"| {said} | {', '.join(kinds[said])} |" for said in order),
-        ]
-        page = arguments.write.read_text().split(HEADING)[0].rstrip()
-        arguments.write.write_text(page + "\n\n" + "\n".join(lines) + "\n")
+        text = arguments.write.read_text().split(HEADING)[0].rstrip()
+        arguments.write.write_text(f"{text}\n\n{page(rows)}")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,7 @@
 r"""Softmax_n attention with the signature of PyTorch's ``scaled_dot_product_attention``.
 
 It adds to :mod:`hopfield_theory.fused` what models need: grouped heads, a default scale, dropout, autocast, nested
-tensors, learnt masks and learnt scales. Dropout and learnt masks need the weights, so with them the plain formula is
-computed; everything else is fused.
+tensors and learnt scales. Dropout needs the weights, so with it the plain formula is computed; everything else is fused.
 """
 
 from __future__ import annotations
@@ -64,7 +63,7 @@ def softmax_n_attention(
     log_n : float or Tensor, optional
         Its logarithm in place of ``n``; may require a gradient.
     return_lse : bool
-        Also return :math:`\log(n + \sum_\nu e^{z_\nu})`, differentiable; not with dropout or a learnt mask.
+        Also return :math:`\log(n + \sum_\nu e^{z_\nu})`, differentiable; not with dropout.
 
     Returns
     -------
@@ -103,9 +102,9 @@ def softmax_n_attention(
     query, key, value = _autocast(query, key, value)
     query, scale = _scaled(query, scale)
     mass = _mass(n, log_n)
-    plain = dropout_p > 0.0 or (attn_mask is not None and attn_mask.requires_grad)
+    plain = dropout_p > 0.0
     if plain and return_lse:
-        raise ValueError("return_lse is True: it must not be set together with dropout or a mask that learns")
+        raise ValueError("return_lse is True: it must not be set together with dropout")
     groups = 1
     if enable_gqa:
         # queries of a group are more queries of one head, where no mask tells them apart

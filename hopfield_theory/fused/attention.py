@@ -45,7 +45,7 @@ def fused_attention(
 ) -> Any:
     r"""Mix values by softmax_n weights: :math:`\mathrm{softmax}_n(\beta\, q K^\top)\, V`.
 
-    First derivatives for ``query``, ``key``, ``value`` and ``log_n`` are exact; second derivatives raise. Memory
+    First derivatives for ``query``, ``key``, ``value``, ``log_n`` and ``mask`` are exact; second derivatives raise. Memory
     beyond the result is a constant plus an amount proportional to the number of queries, never queries × keys.
 
     Parameters
@@ -63,8 +63,8 @@ def fused_attention(
     beta : float
         Inverse temperature, a finite number.
     mask : Tensor, optional
-        Broadcasts to (..., L, S): boolean (``True`` takes part) or added to the scores (finite or ``−inf``). It must
-        not require a gradient.
+        Broadcasts to (..., L, S): boolean (``True`` takes part) or added to the scores (finite or ``−inf``); its
+        gradient has its own size.
     is_causal : bool
         Query ``i`` sees only the keys ``j ≤ i``.
     return_lse : bool
@@ -83,7 +83,7 @@ def fused_attention(
     ValueError
         For shapes that do not fit, or numbers out of range.
     TypeError
-        For dtypes that differ or are not floating point, and for a mask that requires a gradient.
+        For dtypes that differ or are not floating point.
 
     Examples
     --------
@@ -175,8 +175,6 @@ def _check(query: Tensor, key: Tensor, value: Tensor, beta: float, mask: Tensor 
     if not -math.inf < beta < math.inf:
         raise ValueError(f"beta is {beta}: it must be a finite number")
     if mask is not None:
-        if mask.requires_grad:
-            raise TypeError("mask requires a gradient: masks are constants here")
         if mask.dtype != torch.bool and not mask.is_floating_point():
             raise TypeError(f"mask is {mask.dtype}: it must be boolean or floating point")
     try:
@@ -223,6 +221,7 @@ class _FusedAttention(torch.autograd.Function):
     def setup_context(ctx, inputs, output):
         query, key, value, log_n, mask, ctx.beta, ctx.is_causal, ctx.with_lse = inputs
         ctx.save_for_backward(query, key, value, log_n, mask, *output)
+        ctx.learns_mask = mask is not None and mask.requires_grad
         ctx.set_materialize_grads(False)
 
     @staticmethod
@@ -235,9 +234,9 @@ class _FusedAttention(torch.autograd.Function):
         if grad_out is None:
             grad_out = torch.zeros_like(out)
         grads = _FusedAttentionBackward.apply(
-            grad_out, grad_lse, query, key, value, log_n, mask, out, lse, ctx.beta, ctx.is_causal
+            grad_out, grad_lse, query, key, value, log_n, mask, out, lse, ctx.beta, ctx.is_causal, ctx.learns_mask
         )
-        return (*grads, None, None, None, None)
+        return (*grads, None, None, None)
 
     @staticmethod
     def vmap(info, in_dims, *args):
@@ -248,19 +247,20 @@ class _FusedAttentionBackward(torch.autograd.Function):
     """The backward pass as a separate function, so that differentiating it again is refused, not wrong."""
 
     @staticmethod
-    def forward(grad_out, grad_lse, query, key, value, log_n, mask, out, lse, beta, is_causal):
+    def forward(grad_out, grad_lse, query, key, value, log_n, mask, out, lse, beta, is_causal, learns_mask):
         # ℓ_n = −∞ only where n = 0 and no key is seen: there every weight is zero, which any finite value gives
         lse = torch.where(lse == -math.inf, 0.0, lse)
         inner = (grad_out.to(lse.dtype) * out).sum(-1)
         if grad_lse is not None:
             inner = inner - grad_lse
         grad_log_n = -torch.exp(log_n - lse) * inner
-        # the operator's backward pass recomputes `inner` from grad_out and out
-        if grad_lse is None and cpu.backward_applies(query) and cpu.applies(query, key, value, mask, beta, is_causal):
+        grad_mask = torch.zeros_like(mask, dtype=lse.dtype) if learns_mask else None
+        # the operator's backward pass recomputes `inner` from grad_out and out, and leaves the mask out
+        if grad_lse is None and not learns_mask and cpu.backward_applies(query) and cpu.applies(query, key, value, mask, beta, is_causal):
             grads = cpu.backward(grad_out, query, key, value, out, lse, mask, beta, is_causal)
         else:
-            grads = chunked.backward(grad_out, inner, query, key, value, lse, mask, beta, is_causal)
-        return (*grads, grad_log_n)
+            grads = chunked.backward(grad_out, inner, query, key, value, lse, mask, beta, is_causal, grad_mask)
+        return (*grads, grad_log_n, grad_mask if grad_mask is None else grad_mask.to(mask.dtype))
 
     @staticmethod
     def setup_context(ctx, inputs, output):
@@ -274,4 +274,8 @@ class _FusedAttentionBackward(torch.autograd.Function):
 
     @staticmethod
     def vmap(info, in_dims, *args):
-        return _unfold(info, _FusedAttentionBackward.apply(*_fold(info, in_dims, args)))
+        *outputs, grad_mask = _FusedAttentionBackward.apply(*_fold(info, in_dims, args))
+        outputs, dims = _unfold(info, outputs)
+        if grad_mask is not None:
+            [grad_mask], _ = _unfold(info, [grad_mask])
+        return (*outputs, grad_mask), (*dims, None if grad_mask is None else 0)
