@@ -11,8 +11,10 @@ from torch import Tensor
 __all__ = ["applies", "backward", "backward_applies", "forward"]
 
 # without them the chunked backend computes everything
-_flash: Any = getattr(torch.ops.aten, "_scaled_dot_product_flash_attention_for_cpu", None)
-_flash_backward: Any = getattr(torch.ops.aten, "_scaled_dot_product_flash_attention_for_cpu_backward", None)
+_flash, _flash_backward = (
+    getattr(getattr(torch.ops.aten, f"_scaled_dot_product_flash_attention_for_cpu{kind}", None), "default", None)
+    for kind in ("", "_backward")
+)
 
 # keys that are worth sharing out among threads
 _MANY = 1024
@@ -37,6 +39,11 @@ def applies(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, beta
 def backward_applies(query: Tensor) -> bool:
     """Tell whether the operator's backward pass is faster: it uses one thread per head."""
     return query.shape[0] * query.shape[1] >= _threads()
+
+
+def _is_traced(tensor: Tensor) -> bool:
+    """Tell whether the values cannot be read, since a graph is made."""
+    return torch.compiler.is_compiling() or type(tensor) is not Tensor
 
 
 def _threads() -> int:
@@ -78,15 +85,14 @@ def forward(
         out, lse = _flash_split(query, key, value, beta, threads)
     else:
         out, lse = _flash(query, key, value, 0.0, is_causal, attn_mask=additive, scale=beta)
-    if additive is not None:
-        # the operator reports 0 where nothing was summed
+    # the operator reports 0 where nothing was summed
+    if additive is not None and (_is_traced(lse) or bool((lse == 0).any())):
         lse = torch.where((additive == -math.inf).all(-1), -math.inf, lse)
     if not isinstance(log_n, Tensor):
         if log_n == -math.inf:
             return out, lse
         # without a mask every query sees a key: ℓ is finite
-        gated = (out * (lse - log_n).sigmoid().unsqueeze(-1)).to(out.dtype)
-        return gated, torch.logaddexp(lse, lse.new_tensor(log_n)) if with_lse else lse
+        return out.mul_((lse - log_n).sigmoid_().unsqueeze(-1)), torch.logaddexp(lse, lse.new_tensor(log_n)) if with_lse else lse
     lse_n = torch.logaddexp(lse, log_n.to(lse.dtype))
     gate = torch.exp(lse - torch.where(lse_n == -math.inf, 0.0, lse_n))
     return (out * gate.unsqueeze(-1)).to(out.dtype), lse_n
