@@ -11,7 +11,7 @@ contexts and residual sums are rounded too. Attention then has to be visible: ``
 ``noop=0`` for the dense model.
 
 Every matrix is rounded: weights of linear, convolution and embedding layers, of transformers' ``Conv1D``, stacked
-experts (one range per expert), projections of ``nn.MultiheadAttention``, and any other parameter of two axes or more.
+experts, projections of ``nn.MultiheadAttention``, and any other parameter of two axes or more.
 Norms and biases stay as they are.
 """
 
@@ -344,7 +344,7 @@ def _rounded_weight(module: nn.Module, weight: Tensor, levels: int, per_channel:
         axis = -1 if stacked or type(module).__name__ == "Conv1D" else 1 if "Transpose" in type(module).__name__ else 0
         axes = [i for i in range(w.dim()) if i != axis % w.dim() and not (stacked and i < w.dim() - 2)]
     else:
-        axes = [-2, -1] if stacked else list(range(w.dim()))
+        axes = list(range(w.dim()))
     top = w.abs().amax(axes, keepdim=True)
     best, least = w, torch.full_like(top, torch.inf)
     for share in range(_SHARES // 5, _SHARES + 1) if mse else (_SHARES,):

@@ -80,8 +80,8 @@ def forward(
     additive = _additive(mask, query)
     threads = _threads()
     # the operator distributes queries over its threads, never keys
-    few = query.shape[-2] <= 16 * threads and key.shape[-2] >= _MANY
-    if additive is None and not is_causal and query.shape[:2] == (1, 1) and few:
+    one = key.shape[-2] >= _MANY and additive is None and not is_causal and query.shape[:2] == (1, 1)
+    if one and query.shape[-2] <= 16 * threads:
         out, lse = _flash_split(query, key, value, beta, threads)
     else:
         out, lse = _flash(query, key, value, 0.0, is_causal, attn_mask=additive, scale=beta)
@@ -92,7 +92,8 @@ def forward(
         if log_n == -math.inf:
             return out, lse
         # without a mask every query sees a key: ℓ is finite
-        return out.mul_((lse - log_n).sigmoid_().unsqueeze(-1)), torch.logaddexp(lse, lse.new_tensor(log_n)) if with_lse else lse
+        gate = (lse - log_n).sigmoid_() if with_lse or log_n != 0 else lse.sigmoid_()
+        return out.mul_(gate.unsqueeze(-1)), torch.logaddexp(lse, lse.new_tensor(log_n)) if with_lse else lse
     lse_n = torch.logaddexp(lse, log_n.to(lse.dtype))
     gate = torch.exp(lse - torch.where(lse_n == -math.inf, 0.0, lse_n))
     return (out * gate.unsqueeze(-1)).to(out.dtype), lse_n
