@@ -11,10 +11,9 @@ from torch import Tensor
 __all__ = ["applies", "backward", "backward_applies", "forward"]
 
 # without them the chunked backend computes everything
-_flash, _flash_backward = (
-    getattr(getattr(torch.ops.aten, f"_scaled_dot_product_flash_attention_for_cpu{kind}", None), "default", None)
-    for kind in ("", "_backward")
-)
+# torch's own binding costs half of what torch.ops does
+_flash: Any = getattr(torch, "_scaled_dot_product_flash_attention_for_cpu", None)
+_flash_backward: Any = getattr(torch.ops.aten, "_scaled_dot_product_flash_attention_for_cpu_backward", None)
 
 # keys that are worth sharing out among threads
 _MANY = 1024
