@@ -132,10 +132,10 @@ def examples(model: Any) -> Iterator[dict[str, torch.Tensor]]:
 
 def route(kind: type) -> tuple[str, str]:
     """Say what happens to models of one kind of configuration, and a detail."""
-    of = MODEL_MAPPING[kind]
-    of = of[0] if isinstance(of, tuple) else of
     said, detail = "", ""
     try:
+        of = MODEL_MAPPING[kind]
+        of = of[0] if isinstance(of, tuple) else of
         for model in built(kind, of):
             found, detail = tried(model)
             if found in FINAL:
@@ -210,9 +210,9 @@ def page(rows: list[tuple[str, str, str]]) -> str:
     lines = [
         HEADING,
         "",
-        "By `python -m benchmarks families --write docs/attention.md`, each family small, with random weights, transformers",
-        f"{transformers.__version__}. Works and equals: every attention module of a pass computed softmax_n attention, and at",
-        "n = 0 the outputs are the model's own to rounding.",
+        "By `python -m benchmarks families --write docs/attention.md`, each family small, random weights, transformers",
+        f"{transformers.__version__}. Works and equals: every attention module of a pass computed softmax_n attention, and",
+        "at n = 0 the outputs are the model's own to rounding.",
         "",
         "| what happens | | families |",
         "| --- | --- | --- |",

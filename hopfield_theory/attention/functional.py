@@ -1,7 +1,8 @@
 r"""Softmax_n attention with the signature of PyTorch's ``scaled_dot_product_attention``.
 
 It adds to :mod:`hopfield_theory.fused` what models need: grouped heads, a default scale, dropout, autocast, nested
-tensors and learnt scales. Dropout needs the weights, so with it the plain formula is computed; everything else is fused.
+tensors and learnt scales. Dropout needs the weights, so with it the plain formula is computed; the rest is
+fused.
 """
 
 from __future__ import annotations

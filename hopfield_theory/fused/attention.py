@@ -45,8 +45,8 @@ def fused_attention(
 ) -> Any:
     r"""Mix values by softmax_n weights: :math:`\mathrm{softmax}_n(\beta\, q K^\top)\, V`.
 
-    First derivatives for ``query``, ``key``, ``value``, ``log_n`` and ``mask`` are exact; second derivatives raise. Memory
-    beyond the result is a constant plus an amount proportional to the number of queries, never queries × keys.
+    First derivatives for ``query``, ``key``, ``value``, ``log_n`` and ``mask`` are exact; second derivatives raise.
+    Memory beyond the result is a constant plus an amount proportional to the number of queries, never queries × keys.
 
     Parameters
     ----------
@@ -174,9 +174,8 @@ def _check(query: Tensor, key: Tensor, value: Tensor, beta: float, mask: Tensor 
     # comparisons, unlike math.isfinite, can be traced where the size, and so the scale, is symbolic
     if not -math.inf < beta < math.inf:
         raise ValueError(f"beta is {beta}: it must be a finite number")
-    if mask is not None:
-        if mask.dtype != torch.bool and not mask.is_floating_point():
-            raise TypeError(f"mask is {mask.dtype}: it must be boolean or floating point")
+    if mask is not None and mask.dtype != torch.bool and not mask.is_floating_point():
+        raise TypeError(f"mask is {mask.dtype}: it must be boolean or floating point")
     try:
         return torch.broadcast_shapes(query.shape[:-2], key.shape[:-2], value.shape[:-2])
     except RuntimeError as error:
@@ -256,7 +255,12 @@ class _FusedAttentionBackward(torch.autograd.Function):
         grad_log_n = -torch.exp(log_n - lse) * inner
         grad_mask = torch.zeros_like(mask, dtype=lse.dtype) if learns_mask else None
         # the operator's backward pass recomputes `inner` from grad_out and out, and leaves the mask out
-        if grad_lse is None and not learns_mask and cpu.backward_applies(query) and cpu.applies(query, key, value, mask, beta, is_causal):
+        if (
+            grad_lse is None
+            and not learns_mask
+            and cpu.backward_applies(query)
+            and cpu.applies(query, key, value, mask, beta, is_causal)
+        ):
             grads = cpu.backward(grad_out, query, key, value, out, lse, mask, beta, is_causal)
         else:
             grads = chunked.backward(grad_out, inner, query, key, value, lse, mask, beta, is_causal, grad_mask)

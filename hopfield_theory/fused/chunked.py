@@ -82,7 +82,10 @@ def backward(
     is_causal: bool,
     grad_mask: Tensor | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Return the gradients for query, key and value; add that of the mask to ``grad_mask``; given ``⟨∂L/∂o_n, o_n⟩ − ∂L/∂ℓ_n`` of each query."""
+    """Return the gradients for query, key and value; add that of the mask to ``grad_mask``.
+
+    Given is ``inner``, ``⟨∂L/∂o_n, o_n⟩ − ∂L/∂ℓ_n`` of each query.
+    """
     row_size, column_size = _block_sizes(query, key)
     work = lse.dtype
     grad_queries = [torch.zeros_like(query[..., rows, :], dtype=work) for rows in _blocks(query.shape[-2], row_size)]

@@ -688,3 +688,22 @@ def test_n_is_the_exponential_of_a_sink(dtype):
     torch.testing.assert_close(own, theirs, rtol=0, atol=allowed)
     for one, other in zip(torch.autograd.grad((own * weight).sum(), inputs), expected, strict=True):
         torch.testing.assert_close(one, other, rtol=0, atol=10 * allowed)
+
+
+@pytest.mark.slow
+def test_a_trainer_goes_on_where_it_stopped(tmp_path):
+    pytest.importorskip("accelerate")
+    rows = [{"input_ids": row, "labels": row} for row in torch.randint(3, 50, (40, 6))]
+
+    def trained(folder, steps, resume):
+        model = model_of("llama", "sdpa", of=AutoModelForCausalLM).float()
+        convert(model, learn_noop=True, gate=True)
+        options = transformers.TrainingArguments(
+            str(folder), max_steps=steps, save_steps=3, per_device_train_batch_size=4, report_to=[], use_cpu=True
+        )
+        transformers.Trainer(model=model, args=options, train_dataset=rows).train(resume_from_checkpoint=resume)
+        return model.state_dict()
+
+    whole = trained(tmp_path / "whole", 5, None)
+    resumed = trained(tmp_path / "whole", 5, str(tmp_path / "whole" / "checkpoint-3"))
+    assert all(torch.equal(whole[name], resumed[name]) for name in whole)

@@ -352,9 +352,7 @@ def test_a_mask_is_not_rounded_to_the_dtype_of_the_query(dtype):
 @pytest.mark.parametrize("name", ["flash", "chunked"])
 def test_a_mask_may_learn(name, shape):
     generator = torch.Generator().manual_seed(12)
-    query, key = (
-        torch.randn(2, 3, n, 5, dtype=torch.float64, generator=generator).requires_grad_() for n in (4, 7)
-    )
+    query, key = (torch.randn(2, 3, n, 5, dtype=torch.float64, generator=generator).requires_grad_() for n in (4, 7))
     mask = torch.randn(shape, dtype=torch.float64, generator=generator).requires_grad_()
     with path(name, 16):
         out, lse = fused_attention(query, key, key, 2.0, beta=0.6, mask=mask, return_lse=True)
