@@ -12,7 +12,11 @@ import math
 import torch
 from torch import Tensor, nn
 
-from hopfield_theory.attention.functional import repeated_heads, softmax_n_weights
+from hopfield_theory._arguments import one_of
+from hopfield_theory.attention.functional import masked, repeated_heads, softmax_n_weights
+
+# code that hides a key adds -10 000, -1e9 or the lowest number of a dtype to its score; no bias is that large
+_HIDING = -5e3
 
 __all__ = ["AttentionGate", "clipped_attention", "clipped_weights"]
 
@@ -61,8 +65,7 @@ def visible_keys(query: Tensor, key: Tensor, attn_mask: Tensor | None, is_causal
         return torch.arange(1, length + 1, device=query.device)[:, None].clamp(max=keys)
     if attn_mask is None:
         return torch.full((1, 1), keys, device=query.device)
-    # models hide a score by adding the lowest number of the dtype
-    seen = attn_mask if attn_mask.dtype == torch.bool else attn_mask > 0.5 * torch.finfo(attn_mask.dtype).min
+    seen = attn_mask if attn_mask.dtype == torch.bool else attn_mask > _HIDING
     return seen.expand(*seen.shape[:-1], keys).sum(-1, keepdim=True)
 
 
@@ -94,7 +97,8 @@ def clipped_attention(
     gamma: float = 0.0,
     alpha: float | None = None,
     zeta: float = 1.0,
-    n: float | Tensor = 0.0,
+    length: int | None = None,
+    n: float | Tensor | None = None,
     log_n: float | Tensor | None = None,
 ) -> Tensor:
     r"""Attend with clipped softmax_n weights.
@@ -102,7 +106,8 @@ def clipped_attention(
     Parameters and errors are the same as in :func:`hopfield_theory.attention.softmax_n_attention` and
     :func:`clipped_weights`; ``n = 0``, the default, is clipped softmax. Masked keys have weight zero. With
     ``alpha >= 0`` in place of ``gamma``, gamma is ``-alpha/S`` for a query that sees S keys: the effect on a uniform
-    weight is then the same at every length, with or without padding.
+    weight is then the same at every length, with or without padding. With ``length``, gamma is ``-alpha/length``, as in
+    the papers.
 
     Returns
     -------
@@ -114,17 +119,18 @@ def clipped_attention(
     >>> clipped_attention(query, key, key + 1.0, gamma=-0.5)[0, 0, 0]
     tensor(0.)
     """
-    if is_causal and attn_mask is not None:
-        raise ValueError("is_causal must not be set together with attn_mask: put the causal part into the mask")
+    attn_mask, is_causal = masked(attn_mask, is_causal, query, key)
     if enable_gqa:
         key, value = repeated_heads(query, key, "key"), repeated_heads(query, value, "value")
+    n = 0.0 if n is None and log_n is None else n
     weights = softmax_n_weights(query, key, attn_mask, is_causal, scale, n=n, log_n=log_n)
-    stretched = stretch(visible_keys(query, key, attn_mask, is_causal), gamma, alpha)
+    keys = visible_keys(query, key, attn_mask, is_causal) if length is None else torch.tensor(length)
+    stretched = stretch(keys, gamma, alpha)
     return nn.functional.dropout(clipped_weights(weights, stretched, zeta), dropout_p) @ value
 
 
 class AttentionGate(nn.Module):
-    r"""Gate each head's output, token by token: :math:`\sigma(g_h(x_h))`, g a linear map or a small network.
+    r"""Gate each head's output: :math:`\sigma(g_h(x))`, g a linear map, a small network, or a constant.
 
     Parameters
     ----------
@@ -135,6 +141,17 @@ class AttentionGate(nn.Module):
         Width of the single hidden layer (ReLU); by default the map is linear.
     initial_gate : float, in (0, 1)
         Mean value of the gate at the start: the last bias is its logit.
+    per : {"token", "head", "constant"}
+        One gate per token and head, one per head from the logits' mean over tokens, or one learnt number per head.
+    all_features : bool
+        Whether each head sees the whole hidden state, not its own part alone.
+    fine_tuning : bool
+        Whether gates are divided by ``initial_gate`` and weights start near 0 (standard deviation 0.01), so that a
+        trained model starts where it was: factors in (0, 1/initial_gate).
+
+    References
+    ----------
+    Bondarenko et al. 2023 (arXiv:2306.12929), section 4.2 and appendix B.
 
     Examples
     --------
@@ -143,7 +160,17 @@ class AttentionGate(nn.Module):
     (torch.Size([1, 2, 3, 1]), tensor([0.5000], grad_fn=<SelectBackward0>))
     """
 
-    def __init__(self, num_heads: int, head_size: int, hidden: int | None = None, initial_gate: float = 0.5) -> None:
+    def __init__(
+        self,
+        num_heads: int,
+        head_size: int,
+        hidden: int | None = None,
+        initial_gate: float = 0.5,
+        *,
+        per: str = "token",
+        all_features: bool = False,
+        fine_tuning: bool = False,
+    ) -> None:
         super().__init__()
         if num_heads < 1 or head_size < 1 or (hidden is not None and hidden < 1):
             raise ValueError(
@@ -151,15 +178,41 @@ class AttentionGate(nn.Module):
             )
         if not 0 < initial_gate < 1:
             raise ValueError(f"initial_gate is {initial_gate}: it must lie between 0 and 1")
-        self.num_heads = num_heads
-        widths = [head_size, 1] if hidden is None else [head_size, hidden, 1]
-        self.weights, self.biases = nn.ParameterList(), nn.ParameterList()
-        for fan_in, fan_out in itertools.pairwise(widths):
-            bound = 1.0 / math.sqrt(fan_in)
-            self.weights.append(nn.Parameter(torch.empty(num_heads, fan_in, fan_out).uniform_(-bound, bound)))
-            self.biases.append(nn.Parameter(torch.zeros(num_heads, 1, fan_out)))
-        with torch.no_grad():
-            self.biases[-1].fill_(math.log(initial_gate / (1 - initial_gate)))
+        one_of("per", per, ("token", "head", "constant"))
+        if per == "constant" and (hidden is not None or all_features):
+            raise ValueError("per is 'constant': it has neither a hidden layer nor features")
+        self.num_heads, self.per, self.all_features, self.fine_tuning = num_heads, per, all_features, fine_tuning
+        self.initial_gate = initial_gate
+        width = num_heads * head_size if all_features else head_size
+        widths = [] if per == "constant" else [width, 1] if hidden is None else [width, hidden, 1]
+        self.layers = max(1, len(widths) - 1)
+        # parameters of their own: the copies that DataParallel makes have no lists
+        for index, (fan_in, fan_out) in enumerate(itertools.pairwise(widths)):
+            self.register_parameter(f"weight_{index}", nn.Parameter(torch.empty(num_heads, fan_in, fan_out)))
+            self.register_parameter(f"bias_{index}", nn.Parameter(torch.empty(num_heads, 1, fan_out)))
+        if per == "constant":
+            self.register_parameter("bias_0", nn.Parameter(torch.empty(num_heads, 1, 1)))
+        self.reset_parameters()
+
+    @property
+    def weights(self) -> list[Tensor]:
+        """The weights, layer by layer, each (num_heads, in, out)."""
+        return [getattr(self, f"weight_{i}") for i in range(self.layers) if self.per != "constant"]
+
+    @property
+    def biases(self) -> list[Tensor]:
+        """The biases, layer by layer, each (num_heads, 1, out)."""
+        return [getattr(self, f"bias_{i}") for i in range(self.layers)]
+
+    @torch.no_grad()
+    def reset_parameters(self) -> None:
+        """Draw the weights, and set the last bias to the logit of the initial gate."""
+        for weight in self.weights:
+            bound = 1.0 / math.sqrt(weight.shape[1])
+            weight.normal_(0.0, 0.01) if self.fine_tuning else weight.uniform_(-bound, bound)
+        for bias in self.biases:
+            bias.zero_()
+        self.biases[-1].fill_(math.log(self.initial_gate / (1 - self.initial_gate)))
 
     def forward(self, hidden_states: Tensor) -> Tensor:
         """Return the gates.
@@ -171,11 +224,15 @@ class AttentionGate(nn.Module):
         Returns
         -------
         Tensor, shape (..., num_heads, L, 1)
-            Factors in (0, 1) for the outputs of the heads.
+            Factors for the outputs of the heads; L is 1 with one gate per head or a constant.
         """
-        x = hidden_states.unflatten(-1, (self.num_heads, -1)).transpose(-3, -2)
-        last = len(self.weights) - 1
-        for index, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
-            x = x @ weight + bias
-            x = x if index == last else x.relu()
-        return x.sigmoid()
+        if self.per == "constant":
+            x = self.biases[0]
+        else:
+            x = hidden_states.unflatten(-1, (1 if self.all_features else self.num_heads, -1)).transpose(-3, -2)
+            for index, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
+                x = x @ weight + bias
+                x = x if index == self.layers - 1 else x.relu()
+            x = x.mean(-2, keepdim=True) if self.per == "head" else x
+        gate = x.sigmoid()
+        return gate / self.initial_gate if self.fine_tuning else gate

@@ -1,15 +1,18 @@
 r"""Softmax_n attention with the signature of PyTorch's ``scaled_dot_product_attention``.
 
-It adds to :mod:`hopfield_theory.fused` what models need: grouped heads, a default scale, dropout, autocast, and learnt
-masks. Dropout and learnt masks need the weights, so with them the plain formula is computed; everything else is fused.
+It adds to :mod:`hopfield_theory.fused` what models need: grouped heads, a default scale, dropout, autocast, nested
+tensors and learnt scales. Dropout needs the weights, so with it the plain formula is computed; the rest is
+fused.
 """
 
 from __future__ import annotations
 
 import math
+from typing import Any, cast
 
 import torch
 from torch import Tensor
+from torch.nn.attention.bias import CausalBias, CausalVariant
 
 from hopfield_theory.fused.attention import fused_attention
 from hopfield_theory.model.separation import softmax_n
@@ -24,12 +27,13 @@ def softmax_n_attention(
     attn_mask: Tensor | None = None,
     dropout_p: float = 0.0,
     is_causal: bool = False,
-    scale: float | None = None,
+    scale: float | Tensor | None = None,
     enable_gqa: bool = False,
     *,
-    n: float | Tensor = 1.0,
+    n: float | Tensor | None = None,
     log_n: float | Tensor | None = None,
-) -> Tensor:
+    return_lse: bool = False,
+) -> Any:
     r"""Attend with :math:`p_\mu = e^{z_\mu} / (n + \sum_\nu e^{z_\nu})`, :math:`z = \text{scale}\cdot q K^\top`.
 
     It replaces :func:`torch.nn.functional.scaled_dot_product_attention`. Part of the weight goes to a no-op slot of
@@ -50,18 +54,23 @@ def softmax_n_attention(
         Probability with which a weight is dropped; the others grow by ``1/(1 − dropout_p)``.
     is_causal : bool
         Query ``i`` sees only the keys ``j ≤ i``, also if L and S differ. Not together with a mask.
-    scale : float, optional
-        By default ``1/√E``.
+    scale : float or Tensor, optional
+        By default ``1/√E``. A tensor broadcasts to (..., H, L, 1) and has its gradient.
     enable_gqa : bool
         Whether groups of query heads share a key and value head.
-    n : float or Tensor
-        No-op mass, at least 0; a tensor broadcasts to (..., H, L, 1): one number per head has the shape (H, 1, 1).
+    n : float or Tensor, optional
+        No-op mass, at least 0, by default 1; a tensor broadcasts to (..., H, L, 1): one number per head has the shape
+        (H, 1, 1).
     log_n : float or Tensor, optional
         Its logarithm in place of ``n``; may require a gradient.
+    return_lse : bool
+        Also return :math:`\log(n + \sum_\nu e^{z_\nu})`, differentiable; not with dropout.
 
     Returns
     -------
     Tensor, shape (..., H, L, V)
+    lse : Tensor, shape (..., H, L)
+        Only with ``return_lse``.
 
     Raises
     ------
@@ -74,7 +83,9 @@ def softmax_n_attention(
 
     Notes
     -----
-    Under autocast, query, key and value are cast like the arguments of PyTorch's attention.
+    Under autocast, query, key and value are cast like the arguments of PyTorch's attention. A query with NaN gives NaN,
+    and a NaN in a key or value reaches every query that sees it, as for PyTorch's attention. Nested tensors, jagged or
+    strided, are attended to sequence by sequence, without a mask.
 
     Examples
     --------
@@ -84,20 +95,41 @@ def softmax_n_attention(
     >>> softmax_n_attention(query, key, value, attn_mask=torch.zeros(2, 3, dtype=torch.bool)).abs().max()
     tensor(0.)
     """
+    if query.is_nested:
+        return _nested(query, key, value, attn_mask, dropout_p, is_causal, scale, enable_gqa, n, log_n, return_lse)
     if not 0.0 <= dropout_p <= 1.0:
         raise ValueError(f"dropout_p is {dropout_p}: it must be in [0, 1]")
-    if scale is not None and not -math.inf < scale < math.inf:
-        raise ValueError(f"scale is {scale}: it must be a finite number")
-    if is_causal and attn_mask is not None:
-        raise ValueError("is_causal must not be set together with attn_mask: put the causal part into the mask")
+    attn_mask, is_causal = masked(attn_mask, is_causal, query, key)
     query, key, value = _autocast(query, key, value)
+    query, scale = _scaled(query, scale)
+    mass = _mass(n, log_n)
+    plain = dropout_p > 0.0
+    if plain and return_lse:
+        raise ValueError("return_lse is True: it must not be set together with dropout")
+    groups = 1
     if enable_gqa:
-        key, value = (repeated_heads(query, x, name) for x, name in ((key, "key"), (value, "value")))
-    scale = 1.0 / math.sqrt(max(1, query.shape[-1])) if scale is None else scale
-    if dropout_p == 0.0 and not (attn_mask is not None and attn_mask.requires_grad):
-        return fused_attention(query, key, value, n, log_n=log_n, beta=scale, mask=attn_mask, is_causal=is_causal)
-    weights = softmax_n_weights(query, key, attn_mask, is_causal=is_causal, scale=scale, n=n, log_n=log_n)
-    return torch.nn.functional.dropout(weights, dropout_p) @ value
+        # queries of a group are more queries of one head, where no mask tells them apart
+        alike = attn_mask is None or (attn_mask.shape[-2:-1] in ((), (1,)) and attn_mask.shape[-3:-2] in ((), (1,)))
+        if alike and not (is_causal or plain) and key.shape[-3:-2] == value.shape[-3:-2]:
+            groups = _groups(query, key, "key")
+            query = query.unflatten(-3, (-1, groups)).flatten(-3, -2)
+            mass = _packed_mass(mass, groups, query.shape[-2])
+            log_n = _packed_mass(log_n, groups, query.shape[-2])
+        else:
+            key, value = (repeated_heads(query, x, name) for x, name in ((key, "key"), (value, "value")))
+    if plain:
+        weights = softmax_n_weights(
+            query, key, attn_mask, is_causal, scale, n=n if log_n is None else None, log_n=log_n
+        )
+        return torch.nn.functional.dropout(weights, dropout_p) @ value
+    found = fused_attention(
+        query, key, value, mass, log_n=log_n, beta=scale, mask=attn_mask, is_causal=is_causal, return_lse=return_lse
+    )
+    if groups == 1:
+        return found
+    out, lse = found if return_lse else (found, None)
+    out = out.unflatten(-2, (groups, -1)).flatten(-4, -3)
+    return out if lse is None else (out, lse.unflatten(-1, (groups, -1)).flatten(-3, -2))
 
 
 def softmax_n_weights(
@@ -105,9 +137,9 @@ def softmax_n_weights(
     key: Tensor,
     attn_mask: Tensor | None = None,
     is_causal: bool = False,
-    scale: float | None = None,
+    scale: float | Tensor | None = None,
     *,
-    n: float | Tensor = 1.0,
+    n: float | Tensor | None = None,
     log_n: float | Tensor | None = None,
 ) -> Tensor:
     r"""Return the weights :math:`p_\mu` of softmax_n attention: L × S numbers, twice differentiable.
@@ -124,31 +156,112 @@ def softmax_n_weights(
     >>> softmax_n_weights(torch.zeros(1, 4), torch.zeros(3, 4), n=1.0)
     tensor([[0.2500, 0.2500, 0.2500]])
     """
-    scale = 1.0 / math.sqrt(max(1, query.shape[-1])) if scale is None else scale
+    attn_mask, is_causal = masked(attn_mask, is_causal, query, key)
+    n = _mass(n, log_n)
     work = torch.promote_types(query.dtype, torch.float32)
+    query, scale = _scaled(query, scale)
     scores = (query.to(work) * scale) @ key.to(work).mT
+    return softmax_n_of_scores(scores, attn_mask, is_causal, n=n, log_n=log_n).to(query.dtype)
+
+
+def softmax_n_of_scores(
+    scores: Tensor,
+    attn_mask: Tensor | None,
+    is_causal: bool,
+    *,
+    n: float | Tensor = 1.0,
+    log_n: float | Tensor | None = None,
+) -> Tensor:
+    """Return softmax_n of scores (..., L, S) under a mask."""
     if is_causal:
-        rows, columns = (torch.arange(size, device=query.device) for size in scores.shape[-2:])
+        rows, columns = (torch.arange(size, device=scores.device) for size in scores.shape[-2:])
         scores = scores.masked_fill(columns > rows[:, None], -math.inf)
     if attn_mask is not None:
         boolean = attn_mask.dtype == torch.bool
         scores = scores.masked_fill(~attn_mask, -math.inf) if boolean else scores + attn_mask
-    return softmax_n(scores, n, log_n=log_n).to(query.dtype)
+    return softmax_n(scores, n, log_n=log_n)
 
 
-def _autocast(*tensors: Tensor) -> list[Tensor]:
+def _mass(n: float | Tensor | None, log_n: float | Tensor | None) -> float | Tensor:
+    if n is not None and log_n is not None:
+        raise ValueError(f"n is {n} and log_n {log_n}: one must be None")
+    return 1.0 if n is None else n
+
+
+def _scaled(query: Tensor, scale: float | Tensor | None) -> tuple[Tensor, float]:
+    """Return queries and a number: a scale that is a tensor, and may learn, is multiplied into the queries."""
+    if scale is None:
+        return query, 1.0 / math.sqrt(max(1, query.shape[-1]))
+    if isinstance(scale, Tensor):
+        return (query * scale).to(query.dtype), 1.0
+    if not -math.inf < scale < math.inf:
+        raise ValueError(f"scale is {scale}: it must be a finite number")
+    return query, float(scale)
+
+
+def masked(mask: Tensor | None, is_causal: bool, query: Tensor, key: Tensor) -> tuple[Tensor | None, bool]:
+    """Check a mask, and write PyTorch's ``CausalBias``, which holds no numbers, as a mask that does."""
+    if mask is None:
+        return None, is_causal
+    if is_causal:
+        raise ValueError("is_causal must not be set together with attn_mask: put the causal part into the mask")
+    if isinstance(mask, CausalBias):
+        length, keys = query.shape[-2], key.shape[-2]
+        if (mask.seq_len_q, mask.seq_len_kv) != (length, keys):
+            raise ValueError(
+                f"attn_mask is causal for {mask.seq_len_q} queries and {mask.seq_len_kv} keys: there are {length} and "
+                f"{keys}"
+            )
+        if mask.variant == CausalVariant.UPPER_LEFT or length == keys:
+            return None, True
+        return torch.ones(length, keys, dtype=torch.bool, device=query.device).tril(keys - length), False
+    if mask.dtype != torch.bool and not mask.is_floating_point():
+        raise TypeError(f"attn_mask is {mask.dtype}: it must be boolean (True takes part) or floating point (added)")
+    return mask, False
+
+
+def _packed_mass(mass: Any, groups: int, rows: int) -> Any:
+    """Make a mass that broadcasts to (..., H, L, 1) one for packed queries."""
+    if not isinstance(mass, Tensor) or mass.dim() < 2 or groups == 1:
+        return mass
+    length = rows // groups
+    if mass.dim() == 2 or mass.shape[-3] == 1:
+        return mass if mass.shape[-2] == 1 else mass.repeat(*(1,) * (mass.dim() - 2), groups, 1)
+    mass = mass.expand(*mass.shape[:-2], length, mass.shape[-1])
+    return mass.unflatten(-3, (-1, groups)).flatten(-3, -2)
+
+
+def _nested(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, *others: Any) -> Tensor:
+    """Attend sequence by sequence; the result has the layout of the queries."""
+    *arguments, return_lse = others
+    if mask is not None or return_lse:
+        raise ValueError("nested tensors are taken without attn_mask and return_lse")
+    rows = zip(query.unbind(), key.unbind(), value.unbind(), strict=True)
+    outs = [softmax_n_attention(q, k, v, None, *arguments[:4], n=arguments[4], log_n=arguments[5]) for q, k, v in rows]
+    if query.layout != torch.jagged:
+        return torch.nested.as_nested_tensor(outs)
+    values = torch.cat([out.transpose(-3, -2) for out in outs])
+    return torch.nested.nested_tensor_from_jagged(values, cast("Any", query).offsets()).transpose(1, 2)
+
+
+def _autocast(*tensors: Tensor) -> tuple[Tensor, ...]:
     """Cast as autocast does for attention: it does not know the operators used here."""
     kind = tensors[0].device.type
-    if not torch.is_autocast_enabled(kind):
-        return list(tensors)
+    if not (kind == "cpu" or torch.amp.is_autocast_available(kind)) or not torch.is_autocast_enabled(kind):
+        return tensors
     dtype = torch.get_autocast_dtype(kind)
-    return [x if x.dtype == torch.float64 else x.to(dtype) for x in tensors]
+    return tuple(x if x.dtype == torch.float64 else x.to(dtype) for x in tensors)
 
 
-def repeated_heads(query: Tensor, x: Tensor, name: str) -> Tensor:
-    """Repeat key or value heads for the query heads of their group."""
+def _groups(query: Tensor, x: Tensor, name: str) -> int:
     if min(query.dim(), x.dim()) < 3 or x.shape[-3] == 0 or query.shape[-3] % x.shape[-3]:
         raise ValueError(
             f"query {tuple(query.shape)} and {name} {tuple(x.shape)}: the heads, third from last, must be a multiple"
         )
-    return x.repeat_interleave(query.shape[-3] // x.shape[-3], -3)
+    return query.shape[-3] // x.shape[-3]
+
+
+def repeated_heads(query: Tensor, x: Tensor, name: str) -> Tensor:
+    """Repeat key or value heads for the query heads of their group."""
+    groups = _groups(query, x, name)
+    return x if groups == 1 else x.repeat_interleave(groups, -3)

@@ -11,12 +11,14 @@ projections of the inputs, and
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from hopfield_theory.attention.functional import softmax_n_attention
-from hopfield_theory.fused.attention import fused_attention
+from hopfield_theory._arguments import positive
+from hopfield_theory.attention.functional import softmax_n_attention, softmax_n_weights
 from hopfield_theory.model.fixed_point import differentiable
 from hopfield_theory.model.separation import log_noop
 
@@ -42,8 +44,8 @@ class Hopfield(nn.Module):
     pattern_size : int, optional
         Size of the values of one head; by default ``hidden_size``.
     num_heads : int, at least 1
-    scaling : float, optional
-        β, above 0; by default ``1/√hidden_size``.
+    scaling : float or Tensor, optional
+        β, above 0; by default ``1/√hidden_size``. A tensor of num_heads numbers is one β per head; a parameter learns.
     update_steps_max : int or None
         Number of updates of the state patterns before the association. None means until convergence, with gradients by
         the implicit function theorem, whose memory does not grow with the number of updates.
@@ -53,6 +55,13 @@ class Hopfield(nn.Module):
         Whether inputs are normalised (layer norm with learnt scale and shift).
     stored_pattern_size, pattern_projection_size : int, optional
         Sizes of those inputs; by default ``input_size``.
+    stored_pattern_as_static, state_pattern_as_static, pattern_projection_as_static : bool
+        Whether inputs enter the association space as they are; their size is then num_heads times that of a head.
+    pattern_projection_as_connected : bool
+        Whether values are projections of the projected stored patterns, as in Ramsauer et al. 2021, not of an input of
+        their own.
+    add_bias_kv : bool
+        Whether a learnt stored pattern and its value are appended, which every query sees.
     batch_first : bool
         Whether inputs and outputs are (batch, sequence, size) or (sequence, batch, size).
     dropout : float, in [0, 1)
@@ -80,7 +89,7 @@ class Hopfield(nn.Module):
         output_size: int | None = None,
         pattern_size: int | None = None,
         num_heads: int = 1,
-        scaling: float | None = None,
+        scaling: float | Tensor | None = None,
         update_steps_max: int | None = 0,
         update_steps_eps: float = 1e-4,
         normalize_stored_pattern: bool = True,
@@ -88,6 +97,11 @@ class Hopfield(nn.Module):
         normalize_pattern_projection: bool = True,
         stored_pattern_size: int | None = None,
         pattern_projection_size: int | None = None,
+        stored_pattern_as_static: bool = False,
+        state_pattern_as_static: bool = False,
+        pattern_projection_as_static: bool = False,
+        pattern_projection_as_connected: bool = False,
+        add_bias_kv: bool = False,
         batch_first: bool = True,
         dropout: float = 0.0,
         input_bias: bool = True,
@@ -106,8 +120,11 @@ class Hopfield(nn.Module):
         for name, size in (sizes | {"output_size": output_size, "num_heads": num_heads}).items():
             if size < 1:
                 raise ValueError(f"{name} is {size}: it must be at least 1")
-        if scaling is not None and not 0 < scaling < math.inf:
-            raise ValueError(f"scaling is {scaling}: it must be a finite number above 0")
+        if isinstance(scaling, Tensor):
+            if scaling.numel() not in (1, num_heads) or not ((scaling > 0) & scaling.isfinite()).all():
+                raise ValueError(f"scaling is {scaling}: it must be one finite number above 0, or one per head")
+        elif scaling is not None:
+            scaling = positive("scaling", scaling)
         if update_steps_max is not None and update_steps_max < 0:
             raise ValueError(f"update_steps_max is {update_steps_max}: it must be at least 0, or None for convergence")
         if not 0 <= update_steps_eps < math.inf or not 0 <= dropout < 1:
@@ -117,14 +134,36 @@ class Hopfield(nn.Module):
         if learn_noop and noop <= 0:
             raise ValueError(f"noop is {noop}: it must be above 0 where it is learnt")
         self.num_heads, self.batch_first, self.dropout = num_heads, batch_first, dropout
-        self.scaling = 1.0 / math.sqrt(hidden_size) if scaling is None else scaling
+        self.scaling: float | Tensor
+        if isinstance(scaling, Tensor) and not isinstance(scaling, nn.Parameter):
+            self.register_buffer("scaling", scaling.detach().clone())
+        else:
+            self.scaling = 1.0 / math.sqrt(hidden_size) if scaling is None else scaling
         self.update_steps_max, self.update_steps_eps = update_steps_max, update_steps_eps
         self.norm_state_pattern = nn.LayerNorm(input_size) if normalize_state_pattern else nn.Identity()
         self.norm_stored_pattern = nn.LayerNorm(stored_size) if normalize_stored_pattern else nn.Identity()
         self.norm_pattern_projection = nn.LayerNorm(value_size) if normalize_pattern_projection else nn.Identity()
-        self.state_projection = nn.Linear(input_size, num_heads * hidden_size, input_bias)
-        self.stored_projection = nn.Linear(stored_size, num_heads * hidden_size, input_bias)
-        self.pattern_projection = nn.Linear(value_size, num_heads * pattern_size, input_bias)
+        self.connected = pattern_projection_as_connected
+        space, values = num_heads * hidden_size, num_heads * pattern_size
+        if pattern_projection_as_connected:
+            if pattern_projection_as_static:
+                raise ValueError("pattern_projection_as_connected and pattern_projection_as_static exclude each other")
+            self.norm_pattern_projection = nn.Identity()
+            value_size = space
+
+        def projection(name: str, size: int, width: int, static: bool) -> nn.Module:
+            if static and size != width:
+                raise ValueError(f"{name} is static and of size {size}: it must be that of all heads, {width}")
+            return nn.Identity() if static else nn.Linear(size, width, input_bias)
+
+        self.state_projection = projection("state_pattern", input_size, space, state_pattern_as_static)
+        self.stored_projection = projection("stored_pattern", stored_size, space, stored_pattern_as_static)
+        self.pattern_projection = projection("pattern_projection", value_size, values, pattern_projection_as_static)
+        self.stored_size, self.value_size = stored_size, value_size
+        if add_bias_kv:
+            self.bias_k = nn.Parameter(torch.randn(1, 1, space) * space**-0.5)
+            self.bias_v = nn.Parameter(torch.randn(1, 1, values) * values**-0.5)
+        self.add_bias_kv = add_bias_kv
         output = (
             nn.Identity() if disable_out_projection else nn.Linear(num_heads * pattern_size, output_size, input_bias)
         )
@@ -134,6 +173,22 @@ class Hopfield(nn.Module):
             self.log_n = nn.Parameter(log_n)
         else:
             self.register_buffer("log_n", log_n)
+
+    def _load_from_state_dict(self, state_dict: Any, prefix: Any, *others: Any) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """Keep this layer's no-op masses where another layer, loaded here, has none or has fixed ones."""
+        key, errors = f"{prefix}log_n", others[-1]
+        loaded = state_dict.get(key)
+        if loaded is not None and loaded.shape == self.log_n.shape:
+            fixed = not isinstance(self.log_n, nn.Parameter)
+            differs = fixed and not torch.equal(loaded.to(self.log_n), self.log_n.detach())
+            dense = bool((loaded == -math.inf).any())
+            if dense or differs:
+                state_dict = state_dict | {key: self.log_n.detach()}
+            if differs and not dense:
+                errors.append(
+                    f"{key} is {loaded.flatten().tolist()}: the layer was built with a fixed n of another size"
+                )
+        super()._load_from_state_dict(state_dict, prefix, *others)
 
     def forward(
         self,
@@ -151,18 +206,18 @@ class Hopfield(nn.Module):
         stored_pattern_padding_mask : Tensor of bool, shape (B, S), optional
             True where a stored pattern is padding.
         association_mask : Tensor, optional
-            Broadcasts to (B, num_heads, L, S): boolean, True where a state pattern may *not* see a stored one (as in
-            ``hflayers``), or added to the scores.
+            Broadcasts to (B, num_heads, L, S), or has shape (B · num_heads, L, S): boolean, True where a state pattern
+            may *not* see a stored one (as in ``hflayers``), or added to the scores.
 
         Returns
         -------
         Tensor, shape (B, L, output_size)
         """
         query, key, value = self._projected(input)
-        mask = _joined(stored_pattern_padding_mask, association_mask, query.dtype)
+        mask = self._joined(stored_pattern_padding_mask, association_mask, query)
         query = self._updated(query, key, mask)
         dropout = self.dropout if self.training else 0.0
-        heads = softmax_n_attention(query, key, value, mask, dropout, scale=self.scaling, log_n=self.log_n)
+        heads = softmax_n_attention(query, key, value, mask, dropout, scale=self._scale(), log_n=self.log_n)
         merged = self.output_projection(heads.transpose(-3, -2).flatten(-2))
         return merged if self.batch_first else merged.transpose(0, 1)
 
@@ -190,10 +245,38 @@ class Hopfield(nn.Module):
             ``+∞`` for a query that sees no pattern at n = 0.
         """
         query, key, _ = self._projected(input)
-        mask = _joined(stored_pattern_padding_mask, association_mask, query.dtype)
+        mask = self._joined(stored_pattern_padding_mask, association_mask, query)
         query = self._updated(query, key, mask)
-        lse = fused_attention(query, key, key, log_n=self.log_n, beta=self.scaling, mask=mask, return_lse=True)[1]
-        return 0.5 * (query * query).sum(-1) - lse / self.scaling
+        scale = self._scale()
+        lse = softmax_n_attention(query, key, key, mask, scale=scale, log_n=self.log_n, return_lse=True)[1]
+        return 0.5 * (query * query).sum(-1) - lse / (scale.squeeze(-1) if isinstance(scale, Tensor) else scale)
+
+    def get_association_matrix(
+        self,
+        input: Patterns,
+        stored_pattern_padding_mask: Tensor | None = None,
+        association_mask: Tensor | None = None,
+    ) -> Tensor:
+        """Return the weights of the association, after the updates.
+
+        Parameters
+        ----------
+        input, stored_pattern_padding_mask, association_mask
+            Same as for :meth:`forward`.
+
+        Returns
+        -------
+        Tensor, shape (B, num_heads, L, S)
+            With ``add_bias_kv`` S + 1 columns, the learnt pattern last. Rows sum to 1 minus the weight of the slot.
+        """
+        query, key, _ = self._projected(input)
+        mask = self._joined(stored_pattern_padding_mask, association_mask, query)
+        query = self._updated(query, key, mask)
+        return softmax_n_weights(query, key, mask, scale=self._scale(), log_n=self.log_n)
+
+    def _scale(self) -> float | Tensor:
+        """Return β as a number, or as a tensor that broadcasts to (num_heads, L, 1)."""
+        return self.scaling.reshape(-1, 1, 1) if isinstance(self.scaling, Tensor) else self.scaling
 
     def _projected(self, input: Patterns) -> tuple[Tensor, Tensor, Tensor]:
         stored, state, pattern = (input,) * 3 if isinstance(input, Tensor) else input
@@ -201,13 +284,18 @@ class Hopfield(nn.Module):
             stored, state, pattern = (x.transpose(0, 1) for x in (stored, state, pattern))
         state = self.state_projection(self.norm_state_pattern(state))
         stored = self.stored_projection(self.norm_stored_pattern(stored))
-        pattern = self.pattern_projection(self.norm_pattern_projection(pattern))
+        pattern = self.pattern_projection(stored if self.connected else self.norm_pattern_projection(pattern))
+        if self.add_bias_kv:
+            stored, pattern = (
+                torch.cat([x, bias.expand(len(x), -1, -1)], 1)
+                for x, bias in ((stored, self.bias_k), (pattern, self.bias_v))
+            )
         query, key, value = (x.unflatten(-1, (self.num_heads, -1)).transpose(-3, -2) for x in (state, stored, pattern))
         return query, key, value
 
     def _updated(self, query: Tensor, key: Tensor, mask: Tensor | None) -> Tensor:
         def update(state: Tensor) -> Tensor:
-            return softmax_n_attention(state, key, key, mask, scale=self.scaling, log_n=self.log_n)
+            return softmax_n_attention(state, key, key, mask, scale=self._scale(), log_n=self.log_n)
 
         if self.update_steps_max is None:
             with torch.no_grad():
@@ -221,6 +309,31 @@ class Hopfield(nn.Module):
         for _ in range(self.update_steps_max):
             query, moving = self._stepped(query, update(query), moving)
         return query
+
+    def _joined(self, padding: Tensor | None, mask: Tensor | None, query: Tensor) -> Tensor | None:
+        """Join both masks into one of four axes: boolean, True where a pattern may be seen, or additive."""
+        if padding is not None and (padding.dtype != torch.bool or padding.dim() != 2):
+            raise TypeError(
+                f"stored_pattern_padding_mask is {padding.dtype} of shape {tuple(padding.shape)}: it must be boolean, "
+                "(B, S), True where a stored pattern is padding"
+            )
+        if mask is not None and mask.dtype != torch.bool and not mask.is_floating_point():
+            raise TypeError(
+                f"association_mask is {mask.dtype}: it must be boolean (True hides) or floating point (added)"
+            )
+        batch, heads = query.shape[:2]
+        if mask is not None and mask.dim() == 3 and len(mask) == batch * heads:
+            mask = mask.unflatten(0, (batch, heads))
+        visible = None if padding is None else ~padding[:, None, None, :]
+        if mask is not None and mask.dtype == torch.bool:
+            mask = ~mask if visible is None else visible & ~mask
+        elif mask is not None and visible is not None:
+            mask = mask.to(query.dtype).masked_fill(~visible, -math.inf)
+        else:
+            mask = visible if mask is None else mask
+        if mask is None or not self.add_bias_kv or mask.shape[-1] == 1:
+            return mask
+        return nn.functional.pad(mask, (0, 1), value=mask.dtype == torch.bool)
 
     def _stepped(self, state: Tensor, new: Tensor, moving: Tensor | None) -> tuple[Tensor, Tensor]:
         """Take a step where queries still move; return where the step was long."""
@@ -260,7 +373,7 @@ class HopfieldPooling(nn.Module):
 
     def forward(
         self,
-        input: Tensor,
+        input: Tensor | tuple[Tensor, Tensor],
         stored_pattern_padding_mask: Tensor | None = None,
         association_mask: Tensor | None = None,
     ) -> Tensor:
@@ -268,8 +381,8 @@ class HopfieldPooling(nn.Module):
 
         Parameters
         ----------
-        input : Tensor, shape (B, S, input_size)
-            Or (S, B, input_size) without ``batch_first``.
+        input : Tensor, shape (B, S, input_size), or tuple of two
+            Stored patterns, and values of their own. Or (S, B, input_size) without ``batch_first``.
         stored_pattern_padding_mask, association_mask
             Same as for :class:`Hopfield`.
 
@@ -277,10 +390,11 @@ class HopfieldPooling(nn.Module):
         -------
         Tensor, shape (B, quantity · output_size)
         """
+        stored, values = (input, input) if isinstance(input, Tensor) else input
         batch_first = self.hopfield.batch_first
-        state = self.pooling_weights.expand(input.shape[0 if batch_first else 1], -1, -1)
+        state = self.pooling_weights.expand(stored.shape[0 if batch_first else 1], -1, -1)
         state = state if batch_first else state.transpose(0, 1)
-        pooled = self.hopfield((input, state, input), stored_pattern_padding_mask, association_mask)
+        pooled = self.hopfield((stored, state, values), stored_pattern_padding_mask, association_mask)
         return (pooled if batch_first else pooled.transpose(0, 1)).flatten(1)
 
 
@@ -307,8 +421,7 @@ class HopfieldLayer(nn.Module):
         if quantity < 1:
             raise ValueError(f"quantity is {quantity}: it must be at least 1")
         self.hopfield = Hopfield(input_size, **association)  # pyright: ignore[reportArgumentType]
-        stored_size = self.hopfield.stored_projection.in_features
-        value_size = self.hopfield.pattern_projection.in_features
+        stored_size, value_size = self.hopfield.stored_size, self.hopfield.value_size
         self.lookup_weights = nn.Parameter(torch.randn(1, quantity, stored_size) * 0.02)
         self.lookup_targets = nn.Parameter(torch.randn(1, quantity, value_size) * 0.02)
 
@@ -334,8 +447,12 @@ class HopfieldLayer(nn.Module):
         return self.hopfield((stored, input, targets), association_mask=association_mask)
 
 
-def from_hflayers(state: dict[str, Tensor], layer: Hopfield) -> dict[str, Tensor]:
-    """Map the weights of a ``Hopfield`` layer of the ``hflayers`` package to a layer of this package.
+def from_hflayers(
+    state: dict[str, Tensor],
+    layer: Hopfield | HopfieldPooling | HopfieldLayer,
+    options: Mapping[str, Any] | None = None,
+) -> dict[str, Tensor]:
+    """Map the weights of a layer of the ``hflayers`` package to a layer of this package.
 
     ====================================  =====================================================
     ``hflayers``                          here
@@ -345,15 +462,21 @@ def from_hflayers(state: dict[str, Tensor], layer: Hopfield) -> dict[str, Tensor
     ``association_core.q_proj_weight``    ``state_projection.weight``; likewise k and v
     ``association_core.in_proj_bias``     the three biases, one after the other
     ``association_core.out_proj``         ``output_projection``
-    ``norm_…``                            the same names
+    ``association_core.bias_k``           ``bias_k``; likewise v
+    ``norm_…``, ``pooling_weights``,      the same names
+    ``lookup_weights``
+    ``target_weights``                    ``lookup_targets``
     ====================================  =====================================================
 
     Parameters
     ----------
     state : dict
         The ``state_dict`` of the other layer.
-    layer : Hopfield
+    layer : Hopfield, HopfieldPooling or HopfieldLayer
         A layer of the same sizes; it keeps its no-op masses.
+    options : dict
+        The arguments that the other layer was built with, ``{}`` for none. A state dict does not show its connected
+        projections, zero association, scaling, activation or epsilons, so it is refused without them.
 
     Returns
     -------
@@ -363,40 +486,102 @@ def from_hflayers(state: dict[str, Tensor], layer: Hopfield) -> dict[str, Tensor
     Raises
     ------
     ValueError
-        For weights that this layer does not have.
+        For weights that this layer does not have, and for options by which the two layers would differ.
 
     Examples
     --------
     >>> layer = Hopfield(2, disable_out_projection=True)
     >>> weight = {"association_core.in_proj_weight": torch.ones(6, 2), "association_core.in_proj_bias": torch.zeros(6)}
-    >>> mapped = from_hflayers(weight | {k: v for k, v in layer.state_dict().items() if k.startswith("norm")}, layer)
-    >>> layer.load_state_dict(mapped)
+    >>> weight |= {k: v for k, v in layer.state_dict().items() if k.startswith("norm")}
+    >>> layer.load_state_dict(from_hflayers(weight, layer, {}))
     <All keys matched successfully>
     """
+    if options is None:
+        raise ValueError(
+            "options is None: a state dict does not show connected projections, zero association, scaling, activation "
+            "and epsilons; give the arguments that the other layer was built with, {} for none"
+        )
+    if not isinstance(layer, Hopfield):
+        own = {"target_weights": "lookup_targets", "pooling_weights": "pooling_weights"}
+        own["lookup_weights"] = "lookup_weights"
+        inner = {k.removeprefix("hopfield."): v for k, v in state.items() if k.startswith("hopfield.")}
+        learnt = {own[k]: v for k, v in state.items() if k in own}
+        unknown = set(state) - {f"hopfield.{k}" for k in inner} - set(own)
+        if unknown or not set(learnt) <= set(layer.state_dict()):
+            raise ValueError(f"{', '.join(sorted(unknown or learnt))} has no place in this layer")
+        return learnt | {f"hopfield.{k}": v for k, v in from_hflayers(inner, layer.hopfield, options).items()}
+    _check_options(layer, options)
     names = ("state_projection", "stored_projection", "pattern_projection")
-    sizes = [getattr(layer, name).out_features for name in names]
-    mapped = {"log_n": layer.log_n.detach().clone()}
+    sizes = [getattr(getattr(layer, name), "out_features", 0) for name in names]
+    mapped = {name: x.detach().clone() for name, x in layer.state_dict().items() if name in ("log_n", "scaling")}
     for name, tensor in state.items():
         core = name.removeprefix("association_core.")
         if core.startswith("norm_"):
             mapped[core] = tensor
         elif core in ("in_proj_weight", "in_proj_bias") and tensor.shape[0] == sum(sizes):
             kind = core.removeprefix("in_proj_")
-            mapped |= {f"{own}.{kind}": part for own, part in zip(names, tensor.split(sizes), strict=True)}
+            parts = zip(names, tensor.split(sizes), strict=True)
+            mapped |= {f"{own}.{kind}": part for own, part in parts if len(part)}
         elif core in ("q_proj_weight", "k_proj_weight", "v_proj_weight"):
             mapped[f"{names['qkv'.index(core[0])]}.weight"] = tensor
         elif core in ("out_proj.weight", "out_proj.bias"):
             mapped[f"output_projection.{core.removeprefix('out_proj.')}"] = tensor
+        elif core in ("bias_k", "bias_v") and layer.add_bias_kv:
+            mapped[core] = tensor
         else:
+            raise ValueError(f"{name} of shape {tuple(tensor.shape)} has no place in this layer")
+    shapes = {name: tensor.shape for name, tensor in layer.state_dict().items()}
+    for name, tensor in mapped.items():
+        if shapes.get(name) != tensor.shape:
             raise ValueError(f"{name} of shape {tuple(tensor.shape)} has no place in this layer")
     return mapped
 
 
-def _joined(padding: Tensor | None, mask: Tensor | None, dtype: torch.dtype) -> Tensor | None:
-    """Join both masks into one of four axes: boolean, True where a pattern may be seen, or additive."""
-    visible = None if padding is None else ~padding[:, None, None, :]
-    if mask is None:
-        return visible
-    if mask.dtype == torch.bool:
-        return ~mask if visible is None else visible & ~mask
-    return mask if visible is None else mask.to(dtype).masked_fill(~visible, -math.inf)
+def _check_options(layer: Hopfield, options: Mapping[str, Any]) -> None:
+    """Refuse arguments of a layer of ``hflayers`` that make it another function than this layer."""
+    scale = layer.scaling.detach() if isinstance(layer.scaling, Tensor) else torch.tensor(layer.scaling)
+    here = {
+        "pattern_projection_as_connected": layer.connected,
+        "state_pattern_as_static": isinstance(layer.state_projection, nn.Identity),
+        "stored_pattern_as_static": isinstance(layer.stored_projection, nn.Identity),
+        "pattern_projection_as_static": isinstance(layer.pattern_projection, nn.Identity),
+        "concat_bias_pattern": layer.add_bias_kv,
+        "normalize_hopfield_space": False,
+        "association_activation": None,
+        "batch_first": layer.batch_first,
+        "num_heads": layer.num_heads,
+        "update_steps_max": layer.update_steps_max,
+        "update_steps_eps": layer.update_steps_eps,
+    }
+    theirs = {"num_heads": 1, "batch_first": True, "association_activation": None, "update_steps_max": 0}
+    theirs["update_steps_eps"] = 1e-4
+    for side in ("stored_pattern", "state_pattern", "pattern_projection"):
+        norm = getattr(layer, f"norm_{side}")
+        here[f"normalize_{side}"] = theirs[f"normalize_{side}"] = True
+        if not (side == "pattern_projection" and layer.connected):
+            here[f"normalize_{side}"] = isinstance(norm, nn.LayerNorm)
+        here[f"normalize_{side}_eps"] = getattr(norm, "eps", 1e-5)
+        here[f"normalize_{side}_affine"] = theirs[f"normalize_{side}_affine"] = True
+        theirs[f"normalize_{side}_eps"] = 1e-5
+    sizes = {"input_size", "hidden_size", "output_size", "pattern_size", "quantity", "trainable", "dropout"}
+    sizes |= {
+        "disable_out_projection",
+        "stored_pattern_size",
+        "pattern_projection_size",
+        "input_bias",
+        "add_zero_association",
+        "scaling",
+    }
+    sizes |= {"normalize_hopfield_space_affine", "normalize_hopfield_space_eps", "lookup_weights_as_separated"}
+    sizes |= {"lookup_targets_as_trainable"}
+    unknown = set(options) - set(here) - sizes
+    if unknown:
+        raise ValueError(f"options hold {', '.join(sorted(unknown))}, which this layer does not know")
+    different = [name for name, value in here.items() if options.get(name, theirs.get(name, False)) != value]
+    if different:
+        raise ValueError(f"the layers differ in {', '.join(different)}")
+    # a zero pattern with the value zero is a slot of mass 1
+    if options.get("add_zero_association") and bool((layer.log_n != 0).any()):
+        raise ValueError("add_zero_association is True: build this layer with noop=1")
+    if (given := options.get("scaling")) is not None and not torch.allclose(torch.as_tensor(given).to(scale), scale):
+        raise ValueError(f"scaling is {given}: this layer has {layer.scaling}")

@@ -28,6 +28,8 @@ from hopfield_theory.model.separation import log_noop
 
 __all__ = ["fused_attention"]
 
+_functorch: Any = getattr(torch._C, "_functorch")  # noqa: B009
+
 
 def fused_attention(
     query: Tensor,
@@ -43,8 +45,8 @@ def fused_attention(
 ) -> Any:
     r"""Mix values by softmax_n weights: :math:`\mathrm{softmax}_n(\beta\, q K^\top)\, V`.
 
-    First derivatives for ``query``, ``key``, ``value`` and ``log_n`` are exact; second derivatives raise. Memory
-    beyond the result is a constant plus an amount proportional to the number of queries, never queries × keys.
+    First derivatives for ``query``, ``key``, ``value``, ``log_n`` and ``mask`` are exact; second derivatives raise.
+    Memory beyond the result is a constant plus an amount proportional to the number of queries, never queries × keys.
 
     Parameters
     ----------
@@ -61,8 +63,8 @@ def fused_attention(
     beta : float
         Inverse temperature, a finite number.
     mask : Tensor, optional
-        Broadcasts to (..., L, S): boolean (``True`` takes part) or added to the scores (finite or ``−inf``). It must
-        not require a gradient.
+        Broadcasts to (..., L, S): boolean (``True`` takes part) or added to the scores (finite or ``−inf``); its
+        gradient has its own size.
     is_causal : bool
         Query ``i`` sees only the keys ``j ≤ i``.
     return_lse : bool
@@ -81,7 +83,7 @@ def fused_attention(
     ValueError
         For shapes that do not fit, or numbers out of range.
     TypeError
-        For dtypes that differ or are not floating point, and for a mask that requires a gradient.
+        For dtypes that differ or are not floating point.
 
     Examples
     --------
@@ -91,6 +93,15 @@ def fused_attention(
     >>> fused_attention(torch.zeros(1, 2), key, key, n=2.0, return_lse=True)[1].exp()
     tensor([4.])
     """
+    if is_causal and 0 < query.shape[-2] < key.shape[-2]:
+        # no query sees the keys behind the last of them
+        key, value = key[..., : query.shape[-2], :], value[..., : query.shape[-2], :]
+        mask = mask if mask is None or mask.shape[-1] == 1 else mask[..., : query.shape[-2]]
+    if not isinstance(n, Tensor) and log_n is None and mask is None and _is_simple(query, key, value):
+        mass = log_noop(n)
+        if cpu.applies(query, key, value, None, beta, is_causal) and -math.inf < beta < math.inf:
+            out, lse = cpu.forward(query, key, value, mass, None, beta, is_causal, return_lse)
+            return (out, lse) if return_lse else out
     lead = _check(query, key, value, beta, mask)
     length, num_keys = query.shape[-2], key.shape[-2]
     work = torch.promote_types(query.dtype, torch.float32)
@@ -104,7 +115,7 @@ def fused_attention(
             f"n of shape {tuple(log_n.shape)} and mask of shape {None if mask is None else tuple(mask.shape)} must "
             f"broadcast to {(*lead, length, 1)} and {(*lead, length, num_keys)}"
         ) from error
-    if mask is not None and mask.dtype != torch.bool:
+    if mask is not None and mask.dtype not in (torch.bool, query.dtype):
         mask = mask.to(work)
 
     def four_axes(tensor: Tensor) -> Tensor:
@@ -133,6 +144,21 @@ def fused_attention(
     return (out, lse.reshape(*lead, length)) if return_lse else out
 
 
+def _is_simple(query: Tensor, key: Tensor, value: Tensor) -> bool:
+    """Tell whether these are plain CPU tensors that fit, to be computed without derivatives, outside of transforms."""
+    shape = query.shape
+    return (
+        len(shape) == 4
+        and key.shape == (*shape[:2], value.shape[-2], shape[3])
+        and value.shape[:2] == shape[:2]
+        and query.dtype == key.dtype == value.dtype
+        and not (torch.is_grad_enabled() and (query.requires_grad or key.requires_grad or value.requires_grad))
+        and not torch.compiler.is_compiling()
+        and _functorch.maybe_current_level() is None
+        and len(key.shape) == len(value.shape)
+    )
+
+
 def _check(query: Tensor, key: Tensor, value: Tensor, beta: float, mask: Tensor | None) -> torch.Size:
     """Refuse tensors that do not fit; return the common leading shape."""
     for name, tensor in (("query", query), ("key", key), ("value", value)):
@@ -148,11 +174,8 @@ def _check(query: Tensor, key: Tensor, value: Tensor, beta: float, mask: Tensor 
     # comparisons, unlike math.isfinite, can be traced where the size, and so the scale, is symbolic
     if not -math.inf < beta < math.inf:
         raise ValueError(f"beta is {beta}: it must be a finite number")
-    if mask is not None:
-        if mask.requires_grad:
-            raise TypeError("mask requires a gradient: masks are constants here")
-        if mask.dtype != torch.bool and not mask.is_floating_point():
-            raise TypeError(f"mask is {mask.dtype}: it must be boolean or floating point")
+    if mask is not None and mask.dtype != torch.bool and not mask.is_floating_point():
+        raise TypeError(f"mask is {mask.dtype}: it must be boolean or floating point")
     try:
         return torch.broadcast_shapes(query.shape[:-2], key.shape[:-2], value.shape[:-2])
     except RuntimeError as error:
@@ -197,6 +220,7 @@ class _FusedAttention(torch.autograd.Function):
     def setup_context(ctx, inputs, output):
         query, key, value, log_n, mask, ctx.beta, ctx.is_causal, ctx.with_lse = inputs
         ctx.save_for_backward(query, key, value, log_n, mask, *output)
+        ctx.learns_mask = mask is not None and mask.requires_grad
         ctx.set_materialize_grads(False)
 
     @staticmethod
@@ -209,9 +233,9 @@ class _FusedAttention(torch.autograd.Function):
         if grad_out is None:
             grad_out = torch.zeros_like(out)
         grads = _FusedAttentionBackward.apply(
-            grad_out, grad_lse, query, key, value, log_n, mask, out, lse, ctx.beta, ctx.is_causal
+            grad_out, grad_lse, query, key, value, log_n, mask, out, lse, ctx.beta, ctx.is_causal, ctx.learns_mask
         )
-        return (*grads, None, None, None, None)
+        return (*grads, None, None, None)
 
     @staticmethod
     def vmap(info, in_dims, *args):
@@ -222,19 +246,25 @@ class _FusedAttentionBackward(torch.autograd.Function):
     """The backward pass as a separate function, so that differentiating it again is refused, not wrong."""
 
     @staticmethod
-    def forward(grad_out, grad_lse, query, key, value, log_n, mask, out, lse, beta, is_causal):
+    def forward(grad_out, grad_lse, query, key, value, log_n, mask, out, lse, beta, is_causal, learns_mask):
         # ℓ_n = −∞ only where n = 0 and no key is seen: there every weight is zero, which any finite value gives
         lse = torch.where(lse == -math.inf, 0.0, lse)
         inner = (grad_out.to(lse.dtype) * out).sum(-1)
         if grad_lse is not None:
             inner = inner - grad_lse
         grad_log_n = -torch.exp(log_n - lse) * inner
-        # the operator's backward pass recomputes `inner` from grad_out and out
-        if grad_lse is None and cpu.backward_applies(query) and cpu.applies(query, key, value, mask, beta, is_causal):
+        grad_mask = torch.zeros_like(mask, dtype=lse.dtype) if learns_mask else None
+        # the operator's backward pass recomputes `inner` from grad_out and out, and leaves the mask out
+        if (
+            grad_lse is None
+            and not learns_mask
+            and cpu.backward_applies(query)
+            and cpu.applies(query, key, value, mask, beta, is_causal)
+        ):
             grads = cpu.backward(grad_out, query, key, value, out, lse, mask, beta, is_causal)
         else:
-            grads = chunked.backward(grad_out, inner, query, key, value, lse, mask, beta, is_causal)
-        return (*grads, grad_log_n)
+            grads = chunked.backward(grad_out, inner, query, key, value, lse, mask, beta, is_causal, grad_mask)
+        return (*grads, grad_log_n, grad_mask if grad_mask is None else grad_mask.to(mask.dtype))
 
     @staticmethod
     def setup_context(ctx, inputs, output):
@@ -248,4 +278,8 @@ class _FusedAttentionBackward(torch.autograd.Function):
 
     @staticmethod
     def vmap(info, in_dims, *args):
-        return _unfold(info, _FusedAttentionBackward.apply(*_fold(info, in_dims, args)))
+        *outputs, grad_mask = _FusedAttentionBackward.apply(*_fold(info, in_dims, args))
+        outputs, dims = _unfold(info, outputs)
+        if grad_mask is not None:
+            [grad_mask], _ = _unfold(info, [grad_mask])
+        return (*outputs, grad_mask), (*dims, None if grad_mask is None else 0)

@@ -80,8 +80,12 @@ def backward(
     mask: Tensor | None,
     beta: float,
     is_causal: bool,
+    grad_mask: Tensor | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Return the gradients for query, key and value, given ``⟨∂L/∂o_n, o_n⟩ − ∂L/∂ℓ_n`` of each query."""
+    """Return the gradients for query, key and value; add that of the mask to ``grad_mask``.
+
+    Given is ``inner``, ``⟨∂L/∂o_n, o_n⟩ − ∂L/∂ℓ_n`` of each query.
+    """
     row_size, column_size = _block_sizes(query, key)
     work = lse.dtype
     grad_queries = [torch.zeros_like(query[..., rows, :], dtype=work) for rows in _blocks(query.shape[-2], row_size)]
@@ -92,7 +96,10 @@ def backward(
         for index, rows in enumerate(_blocks(query.shape[-2], row_size)):
             weights = torch.exp(_scores(query, key, mask, beta, is_causal, rows, columns) - lse[..., rows, None])
             g = grad_out[..., rows, :].to(work)
-            grad_scores = weights * (g @ v.mT - inner[..., rows, None]) * beta
+            grad_scores = weights * (g @ v.mT - inner[..., rows, None])
+            if grad_mask is not None:
+                _add_summed(grad_mask, grad_scores, rows, columns)
+            grad_scores = grad_scores * beta
             grad_queries[index] = grad_queries[index] + grad_scores @ k
             grad_k = grad_k + grad_scores.mT @ query[..., rows, :].to(work)
             grad_v = grad_v + weights.mT @ g
@@ -101,3 +108,11 @@ def backward(
     if not grad_keys or not grad_queries:
         return torch.zeros_like(query), torch.zeros_like(key), torch.zeros_like(value)
     return torch.cat(grad_queries, -2).to(query.dtype), torch.cat(grad_keys, -2), torch.cat(grad_values, -2)
+
+
+def _add_summed(total: Tensor, part: Tensor, rows: slice, columns: slice) -> None:
+    """Add a block to the place of its rows and columns, summed over axes along which the total has length 1."""
+    ones = [axis for axis in range(4) if total.shape[axis] == 1 and part.shape[axis] != 1]
+    whole = slice(None)
+    place = total[..., whole if total.shape[-2] == 1 else rows, whole if total.shape[-1] == 1 else columns]
+    place += part.sum(ones, keepdim=True) if ones else part

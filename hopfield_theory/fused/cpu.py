@@ -11,8 +11,12 @@ from torch import Tensor
 __all__ = ["applies", "backward", "backward_applies", "forward"]
 
 # without them the chunked backend computes everything
-_flash: Any = getattr(torch.ops.aten, "_scaled_dot_product_flash_attention_for_cpu", None)
+# torch's own binding costs half of what torch.ops does
+_flash: Any = getattr(torch, "_scaled_dot_product_flash_attention_for_cpu", None)
 _flash_backward: Any = getattr(torch.ops.aten, "_scaled_dot_product_flash_attention_for_cpu_backward", None)
+
+# keys that are worth sharing out among threads
+_MANY = 1024
 
 
 def applies(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, beta: float, is_causal: bool) -> bool:
@@ -27,13 +31,18 @@ def applies(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, beta
         and not (is_causal and (mask is not None or query.shape[-2] != key.shape[-2]))
         # it multiplies the −∞ of masked scores by the scale, and rounds a mask to the dtype of the query
         and beta != 0
-        and not (mask is not None and mask.is_floating_point() and query.dtype.itemsize < 4)
+        and not (mask is not None and mask.is_floating_point() and mask.dtype != query.dtype)
     )
 
 
 def backward_applies(query: Tensor) -> bool:
     """Tell whether the operator's backward pass is faster: it uses one thread per head."""
     return query.shape[0] * query.shape[1] >= _threads()
+
+
+def _is_traced(tensor: Tensor) -> bool:
+    """Tell whether the values cannot be read, since a graph is made."""
+    return torch.compiler.is_compiling() or type(tensor) is not Tensor
 
 
 def _threads() -> int:
@@ -56,20 +65,34 @@ def _additive(mask: Tensor | None, query: Tensor) -> Tensor | None:
 
 
 def forward(
-    query: Tensor, key: Tensor, value: Tensor, log_n: Tensor, mask: Tensor | None, beta: float, is_causal: bool
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    log_n: Tensor | float,
+    mask: Tensor | None,
+    beta: float,
+    is_causal: bool,
+    with_lse: bool = True,
 ) -> tuple[Tensor, Tensor]:
-    """Return ``(o_n, ℓ_n)`` of four-axis tensors."""
+    """Return ``(o_n, ℓ_n)`` of four-axis tensors; without ``with_lse`` the second is of no meaning for a number."""
     query, key, value = (_unit_stride(t) for t in (query, key, value))
     additive = _additive(mask, query)
     threads = _threads()
     # the operator distributes queries over its threads, never keys
-    if additive is None and not is_causal and query.shape[:2] == (1, 1) and query.shape[-2] <= 16 * threads:
+    one = key.shape[-2] >= _MANY and additive is None and not is_causal and query.shape[:2] == (1, 1)
+    if one and query.shape[-2] <= 16 * threads:
         out, lse = _flash_split(query, key, value, beta, threads)
     else:
         out, lse = _flash(query, key, value, 0.0, is_causal, attn_mask=additive, scale=beta)
-    if additive is not None:
-        # the operator reports 0 where nothing was summed
+    # the operator reports 0 where nothing was summed
+    if additive is not None and (_is_traced(lse) or bool((lse == 0).any())):
         lse = torch.where((additive == -math.inf).all(-1), -math.inf, lse)
+    if not isinstance(log_n, Tensor):
+        if log_n == -math.inf:
+            return out, lse
+        # without a mask every query sees a key: ℓ is finite
+        gate = (lse - log_n).sigmoid_() if with_lse or log_n != 0 else lse.sigmoid_()
+        return out.mul_(gate.unsqueeze(-1)), torch.logaddexp(lse, lse.new_tensor(log_n)) if with_lse else lse
     lse_n = torch.logaddexp(lse, log_n.to(lse.dtype))
     gate = torch.exp(lse - torch.where(lse_n == -math.inf, 0.0, lse_n))
     return (out * gate.unsqueeze(-1)).to(out.dtype), lse_n

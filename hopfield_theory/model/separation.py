@@ -22,9 +22,10 @@ import math
 from dataclasses import dataclass, field
 from typing import Protocol
 
-import entmax
 import torch
 from torch import Tensor
+
+from hopfield_theory import _arguments as arguments
 
 __all__ = ["Entmax", "Separation", "SoftmaxN", "log_noop", "lse_n", "softmax_n"]
 
@@ -75,6 +76,8 @@ def _exponentials(scores: Tensor, log_n: float | Tensor, dim: int) -> tuple[Tens
     """``e^{z − s}``, ``n e^{−s} + Σ e^{z − s}`` and the shift ``s = max(log n, max z)``, in float32 or float64."""
     if not scores.is_floating_point():
         raise TypeError(f"scores are {scores.dtype}: they must be floating point")
+    if not -scores.dim() <= dim < scores.dim():
+        raise ValueError(f"dim is {dim}: it must be in [{-scores.dim()}, {scores.dim() - 1}] for {scores.dim()} axes")
     work = torch.promote_types(scores.dtype, torch.float32)
     z = scores.to(work)
     log_n = torch.as_tensor(log_n, dtype=work, device=z.device)
@@ -204,10 +207,7 @@ class SoftmaxN:
     log_n: float = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        if isinstance(self.noop, bool) or not isinstance(self.noop, int | float):
-            raise TypeError(f"noop is {self.noop!r}: it must be a number")
-        if not 0 <= self.noop < math.inf:
-            raise ValueError(f"noop is {self.noop}: the no-op mass must be a finite number of at least 0")
+        object.__setattr__(self, "noop", arguments.real("noop", self.noop, 0))
         object.__setattr__(self, "log_n", float(log_noop(self.noop)))
 
     def weights(self, scores: Tensor) -> Tensor:
@@ -229,7 +229,7 @@ class Entmax:
 
     :math:`p = \arg\max_{p \in \Delta} \langle p, z\rangle - \Psi_\alpha(p)` with the negative Tsallis entropy
     :math:`\Psi_\alpha(p) = \frac{1}{\alpha(\alpha-1)} \sum_\mu (p_\mu^\alpha - p_\mu)`; computed by the ``entmax``
-    package. At least one score of a row must be finite.
+    package. A row of ``−inf`` gives zeros.
 
     Parameters
     ----------
@@ -250,10 +250,10 @@ class Entmax:
     alpha: float
 
     def __post_init__(self) -> None:
-        if isinstance(self.alpha, bool) or not isinstance(self.alpha, int | float):
-            raise TypeError(f"alpha is {self.alpha!r}: it must be a number")
-        if not 1 < self.alpha < math.inf:
-            raise ValueError(f"alpha is {self.alpha}: it must be a finite number above 1 (SoftmaxN(0) is the limit 1)")
+        alpha = arguments.real("alpha", self.alpha)
+        if alpha <= 1:
+            raise ValueError(f"alpha is {alpha}: it must be a finite number above 1 (SoftmaxN(0) is the limit 1)")
+        object.__setattr__(self, "alpha", alpha)
 
     @property
     def margin(self) -> float:
@@ -262,14 +262,23 @@ class Entmax:
 
     def weights(self, scores: Tensor) -> Tensor:
         """α-entmax over the last axis."""
+        # loaded here: whoever never asks for it does not need the package
+        import entmax
+
         z = scores.to(torch.promote_types(scores.dtype, torch.float32))
+        if z.shape[-1] == 0:
+            return scores
+        # weights depend on differences alone, and a score that is 1/(α − 1) or more below the largest has none
+        top = z.detach().amax(-1, keepdim=True)
+        nothing = top == -math.inf
+        z = (z - torch.where(nothing, 0.0, top)).clamp(min=-2.0 * max(1.0, self.margin))
         if self.alpha == 2:
             p = entmax.sparsemax(z, dim=-1)
         elif self.alpha == 1.5:
             p = entmax.entmax15(z, dim=-1)
         else:
             p = entmax.entmax_bisect(z, alpha=self.alpha, dim=-1)
-        return p.to(scores.dtype)
+        return torch.where(nothing, 0.0, p).to(scores.dtype)
 
     def conjugate(self, scores: Tensor) -> Tensor:
         """``⟨p, z⟩ − Ψ_α(p)`` at the maximiser ``p``."""
@@ -277,7 +286,8 @@ class Entmax:
         p = self.weights(z)
         overlap = torch.where(p > 0, p * z, torch.zeros_like(z)).sum(-1)
         negative_entropy = (p**self.alpha - p).sum(-1) / (self.alpha * (self.alpha - 1))
-        return (overlap - negative_entropy).to(scores.dtype)
+        nothing = (z == -math.inf).all(-1)
+        return torch.where(nothing, -math.inf, overlap - negative_entropy).to(scores.dtype)
 
     def curvature(self, weights: Tensor) -> tuple[Tensor, Tensor]:
         """``s = p^{2−α}`` on the support, 0 off it, and ``c = Σ s``."""

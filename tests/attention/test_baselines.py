@@ -101,3 +101,43 @@ def test_gates_and_masks_that_are_refused():
     x = torch.zeros(1, 2, 4)
     with pytest.raises(ValueError, match="is_causal must not"):
         clipped_attention(x, x, x, torch.ones(2, 2, dtype=torch.bool), is_causal=True)
+
+
+@pytest.mark.parametrize("hiding", [-1e4, -1e9, torch.finfo(torch.float32).min, -math.inf])
+def test_alpha_counts_the_keys_that_any_mask_leaves(hiding):
+    query, key = some(1, 3, 4), some(1, 5, 4, seed=1)
+    keep = torch.tensor([True, True, False, True, False])
+    added = torch.zeros(5, dtype=torch.float64).masked_fill(~keep, hiding)
+    torch.testing.assert_close(
+        clipped_attention(query, key, key, added, alpha=1.0), clipped_attention(query, key, key, keep, alpha=1.0)
+    )
+
+
+def test_alpha_by_a_fixed_length():
+    query, key = some(1, 4, 5), some(1, 8, 5, seed=1)
+    torch.testing.assert_close(
+        clipped_attention(query, key, key, alpha=0.4, length=20), clipped_attention(query, key, key, gamma=-0.02)
+    )
+
+
+@pytest.mark.parametrize("options", [{"per": "head"}, {"per": "constant"}, {"all_features": True}])
+@pytest.mark.parametrize("fine_tuning", [False, True])
+def test_the_kinds_of_gates(options, fine_tuning):
+    torch.manual_seed(0)
+    gate = AttentionGate(2, 4, initial_gate=0.25, fine_tuning=fine_tuning, **options)
+    x = some(3, 5, 8).float()
+    gates, start = gate(x).expand(3, 2, 5, 1), 1.0 if fine_tuning else 0.25
+    if fine_tuning:
+        # a trained model starts where it was
+        torch.testing.assert_close(gates, torch.ones_like(gates), rtol=0, atol=0.2)
+    if options.get("per") == "constant":
+        torch.testing.assert_close(gates, torch.full_like(gates, start))
+    elif options.get("per") == "head":
+        logits = torch.stack([x[..., 4 * h : 4 * h + 4] @ gate.weights[0][h] + gate.biases[0][h] for h in range(2)], 1)
+        expected = logits.mean(2, keepdim=True).sigmoid() * start / 0.25
+        torch.testing.assert_close(gates, expected.expand(3, 2, 5, 1))
+    else:
+        expected = torch.stack([x @ gate.weights[0][h] + gate.biases[0][h] for h in range(2)], 1).sigmoid()
+        torch.testing.assert_close(gates, expected * start / 0.25)
+    with pytest.raises(ValueError, match="per is 'token, head'"):
+        AttentionGate(2, 4, per="token, head")

@@ -1,14 +1,16 @@
 """softmax_n_attention against the plain formula, SDPA, autograd, compilation and export."""
 
 import math
+import warnings
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch.nn.attention.bias import causal_lower_right, causal_upper_left
 from torch.nn.functional import scaled_dot_product_attention as sdpa
 
-from hopfield_theory.attention import softmax_n_attention, softmax_n_weights
+from hopfield_theory.attention import clipped_attention, softmax_n_attention, softmax_n_weights
 
 DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
@@ -259,3 +261,104 @@ def test_masks_broadcast_and_are_never_spread_out(shape, width):
             *(torch.stack([x, x + 1]) for x in (query, key, value))
         )
         torch.testing.assert_close(mapped[0], gradients[0][0])
+
+
+# --- what else PyTorch's attention takes ---
+
+
+@pytest.mark.parametrize(("length", "keys"), [(4, 4), (3, 6), (6, 3)])
+@pytest.mark.parametrize("bias", [causal_lower_right, causal_upper_left])
+@pytest.mark.filterwarnings("ignore:Lower right causal bias")
+def test_causal_biases(bias, length, keys):
+    query, key = some(1, 2, length, 8, grad=False), some(1, 2, keys, 8, seed=1, grad=False)
+    out = softmax_n_attention(query, key, key, bias(length, keys), n=0.0)
+    seen = torch.ones(length, keys, dtype=torch.bool).tril(keys - length if bias is causal_lower_right else 0)
+    # a query that sees nothing has zeros here
+    expected = torch.where(seen.any(-1, keepdim=True), sdpa(query, key, key, seen), 0.0)
+    torch.testing.assert_close(out, expected)
+    weights = softmax_n_weights(query, key, bias(length, keys), n=0.0)
+    assert (weights[..., ~seen] == 0).all()
+    with pytest.raises(ValueError, match="attn_mask is causal for"):
+        softmax_n_attention(query, key, key, bias(length + 1, keys))
+
+
+@pytest.mark.parametrize("layout", [torch.jagged, torch.strided])
+def test_nested_tensors(layout):
+    lengths = (2, 5, 3)
+    pieces = [[some(rows, 2, 4, seed=10 * i + j, grad=False) for i, rows in enumerate(lengths)] for j in range(3)]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # nested tensors are a prototype, PyTorch says
+        nested = [torch.nested.nested_tensor(piece, layout=layout, requires_grad=True) for piece in pieces]
+        out = softmax_n_attention(*(x.transpose(1, 2) for x in nested), is_causal=True, n=2.0)
+        theirs = out.transpose(1, 2).unbind()
+    for index, (query, key, value) in enumerate(zip(*pieces, strict=True)):
+        expected = softmax_n_attention(*(x.transpose(0, 1) for x in (query, key, value)), is_causal=True, n=2.0)
+        torch.testing.assert_close(theirs[index], expected.transpose(0, 1))
+    (out.values() if layout == torch.jagged else out.to_padded_tensor(0.0)).sum().backward()
+    assert nested[0].grad is not None
+
+
+def test_the_meta_device_gives_shapes():
+    query, key = torch.empty(1, 4, 3, 8, device="meta"), torch.empty(1, 2, 5, 8, device="meta")
+    assert softmax_n_attention(query, key, key, enable_gqa=True).shape == (1, 4, 3, 8)
+
+
+@pytest.mark.parametrize("dropout", [0.0, 0.5])
+@pytest.mark.parametrize("shape", [(), (2, 1, 1)])
+def test_a_learnt_scale_has_its_gradient(dropout, shape):
+    query, key, scale = some(1, 2, 3, 4), some(1, 2, 5, 4, seed=1), torch.full(shape, 0.7).double().requires_grad_()
+
+    def attend(query, key, scale):
+        torch.manual_seed(0)
+        return softmax_n_attention(query, key, key, scale=scale, dropout_p=dropout)
+
+    assert torch.autograd.gradcheck(attend, (query, key, scale))
+    torch.testing.assert_close(
+        softmax_n_attention(query, key, key, scale=scale),
+        softmax_n_attention(query, key, key, scale=0.7),
+        rtol=1e-6,
+        atol=1e-6,
+    )
+
+
+def test_log_sum_exps_of_packed_and_plain_heads():
+    query, key, log_n = some(2, 6, 3, 4), some(2, 2, 5, 4, seed=1), some(6, 1, 1, seed=2)
+    mask = torch.rand(2, 1, 1, 5, generator=torch.Generator().manual_seed(0)) < 0.7
+    repeated = key.repeat_interleave(3, 1)
+    for m in (None, mask):
+        out, lse = softmax_n_attention(query, key, key, m, enable_gqa=True, log_n=log_n, return_lse=True)
+        expected = softmax_n_attention(query, repeated, repeated, m, log_n=log_n, return_lse=True)
+        torch.testing.assert_close((out, lse), expected)
+        scores = query @ repeated.mT / 2
+        scores = scores if m is None else scores.masked_fill(~m, -math.inf)
+        torch.testing.assert_close(lse, torch.logaddexp(scores.logsumexp(-1), log_n.squeeze(-1)))
+    with pytest.raises(ValueError, match="return_lse is True"):
+        softmax_n_attention(query, query, query, dropout_p=0.5, return_lse=True)
+
+
+def test_without_gradients_the_result_is_the_same():
+    query, key = some(2, 3, 4, 8), some(2, 3, 9, 8, seed=1)
+    for n in (0.0, 1e-3, 1.0, 1e6):
+        for causal in (False, True):
+            expected = softmax_n_attention(query, key, key, is_causal=causal, n=n, return_lse=True)
+            with torch.no_grad():
+                torch.testing.assert_close(
+                    softmax_n_attention(query, key, key, is_causal=causal, n=n, return_lse=True), expected
+                )
+
+
+def test_nan_goes_where_pytorch_lets_it_go():
+    query, key = some(1, 1, 3, 4, grad=False), some(1, 1, 5, 4, seed=1, grad=False)
+    query[0, 0, 1, 2] = torch.nan
+    own, theirs = softmax_n_attention(query, key, key), sdpa(query, key, key)
+    assert torch.equal(own.isnan(), theirs.isnan())
+
+
+@pytest.mark.parametrize("attend", [softmax_n_attention, clipped_attention])
+def test_two_masses_and_masks_of_integers_are_refused(attend):
+    x = some(1, 2, 4, grad=False)
+    with pytest.raises(ValueError, match=r"n is 1.0 and log_n 0.0: one must be None"):
+        attend(x, x, x, n=1.0, log_n=0.0)
+    for dropout in (0.0, 0.5):
+        with pytest.raises(TypeError, match=r"attn_mask is torch.int64: it must be boolean"):
+            attend(x, x, x, torch.ones(2, 2, dtype=torch.long), dropout)

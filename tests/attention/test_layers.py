@@ -210,12 +210,146 @@ def test_weights_of_the_other_package():
     x = inputs()[0]
     for weights in (together, apart):
         other = Hopfield(6, num_heads=2, hidden_size=3, pattern_size=4).double()
-        other.load_state_dict(from_hflayers(common | weights, other))
+        other.load_state_dict(
+            from_hflayers(common | weights, other, {"num_heads": 2, "hidden_size": 3, "pattern_size": 4})
+        )
         assert torch.equal(other(x), module(x))
     with pytest.raises(ValueError, match=r"association_core.bias_k of shape \(1,\) has no place"):
-        from_hflayers({"association_core.bias_k": torch.ones(1)}, module)
+        from_hflayers({"association_core.bias_k": torch.ones(1)}, module, {"num_heads": 2})
     with pytest.raises(ValueError, match="has no place"):
-        from_hflayers({"association_core.in_proj_weight": torch.ones(3, 6)}, module)
+        from_hflayers({"association_core.in_proj_weight": torch.ones(3, 6)}, module, {"num_heads": 2})
+    with pytest.raises(ValueError, match="a state dict does not show"):
+        from_hflayers(common | together, module)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"pattern_projection_as_connected": True}, "differ in pattern_projection_as_connected"),
+        ({"stored_pattern_as_static": True}, "differ in stored_pattern_as_static"),
+        ({"association_activation": "relu"}, "differ in association_activation"),
+        ({"normalize_state_pattern_eps": 1e-3}, "differ in normalize_state_pattern_eps"),
+        ({"add_zero_association": True}, "build this layer with noop=1"),
+        ({"scaling": 3.0}, "scaling is 3.0"),
+        ({"num_heads": 2}, "differ in num_heads"),
+        ({"update_steps_max": 5}, "differ in update_steps_max"),
+        ({"something": 1}, "options hold something"),
+    ],
+)
+def test_what_a_state_dict_does_not_show_is_refused(options, message):
+    module = Hopfield(6, noop=0.0)
+    with pytest.raises(ValueError, match=message):
+        from_hflayers({}, module, options)
+
+
+@pytest.mark.parametrize("of", [HopfieldPooling, HopfieldLayer])
+def test_weights_of_pooling_and_lookup(of):
+    torch.manual_seed(0)
+    module, other = (of(6, quantity=3) for _ in range(2))
+    names = {"hopfield.state_projection": "q", "hopfield.stored_projection": "k", "hopfield.pattern_projection": "v"}
+    theirs = {"association_core.in_proj_bias": torch.cat([module.state_dict()[f"{name}.bias"] for name in names])}
+    for name, tensor in module.state_dict().items():
+        layer, _, kind = name.rpartition(".")
+        if layer in names and kind == "weight":
+            theirs[f"association_core.{names[layer]}_proj_weight"] = tensor
+        elif "output_projection" in name:
+            theirs[f"association_core.out_proj.{kind}"] = tensor
+        elif "norm" in name:
+            theirs[name.removeprefix("hopfield.")] = tensor
+    theirs = {f"hopfield.{name}": tensor for name, tensor in theirs.items()}
+    learnt = {"pooling_weights": "pooling_weights", "lookup_weights": "lookup_weights"} | {
+        "lookup_targets": "target_weights"
+    }
+    theirs |= {learnt[k]: v for k, v in module.state_dict().items() if k in learnt}
+    other.load_state_dict(from_hflayers(theirs, other, {}))
+    x = torch.randn(2, 5, 6)
+    assert torch.equal(other(x), module(x))
+
+
+def test_values_that_are_projected_keys():
+    module = layer(num_heads=2, hidden_size=3, pattern_projection_as_connected=True)
+    stored, state, _ = inputs()
+    keys = module.stored_projection(module.norm_stored_pattern(stored))
+    query = module.state_projection(module.norm_state_pattern(state)).unflatten(-1, (2, 3)).transpose(1, 2)
+    values = module.pattern_projection(keys).unflatten(-1, (2, 3)).transpose(1, 2)
+    weights = softmax_n_weights(query, keys.unflatten(-1, (2, 3)).transpose(1, 2), scale=module.scaling)
+    expected = module.output_projection((weights @ values).transpose(1, 2).flatten(-2))
+    torch.testing.assert_close(module((stored, state, stored)), expected)
+
+
+def test_static_patterns_and_a_learnt_pattern():
+    stored, state, value = inputs()
+    static = {f"{name}_as_static": True for name in ("stored_pattern", "state_pattern", "pattern_projection")}
+    module = layer(num_heads=2, hidden_size=3, disable_out_projection=True, **static, normalize_stored_pattern=False,
+                   normalize_state_pattern=False, normalize_pattern_projection=False)  # fmt: skip
+    query, key, v = (x.unflatten(-1, (2, 3)).transpose(1, 2) for x in (state, stored, value))
+    expected = softmax_n_weights(query, key) @ v
+    torch.testing.assert_close(module((stored, state, value)), expected.transpose(1, 2).flatten(-2))
+    with pytest.raises(ValueError, match="stored_pattern is static and of size 6"):
+        Hopfield(6, num_heads=2, stored_pattern_as_static=True)
+    learnt = layer(num_heads=2, add_bias_kv=True)
+    weights = learnt.get_association_matrix((stored, state, value), torch.ones(2, 5, dtype=torch.bool))
+    assert weights.shape == (2, 2, 4, 6)
+    assert (weights[..., :-1] == 0).all()
+    assert (weights[..., -1] > 0).all()
+    learnt((stored, state, value)).sum().backward()
+    assert (learnt.bias_k.grad != 0).any()
+    assert (learnt.bias_v.grad != 0).any()
+
+
+@pytest.mark.parametrize("steps", [0, 2])
+def test_one_scaling_per_head_that_may_learn(steps):
+    scaling = torch.tensor([0.5, 2.0], dtype=torch.float64)
+    module = layer(num_heads=2, scaling=scaling, update_steps_max=steps)
+    module.update_steps_eps = 0.0
+    x = inputs()[0]
+    apart = []
+    for beta in scaling.tolist():
+        one = layer(num_heads=2, scaling=beta, update_steps_max=steps, disable_out_projection=True)
+        one.update_steps_eps = 0.0
+        one.load_state_dict({k: v for k, v in module.state_dict().items() if k in one.state_dict()})
+        apart.append(one(x).unflatten(-1, (2, -1)))
+    heads = torch.stack([apart[0][..., 0, :], apart[1][..., 1, :]], -2)
+    torch.testing.assert_close(module(x), module.output_projection(heads.flatten(-2)))
+    learnt = layer(num_heads=2)
+    learnt.scaling = torch.nn.Parameter(torch.tensor(1.0, dtype=torch.float64))
+    learnt(x).square().sum().backward()
+    assert learnt.scaling.grad != 0
+    with pytest.raises(ValueError, match="one finite number above 0, or one per head"):
+        Hopfield(6, num_heads=2, scaling=torch.ones(3))
+
+
+def test_masks_of_three_axes_and_of_other_dtypes():
+    module = layer(num_heads=2)
+    x = inputs()
+    hidden = torch.rand(4, 4, 5, generator=torch.Generator().manual_seed(2)) < 0.4
+    torch.testing.assert_close(
+        module(x, association_mask=hidden), module(x, association_mask=hidden.unflatten(0, (2, 2)))
+    )
+    for mask in (torch.zeros(2, 5), torch.zeros(2, 5, dtype=torch.long)):
+        with pytest.raises(TypeError, match="must be boolean"):
+            module(x, mask)
+    with pytest.raises(TypeError, match=r"association_mask is torch.int64"):
+        module(x, association_mask=torch.zeros(4, 5, dtype=torch.long))
+
+
+def test_pooling_of_a_set_and_of_other_values():
+    torch.manual_seed(0)
+    pool = HopfieldPooling(6, quantity=2)
+    x, values = torch.randn(2, 3, 5, 6)
+    assert torch.equal(pool((x, x)), pool(x))
+    assert not torch.equal(pool((x, values)), pool(x))
+
+
+def test_the_no_op_mass_is_not_loaded_from_a_dense_layer():
+    dense, fixed, learnt = Hopfield(6, noop=0.0), Hopfield(6, noop=1.0), Hopfield(6, noop=2.0, learn_noop=True)
+    for other, log_n in ((fixed, 0.0), (learnt, math.log(2.0))):
+        other.load_state_dict(dense.state_dict())
+        torch.testing.assert_close(other.log_n, torch.full((1, 1, 1), log_n), check_dtype=False)
+    with pytest.raises(RuntimeError, match="built with a fixed n of another size"):
+        fixed.load_state_dict(learnt.state_dict())
+    learnt.load_state_dict(fixed.state_dict())
+    assert learnt.log_n.item() == 0
 
 
 @pytest.mark.parametrize(

@@ -114,3 +114,27 @@ def test_what_is_refused():
         OutlierMeter(nn.Linear(2, 2), per="row")
     with pytest.raises(ValueError, match="nothing to measure"):
         OutlierMeter(nn.ReLU())
+
+
+def test_the_published_definitions():
+    torch.manual_seed(0)
+    model = nn.ModuleDict({"fc2": nn.Linear(8, 8), "norm": nn.LayerNorm(8), "q": nn.Linear(8, 8)})
+    batches = [torch.randn(size, 5, 8) for size in (3, 1)]
+    with OutlierMeter(model, protocol="bondarenko") as meter, torch.no_grad():
+        for batch in batches:
+            model["norm"](model["fc2"](batch))
+    assert set(meter.layers) == {"fc2", "norm"}
+    samples = torch.cat([model["fc2"](batch) for batch in batches]).double().flatten(1).detach().numpy()
+    centred = samples - samples.mean(1, keepdims=True)
+    expected = ((centred**4).mean(1) / (samples.std(1, ddof=1) ** 4 + 1e-6)).mean()
+    assert meter.layers["fc2"].average_kurtosis == pytest.approx(expected)
+    # over samples: three in one batch count as three
+    assert meter.layers["fc2"].maximum_infinity_norm == pytest.approx(abs(samples).max(1).mean())
+    assert meter.largest_layer in meter.layers
+
+
+def test_compiled_models_are_refused():
+    model = nn.Sequential(nn.Linear(4, 4))
+    for compiled in (torch.compile(model, backend="eager"), nn.Sequential(torch.compile(model, backend="eager"))):
+        with pytest.raises(ValueError, match="is compiled"):
+            OutlierMeter(compiled)

@@ -1,5 +1,6 @@
 """Eight bits: grids, ranges, what stays in floating point, and how little is lost."""
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -110,6 +111,101 @@ def test_half_precision_and_constant_layers():
     assert (quantized(zero, calibrate(zero, [x.float()]))(x.float()) == 0).all()
 
 
+def language_model(name):
+    transformers = pytest.importorskip("transformers")
+    torch.manual_seed(0)
+    small = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 48}
+    text = {"vocab_size": 64, "pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2}
+    return {
+        "gpt2": lambda: transformers.GPT2LMHeadModel(
+            transformers.GPT2Config(n_embd=32, n_layer=2, n_head=4, vocab_size=64, n_positions=32)
+        ),
+        "mixtral": lambda: transformers.MixtralForCausalLM(
+            transformers.MixtralConfig(**small, **text, num_key_value_heads=2, num_local_experts=4)
+        ),
+        "bert": lambda: transformers.BertModel(transformers.BertConfig(**small, **text)),
+    }[name]().eval()
+
+
+@pytest.mark.parametrize("name", ["gpt2", "mixtral", "bert"])
+def test_every_matrix_of_a_language_model_is_rounded(name):
+    model, ids = language_model(name), torch.randint(3, 64, (2, 8))
+    ranges = calibrate(model, [ids])
+    rough = quantized(model, ranges)
+    for key, weight in rough.named_parameters():
+        if weight.dim() > 1:
+            assert len(weight.unique()) <= 255, key
+    assert all(torch.isfinite(x).all() for x in (rough(ids)[0], model(ids)[0]))
+    assert (rough(ids)[0] - model(ids)[0]).abs().max() < 0.3 * model(ids)[0].abs().max()
+
+
+def test_other_weights_are_rounded_too():
+    x = torch.randn(5, 3, 16)
+    attention = nn.MultiheadAttention(16, 2, batch_first=True)
+    rough = quantized(attention, {})
+    assert len(rough.in_proj_weight.unique()) <= 255
+    for norm in (nn.utils.parametrizations.weight_norm, nn.utils.spectral_norm):
+        model = nn.Sequential(norm(nn.Linear(16, 40))).eval()
+        before = model(x)
+        rough = quantized(model, calibrate(model, [x]))
+        assert len(rough[0].weight.unique()) <= 255
+        assert torch.equal(model(x), before)
+        assert (rough(x) - model(x)).abs().max() < 0.1 * model(x).abs().max()
+
+
+def test_bit_widths_channels_and_ranges_of_least_error():
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(64, 64))
+    with torch.no_grad():
+        model[0].weight[3] *= 20
+    x = torch.randn(256, 64)
+    error = {}
+    for name, options in {
+        "tensor": {}, "channel": {"per_channel": True}, "least": {"mse": True}, "wide": {"bits": 12},
+    }.items():  # fmt: skip
+        bits = options.get("bits", 4)
+        rough = quantized(model, {}, **({"bits": 4} | options))
+        error[name] = (rough[0].weight - model[0].weight).square().sum().item()
+        per = 1 if options.get("per_channel") else 0
+        rows = rough[0].weight if per else [rough[0].weight]
+        assert max(len(row.unique()) for row in rows) <= 2**bits - 1
+    assert error["channel"] < error["least"] < error["tensor"]
+    assert error["wide"] < error["channel"]
+    spread = x.clone()
+    spread[0, 0] = 50.0
+    wide, close = (calibrate(model, [spread], mse=mse, bits=3)["0 input"] for mse in (False, True))
+    assert wide[1] == 50.0
+    assert close != wide
+
+
+def test_the_published_ranges():
+    model = nn.Sequential(nn.Linear(1, 1, bias=False))
+    x = torch.arange(1001.0)[:, None]
+    ranges = calibrate(model, [x, 3 * x], protocol="bondarenko")
+    assert ranges["0 input"][1] == pytest.approx(0.9 * 1000 + 0.1 * 3000)
+    ranges = calibrate(model, [x], percentile=99.999, protocol="bondarenko")
+    assert ranges["0 input"][1] == pytest.approx(np.percentile(x.numpy(), 99.999))
+
+
+def test_the_published_protocol_rounds_what_is_between_modules():
+    pytest.importorskip("transformers")
+    from hopfield_theory.attention.transformers import convert
+
+    model, ids = language_model("bert"), torch.randint(3, 64, (2, 8))
+    with pytest.raises(ValueError, match="scores cannot be seen"):
+        calibrate(model, [ids], protocol="bondarenko")
+    convert(model, noop=1.0, eager=True)
+    ranges = calibrate(model, [ids], protocol="bondarenko")
+    layer = "encoder.layer.0"
+    for name in ("scores", "probabilities", "context"):
+        assert f"{layer}.attention.self {name}" in ranges
+    assert {f"{layer}.output sum 0", f"{layer}.attention.output sum 0"} <= set(ranges)
+    rough = quantized(model, ranges)
+    weights = rough(ids, output_attentions=True).attentions[0]
+    assert len(weights.unique()) <= 256
+    assert len(model(ids, output_attentions=True).attentions[0].unique()) > 300
+
+
 def test_what_is_refused():
     model = network()
     with pytest.raises(ValueError, match="percentile is 50"):
@@ -120,6 +216,14 @@ def test_what_is_refused():
         calibrate(model, [tokens(0)], skip=("head",))
     with pytest.raises(ValueError, match="head: no such module"):
         quantized(model, {}, skip=("head",))
+    compiled = torch.compile(model, backend="eager")
+    for act in (lambda: calibrate(compiled, [tokens(0)]), lambda: quantized(compiled, {})):
+        with pytest.raises(ValueError, match="is compiled"):
+            act()
+    with pytest.raises(ValueError, match=r"ranges hold module.1: no such module"):
+        quantized(model, {"module.1": (0.0, 1.0)})
+    with pytest.raises(ValueError, match="protocol is 'other'"):
+        calibrate(model, [tokens(0)], protocol="other")
     line = nn.Sequential(nn.Linear(2, 2))
     with pytest.raises(ValueError, match="its activations are not finite"):
         calibrate(line, [torch.full((1, 2), torch.nan)])

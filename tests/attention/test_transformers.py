@@ -2,6 +2,9 @@
 
 import copy
 import math
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
@@ -237,10 +240,10 @@ def test_a_learnt_slot_starts_at_n_and_learns(name):
     torch.testing.assert_close(seen(name, out), seen(name, expected), rtol=0, atol=1e-9)
     seen(name, out).square().sum().backward()
     for module in conversion.attention.values():
-        assert (module.outeffhop_log_n.grad != 0).any()
+        assert (module.outeffhop_slot.bias.grad != 0).any()
     with torch.no_grad():
         for module in conversion.attention.values():
-            module.outeffhop_log_n.fill_(math.log(9.0))
+            module.outeffhop_slot.bias.fill_(math.log(9.0))
     expected = referenced(model, 9.0)(**batch(name))
     torch.testing.assert_close(seen(name, model(**batch(name))), seen(name, expected), rtol=0, atol=1e-9)
 
@@ -341,7 +344,7 @@ def test_learnt_slots_are_loaded_into_a_model_converted_alike():
     conversion = convert(model, learn_noop=True, gate=True)
     with torch.no_grad():
         for module in conversion.attention.values():
-            module.outeffhop_log_n.fill_(2.0)
+            module.outeffhop_slot.bias.fill_(2.0)
     other = model_of("bert", "sdpa")
     convert(other, learn_noop=True, gate=True)
     other.load_state_dict(model.state_dict())
@@ -365,12 +368,296 @@ def test_sinks_of_the_model_s_own_stay(eager):
     torch.testing.assert_close(own[visible], expected[visible], rtol=0, atol=1e-5)
 
 
-def test_what_an_attention_would_leave_out_is_refused():
+@pytest.mark.parametrize("eager", [False, True])
+def test_soft_caps_are_kept(eager):
     sizes = {"head_dim": 4, "num_key_value_heads": 2, "attn_logit_softcapping": 0.5}
-    model = transformers.Gemma2Model(transformers.Gemma2Config(**SMALL, **TEXT, **sizes)).eval()
+    config = transformers.Gemma2Config(**SMALL, **TEXT, **sizes, attn_implementation="eager")
+    model = transformers.Gemma2Model(config).eval()
+    convert(model, noop=0.0, eager=eager, example=batch("llama"))
+
+
+@pytest.mark.parametrize("name", ["a_new_feature", "sparse_rows"])
+def test_a_keyword_without_a_known_meaning_is_refused(name):
+    model = model_of("llama", "outeffhop")
+    with pytest.raises(ValueError, match=f"its attention is given {name}"):
+        model(**batch("llama"), **{name: torch.ones(1)})
+    model(**batch("llama"), **{name: None})
+
+
+# --- models that compute their attention themselves, in part or in whole ---
+
+ITSELF = {
+    "bloom": lambda: transformers.BloomConfig(hidden_size=16, n_layer=1, n_head=4, vocab_size=50),
+    "gpt_neo": lambda: transformers.GPTNeoConfig(
+        hidden_size=16, num_layers=1, num_heads=4, vocab_size=50, attention_types=[[["global"], 1]]
+    ),
+    "mpt": lambda: transformers.MptConfig(d_model=16, n_layers=1, n_heads=4, vocab_size=50),
+    "deberta": lambda: transformers.DebertaConfig(**SMALL, vocab_size=50),
+    "swin": lambda: transformers.Swinv2Config(image_size=8, patch_size=2, embed_dim=8, depths=[1], num_heads=[2]),
+    "mra": lambda: transformers.MraConfig(**SMALL, vocab_size=50),
+    # its image encoder asks transformers, its text decoder does not
+    "git": lambda: transformers.GitConfig(**SMALL, vocab_size=50, vision_config=SMALL),
+}
+
+
+@pytest.mark.parametrize("name", ITSELF)
+def test_a_model_that_computes_its_attention_itself_is_refused_on_every_route(name, tmp_path):
+    register()
+    config = ITSELF[name]()
+    of = AutoModel
+    plain = of.from_config(config)
+    plain.save_pretrained(tmp_path)
+    routes = [
+        lambda: of.from_config(copy.deepcopy(config), attn_implementation="outeffhop"),
+        lambda: of.from_pretrained(tmp_path, attn_implementation="outeffhop_eager"),
+        lambda: plain.set_attn_implementation("outeffhop"),
+        lambda: convert(plain),
+    ]
+    for route in routes:
+        with pytest.raises(ValueError, match=r"computes? (its|their) attention (itself|themselves)"):
+            route()
+    assert plain.config._attn_implementation not in ("outeffhop", "outeffhop_eager")
+
+
+@pytest.mark.parametrize("name", ["bloom", "deberta", "swin"])
+def test_the_implementation_cannot_be_written_into_the_configuration_either(name):
+    register()
+    config = ITSELF[name]()
+    with pytest.raises(ValueError, match="compute their attention themselves"):
+        config._attn_implementation = "outeffhop"
+    assert config._attn_implementation != "outeffhop"
+
+
+def other(name):
+    torch.manual_seed(0)
+    text = {"input_ids": torch.randint(3, 50, (2, 6))}
+    encoder_decoder = {
+        "d_model": 16, "encoder_layers": 1, "decoder_layers": 1, "encoder_attention_heads": 4,
+        "decoder_attention_heads": 4, "encoder_ffn_dim": 16, "decoder_ffn_dim": 16, **TEXT,
+    }  # fmt: skip
+    clip = {**SMALL, "num_hidden_layers": 1}
+    pixels = {"pixel_values": torch.randn(2, 3, 8, 8)}
+    return {
+        "bart": lambda: (
+            transformers.BartModel(transformers.BartConfig(**encoder_decoder)),
+            {**text, "decoder_input_ids": text["input_ids"]},
+        ),
+        "layoutlm": lambda: (transformers.LayoutLMModel(transformers.LayoutLMConfig(**SMALL, **TEXT)), text),
+        "gpt2": lambda: (
+            transformers.GPT2Model(transformers.GPT2Config(n_embd=16, n_layer=1, n_head=4, vocab_size=50)), text
+        ),
+        "neox": lambda: (transformers.GPTNeoXModel(transformers.GPTNeoXConfig(**SMALL, **TEXT)), text),
+        "t5": lambda: (
+            transformers.T5Model(
+                transformers.T5Config(d_model=16, d_kv=4, d_ff=16, num_layers=2, num_heads=4, vocab_size=50)
+            ),
+            {**text, "decoder_input_ids": text["input_ids"]},
+        ),
+        "clip": lambda: (
+            transformers.CLIPModel(
+                transformers.CLIPConfig(
+                    text_config={**clip, **TEXT},
+                    vision_config={**clip, "image_size": 8, "patch_size": 4},
+                    projection_dim=8,
+                )
+            ),
+            {**text, **pixels},
+        ),
+        "vit_mae": lambda: (
+            transformers.ViTMAEForPreTraining(
+                transformers.ViTMAEConfig(
+                    **SMALL, image_size=8, patch_size=4, decoder_num_attention_heads=4, decoder_hidden_size=16,
+                    decoder_num_hidden_layers=1, decoder_intermediate_size=16,
+                )
+            ),
+            pixels,
+        ),
+        "deepseek": lambda: (
+            transformers.DeepseekV32Model(
+                transformers.DeepseekV32Config(
+                    **SMALL, **TEXT, q_lora_rank=8, kv_lora_rank=8, qk_rope_head_dim=4, qk_nope_head_dim=4,
+                    v_head_dim=8, index_n_heads=2, index_head_dim=8, index_topk=3, n_routed_experts=4, n_group=1,
+                    topk_group=1, num_experts_per_tok=2, moe_intermediate_size=8,
+                )
+            ),
+            text,
+        ),
+    }[name]()  # fmt: skip
+
+
+OTHERS = ("bart", "layoutlm", "gpt2", "neox", "t5", "clip", "vit_mae", "deepseek")
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_a_conversion_is_proved_on_an_example(name):
+    model, example = other(name)
+    before = model.eval()(**example)
+    conversion = convert(model, noop=100.0, example=example)
+    assert conversion.attention
+    if name != "vit_mae":  # it draws the patches that it hides
+        assert not torch.allclose(model(**example)[0], before[0], atol=1e-4)
+        conversion.undo()
+        assert torch.equal(model(**example)[0], before[0])
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_slots_and_gates_survive_saving(name, tmp_path):
+    model, example = other(name)
+    if name == "deepseek":
+        pytest.skip("its queries come from a compressed state, of another size than the hidden one")
+    conversion = convert(model, noop=2.0, learn_noop=True, gate={"per": "head"}, clip=(-0.1, 1.0))
+    with torch.no_grad():
+        for module in conversion.attention.values():
+            module.outeffhop_slot.bias.normal_()
+            for parameter in module.outeffhop_gate.parameters():
+                parameter.normal_()
+    model.eval().save_pretrained(tmp_path)
+    again = type(model).from_pretrained(tmp_path).eval()
+    state, restored = model.state_dict(), again.state_dict()
+    assert list(state) == list(restored)
+    assert all(torch.equal(state[key], restored[key]) for key in state)
+    torch.manual_seed(3)
+    expected = model(**example)[0]
+    torch.manual_seed(3)
+    torch.testing.assert_close(again(**example)[0], expected)
+    # a second conversion keeps what the configuration holds
+    held = convert(again)
+    assert held.attention.keys() == conversion.attention.keys()
+    torch.manual_seed(3)
+    torch.testing.assert_close(again(**example)[0], expected)
+
+
+def test_gates_of_a_dense_checkpoint_start_at_their_initial_value(tmp_path):
+    model = model_of("bert", "sdpa").float()
+    model.save_pretrained(tmp_path)
+    config = transformers.AutoConfig.from_pretrained(tmp_path)
+    config.outeffhop_learn_noop, config.outeffhop_noop, config.outeffhop_gate = True, 3.0, {"initial_gate": 0.25}
+    loaded = AutoModel.from_pretrained(tmp_path, config=config, attn_implementation="outeffhop")
+    for layer in loaded.encoder.layer:
+        torch.testing.assert_close(layer.attention.self.outeffhop_slot.bias, torch.full((4, 1, 1), math.log(3.0)))
+        gate = layer.attention.self.outeffhop_gate
+        torch.testing.assert_close(gate.biases[0], torch.full((4, 1, 1), -math.log(3.0)))
+        assert 0 < gate.weights[0].abs().max() <= 0.5
+
+
+def test_a_saved_model_is_not_loaded_as_plain_softmax_where_nothing_is_registered(tmp_path):
+    model = model_of("bert", "sdpa")
     convert(model)
-    with pytest.raises(ValueError, match="its attention uses softcap"):
-        model(**batch("llama"))
+    model.save_pretrained(tmp_path)
+    code = f"import transformers; transformers.AutoModel.from_pretrained({str(tmp_path)!r})"
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert 'attn_implementation="outeffhop"` is not supported' in ended.stderr
+
+
+@pytest.mark.parametrize("where", ["above", "below"])
+def test_options_reach_every_attention_below_unless_it_has_its_own(where):
+    register()
+    outputs = []
+    for noop in (0.0, 100.0):
+        model, example = other("clip")
+        config = model.config
+        config._attn_implementation = "outeffhop"
+        config.outeffhop_noop = noop
+        if where == "below":
+            config.text_config.outeffhop_noop = 1.0
+        torch.manual_seed(0)
+        model = transformers.CLIPModel._from_config(config, attn_implementation="outeffhop").eval()
+        outputs.append(model(**example))
+    text, image = (torch.equal(outputs[0][k], outputs[1][k]) for k in ("text_embeds", "image_embeds"))
+    assert (text, image) == (where == "below", False)
+
+
+class Adapted(torch.nn.Module):
+    def __init__(self, base_layer):
+        super().__init__()
+        self.base_layer = base_layer
+
+    def forward(self, x):
+        return self.base_layer(x)
+
+
+@pytest.mark.parametrize("layers", [(0,), (0, 1)])
+def test_adapters_hide_nothing(layers):
+    model = model_of("llama", "sdpa")
+    for index in layers:
+        attention = model.layers[index].self_attn
+        attention.q_proj = Adapted(attention.q_proj)
+    conversion = convert(model, gate=True, learn_noop=True, example=batch("llama"))
+    assert len(conversion.attention) == 2
+    # as PEFT saves and trains a module beside an adapter
+    for module in conversion.attention.values():
+        module.outeffhop_slot = Adapted(module.outeffhop_slot)
+        module.outeffhop_slot.forward = module.outeffhop_slot.base_layer.forward
+        module.outeffhop_gate = Adapted(module.outeffhop_gate)
+    model(**batch("llama")).last_hidden_state.sum().backward()
+    assert all(m.outeffhop_slot.base_layer.bias.grad is not None for m in conversion.attention.values())
+
+
+@pytest.mark.parametrize("wrap", [torch.nn.Sequential, torch.nn.DataParallel])
+def test_a_module_that_holds_a_model_is_converted(wrap):
+    model = model_of("bert", "sdpa")
+    ids = batch("bert")["input_ids"]
+    before = model(ids)[0]
+    conversion = convert(wrap(model), noop=9.0, example=ids)
+    assert len(conversion.attention) == 2
+    after = model(ids)[0]
+    assert not torch.allclose(after, before)
+    torch.testing.assert_close(after, referenced(model, 9.0)(ids)[0])
+    conversion.undo()
+    assert torch.equal(model(ids)[0], before)
+
+
+def test_an_example_that_leaves_a_module_out_undoes_the_conversion():
+    model, example = other("clip")
+    before = model.eval().get_text_features(example["input_ids"]).pooler_output
+    model.forward = model.get_text_features
+    with pytest.raises(ValueError, match=r"does not reach vision_model"):
+        convert(model, example={"input_ids": example["input_ids"]})
+    assert torch.equal(model.get_text_features(example["input_ids"]).pooler_output, before)
+    assert model.config._attn_implementation == "sdpa"
+
+
+def test_learnt_numbers_are_free_of_weight_decay():
+    from transformers.trainer_pt_utils import get_parameter_names
+
+    model = model_of("bert", "sdpa")
+    convert(model, learn_noop=True)
+    decayed = get_parameter_names(model, [torch.nn.LayerNorm], [r"bias"])
+    assert not [name for name in decayed if "outeffhop" in name]
+
+
+def test_gates_belong_to_a_call():
+    """Threads that run one gated model do not see the gates of each other."""
+    model = model_of("llama", "sdpa")
+    convert(model, gate=True)
+    with torch.no_grad():
+        for layer in model.layers:
+            layer.self_attn.outeffhop_gate.weights[0].normal_()
+        inputs = [torch.randint(3, 50, (1, 48)) for _ in range(4)]
+        expected = [model(x).last_hidden_state for x in inputs]
+
+        def wrong(index):
+            with torch.no_grad():
+                return sum(not torch.allclose(model(inputs[index])[0], expected[index]) for _ in range(20))
+
+        with ThreadPoolExecutor(4) as pool:
+            assert list(pool.map(wrong, range(4))) == [0] * 4
+
+
+def test_queries_that_are_fewer_than_the_keys_are_the_last():
+    """Gemma 4 gives its last layers the queries of ``logits_to_keep`` alone."""
+    config = transformers.Gemma4TextConfig(
+        **SMALL, **TEXT, num_key_value_heads=2, head_dim=4, global_head_dim=4, num_kv_shared_layers=1,
+        layer_types=["full_attention", "full_attention"], hidden_size_per_layer_input=4, vocab_size_per_layer_input=50,
+        attn_implementation="eager",
+    )  # fmt: skip
+    torch.manual_seed(0)
+    model = transformers.Gemma4ForCausalLM(config).eval()
+    ids = torch.randint(3, 50, (1, 12))
+    expected = model(ids).logits
+    convert(model, noop=0.0)
+    for kept in (0, 1, 4):
+        torch.testing.assert_close(model(ids, logits_to_keep=kept).logits, expected[:, -kept:], rtol=0, atol=1e-5)
 
 
 # --- learnt sinks, as another model has them ---
@@ -401,3 +688,22 @@ def test_n_is_the_exponential_of_a_sink(dtype):
     torch.testing.assert_close(own, theirs, rtol=0, atol=allowed)
     for one, other in zip(torch.autograd.grad((own * weight).sum(), inputs), expected, strict=True):
         torch.testing.assert_close(one, other, rtol=0, atol=10 * allowed)
+
+
+@pytest.mark.slow
+def test_a_trainer_goes_on_where_it_stopped(tmp_path):
+    pytest.importorskip("accelerate")
+    rows = [{"input_ids": row, "labels": row} for row in torch.randint(3, 50, (40, 6))]
+
+    def trained(folder, steps, resume):
+        model = model_of("llama", "sdpa", of=AutoModelForCausalLM).float()
+        convert(model, learn_noop=True, gate=True)
+        options = transformers.TrainingArguments(
+            str(folder), max_steps=steps, save_steps=3, per_device_train_batch_size=4, report_to=[], use_cpu=True
+        )
+        transformers.Trainer(model=model, args=options, train_dataset=rows).train(resume_from_checkpoint=resume)
+        return model.state_dict()
+
+    whole = trained(tmp_path / "whole", 5, None)
+    resumed = trained(tmp_path / "whole", 5, str(tmp_path / "whole" / "checkpoint-3"))
+    assert all(torch.equal(whole[name], resumed[name]) for name in whole)

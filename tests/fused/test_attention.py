@@ -310,7 +310,6 @@ def test_products_that_leave_float16_are_formed_in_float32(name):
             r"^n of shape .* and mask of shape \(5,\) must broadcast to \(2, 1\) and \(2, 3\)$",
         ),
         ({"mask": torch.ones(3, dtype=torch.int64)}, TypeError, "mask is torch.int64"),
-        ({"mask": torch.ones(3, requires_grad=True)}, TypeError, "mask requires a gradient"),
         ({"query": torch.zeros(2, 2, 4), "key": torch.zeros(3, 3, 4)}, ValueError, "leading shapes"),
     ],
 )
@@ -347,3 +346,20 @@ def test_a_mask_is_not_rounded_to_the_dtype_of_the_query(dtype):
     expected, _ = plain(*(t.double() for t in (query, key, value)), -math.inf, 1.0, mask.double())
     got = fused_attention(query, key, value, 0.0, mask=mask)
     torch.testing.assert_close(got.double(), expected, rtol=0, atol=16 * torch.finfo(dtype).eps)
+
+
+@pytest.mark.parametrize("shape", [(2, 3, 4, 7), (3, 1, 7), (2, 1, 4, 1), (7,), (4, 7)])
+@pytest.mark.parametrize("name", ["flash", "chunked"])
+def test_a_mask_may_learn(name, shape):
+    generator = torch.Generator().manual_seed(12)
+    query, key = (torch.randn(2, 3, n, 5, dtype=torch.float64, generator=generator).requires_grad_() for n in (4, 7))
+    mask = torch.randn(shape, dtype=torch.float64, generator=generator).requires_grad_()
+    with path(name, 16):
+        out, lse = fused_attention(query, key, key, 2.0, beta=0.6, mask=mask, return_lse=True)
+        expected, expected_lse = plain(query, key, key, math.log(2.0), 0.6, mask)
+        for actual, wanted in ((out.square().sum(), expected.square().sum()), (lse.sum(), expected_lse.sum())):
+            grads = torch.autograd.grad(actual, (query, key, mask), retain_graph=True)
+            for got, reference in zip(
+                grads, torch.autograd.grad(wanted, (query, key, mask), retain_graph=True), strict=True
+            ):
+                torch.testing.assert_close(got, reference)

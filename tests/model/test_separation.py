@@ -1,7 +1,10 @@
 """softmax_n, lse_n and the sparse separations, against independent formulas and at the edges of the floats."""
 
 import math
+import subprocess
+import sys
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -204,3 +207,34 @@ def test_entmax_margin_is_where_one_pattern_takes_all(alpha):
     below = Entmax(alpha).weights(torch.tensor([margin * (1 - 1e-2), 0.0], dtype=torch.float64))
     torch.testing.assert_close(above, torch.tensor([1.0, 0.0], dtype=torch.float64), rtol=0, atol=1e-12)
     assert below[1] > 0
+
+
+@pytest.mark.parametrize("alpha", [1.2, 1.5, 2.0, 3.0])
+def test_entmax_of_large_and_of_no_scores(alpha):
+    weights = Entmax(alpha).weights
+    assert weights(torch.tensor([1.6e8, 1.4e8])).tolist() == [1.0, 0.0]
+    assert weights(torch.tensor([2.5e7, -math.inf, 1.0])).tolist() == [1.0, 0.0, 0.0]
+    assert weights(torch.full((2, 3), -math.inf)).tolist() == [[0.0] * 3] * 2
+    assert Entmax(alpha).conjugate(torch.full((3,), -math.inf)) == -math.inf
+    x = torch.randn(3, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    # a common shift changes nothing
+    torch.testing.assert_close(weights(x + 1e6), weights(x), rtol=0, atol=1e-8)
+
+
+def test_numbers_of_numpy_are_taken():
+    assert SoftmaxN(np.int64(2)) == SoftmaxN(2.0)
+    assert Entmax(np.float32(1.5)) == Entmax(1.5)
+
+
+def test_the_library_does_not_need_entmax_until_it_is_asked():
+    code = (
+        "import sys; sys.modules['entmax'] = None; from hopfield_theory import softmax_n, Entmax, Memory; Entmax(2.0)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("dim", [2, -3, 5])
+def test_an_axis_that_is_not_there_is_refused(dim):
+    for function in (softmax_n, lse_n):
+        with pytest.raises(ValueError, match=f"dim is {dim}: it must be in"):
+            function(torch.zeros(3, 4), dim=dim)
