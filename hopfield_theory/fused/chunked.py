@@ -12,8 +12,8 @@ from torch import Tensor
 
 __all__ = ["backward", "forward"]
 
-# scores per block: 4 MiB in float32, about one core's share of the cache
-_BLOCK = 1 << 20
+# scores per block: 4 MiB in float32, about one core's share of the cache; a GPU wants few large kernels
+_BLOCK = {"cpu": 1 << 20, "cuda": 1 << 27}
 
 
 def _blocks(length: int, size: int):
@@ -22,7 +22,8 @@ def _blocks(length: int, size: int):
 
 def _block_sizes(query: Tensor, key: Tensor) -> tuple[int, int]:
     """Rows of queries and of keys whose scores, over all leading axes, fit a block."""
-    room = max(1, _BLOCK // max(1, query.shape[0] * query.shape[1]))
+    block = _BLOCK.get(query.device.type, _BLOCK["cpu"])
+    room = max(1, block // max(1, query.shape[0] * query.shape[1]))
     rows = min(max(1, query.shape[-2]), max(1, math.isqrt(room)))
     return rows, max(1, room // rows)
 

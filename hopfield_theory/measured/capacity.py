@@ -27,8 +27,8 @@ from hopfield_theory.statistics import Interval, cluster_bootstrap, wilson
 
 __all__ = ["Rule", "Setting", "capacity", "clustered_rate", "outcomes", "rate"]
 
-# most numbers in a batch of memories, and in one memory that is held; larger ones are streamed
-_BATCH, _HELD = 1 << 20, 1 << 26
+# most numbers in a batch of memories, which a GPU wants large, and in one memory that is held; larger ones are streamed
+_BATCH, _HELD = {"cpu": 1 << 20, "cuda": 1 << 28}, 1 << 26
 # A step of this length is the last; fixed points closer than _APART, well above the remaining error, are the same.
 _TOLERANCE, _APART, _STEPS = 1e-8, 1e-5, 2000
 
@@ -119,7 +119,8 @@ def outcomes(
     if queries > num_patterns:
         raise ValueError(f"queries is {queries}: it must be at most num_patterns, {num_patterns}")
     task = _Task(setting, num_patterns, seed, queries, dtype, device)
-    size = max(1, _BATCH // (num_patterns * max(setting.memory.dim, queries)))
+    numbers = _BATCH.get(torch.device(device).type, _BATCH["cpu"])
+    size = max(1, numbers // (num_patterns * max(setting.memory.dim, queries)))
     batches = [range(first + i, first + min(i + size, memories)) for i in range(0, memories, size)]
     alone = device == "cpu" and num_patterns * setting.memory.dim <= _HELD
     return np.concatenate(list((in_threads if alone else map)(task, batches)))

@@ -25,7 +25,7 @@ from hopfield_theory.model.separation import Separation, SoftmaxN
 __all__ = ["Memory"]
 
 # most numbers in one block of rows × patterns where scores cannot be avoided: 32 MiB in float64
-_BLOCK = 1 << 22
+_BLOCK = {"cpu": 1 << 22, "cuda": 1 << 27}
 
 
 class Memory:
@@ -362,7 +362,9 @@ class Memory:
         return 0.5 * (x * x).sum(-1) - conjugate / self.beta + self._offset
 
     def _row_blocks(self, rows: Tensor) -> Iterator[Tensor]:
-        return iter(rows.split(max(1, _BLOCK // self.num_patterns)) if len(rows) else ())
+        return iter(
+            rows.split(max(1, _BLOCK.get(rows.device.type, _BLOCK["cpu"]) // self.num_patterns)) if len(rows) else ()
+        )
 
     # --- comparisons with the patterns ---
 
@@ -384,7 +386,7 @@ class Memory:
         for rows in states.reshape(-1, self.dim).to(self._work).split(1024):
             score, best = rows.new_zeros(len(rows), 0), rows.new_zeros(len(rows), 0, dtype=torch.int64)
             start = 0
-            for block in self.patterns.split(max(1, _BLOCK // 1024)):
+            for block in self.patterns.split(max(1, _BLOCK["cpu"] // 1024)):
                 centred = block.to(self._work) - shared
                 scores = (centred * centred).sum(1) - 2 * (rows - shared) @ centred.mT
                 score = torch.cat([score, scores], 1)

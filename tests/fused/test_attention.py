@@ -29,7 +29,7 @@ def path(name: str, block: int = 64):
     with pytest.MonkeyPatch.context() as patch:
         if name == "chunked":
             patch.setattr(cpu, "applies", lambda *_: False)
-        patch.setattr(chunked, "_BLOCK", block)
+        patch.setattr(chunked, "_BLOCK", {"cpu": block})
         yield
 
 

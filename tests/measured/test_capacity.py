@@ -62,7 +62,7 @@ def test_outcomes_depend_on_the_memory_alone(monkeypatch):
     assert 0 < whole.sum() < whole.size
     assert np.array_equal(whole[10:], outcomes(setting, 40, 20, 2, first=10, queries=2))
     assert not np.array_equal(whole, outcomes(setting, 40, 30, 3, queries=2))
-    monkeypatch.setattr(module, "_BATCH", 1)
+    monkeypatch.setattr(module, "_BATCH", {"cpu": 1})
     assert np.array_equal(whole, outcomes(setting, 40, 30, 2, queries=2))
 
 

@@ -206,7 +206,7 @@ def test_without_and_with_patterns():
 def test_nearest_over_blocks(monkeypatch):
     from hopfield_theory.model import memory as module
 
-    monkeypatch.setattr(module, "_BLOCK", 40)
+    monkeypatch.setattr(module, "_BLOCK", {"cpu": 40})
     memory = Memory(normal(20, 3))
     x = normal(2, 5, 3, seed=1)
     index, distance = memory.nearest(x)
