@@ -282,7 +282,8 @@ def _in_blocks(
 ) -> CertifiedBalls:
     parts, done = [], 0
     for block in indices.split(_ROWS):
-        compared = None if decides is None else tuple(part[done : done + len(block)] for part in decides)
+        rows = slice(done, done + len(block))
+        compared = None if decides is None else (decides[0][rows], decides[1][rows])
         parts.append(certified_balls(memory, block, decides=compared))
         done += len(block)
         if progress is not None:

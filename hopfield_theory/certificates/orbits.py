@@ -73,7 +73,7 @@ def attracting_ball(memory: Memory, centre: Tensor) -> tuple[float, float] | Non
     --------
     >>> memory = Memory(torch.tensor([[1.0], [-1.0]], dtype=torch.float64), 0.5, 0.0)
     >>> attracting_ball(memory, torch.zeros(1, dtype=torch.float64))
-    (..., 0.9...)
+    (..., 1.99...)
     """
     relative = _rounding(memory)
     if relative > 1e-3 or memory.radius == 0:

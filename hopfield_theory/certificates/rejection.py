@@ -77,8 +77,8 @@ def rejection(memory: Memory) -> Rejection | None:
     --------
     >>> memory = Memory(torch.eye(2, dtype=torch.float64), beta=20.0, noop=1e4)
     >>> proof = rejection(memory)
-    >>> 0.3 < proof.radius < 0.4, proof.error < 2e-4, proof.score
-    (True, True, 8.32...)
+    >>> 0.4 < proof.radius < 0.42, proof.error < 2e-4, proof.score
+    (True, True, 8.84...)
     >>> rejection(memory.at(noop=1.0)) is None
     True
     """
@@ -90,7 +90,8 @@ def rejection(memory: Memory) -> Rejection | None:
 def least_noop(memory: Memory) -> float:
     """Return the least no-op mass from which on :func:`rejection` proves a ball, up to 0.1% and from above.
 
-    It is ``inf`` if a pattern is zero, and for a separation without no-op slot; 0 if any n > 0 will do.
+    It is ``inf`` if a pattern is zero, and for a separation without no-op slot; 0 if it is below
+    10⁻²¹.
 
     Examples
     --------

@@ -259,3 +259,15 @@ def test_newton_s_method_does_not_leap_to_another_limit():
     assert floats.isnan().all() or torch.allclose(floats, own, atol=1e-9)
     elsewhere = claim(lambda i: 1e-3 - i.xp.norm(i.dynamics.fixed_point(i.patterns[0]) - i.query))
     assert not ball_arithmetic.decide(elsewhere, {**BOTTLENECK, "query": own.tolist()}, 256).falsifies
+
+
+@pytest.mark.parametrize(
+    "rows", [[[3, 0], [0, 4]], [[1, 1], [1, 1]], [[2, 1, 0], [1, 2, 1], [0, 1, 2]], [[0, 0], [0, 0]]]
+)
+def test_the_largest_eigenvalue_is_enclosed(rows):
+    ball = ball_arithmetic.BallArithmetic().largest_eigenvalue(
+        np.array([[arb(x) for x in row] for row in rows], dtype=object)
+    )
+    value = arb(2) + arb(2).sqrt() if len(rows) == 3 else arb(max(rows[0][0] + rows[0][1], rows[1][1] + rows[1][0]))
+    assert ball.contains(value)
+    assert ball.rad() <= arb(1e-8)
