@@ -2,11 +2,14 @@ from . import bounds as bounds
 from . import statistics as statistics
 from .bounds.random_memory import RandomMemory as RandomMemory
 from .certificates.certify import Certificate as Certificate
+from .certificates.certify import Guarantee as Guarantee
 from .certificates.certify import Storage as Storage
 from .certificates.certify import certify as certify
 from .certificates.certify import guaranteed as guaranteed
 from .certificates.find_beta import BetaSearch as BetaSearch
 from .certificates.find_beta import find_beta as find_beta
+from .certificates.rejection import Rejection as Rejection
+from .certificates.rejection import least_noop as least_noop
 from .data import corruption as corruption
 from .data.ensembles import Gaussian as Gaussian
 from .data.ensembles import Rademacher as Rademacher

@@ -82,7 +82,9 @@ class CertifiedBalls:
     rival: Tensor
 
 
-def certified_balls(memory: Memory, indices: Tensor, *, largest: bool = True) -> CertifiedBalls:
+def certified_balls(
+    memory: Memory, indices: Tensor, *, largest: bool = True, decides: tuple[Tensor, Tensor] | None = None
+) -> CertifiedBalls:
     """Bound retrieval around some patterns of a memory with ``SoftmaxN`` or ``Entmax``.
 
     A ball is reported only where its error is below half the distance to the nearest other pattern (with the rounding
@@ -95,6 +97,9 @@ def certified_balls(memory: Memory, indices: Tensor, *, largest: bool = True) ->
         Indices of the patterns; memory use grows with their number.
     largest : bool
         Without it ``radius`` is the ``error``, the radius of the smallest ball, and the second sweep is left out.
+    decides : tuple of two Tensors, shape (K,), optional
+        Per pattern the least and the largest distance that is to be compared with ``radius``. The second sweep is left
+        out where it cannot change such a comparison.
 
     Examples
     --------
@@ -104,10 +109,10 @@ def certified_balls(memory: Memory, indices: Tensor, *, largest: bool = True) ->
     (tensor([1, 0]), tensor([1.4142, 1.4142], dtype=torch.float64))
     """
     with torch.autocast(memory.patterns.device.type, enabled=False):
-        return _balls(memory, indices, largest)
+        return _balls(memory, indices, largest, decides)
 
 
-def _balls(memory: Memory, indices: Tensor, largest: bool) -> CertifiedBalls:
+def _balls(memory: Memory, indices: Tensor, largest: bool, decides: tuple[Tensor, Tensor] | None) -> CertifiedBalls:
     # in units of patterns times √β the inverse temperature is 1
     root = math.sqrt(memory.beta)
     blank = torch.empty(len(indices), dtype=torch.float64, device=indices.device)
@@ -129,7 +134,10 @@ def _balls(memory: Memory, indices: Tensor, largest: bool) -> CertifiedBalls:
             result.gap[rows] = gap / memory.beta
         result.rival[rows] = first.rival
         found = _smallest(memory, first)
-        outer = _largest(memory, indices[rows], first, found, dtype) if largest else found.inner
+        outer = found.inner
+        if largest:
+            compared = None if decides is None else (decides[0][rows] * root, decides[1][rows] * root)
+            outer = _largest(memory, indices[rows], first, found, dtype, compared)
         result.radius[rows] = torch.where(found.proved, outer / root, 0.0)
         result.error[rows] = torch.where(found.proved, found.inner / root, torch.nan)
         result.contraction[rows] = torch.where(found.proved, found.contraction, torch.nan)
@@ -195,7 +203,14 @@ def _smallest(memory: Memory, sweep: _Sweep) -> _Smallest:
     return _Smallest(proved, inner, contraction, best, steep)
 
 
-def _largest(memory: Memory, indices: Tensor, sweep: _Sweep, found: _Smallest, dtype: torch.dtype) -> Tensor:
+def _largest(
+    memory: Memory,
+    indices: Tensor,
+    sweep: _Sweep,
+    found: _Smallest,
+    dtype: torch.dtype,
+    decides: tuple[Tensor, Tensor] | None,
+) -> Tensor:
     """The largest ``R`` with ``ε(R) ≤ R``, where there is one; a second sweep where it can gain from it."""
     if isinstance(memory.separation, Entmax):
         return sweep.margin_radius
@@ -205,7 +220,10 @@ def _largest(memory: Memory, indices: Tensor, sweep: _Sweep, found: _Smallest, d
     outer = _last(lambda R: bound.error(R) <= R, found.best, 2 * found.steep)
     # no R above it has ε(R) ≤ R, up to rounding
     ceiling = _last(lambda R: bound.jensen(R) <= R, found.best, 2 * found.steep)
-    again = (found.proved & (outer < 0.98 * ceiling)).nonzero().flatten()
+    again = found.proved & (outer < 0.98 * ceiling)
+    if decides is not None:
+        again &= (decides[0] <= ceiling * (1 + 1e-9)) & (decides[1] >= outer * (1 - 1e-9))
+    again = again.nonzero().flatten()
     if len(again):
         own = memory.patterns[indices[again]].double() * root
         bound = _sweep(memory, root, own, indices[again], ceiling[again], dtype).bound

@@ -5,7 +5,10 @@ pattern contains one fixed point, to which every query in the ball converges. Th
 :mod:`~hopfield_theory.certificates.ball_bound`, never weaker than T12. A ball is *admissible* if its radius is below
 half the distance to the nearest other pattern: such balls are disjoint, whichever patterns are stored. A pattern is
 stored if the bound proves an admissible ball for it, and not stored if the iteration from the pattern itself ends
-outside every admissible ball.
+outside every admissible ball, or where that from another pattern ends: disjoint balls cannot both hold that point.
+Where such an end is proved (:mod:`~hopfield_theory.certificates.orbits`), so is the loss.
+
+Queries far from every pattern end at the no-op state if there is one (:mod:`~hopfield_theory.certificates.rejection`).
 """
 
 from __future__ import annotations
@@ -13,7 +16,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -22,17 +25,21 @@ from torch import Tensor
 
 from hopfield_theory import _arguments
 from hopfield_theory.certificates.ball_bound import CertifiedBalls, certified_balls
+from hopfield_theory.certificates.orbits import arrives, attracting_ball, one_update
+from hopfield_theory.certificates.rejection import Rejection, rejection
 from hopfield_theory.model.fixed_point import FixedPoint
 from hopfield_theory.model.memory import Memory
 from hopfield_theory.model.retrieval import retrieve
 from hopfield_theory.model.separation import Entmax, SoftmaxN
 
-__all__ = ["Certificate", "Storage", "certify", "check_separation", "guaranteed", "shared_with"]
+__all__ = ["Certificate", "Guarantee", "Storage", "certify", "check_separation", "guaranteed", "shared_with"]
 
 Progress = Callable[[int, int], None]
 
 # patterns per block of rows: the pass holds about 16 × _ROWS × M/64 numbers at once
 _ROWS = 1024
+# in place of a pattern
+_UNDECIDED, _NOTHING = -1, -2
 
 
 class Storage(enum.IntEnum):
@@ -68,6 +75,12 @@ class Certificate(CertifiedBalls):
     merged_with : Tensor of int64
         Another pattern from which retrieval ends at the same fixed point; a certified one keeps that fixed point, and
         otherwise neither is stored. −1 for none.
+    loss_proved : Tensor of bool
+        Which patterns are proved not to be stored: retrieval from the pattern is proved to end outside every admissible
+        ball, or at one fixed point with ``merged_with``, so that not both of them are stored.
+    rejects : Rejection or None
+        The ball around 0 whose queries end at the no-op state, with its radius and error and a score below which every
+        query is rejected; None if none is proved.
 
     Notes
     -----
@@ -81,6 +94,8 @@ class Certificate(CertifiedBalls):
     status: Tensor
     fixed_point_distance: Tensor
     merged_with: Tensor
+    loss_proved: Tensor
+    rejects: Rejection | None
 
     @property
     def stored(self) -> Tensor:
@@ -93,10 +108,37 @@ class Certificate(CertifiedBalls):
         return self.stored | ((self.fixed_point_distance < 0.5 * self.nearest_distance) & (self.merged_with < 0))
 
 
-def guaranteed(memory: Memory, queries: Any) -> tuple[Tensor, Tensor]:
+class Guarantee(NamedTuple):
+    """What is known of queries before retrieval; the leading shape is theirs.
+
+    Attributes
+    ----------
+    pattern : Tensor of int64
+        The pattern as which a query is retrieved; −1 if undecided, −2 if it is retrieved as none and ends at the no-op
+        state.
+    error : Tensor of float64
+        Largest distance from that pattern, or from 0 for the no-op state, at which the query can end; NaN if undecided.
+    """
+
+    pattern: Tensor
+    error: Tensor
+
+    @property
+    def decided(self) -> Tensor:
+        """Which queries have a guarantee."""
+        return self.pattern != _UNDECIDED
+
+    @property
+    def rejected(self) -> Tensor:
+        """Which queries are guaranteed to end at the no-op state."""
+        return self.pattern == _NOTHING
+
+
+def guaranteed(memory: Memory, queries: Any) -> Guarantee:
     r"""Return the pattern as which each query is guaranteed to be retrieved, and how exactly, without retrieval.
 
-    Only the balls of the patterns nearest to the queries are computed, at the cost of a few updates.
+    Only the balls of the patterns nearest to the queries are computed, at the cost of about ten updates. A query is
+    guaranteed to be retrieved as nothing if it or its first update is in the ball of the no-op state.
 
     Parameters
     ----------
@@ -105,27 +147,37 @@ def guaranteed(memory: Memory, queries: Any) -> tuple[Tensor, Tensor]:
     queries : array-like, shape (..., d)
         Raw queries; they are centred and normalised like the patterns.
 
-    Returns
-    -------
-    pattern : Tensor of int64, shape (...)
-        The nearest pattern if its certified ball contains the query, else −1.
-    error : Tensor of float64, shape (...)
-        Largest distance from that pattern at which the query can end; else NaN.
-
     Examples
     --------
-    >>> memory = Memory(torch.eye(2, dtype=torch.float64), beta=50.0)
-    >>> guaranteed(memory, [[0.9, 0.1], [0.5, 0.5]])[0]
-    tensor([ 0, -1])
+    >>> memory = Memory(torch.eye(2, dtype=torch.float64), beta=50.0, noop=1e6)
+    >>> guaranteed(memory, [[0.9, 0.1], [0.4, 0.4], [-0.1, 0.1]]).pattern
+    tensor([ 0, -1, -2])
     """
     check_separation(memory)
-    nearest, distance = memory.nearest(memory.prepare(queries))
-    patterns, where = torch.unique(nearest, return_inverse=True)
-    found = _in_blocks(memory, patterns, None)
-    # the distance is rounded in the dtype of the memory, relative to the size of its patterns
+    states = memory.prepare(queries)
+    nearest, distance = memory.nearest(states)
+    # distances are rounded in the dtype of the memory, relative to the size of its patterns
     rounding = 8 * memory.dim**0.5 * torch.finfo(distance.dtype).eps * memory.radius
-    inside = distance.double() + rounding < found.radius[where]
-    return torch.where(inside, nearest, -1), torch.where(inside, found.error[where], torch.nan)
+    distance = distance.double() + rounding
+    patterns, where = torch.unique(nearest, return_inverse=True)
+    blank = distance.new_full(patterns.shape, torch.nan)
+    low, high = (
+        blank.scatter_reduce(0, where.flatten(), distance.flatten(), how, include_self=False)
+        for how in ("amin", "amax")
+    )
+    found = _in_blocks(memory, patterns, None, (low, high))
+    inside = distance < found.radius[where]
+    pattern = torch.where(inside, nearest, _UNDECIDED)
+    error = torch.where(inside, found.error[where], torch.nan)
+    proof = rejection(memory)
+    if proof is not None:
+        nothing = ~inside & (torch.linalg.vector_norm(states.double(), dim=-1) * (1 + 1e-12) < proof.radius)
+        rest = ~inside & ~nothing
+        if bool(rest.any()):
+            image, moved = one_update(_as_stored(memory), states[rest].double())
+            nothing[rest] = torch.linalg.vector_norm(image, dim=-1) * (1 + 1e-12) + moved < proof.radius
+        pattern[nothing], error[nothing] = _NOTHING, proof.error
+    return Guarantee(pattern, error)
 
 
 def certify(memory: Memory, max_steps: int = 10_000, progress: Progress | None = None) -> Certificate:
@@ -147,7 +199,7 @@ def certify(memory: Memory, max_steps: int = 10_000, progress: Progress | None =
     -----
     "Stored" is proved, with the rounding margins of :mod:`~hopfield_theory.certificates.ball_bound`. "Not stored" rests
     on an iteration in floating point whose end must lie outside the admissible balls by more than 1 000 times its last
-    step: by T13 this is enough if T contracts by a factor below 0.999 there.
+    step: by T13 this is enough if T contracts by a factor below 0.999 there. ``loss_proved`` says where it is proved.
 
     References
     ----------
@@ -163,7 +215,7 @@ def certify(memory: Memory, max_steps: int = 10_000, progress: Progress | None =
     check_separation(memory)
     found = _in_blocks(memory, torch.arange(memory.num_patterns, device=memory.patterns.device), progress)
     followed = _follow(memory, found.radius, found.nearest_distance, max_steps, progress)
-    return Certificate(**vars(found), **followed)
+    return Certificate(**vars(found), **followed, rejects=rejection(memory))
 
 
 def shared_with(memory: Memory, patterns: Tensor, found: FixedPoint) -> Tensor:
@@ -225,10 +277,14 @@ def check_separation(memory: Memory) -> None:
         raise TypeError(f"separation is {memory.separation!r}: only SoftmaxN and Entmax have a certificate")
 
 
-def _in_blocks(memory: Memory, indices: Tensor, progress: Progress | None) -> CertifiedBalls:
+def _in_blocks(
+    memory: Memory, indices: Tensor, progress: Progress | None, decides: tuple[Tensor, Tensor] | None = None
+) -> CertifiedBalls:
     parts, done = [], 0
     for block in indices.split(_ROWS):
-        parts.append(certified_balls(memory, block))
+        rows = slice(done, done + len(block))
+        compared = None if decides is None else (decides[0][rows], decides[1][rows])
+        parts.append(certified_balls(memory, block, decides=compared))
         done += len(block)
         if progress is not None:
             progress(done, len(indices))
@@ -244,6 +300,7 @@ def _follow(
     stored = radius > 0
     status = torch.where(stored, int(Storage.STORED), int(Storage.UNDECIDED))
     fixed_point_distance, merged_with = torch.full_like(nearest_distance, torch.nan), torch.full_like(status, -1)
+    loss_proved = nearest_distance == 0
     followed = (~stored).nonzero().flatten()
     if len(followed):
         wide = _as_stored(memory)
@@ -260,9 +317,49 @@ def _follow(
         certified = found.converged & (left < radius[nearest]) & (nearest != followed)
         merged_with[followed] = torch.where(partner >= 0, followed[partner], torch.where(certified, nearest, -1))
         status[merged_with >= 0] = Storage.NOT_STORED
+        if isinstance(memory.separation, SoftmaxN):
+            stored_at = torch.where(certified, nearest, -1)
+            half = 0.5 * nearest_distance[followed]
+            loss_proved[followed] |= _proved_losses(wide, start, found, half, partner, stored_at, radius)
     # a duplicate has no admissible ball
     status[nearest_distance == 0] = Storage.NOT_STORED
-    return {"status": status, "fixed_point_distance": fixed_point_distance, "merged_with": merged_with}
+    return {
+        "status": status,
+        "fixed_point_distance": fixed_point_distance,
+        "merged_with": merged_with,
+        "loss_proved": loss_proved & (status == Storage.NOT_STORED),
+    }
+
+
+def _proved_losses(
+    memory: Memory, start: Tensor, found: FixedPoint, half: Tensor, partner: Tensor, stored_at: Tensor, radius: Tensor
+) -> Tensor:
+    """Which starts are proved to end outside the balls of radius ``half``, or where their partner or a stored one does.
+
+    ``partner`` has a row and ``stored_at`` a stored pattern in whose ball the row ends, or −1.
+    """
+    rows = (found.converged & ((partner >= 0) | (stored_at >= 0) | _outside(start, found.state, half))).nonzero()
+    rows = rows.flatten()
+    centres, radii, errors = memory.patterns[stored_at], torch.zeros_like(half), torch.zeros_like(half)
+    ball = torch.full_like(partner, -1)
+    radii[stored_at >= 0] = radius[stored_at[stored_at >= 0]]
+    left = rows[stored_at[rows] < 0]
+    while len(left):
+        centre = found.state[left[0]]
+        error, reach = attracting_ball(memory, centre) or (0.0, 0.0)
+        # one ball for all that end in it
+        near = torch.linalg.vector_norm(found.state[left] - centre, dim=1) <= max(0.5 * reach, 1e-6 * memory.radius)
+        same = left[near]
+        centres[same], radii[same], errors[same], ball[same] = centre, reach, error, left[0]
+        left = left[~near]
+    arrived = torch.zeros_like(found.converged)
+    arrived[rows] = arrives(memory, start[rows], centres[rows], radii[rows], int(found.steps.max()))
+    shared = (stored_at >= 0) | ((partner >= 0) & arrived[partner] & (ball[partner] == ball))
+    return arrived & (shared | _outside(start, centres, half + errors))
+
+
+def _outside(start: Tensor, end: Tensor, reach: Tensor) -> Tensor:
+    return torch.linalg.vector_norm(end - start, dim=1) * (1 - 1e-9) >= reach
 
 
 def _partners(found: FixedPoint) -> Tensor:

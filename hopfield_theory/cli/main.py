@@ -96,6 +96,7 @@ def certify(
     """
     with one_line_errors(source):
         from hopfield_theory.certificates.certify import certify as run
+        from hopfield_theory.certificates.rejection import least_noop
         from hopfield_theory.cli import render
         from hopfield_theory.model.memory import Memory
 
@@ -106,11 +107,15 @@ def certify(
             memory = Memory(patterns, beta, noop, centre=centre, normalise=normalise)
         with progress_bar("certifying") as progress:
             proof = run(memory, progress=progress)
+        least = least_noop(memory)
         report(
             json,
-            {"memory": render.memory_data(memory, source), "certificate": render.certificate_data(proof)},
+            {
+                "memory": render.memory_data(memory, source),
+                "certificate": render.certificate_data(proof) | {"least_noop": least},
+            },
             str(memory),
-            *render.certificate_lines(memory, proof),
+            *render.certificate_lines(memory, proof, least),
             render.certificate_table(proof),
         )
         all_stored = bool(proof.stored.all())
@@ -238,7 +243,7 @@ def retrieve(
             expected = torch.arange(len(queries))
         with naming(f"--query {query}" if query is not None else f"--hide {hide}"):
             memory.prepare(queries)
-        promised, _ = guaranteed(memory, queries)
+        promised = guaranteed(memory, queries)
         with naming(source), progress_bar("retrieving") as progress:
             found = run(memory, queries, tol, max_steps, accelerate=accelerate, energies=True, progress=progress)
         answers, distances = memory.nearest(found.state)

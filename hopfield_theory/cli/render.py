@@ -13,8 +13,9 @@ from rich.table import Table
 from torch import Tensor
 
 from hopfield_theory.bounds.table import CapacityRow
-from hopfield_theory.certificates.certify import Certificate, Storage
+from hopfield_theory.certificates.certify import Certificate, Guarantee, Storage
 from hopfield_theory.certificates.find_beta import BetaSearch
+from hopfield_theory.certificates.rejection import Rejection
 from hopfield_theory.measured.crossing import Crossing
 from hopfield_theory.model.fixed_point import Status
 from hopfield_theory.model.memory import Memory
@@ -82,11 +83,14 @@ def weakest(proof: Certificate) -> Tensor:
     return order[torch.argsort(rank[order], stable=True)]
 
 
-def certificate_lines(memory: Memory, proof: Certificate) -> list[str]:
+def certificate_lines(memory: Memory, proof: Certificate, least_noop: float) -> list[str]:
     """Summarise a certificate in sentences."""
     count = memory.num_patterns
     stored, lost, open_ = (int((proof.status == status).sum()) for status in Storage)
-    lines = [f"{_count(stored, count)} proved stored at β = {memory.beta:g}; {lost} not stored, {open_} undecided."]
+    proved = f" (of which {int(proof.loss_proved.sum())} proved)" if lost else ""
+    lines = [
+        f"{_count(stored, count)} proved stored at β = {memory.beta:g}; {lost} not stored{proved}, {open_} undecided."
+    ]
     if stored:
         radii, errors = proof.radius[proof.stored], proof.error[proof.stored]
         lines.append(
@@ -122,9 +126,22 @@ def certificate_lines(memory: Memory, proof: Certificate) -> list[str]:
             f"{len(blocked)} are certified at no β and lost at every large one, since another pattern overlaps them no "
             f"less than they overlap themselves (normalising removes this): patterns {_indices(blocked)}."
         )
+    lines.append(_rejection_line(proof.rejects, least_noop))
     if stored < count:
         lines.append("find-beta says from which β on all are stored.")
     return lines
+
+
+def _rejection_line(rejects: Rejection | None, least_noop: float) -> str:
+    if rejects is not None:
+        scores = f", or with scores of at most {rejects.score:.4g}," if rejects.score < math.inf else ""
+        return (
+            f"Every query closer to 0 than {rejects.radius:.4g}{scores} is rejected: it ends at the no-op state, at "
+            f"most {rejects.error:.3g} from 0."
+        )
+    if least_noop < math.inf:
+        return f"No query is proved to be rejected; some are from n = {_up(least_noop)} on."
+    return "No query is proved to be rejected, at any n."
 
 
 def certificate_table(proof: Certificate) -> Table:
@@ -149,7 +166,10 @@ def certificate_table(proof: Certificate) -> Table:
 
 def certificate_data(proof: Certificate) -> dict[str, Any]:
     """All data of a certificate, as lists."""
-    data: dict[str, Any] = {name: tensor.tolist() for name, tensor in vars(proof).items()}
+    data: dict[str, Any] = {
+        name: value.tolist() if isinstance(value, Tensor) else value and vars(value)
+        for name, value in vars(proof).items()
+    }
     data["status"] = [Storage(status).name.lower() for status in data["status"]]
     return data
 
@@ -294,9 +314,7 @@ def outcomes(expected: Tensor, answers: Tensor, shared_with: Tensor) -> list[str
     ]
 
 
-def retrieval_lines(
-    found: Retrieval, answers: Tensor, promised: Tensor | None, outcomes: list[str] | None
-) -> list[str]:
+def retrieval_lines(found: Retrieval, answers: Tensor, promised: Guarantee, outcomes: list[str] | None) -> list[str]:
     """Summarise a retrieval in sentences."""
     count = len(answers)
     converged = int(found.converged.sum())
@@ -304,8 +322,9 @@ def retrieval_lines(
         f"{_count(converged, count, 'queries', 'query')} converged (last step ≤ {found.tolerance:.3g}), after "
         f"{int(found.steps.double().median())} updates in the median and {int(found.steps.max())} at most."
     ]
-    if promised is not None:
-        lines.append(f"{int((promised >= 0).sum())} of them were guaranteed in advance to end where they did.")
+    rejected = int(promised.rejected.sum())
+    nothing = f", {rejected} of these at the no-op state" if rejected else ""
+    lines.append(f"{int(promised.decided.sum())} of them were guaranteed in advance to end where they did{nothing}.")
     if outcomes is not None:
         merged = [f"{row} ({said})" for row, said in enumerate(outcomes) if said.startswith("merged")]
         right = outcomes.count("retrieved")
@@ -324,11 +343,11 @@ def retrieval_lines(
     return lines
 
 
-def retrieval_table(found: Retrieval, answers: Tensor, distances: Tensor, promised: Tensor | None) -> Table:
+def retrieval_table(found: Retrieval, answers: Tensor, distances: Tensor, promised: Guarantee) -> Table:
     """Tabulate the first queries."""
     shown = f"The first of {len(answers)} queries" if len(answers) > _SHOWN else "Queries"
     table = _table(
-        f"{shown} (sure: guaranteed in advance)",
+        f"{shown} (sure: guaranteed in advance; nothing: to end at the no-op state)",
         *("query", "answer", "distance", "sure", "updates", "step", "energy", "status"),
     )
     energies = found.energy.tolist() if found.energy is not None else [math.nan] * len(answers)
@@ -337,7 +356,7 @@ def retrieval_table(found: Retrieval, answers: Tensor, distances: Tensor, promis
             str(index),
             str(int(answers[index])),
             _number(float(distances[index])),
-            "–" if promised is None else "yes" if promised[index] >= 0 else "no",
+            "nothing" if promised.rejected[index] else "yes" if promised.decided[index] else "no",
             str(int(found.steps[index])),
             _number(float(found.residual[index])),
             _number(energies[index]),
@@ -346,12 +365,13 @@ def retrieval_table(found: Retrieval, answers: Tensor, distances: Tensor, promis
     return table
 
 
-def retrieval_data(found: Retrieval, answers: Tensor, distances: Tensor, promised: Tensor | None) -> dict[str, Any]:
+def retrieval_data(found: Retrieval, answers: Tensor, distances: Tensor, promised: Guarantee) -> dict[str, Any]:
     """Everything about every query, as lists."""
     return {
         "answer": answers.tolist(),
         "distance": distances.tolist(),
-        "guaranteed": None if promised is None else (promised >= 0).tolist(),
+        "guaranteed": promised.decided.tolist(),
+        "rejected": promised.rejected.tolist(),
         "steps": found.steps.tolist(),
         "residual": found.residual.tolist(),
         "status": [Status(status).name.lower() for status in found.status.tolist()],

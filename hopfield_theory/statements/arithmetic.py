@@ -72,6 +72,10 @@ class Arithmetic(Protocol):
         """Euclidean norm over the last axis."""
         ...
 
+    def largest_eigenvalue(self, x: Any) -> Any:
+        """Largest eigenvalue of a positive semi-definite matrix."""
+        ...
+
     def log_sum_exp(self, x: Any, mass: Any) -> Any:
         """Return ``log(mass + Σ exp x)`` over the last axis, for ``mass >= 0``."""
         ...
@@ -136,6 +140,9 @@ class Floats:
 
     def norm(self, x: Tensor) -> Tensor:  # noqa: D102
         return torch.linalg.vector_norm(x, dim=-1)
+
+    def largest_eigenvalue(self, x: Tensor) -> Tensor:  # noqa: D102
+        return torch.linalg.eigvalsh(x)[..., -1]
 
     def log_sum_exp(self, x: Tensor, mass: Tensor) -> Tensor:  # noqa: D102
         return torch.logaddexp(torch.logsumexp(x, -1), mass.log())

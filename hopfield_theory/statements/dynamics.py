@@ -134,6 +134,38 @@ class Dynamics:
             return 0 * slot, slot
         return (self.count - 1) * self.xp.exp(-self.beta * (self.gap - reach * moved)), slot
 
+    @functools.cached_property
+    def top(self) -> Any:
+        r""":math:`G = \lambda_{\max}(\Xi^\top\Xi)`."""
+        return self.xp.largest_eigenvalue(self.patterns.T @ self.patterns)
+
+    @functools.cached_property
+    def start(self) -> Any:
+        r""":math:`s = \|T(0)\| = \|\sum_\nu\xi_\nu\|/(n + M)`."""
+        return self.xp.norm(self.patterns.T.sum(-1)) / (self.noop + self.count)
+
+    @property
+    def noop_reach(self) -> Any:
+        r""":math:`w = m + s`, or 1 if all patterns are zero."""
+        reach = self.radius + self.start
+        return self.xp.if_positive(reach, reach, 1 + 0 * reach)
+
+    def from_zero(self, ball: Any, start: float = 1.0, top: float = 1.0) -> Any:
+        r""":math:`E(R) = s + G(e^{\beta wR} - 1)/(w(n + M))`."""
+        w = self.noop_reach
+        grown = self.xp.exp(self.beta * w * ball) - 1
+        return start * self.start + top * self.top * grown / (w * (self.noop + self.count))
+
+    def lipschitz_at_zero(self, ball: Any, top: float = 1.0, rate: float = 1.0) -> Any:
+        r""":math:`L(R) = \beta Ge^{\beta wR}/(n + M)`."""
+        return (
+            top
+            * self.beta
+            * self.top
+            * self.xp.exp(rate * self.beta * self.noop_reach * ball)
+            / (self.noop + self.count)
+        )
+
     def in_ball(self, ball: Any, direction: Any) -> Any:
         r"""Return :math:`\xi_1 + R\,v/\max(m, \|v\|)`, a point of the ball of radius R around the first pattern."""
         length = self.xp.norm(direction)

@@ -799,7 +799,7 @@ STATEMENTS = (
             Implication("zero is at rest", _rests_at_zero, has_noop, uses=NO_STATE),
             Implication("the limit has no overlap", _zero_stays_unmatched, has_noop, uses=NO_STATE),
         ),
-        instead=("T17",),
+        instead=("T20", "T21"),
     ),
     Statement(
         name="P28",

@@ -1,4 +1,4 @@
-"""T12, T18, T19 and C8: conditions for storage, changes that preserve it, and a consequence of it."""
+"""T12, T18 to T21 and C8: conditions for storage and rejection, changes that preserve them, and a consequence."""
 
 from __future__ import annotations
 
@@ -148,6 +148,70 @@ def _update_gains_with_fewer(i: Instance) -> Any:
     x, target = i.query, i.patterns[0]
     with_it, without = (i.xp.norm(d.update(x) - target) for d in (i.dynamics, _without_the_last(i)))
     return (with_it - without) / i.dynamics.length()
+
+
+def _near_zero(i: Instance, ball: Any, direction: Any) -> Any:
+    return i.dynamics.in_ball(ball, direction) - i.patterns[0]
+
+
+def _image_near_zero(i: Instance, **variant: float) -> Any:
+    d = i.dynamics
+    moved = i.xp.norm(d.update(_near_zero(i, i.ball, i.other)))
+    return (d.from_zero(i.ball, **variant) - moved) / d.length()
+
+
+def _contracted_near_zero(i: Instance, **variant: float) -> Any:
+    d = i.dynamics
+    x, y = _near_zero(i, i.ball, i.query), _near_zero(i, i.ball, i.other)
+    moved = i.xp.norm(d.update(x) - d.update(y))
+    return (d.lipschitz_at_zero(i.ball, **variant) * i.xp.norm(x - y) - moved) / d.length()
+
+
+def _attracts(i: Instance, without: int | None = None) -> list[Any]:
+    """Return the slacks of ``R > 0``, ``E(R) ≤ R`` and ``L(R) < 1``, or all but one of them."""
+    d = i.dynamics
+    slacks = [i.ball / d.length(), (i.ball - d.from_zero(i.ball)) / d.length(), 1 - d.lipschitz_at_zero(i.ball)]
+    return _but(slacks, without)
+
+
+def _stays_near_zero(i: Instance) -> Any:
+    d = i.dynamics
+    state = d.orbit(_near_zero(i, i.ball, i.other), _STEPS)[-1]
+    return (d.from_zero(i.ball) - i.xp.norm(state)) / d.length()
+
+
+def _enough_mass(i: Instance, top: float = 1.0) -> list[Any]:
+    """Return the slacks of ``m > 0`` and ``n + M > e β G + 2 β m ‖Σξ‖``."""
+    d = i.dynamics
+    mass = i.noop + d.count
+    e = i.xp.exp(i.xp.number(1.0))
+    needed = i.beta * (top * e * d.top + 2 * d.radius * d.start * mass)
+    return [d.radius / d.length(), 1 - needed / mass]
+
+
+def _ball_at_zero(i: Instance) -> Any:
+    """Return ``R_0 = 1/(β w)``."""
+    return 1 / (i.beta * i.dynamics.noop_reach)
+
+
+def _mass_suffices(i: Instance) -> Any:
+    d, ball = i.dynamics, _ball_at_zero(i)
+    return i.xp.min(i.xp.stack([1 - d.from_zero(ball) / ball, 1 - d.lipschitz_at_zero(ball)]))
+
+
+def _both(i: Instance, without: int | None = None) -> list[Any]:
+    """Return the slacks of T12 in the ball, of enough n, and of ``‖ξ‖ > R + R_0``; or all but one of them."""
+    d = i.dynamics
+    room = (i.xp.norm(i.patterns[0]) - i.ball - _ball_at_zero(i)) / d.length()
+    return _but([*passes(i), *_enough_mass(i), room], without)
+
+
+def _apart(i: Instance, zero: float = 1.0) -> Any:
+    d, ball = i.dynamics, _ball_at_zero(i)
+    stored = d.orbit(d.in_ball(i.ball, i.other), _STEPS)[-1]
+    rejected = d.orbit(_near_zero(i, ball, i.query), _STEPS)[-1]
+    least = i.xp.norm(i.patterns[0]) - d.displacement(i.ball) - zero * d.from_zero(ball)
+    return (i.xp.norm(stored - rejected) - least) / d.length()
 
 
 SCALED = "each pattern is first scaled to the largest norm among them"
@@ -303,5 +367,63 @@ STATEMENTS = (
             ),
             Implication("one update is closer without the last", _update_gains_with_fewer, min_patterns=2),
         ),
+    ),
+    Statement(
+        name="T20",
+        title="A state near 0 for queries that belong to no pattern",
+        claim=(
+            "Let s = ‖Σξ_ν‖/(n + M), w = m + s, G = λ_max(ΞᵀΞ), E(R) = s + G(e^{βwR} − 1)/(w(n + M)) and L(R) = "
+            "βGe^{βwR}/(n + M). On the ball of radius R around 0, ‖T(x)‖ ≤ E(R) and T has the Lipschitz constant "
+            "L(R). If E(R) ≤ R and L(R) < 1, all of the ball converges to one fixed point, the no-op state, at most "
+            "E(R) from 0. Both hold at R = 1/(βw) if n + M > eβG + 2βm‖Σξ_ν‖."
+        ),
+        formula=(r"E(R)\le R,\ L(R)<1 \;\Longrightarrow\; \exists!\,x_0=T(x_0)\in B(0,R),\ \|x_0\|\le E(R)"),
+        source="derived for this project (docs/retrieval-proofs.md)",
+        proof="proved here",
+        why=(
+            "By Jensen's inequality the weight of ν at x is at most e^{β⟨ξ_ν − T(0), x⟩}/(n + M), and the Jacobian at "
+            "most β Σ p_ν ξ_ν ξ_νᵀ; E(R) is its integral from 0. Banach's theorem gives the fixed point."
+        ),
+        proved_in="docs/retrieval-proofs.md#t20-a-state-near-0",
+        kind=Kind.FIXED_POINT,
+        parts=(
+            Implication("image of the ball", _image_near_zero, uses=MOVED_IN_BALL),
+            Implication("contraction", _contracted_near_zero, uses=TWO_IN_BALL),
+            Implication("orbits stay", _stays_near_zero, _attracts, uses=MOVED_IN_BALL),
+            Implication("n large enough", _mass_suffices, _enough_mass, uses=NO_STATE),
+        ),
+        near_misses=(
+            Implication("s left out", partial(_image_near_zero, start=0.0), uses=MOVED_IN_BALL),
+            Implication("G a twentieth smaller", partial(_image_near_zero, top=0.95), uses=MOVED_IN_BALL),
+            Implication("L a twentieth smaller", partial(_contracted_near_zero, top=0.95), uses=TWO_IN_BALL),
+            Implication("half the exponent", partial(_contracted_near_zero, rate=0.5), uses=TWO_IN_BALL),
+            Implication(
+                "orbits stay without E(R) ≤ R", _stays_near_zero, partial(_attracts, without=1), uses=MOVED_IN_BALL
+            ),
+            Implication("a third of e β G", _mass_suffices, partial(_enough_mass, top=0.33), uses=NO_STATE),
+        ),
+        closed_form="certificates.rejection.rejection",
+    ),
+    Statement(
+        name="T21",
+        title="Storage and rejection at one n",
+        claim=(
+            "If ξ passes T12 with the radius R, n + M > eβG + 2βm‖Σξ_ν‖, and ‖ξ‖ > R + R_0 with R_0 = 1/(βw) of T20, "
+            "then the balls of radius R around ξ and R_0 around 0 are disjoint and each converges to a fixed point of "
+            "its own: ξ is stored and queries near 0 are rejected. The two are at least ‖ξ‖ − ε(R) − E(R_0) > 0 apart."
+        ),
+        formula=r"\|\xi\|>R+R_0 \;\Longrightarrow\; \|x^*-x_0\|\ge\|\xi\|-\varepsilon(R)-E(R_0)>0",
+        source="derived for this project (docs/retrieval-proofs.md)",
+        proof="proved here",
+        why="T12 in the first ball, T20 in the second, and the triangle inequality.",
+        proved_in="docs/retrieval-proofs.md#t21-storage-and-rejection-at-one-n",
+        kind=Kind.FIXED_POINT,
+        parts=(Implication("orbits stay apart", _apart, _both, uses=TWO_IN_BALL),),
+        near_misses=(
+            Implication("without E(R_0)", partial(_apart, zero=0.0), _both, uses=TWO_IN_BALL),
+            Implication("without ε(R) ≤ R", _apart, partial(_both, without=2), uses=TWO_IN_BALL),
+            Implication("without n large enough", _apart, partial(_both, without=5), uses=TWO_IN_BALL),
+        ),
+        closed_form="certificates.rejection.least_noop",
     ),
 )

@@ -14,7 +14,7 @@ from fractions import Fraction
 from typing import Any
 
 import numpy as np
-from flint import arb, ctx, fmpq
+from flint import arb, arb_mat, ctx, fmpq
 
 from hopfield_theory.statements.statement import VARIABLES, Implication, Instance
 
@@ -90,6 +90,20 @@ class BallArithmetic:
     def norm(self, x: Any) -> Any:  # noqa: D102
         squares = (x * x).sum(-1)
         return np.frompyfunc(self.sqrt, 1, 1)(squares)
+
+    def largest_eigenvalue(self, x: Any) -> Any:
+        """Enclose it by the trace of a high power, which is between one and d times the power of the eigenvalue."""
+        trace = np.trace(x)
+        if not trace > 0:
+            return arb(0).union(trace)
+        squarings = ctx.prec // 2
+        power = arb_mat((x / trace).tolist())
+        for _ in range(squarings):
+            power = power * power
+        total = sum((power[k, k] for k in range(len(x))), arb(0))
+        ends = (total / len(x), total)
+        low, high = (trace * (end.log() / arb(2) ** squarings).exp() for end in ends)
+        return low.union(high)
 
     def log_sum_exp(self, x: Any, mass: Any) -> Any:  # noqa: D102
         return (mass + _exp(x).sum(-1)).log()

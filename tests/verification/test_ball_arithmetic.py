@@ -259,3 +259,20 @@ def test_newton_s_method_does_not_leap_to_another_limit():
     assert floats.isnan().all() or torch.allclose(floats, own, atol=1e-9)
     elsewhere = claim(lambda i: 1e-3 - i.xp.norm(i.dynamics.fixed_point(i.patterns[0]) - i.query))
     assert not ball_arithmetic.decide(elsewhere, {**BOTTLENECK, "query": own.tolist()}, 256).falsifies
+
+
+@pytest.mark.parametrize(
+    ("rows", "largest"),
+    [
+        ([[3, 0], [0, 4]], arb(4)),
+        ([[1, 1], [1, 1]], arb(2)),
+        ([[2, 1, 0], [1, 2, 1], [0, 1, 2]], arb(2) + arb(2).sqrt()),
+        ([[0, 0], [0, 0]], arb(0)),
+    ],
+)
+def test_the_largest_eigenvalue_is_enclosed(rows, largest):
+    matrix = np.array([[arb(x) for x in row] for row in rows], dtype=object)
+    with ctx.workprec(64):
+        ball = ball_arithmetic.BallArithmetic().largest_eigenvalue(matrix)
+        assert ball.lower() <= largest.mid() <= ball.upper()
+        assert ball.rad() <= arb(1e-8)
