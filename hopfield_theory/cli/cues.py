@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import io
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
 from rich.table import Table
 from torch import Tensor
 
+from hopfield_theory._atomic_write import atomic_write
 from hopfield_theory.certificates.certify import guaranteed, shared_with
 from hopfield_theory.cli import render
 from hopfield_theory.data import corruption
@@ -149,4 +152,6 @@ def plot(levels: list[Level], path: str) -> None:
         axes.plot(at, [level.guaranteed / len(level.outcomes) for level in these], "s--", label="guaranteed")
         axes.set(xlabel=name, ylabel="share of patterns", ylim=(-0.03, 1.03))
         axes.legend()
-    figure.savefig(path)
+    image = io.BytesIO()
+    figure.savefig(image, format=Path(path).suffix.removeprefix(".") or None)
+    atomic_write(path, image.getvalue())

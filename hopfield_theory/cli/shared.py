@@ -46,7 +46,7 @@ def one_line_errors(source: str) -> Iterator[None]:
     except typer.Exit:
         raise
     except KeyboardInterrupt:
-        print("hopfield-theory: interrupted before a result; nothing was written", file=sys.stderr)
+        print("hopfield-theory: interrupted; every file that was written is whole", file=sys.stderr)
         raise typer.Exit(130) from None
     except (ValueError, TypeError, OSError, ImportError, MemoryError, ArithmeticError) as error:
         message = str(error) or type(error).__name__

@@ -880,3 +880,20 @@ def test_damaged_copies_are_counted_level_by_level(tmp_path, source, patterns):
 )
 def test_bad_levels_are_refused(source, options, match):
     assert re.search(match, one_line(run("retrieve", source, *options)))
+
+
+@pytest.mark.parametrize("option", ["--json", "--plot"])
+def test_a_full_disk_names_the_file(tmp_path, source, monkeypatch, option):
+    out = tmp_path / "full.png"
+    write = Path.write_bytes
+
+    def full(path, content):
+        if content:
+            raise OSError(28, "No space left on device")
+        return write(path, content)
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    result = run("retrieve", source, "--noise", "0.1", option, out)
+    assert result.exit_code == 2
+    assert result.stderr == f"hopfield-theory: [Errno 28] No space left on device: '{out}'\n"
+    assert not out.exists()
