@@ -11,6 +11,8 @@ __all__ = ["atomic_write"]
 def atomic_write(path: str | os.PathLike[str], content: bytes) -> None:
     """Write a temporary file next to ``path``, then rename it: after a crash or an OSError ``path`` is unchanged.
 
+    The OSError names ``path``.
+
     Examples
     --------
     >>> import tempfile
@@ -24,5 +26,8 @@ def atomic_write(path: str | os.PathLike[str], content: bytes) -> None:
     try:
         partial.write_bytes(content)
         partial.replace(target)
+    except OSError as error:
+        # a full disk names no file by itself
+        raise OSError(error.errno, error.strerror, os.fspath(path)) from error
     finally:
         partial.unlink(missing_ok=True)

@@ -6,6 +6,7 @@ Torch is imported by the commands, not for the help.
 from __future__ import annotations
 
 import importlib.metadata
+import importlib.util
 import os
 import sys
 from io import TextIOWrapper
@@ -19,6 +20,7 @@ from hopfield_theory.cli.shared import (
     check_folder,
     check_numbers,
     check_output,
+    levels_of,
     load,
     naming,
     one_line_errors,
@@ -188,6 +190,18 @@ def retrieve(
             "(set to 0, or to the mean with --centre).",
         ),
     ] = None,
+    noise: Annotated[
+        str | None,
+        typer.Option(metavar="LEVEL,…", help="Or: each pattern moved by LEVEL times its length, at random."),
+    ] = None,
+    mask: Annotated[
+        str | None,
+        typer.Option(metavar="LEVEL,…", help="Or: each pattern with this share of its coordinates hidden, at random."),
+    ] = None,
+    plot: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Draw the rates of success of --noise and --mask.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Seed of --noise and --mask.")] = 0,
     beta: Beta = 1.0,
     noop: Noop = 1.0,
     centre: Centre = False,
@@ -219,11 +233,33 @@ def retrieve(
             raise ValueError(f"--max-steps is {max_steps}: it must be at least 1")
         if query is not None:
             check_output(json, query)
-        if (query is None) == (hide is None):
-            raise ValueError("--query FILE or --hide FRACTION: give one of the two")
+        damages = [("noise", level) for level in levels_of("--noise", noise)]
+        damages += [("mask", level) for level in levels_of("--mask", mask, 1.0)]
+        if (query is not None) + (hide is not None) + bool(damages) != 1:
+            raise ValueError("--query FILE or --hide FRACTION, or --noise and --mask with levels: give one of these")
+        if plot is not None and not damages:
+            raise ValueError(f"--plot is {plot}: it needs --noise or --mask")
+        check_output(plot, source, option="--plot")
+        if plot is not None and importlib.util.find_spec("matplotlib") is None:
+            raise ImportError("--plot needs matplotlib: pip install 'hopfield-theory[figures]'")
         patterns = load(source, name, columns, drop)
         with naming(source):
             memory = Memory(patterns, beta, noop, centre=centre, normalise=normalise)
+        if damages:
+            from hopfield_theory.cli import cues
+
+            with naming(source), progress_bar("retrieving") as progress:
+                levels = cues.measure(memory, patterns, damages, seed, tol, max_steps, accelerate, progress)
+            if plot is not None:
+                cues.plot(levels, plot)
+            report(
+                json,
+                {"memory": render.memory_data(memory, source), "seed": seed, "levels": cues.data(levels)},
+                str(memory),
+                *cues.lines(levels),
+                cues.table(levels),
+            )
+            raise typer.Exit(1 if any("not converged" in level.outcomes for level in levels) else 0)
         expected = None
         if query is not None:
             queries = load(query, name, columns, drop)

@@ -35,6 +35,7 @@ __all__ = [
     "json_text",
     "memory_data",
     "outcomes",
+    "plain_table",
     "retrieval_data",
     "retrieval_lines",
     "retrieval_table",
@@ -54,7 +55,8 @@ def _up(beta: float) -> str:
     return f"{math.ceil(beta / step) * step:.4g}"
 
 
-def _table(title: str, *columns: str) -> Table:
+def plain_table(title: str, *columns: str) -> Table:
+    """Make an empty table of numbers."""
     table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
     for name in columns:
         table.add_column(name, justify="left" if name == "status" else "right", no_wrap=True)
@@ -146,7 +148,7 @@ def _rejection_line(rejects: Rejection | None, least_noop: float) -> str:
 
 def certificate_table(proof: Certificate) -> Table:
     """Tabulate the weakest patterns."""
-    table = _table(
+    table = plain_table(
         f"The weakest of {len(proof.status)} patterns (r: error ≤, L: contraction ≤, at: its distance, Δ: gap)",
         *("pattern", "status", "radius", "r", "L", "nearest", "at", "Δ"),
     )
@@ -271,7 +273,7 @@ def interrupted_search_lines(found: BetaSearch) -> list[str]:
 
 def beta_search_table(found: BetaSearch) -> Table:
     """Tabulate the part of the grid on which the counts change."""
-    table = _table("Patterns from each β of the grid on", "β", "proved stored", "retrieved in fact")
+    table = plain_table("Patterns from each β of the grid on", "β", "proved stored", "retrieved in fact")
     counts = [tensor.sum(1).tolist() for tensor in (found.stored, found.retrieved)]
     rows = [(f"{beta:.4g}", *map(str, row)) for beta, *row in zip(found.betas.tolist(), *counts, strict=True)]
     for index, row in enumerate(rows):
@@ -346,7 +348,7 @@ def retrieval_lines(found: Retrieval, answers: Tensor, promised: Guarantee, outc
 def retrieval_table(found: Retrieval, answers: Tensor, distances: Tensor, promised: Guarantee) -> Table:
     """Tabulate the first queries."""
     shown = f"The first of {len(answers)} queries" if len(answers) > _SHOWN else "Queries"
-    table = _table(
+    table = plain_table(
         f"{shown} (sure: guaranteed in advance; nothing: to end at the no-op state)",
         *("query", "answer", "distance", "sure", "updates", "step", "energy", "status"),
     )

@@ -25,6 +25,7 @@ __all__ = [
     "check_folder",
     "check_numbers",
     "check_output",
+    "levels_of",
     "load",
     "naming",
     "one_line_errors",
@@ -45,7 +46,7 @@ def one_line_errors(source: str) -> Iterator[None]:
     except typer.Exit:
         raise
     except KeyboardInterrupt:
-        print("hopfield-theory: interrupted before a result; nothing was written", file=sys.stderr)
+        print("hopfield-theory: interrupted; every file that was written is whole", file=sys.stderr)
         raise typer.Exit(130) from None
     except (ValueError, TypeError, OSError, ImportError, MemoryError, ArithmeticError) as error:
         message = str(error) or type(error).__name__
@@ -126,6 +127,17 @@ def check_output(json: str | None, *inputs: str, option: str = "--json") -> None
         path.with_name(f"{path.name}.trial").unlink()
     except OSError as error:
         raise ValueError(f"{option} {json}: cannot be written ({error.strerror}); name another file") from error
+
+
+def levels_of(option: str, levels: str | None, most: float = float("inf")) -> list[float]:
+    """Return the numbers of an option with commas between them; none if it was not given."""
+    try:
+        numbers = [] if levels is None else [float(level) for level in levels.split(",")]
+    except ValueError:
+        raise ValueError(f"{option} is {levels!r}: it must be numbers with commas between them") from None
+    for number in numbers:
+        _arguments.real(option, number, 0, most)
+    return numbers
 
 
 def check_folder(name: str) -> None:

@@ -1,27 +1,29 @@
 """Queries made from patterns: noise at a given distance, missing coordinates, flipped signs.
 
-Every function takes a floating tensor of patterns, shape ``(..., d)`` with ``d >= 1``, does not change it, and returns
-queries of the same shape, dtype and device. Random numbers come from ``generator``, which must be on the device of the
-patterns; by default from torch's global generator. Arguments of a wrong type raise TypeError, arguments out of range
-ValueError.
+Every function takes patterns as a tensor, array, list or data frame, shape ``(..., d)`` with ``d >= 1``, does not
+change them, and returns a tensor of queries of the same shape, dtype and device; integers become float64. Random
+numbers come from ``generator``, which must be on the device of the patterns; by default from torch's global generator.
+Arguments of a wrong type raise TypeError, arguments out of range ValueError.
 """
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
-from hopfield_theory import _arguments
+from hopfield_theory import _arguments, _arrays
 
 __all__ = ["add_noise", "flip_signs", "mask", "mask_tail"]
 
 
-def add_noise(patterns: Tensor, relative_distance: float, generator: torch.Generator | None = None) -> Tensor:
+def add_noise(patterns: Any, relative_distance: float, generator: torch.Generator | None = None) -> Tensor:
     """Move each pattern by a given fraction of its own length in a random direction.
 
     Parameters
     ----------
-    patterns : Tensor, shape (..., d)
+    patterns : array-like, shape (..., d)
         A zero pattern stays zero.
     relative_distance : float
         ``||query - pattern|| / ||pattern||``, finite and ``>= 0``, exact up to rounding.
@@ -39,7 +41,7 @@ def add_noise(patterns: Tensor, relative_distance: float, generator: torch.Gener
     >>> torch.linalg.vector_norm(query - pattern)
     tensor(2.5000, dtype=torch.float64)
     """
-    _check_patterns(patterns)
+    patterns = _patterns(patterns)
     _arguments.real("relative_distance", relative_distance, 0)
     noise = torch.randn(patterns.shape, generator=generator, dtype=patterns.dtype, device=patterns.device)
     norm = torch.linalg.vector_norm(noise, dim=-1, keepdim=True)
@@ -50,12 +52,12 @@ def add_noise(patterns: Tensor, relative_distance: float, generator: torch.Gener
     return patterns + noise * (distance / (norm + zero))
 
 
-def mask(patterns: Tensor, fraction: float, fill: float = 0.0, generator: torch.Generator | None = None) -> Tensor:
+def mask(patterns: Any, fraction: float, fill: float = 0.0, generator: torch.Generator | None = None) -> Tensor:
     """Overwrite randomly chosen coordinates of each pattern.
 
     Parameters
     ----------
-    patterns : Tensor, shape (..., d)
+    patterns : array-like, shape (..., d)
     fraction : float
         In ``[0, 1]``: each row loses exactly ``round(fraction * d)`` coordinates (Python's rounding: a half
         goes to the even neighbour), chosen uniformly and independently of the other rows.
@@ -69,16 +71,17 @@ def mask(patterns: Tensor, fraction: float, fill: float = 0.0, generator: torch.
     tensor([7., 7.])
     """
     _arguments.real("fill", fill)
+    patterns = _patterns(patterns)
     chosen = _choose(patterns, fraction, generator)
     return patterns.scatter(-1, chosen, fill)
 
 
-def mask_tail(patterns: Tensor, fraction: float, fill: float = 0.0) -> Tensor:
+def mask_tail(patterns: Any, fraction: float, fill: float = 0.0) -> Tensor:
     """Overwrite the last coordinates of each pattern, such as the lower part of an image.
 
     Parameters
     ----------
-    patterns : Tensor, shape (..., d)
+    patterns : array-like, shape (..., d)
     fraction : float
         In ``[0, 1]``: each row loses its last ``round(fraction * d)`` coordinates (Python's rounding: a half
         goes to the even neighbour).
@@ -91,18 +94,19 @@ def mask_tail(patterns: Tensor, fraction: float, fill: float = 0.0) -> Tensor:
     tensor([1., 2., 0., 0.])
     """
     _arguments.real("fill", fill)
+    patterns = _patterns(patterns)
     count = _count(patterns, fraction)
     queries = patterns.clone()
     queries[..., patterns.shape[-1] - count :] = fill
     return queries
 
 
-def flip_signs(patterns: Tensor, fraction: float, generator: torch.Generator | None = None) -> Tensor:
+def flip_signs(patterns: Any, fraction: float, generator: torch.Generator | None = None) -> Tensor:
     """Change the sign of randomly chosen coordinates of each pattern.
 
     Parameters
     ----------
-    patterns : Tensor, shape (..., d)
+    patterns : array-like, shape (..., d)
     fraction : float
         In ``[0, 1]``: exactly ``round(fraction * d)`` coordinates of each row change sign (Python's rounding:
         a half goes to the even neighbour), chosen uniformly and independently of the other rows.
@@ -113,6 +117,7 @@ def flip_signs(patterns: Tensor, fraction: float, generator: torch.Generator | N
     >>> flip_signs(torch.ones(2, 10), 0.2, torch.Generator().manual_seed(0)).sum(dim=-1)
     tensor([6., 6.])
     """
+    patterns = _patterns(patterns)
     chosen = _choose(patterns, fraction, generator)
     return patterns.scatter(-1, chosen, -patterns.gather(-1, chosen))
 
@@ -126,14 +131,12 @@ def _choose(patterns: Tensor, fraction: float, generator: torch.Generator | None
 
 
 def _count(patterns: Tensor, fraction: float) -> int:
-    _check_patterns(patterns)
     _arguments.real("fraction", fraction, 0, 1)
     return round(fraction * patterns.shape[-1])
 
 
-def _check_patterns(patterns: Tensor) -> None:
-    if not isinstance(patterns, Tensor) or not patterns.is_floating_point():
-        kind = patterns.dtype if isinstance(patterns, Tensor) else type(patterns).__name__
-        raise TypeError(f"patterns is {kind}: it must be a floating tensor")
-    if patterns.ndim == 0 or patterns.shape[-1] == 0:
-        raise ValueError(f"patterns has shape {tuple(patterns.shape)}: it must be (..., d) with d >= 1")
+def _patterns(patterns: Any) -> Tensor:
+    rows = _arrays.floating("patterns", patterns)
+    if rows.ndim == 0 or rows.shape[-1] == 0:
+        raise ValueError(f"patterns has shape {tuple(rows.shape)}: it must be (..., d) with d >= 1")
+    return rows

@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from hopfield_theory import _arguments
+from hopfield_theory import _arguments, _arrays
 from hopfield_theory.fused.attention import fused_attention
 from hopfield_theory.model import memory_file
 from hopfield_theory.model.separation import Separation, SoftmaxN
@@ -213,7 +213,7 @@ class Memory:
         return rows
 
     def _states(self, name: str, x: Any) -> Tensor:
-        x = torch.as_tensor(x, dtype=self.patterns.dtype, device=self.patterns.device)
+        x = _arrays.floating(name, x, self.patterns.dtype, self.patterns.device)
         if x.dim() == 0 or x.shape[-1] != self.dim:
             raise ValueError(f"{name} has shape {tuple(x.shape)}: its last axis must be {self.dim}, as the patterns'")
         if not torch.isfinite(x).all():
@@ -544,14 +544,7 @@ class Memory:
 
 def _matrix(name: str, array: Any) -> Tensor:
     """A finite floating (rows, columns) tensor, copied only if necessary."""
-    try:
-        tensor = torch.as_tensor(array)
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise TypeError(f"{name} is {type(array).__name__}: it must be a numeric array ({error})") from error
-    if tensor.is_complex():
-        raise TypeError(f"{name} is {tensor.dtype}: it must be real")
-    if not tensor.is_floating_point():
-        tensor = tensor.double()
+    tensor = _arrays.floating(name, array)
     if tensor.dim() != 2 or 0 in tensor.shape:
         raise ValueError(f"{name} has shape {tuple(tensor.shape)}: it must be (rows, columns), with at least one each")
     start = 0

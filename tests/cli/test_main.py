@@ -295,7 +295,7 @@ def test_no_arguments_give_the_usage_and_the_version_is_the_library_s():
 
 @pytest.mark.parametrize("error", [MemoryError("no more"), RuntimeError("DefaultCPUAllocator: not enough memory")])
 def test_memory_that_runs_out_is_one_line(source, monkeypatch, error):
-    def fail(*_):
+    def fail(*_, **__):
         raise error
 
     monkeypatch.setattr(certify, "certified_balls", fail)
@@ -307,7 +307,7 @@ def test_an_interrupt_ends_with_130(tmp_path):
     rows = np.random.default_rng(0).normal(size=(60_000, 32)).astype(np.float32)
     np.save(tmp_path / "large.npy", rows)
     program = "import hopfield_theory.certificates.certify as c; import sys; b = c.certified_balls\n"
-    program += "def balls(*a):\n    print('begun', file=sys.stderr, flush=True)\n    return b(*a)\n"
+    program += "def balls(*a, **k):\n    print('begun', file=sys.stderr, flush=True)\n    return b(*a, **k)\n"
     program += "c.certified_balls = balls\nfrom hopfield_theory.cli.main import main; main()"
     command = [sys.executable, "-c", program, "certify", tmp_path / "large.npy", "--json", tmp_path / "o.json"]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
@@ -334,7 +334,9 @@ def test_the_json_of_a_certificate_is_the_library_s(source, patterns, beta, opti
     memory = ht.Memory(patterns, beta, 0.0 if changed else 1.0, centre=changed, normalise=changed)
     proof = ht.certify(memory)
     assert 0 < int(proof.stored.sum()) < 30
+    assert data["certificate"].pop("least_noop") == ht.least_noop(memory)
     assert set(data["certificate"]) == set(vars(proof))
+    assert data["certificate"].pop("rejects") is None
     assert data["certificate"].pop("status") == [ht.Storage(status).name.lower() for status in proof.status.tolist()]
     for name, values in data["certificate"].items():
         expected = getattr(proof, name).tolist()
@@ -830,3 +832,68 @@ def test_the_table_of_verdicts_comes_first_if_asked_for():
     assert plain[-1] == tabulated[-1] == "All 1 verdicts are as expected."
     assert plain == tabulated[-len(plain) :]
     assert any(line.lstrip().startswith("T8 The gate identity") for line in tabulated)
+
+
+# --- damaged copies ---
+
+
+def test_damaged_copies_are_counted_level_by_level(tmp_path, source, patterns):
+    from hopfield_theory.cli import cues
+
+    out, figure = tmp_path / "out.json", tmp_path / "rates.png"
+    options = ["--beta", 60, "--noise", "0,0.1,5", "--mask", "0.9"]
+    result = run("retrieve", source, *options, "--json", out, "--plot", figure)
+    assert result.exit_code == 0
+    assert figure.stat().st_size > 1000
+    levels = strict(out.read_text())["levels"]
+    assert [(level["damage"], level["level"]) for level in levels] == [
+        *(("noise", level) for level in (0.0, 0.1, 5.0)),
+        ("mask", 0.9),
+    ]
+    memory = ht.Memory(patterns, 60.0)
+    assert levels[0]["guaranteed"] == pytest.approx(ht.certify(memory).stored.double().mean().item())
+    assert levels[0]["retrieved"] >= levels[0]["guaranteed"]
+    assert levels[2]["guaranteed"] == 0
+    for level in levels:
+        rate = ht.statistics.wilson(level["outcome"].count("retrieved"), 30)
+        assert (level["retrieved"], level["low"], level["high"]) == (rate.estimate, rate.low, rate.high)
+    cue = ht.corruption.add_noise(patterns, 5.0, torch.Generator().manual_seed(cues.STREAM))
+    found = ht.retrieve(memory, cue)
+    ends = memory.nearest(found.state)[0]
+    wrong = [row for row, said in enumerate(levels[2]["outcome"]) if said.startswith("ended at ")]
+    assert wrong
+    assert all(levels[2]["outcome"][row] == f"ended at {ends[row]}" for row in wrong)
+    assert f"Not retrieved at noise 5: {wrong[0]} (ended at {ends[wrong[0]]})" in sentences(result.stdout)
+    rejected = strict(run("retrieve", source, "--beta", 60, "--noop", 1e40, "--noise", 0, "--json", "-").stdout)
+    assert set(rejected["levels"][0]["outcome"]) == {"ended at the no-op state"}
+
+
+@pytest.mark.parametrize(
+    ("options", "match"),
+    [
+        (["--noise", "a"], "--noise is 'a': it must be numbers with commas between them"),
+        (["--noise", "-1"], "--noise is -1.0: it must be"),
+        (["--mask", "0.5,1.5"], r"--mask is 1.5: it must be a finite number in \[0, 1\]"),
+        (["--noise", "1", "--hide", "0.5"], "give one of these"),
+        (["--hide", "0.5", "--plot", "x.png"], "--plot is x.png: it needs --noise or --mask"),
+    ],
+)
+def test_bad_levels_are_refused(source, options, match):
+    assert re.search(match, one_line(run("retrieve", source, *options)))
+
+
+@pytest.mark.parametrize("option", ["--json", "--plot"])
+def test_a_full_disk_names_the_file(tmp_path, source, monkeypatch, option):
+    out = tmp_path / "full.png"
+    write = Path.write_bytes
+
+    def full(path, content):
+        if content:
+            raise OSError(28, "No space left on device")
+        return write(path, content)
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    result = run("retrieve", source, "--noise", "0.1", option, out)
+    assert result.exit_code == 2
+    assert result.stderr == f"hopfield-theory: [Errno 28] No space left on device: '{out}'\n"
+    assert not out.exists()

@@ -1,5 +1,7 @@
 import math
 
+import numpy as np
+import pandas as pd
 import pytest
 import torch
 from hypothesis import given, settings
@@ -143,8 +145,8 @@ def test_bad_fill(function):
 @pytest.mark.parametrize(
     ("patterns", "error"),
     [
-        ([[1.0]], TypeError),
-        (torch.ones(2, 3, dtype=torch.int64), TypeError),
+        ([["a"]], TypeError),
+        (np.array([["a"]]), TypeError),
         (torch.ones(2, 3, dtype=torch.complex64), TypeError),
         (torch.tensor(1.0), ValueError),
         (torch.ones(2, 0), ValueError),
@@ -153,3 +155,15 @@ def test_bad_fill(function):
 def test_bad_patterns(function, patterns, error):
     with pytest.raises(error, match="patterns"):
         function(patterns, 0.5)
+
+
+@pytest.mark.parametrize(
+    "kind", [np.asarray, list, pd.DataFrame, lambda rows: torch.as_tensor(rows, dtype=torch.int64)]
+)
+def test_array_likes_are_corrupted_like_tensors(kind):
+    rows = np.arange(12).reshape(3, 4)
+    expected = torch.as_tensor(rows, dtype=torch.float64)
+    for function in (mask, flip_signs, add_noise):
+        found = function(kind(rows), 0.5, generator=torch.Generator().manual_seed(0))
+        assert torch.equal(found, function(expected, 0.5, generator=torch.Generator().manual_seed(0)))
+    assert torch.equal(mask_tail(kind(rows), 0.5), mask_tail(expected, 0.5))

@@ -3,6 +3,7 @@
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from hypothesis import given
@@ -238,6 +239,30 @@ def test_the_dtype_follows_the_patterns():
     assert half.to(torch.float64).energy([200.0, 0.0]).item() == pytest.approx(math.log(3), rel=1e-9)
 
 
+NUMBERS = np.array([[3.0, 1.0], [0.0, 2.0]])
+
+
+@pytest.mark.parametrize(
+    "array",
+    [
+        pd.DataFrame(NUMBERS, columns=["width", "height"]),
+        pd.DataFrame({"a": pd.array([3, 0], "Int64"), "b": [1.0, 2.0]}),
+        pd.DataFrame({"a": np.array([3, 0], np.int8), "b": np.array([1, 2], np.float32)}),
+        NUMBERS.astype(">f8"),
+        np.ascontiguousarray(NUMBERS[::-1])[::-1],
+        NUMBERS.astype(np.int16),
+        tuple(map(tuple, NUMBERS.tolist())),
+    ],
+)
+def test_array_likes_are_patterns_and_states(array):
+    expected = Memory(torch.as_tensor(NUMBERS), centre=True)
+    memory = Memory(array, centre=True)
+    torch.testing.assert_close(memory.patterns.double(), expected.patterns)
+    for method in ("prepare", "update", "energy", "weights", "nearest"):
+        torch.testing.assert_close(getattr(expected, method)(array), getattr(expected, method)(NUMBERS))
+    assert memory.with_patterns(array).num_patterns == 4
+
+
 @pytest.mark.parametrize(
     ("arguments", "error", "match"),
     [
@@ -246,6 +271,11 @@ def test_the_dtype_follows_the_patterns():
         ({"patterns": [[1.0], [math.nan]]}, ValueError, "patterns holds NaN or infinity, first in row 1"),
         ({"patterns": [[math.inf]]}, ValueError, "patterns holds NaN"),
         ({"patterns": [["a"]]}, TypeError, "patterns is list"),
+        ({"patterns": np.array([["1"]])}, TypeError, "patterns is ndarray of <U1"),
+        ({"patterns": np.array([[object()]])}, TypeError, "patterns is ndarray of object"),
+        ({"patterns": np.array(["2020-01-01"], dtype="datetime64[D]")}, TypeError, "patterns is ndarray of datetime64"),
+        ({"patterns": pd.DataFrame({"size": [1.0], "name": ["a"]})}, TypeError, r"^patterns has .* 'name' \(.*leave"),
+        ({"patterns": pd.DataFrame({"a": pd.array([1, None], "Int64")})}, ValueError, "patterns holds NaN .* row 1"),
         ({"patterns": torch.zeros(1, 1, dtype=torch.complex64)}, TypeError, "must be real"),
         ({"beta": 0.0}, ValueError, "beta is 0.0"),
         ({"beta": math.nan}, ValueError, "beta is nan"),

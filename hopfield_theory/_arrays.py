@@ -1,0 +1,58 @@
+"""Array-likes as tensors: whatever NumPy takes, data frames included; what is not numeric is refused by name."""
+
+import warnings
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+__all__ = ["floating"]
+
+
+def floating(name: str, array: Any, dtype: torch.dtype | None = None, device: torch.device | None = None) -> Tensor:
+    """Return an array-like as a floating tensor, copied only if necessary; integers and booleans become float64.
+
+    Raises
+    ------
+    TypeError
+        If it is complex or not numeric.
+    """
+    try:
+        if not isinstance(array, Tensor):
+            if not isinstance(array, list | tuple | int | float) or _holds_arrays(array):
+                array = _numeric(name, array)
+            with warnings.catch_warnings():
+                # nothing here writes to an array that is read-only
+                warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
+                array = torch.as_tensor(array, dtype=dtype)
+    except (TypeError, ValueError, RuntimeError) as error:
+        if str(error).startswith(name):
+            raise
+        raise TypeError(f"{name} is {type(array).__name__}: it must be a numeric array ({error})") from error
+    if array.is_complex():
+        raise TypeError(f"{name} is {array.dtype}: it must be real")
+    if not array.is_floating_point() and dtype is None:
+        dtype = torch.float64
+    return array.to(device=device, dtype=dtype)
+
+
+def _holds_arrays(array: Any) -> bool:
+    return isinstance(array, list | tuple) and len(array) > 0 and isinstance(array[0], np.ndarray)
+
+
+def _numeric(name: str, array: Any) -> Any:
+    numbers = np.asarray(array)
+    if numbers.dtype.kind == "O" and hasattr(getattr(array, "dtypes", None), "items"):
+        # columns of different types; those with missing values are numbers all the same
+        wrong = [f"{column!r} ({kind})" for column, kind in dict(array.dtypes).items() if kind.kind not in "biuf"]
+        if wrong:
+            raise TypeError(f"{name} has columns that are not numeric, {', '.join(wrong)}: leave them out")
+        numbers = array.to_numpy(dtype=np.float64, na_value=np.nan)
+    if numbers.dtype.kind == "c":
+        raise TypeError(f"{name} is {numbers.dtype}: it must be real")
+    if numbers.dtype.kind not in "biuf":
+        raise TypeError(f"{name} is {type(array).__name__} of {numbers.dtype}: it must be a numeric array")
+    if numbers.dtype.byteorder not in "=|" or any(stride < 0 for stride in numbers.strides):
+        return numbers.astype(numbers.dtype.newbyteorder("="))
+    return numbers
