@@ -57,6 +57,7 @@ def test_thresholds_are_those_of_certificates_at_every_beta(rows, noop, separati
     assert int(found.stored_from.isfinite().sum()) > 0
 
 
+@pytest.mark.slow
 def test_a_large_memory_has_the_thresholds_of_a_small_one(monkeypatch):
     """With a sample, the certificates are the same; retrieval is known where half of the sample is retrieved."""
     rows = clusters(120, 8, 12, 4, pairs=4)
@@ -100,6 +101,7 @@ def test_equal_rows_are_named_and_dropped():
     assert dropped.nearest[6].item() in (0, 1, 2, 4)
 
 
+@pytest.mark.slow
 def test_an_interrupt_carries_what_was_found(monkeypatch):
     def interrupt(*_, **__):
         raise KeyboardInterrupt
