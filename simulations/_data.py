@@ -10,9 +10,10 @@ import functools
 import hashlib
 import importlib.util
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -95,10 +96,21 @@ def _files(path: Path) -> list[Path]:
     return sorted(each for each in path.rglob("*") if each.is_file()) if path.is_dir() else [path]
 
 
+def _once(read: Callable[..., Any]) -> Callable[..., Any]:
+    """Read the same content for the same sizes once per process."""
+    cached = functools.lru_cache(maxsize=2)(lambda path, _, *sizes: read(path, *sizes))
+
+    @functools.wraps(read)
+    def found(path: str | None = None, *sizes: int) -> Any:
+        return cached(path, path and fingerprint(path), *sizes)
+
+    return found
+
+
 # --- text ---
 
 
-@functools.lru_cache(maxsize=2)
+@_once
 def text(path: str | None = None, characters: int = 300_000, vocabulary: int = 1000) -> Text:
     """Read text, train a byte-pair encoding on it, and encode it.
 
@@ -188,7 +200,7 @@ def _own_text(path: Path) -> Iterator[str]:
 # --- images ---
 
 
-@functools.lru_cache(maxsize=2)
+@_once
 def images(path: str | None = None, size: int = 8) -> Images:
     """Read images with classes.
 
@@ -267,7 +279,7 @@ def _check_labels(path: Path, count: int, labels: np.ndarray) -> None:
 # --- series ---
 
 
-@functools.lru_cache(maxsize=2)
+@_once
 def series(path: str | None = None, length: int = 168, horizon: int = 24) -> Series:
     """Read a multivariate series and split it in time.
 

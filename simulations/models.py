@@ -18,22 +18,22 @@ from typing import Any
 
 from hopfield_theory.data.ensembles import derived_seed
 from hopfield_theory.runs.store import canonical
-from simulations import _data as data
+from simulations import _data as loaders
 from simulations._architectures import METHODS, Built, Size, build
 from simulations._training import Recipe, train
 
 PRESETS = ("quick", "cpu", "gpu")
 STUCK = 0.98
-_QUICK = Size(layers=2, width=32, heads=2, length=32, batch=16, held_out=48)
+_QUICK = Size(layers=2, width=32, heads=2, length=32, batch=16, held_out=32)
 _CPU = Size(6, 128, 4, 128, batch=16, held_out=256, vocabulary=4000, characters=8_000_000)
 _GPU = Size(6, 768, 12, 128, batch=256, held_out=1024, vocabulary=16_000, characters=60_000_000, dropout=0.1)
 # sizes, steps, learning rates that are tried
 _PLANS: dict[str, dict[str, tuple[Size, int, str]]] = {
     "quick": {
-        "BERT": (_QUICK, 40, "0.001"),
-        "OPT": (_QUICK, 40, "0.001"),
-        "ViT": (_QUICK, 40, "0.001"),
-        "STanHop": (replace(_QUICK, layers=1, length=24, horizon=6), 40, "0.001"),
+        "BERT": (_QUICK, 60, "0.003"),
+        "OPT": (_QUICK, 60, "0.003"),
+        "ViT": (_QUICK, 60, "0.003"),
+        "STanHop": (replace(_QUICK, layers=1, length=24, horizon=6), 60, "0.003"),
     },
     "cpu": {
         "BERT": (_CPU, 8000, "0.0003,0.001,0.003"),
@@ -60,7 +60,7 @@ def cells(preset: str) -> list[dict[str, Any]]:
 def own_cells(preset: str, data: str) -> list[dict[str, Any]]:
     """List the cells of the models that learn from the user's data, after it has been read once."""
     path = Path(data)
-    known, plans = {"data": data, "digest": _fingerprint(path)}, _PLANS[preset]
+    known, plans = {"data": data, "digest": loaders.fingerprint(path)}, _PLANS[preset]
     if path.suffix.lower() == ".csv":
         chosen = {"STanHop": (replace(plans["STanHop"][0], length=168, horizon=24), *plans["STanHop"][1:])}
     elif path.suffix.lower() == ".npz" or (path.is_dir() and any(each.is_dir() for each in path.iterdir())):
@@ -73,14 +73,10 @@ def own_cells(preset: str, data: str) -> list[dict[str, Any]]:
     return [cell | known for name, plan in chosen.items() for cell in _cells(preset, name, *plan)]
 
 
-def _fingerprint(path: Path) -> str:
-    return data.fingerprint(path)
-
-
 def _read(name: str, size: Size, path: str) -> object:
     if name == "STanHop":
-        return data.series(path, size.length, size.horizon)
-    return data.images(path, size.image) if name == "ViT" else data.text(path, size.characters, size.vocabulary)
+        return loaders.series(path, size.length, size.horizon)
+    return loaders.images(path, size.image) if name == "ViT" else loaders.text(path, size.characters, size.vocabulary)
 
 
 def _cells(preset: str, name: str, size: Size, steps: int, rates: str) -> list[dict[str, Any]]:
@@ -126,9 +122,12 @@ def measure(
 
 
 def _built(parameters: Mapping[str, Any], seed: int, device: str) -> Built:
+    path = parameters.get("data")
+    if path is not None and loaders.fingerprint(path) != parameters["digest"]:
+        raise ValueError(f"{path} has changed since the grid was made: run the command again")
     size = Size(**{each.name: parameters[each.name] for each in fields(Size)})
     chosen = parameters["model"], parameters["method"], parameters["learnt"]
-    return build(*chosen, size, seed, device, parameters.get("data"))
+    return build(*chosen, size, seed, device, path)
 
 
 def _count(built: Built) -> int:
