@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -266,3 +267,17 @@ def test_t8_outeffhop_is_attention_whose_gate_is_the_mass_off_the_slot():
     for n in (0.25, 1.0, 4.0):
         gate = (lse - math.log(n)).sigmoid().unsqueeze(-1)
         torch.testing.assert_close(gate * dense, softmax_n_attention(q, k, v, n=n), rtol=1e-12, atol=1e-12)
+
+
+def test_the_paper_s_headline_follows_from_its_table():
+    lines = (Path(__file__).parents[1] / "docs" / "outliers.md").read_text().splitlines()
+    rows = [[part.strip() for part in line.strip("| ").split("|")] for line in lines]
+    table = {tuple(row[:2]): [float(x) for x in row[2:]] for row in rows if len(row) == 6 and row[1] in METHODS}
+    assert list(table) == [(model, method) for model in MODELS for method in METHODS]
+    pairs = [("softmax", "OutEffHop"), ("Clipped_Softmax", "Clipped_OutEffHop"), ("Gated_Attention", "Gated_OutEffHop")]
+    changes = np.array(
+        [[[100 * (1 - table[m, slot][i] / table[m, base][i]) for i in (0, 1)] for base, slot in pairs] for m in MODELS]
+    )
+    assert changes.mean((0, 1)) == pytest.approx([21.88, 26.07], abs=0.005)
+    assert changes[:, 0].mean(0) == pytest.approx([52.6, 47.6], abs=0.05)
+    assert changes[1, 1] == pytest.approx([-147.9, -54.3], abs=0.05)

@@ -50,7 +50,9 @@ def test_grids_are_what_a_sweep_takes(name):
         sweep = Sweep(name, preset, 0, cells, module(name).measure, module(name).cost)
         assert all(seconds > 0 and size > 0 for seconds, size in map(module(name).cost, cells))
         sizes.append(sum(sweep.weight(cell) for cell in sweep.grid))
-    assert sizes[0] < sizes[1] <= sizes[2]
+    assert sizes[0] < min(sizes[1:])
+    # the largest preset of an experiment with presets of its own is for another machine
+    assert sizes[1] <= sizes[2] or hasattr(module(name), "PRESETS")
     assert sizes[0] < 120
 
 
