@@ -131,7 +131,8 @@ def build(name: str, method: str, learnt: bool, size: Size, seed: int, device: s
 def _published(name: str) -> Callable[[str, nn.Module], bool] | None:
     """Choose the modules whose outputs the papers measure."""
     if name == "STanHop":
-        return lambda name, _: bool(name)
+        # what is called: containers are not, nor are the norms that are left out
+        return lambda name, module: bool(name) and not isinstance(module, nn.ModuleList | nn.Identity)
     if name == "OPT":
         last = ("fc2", "final_layer_norm", "out_proj", "self_attn_layer_norm")
         return lambda name, _: name.endswith(last) or name.rpartition(".")[0].endswith("layers")
