@@ -17,8 +17,9 @@ from PIL import Image
 
 from hopfield_theory.attention import softmax_n_attention
 from simulations import _data as data
-from simulations import models
+from simulations import models, sinks
 from simulations._architectures import METHODS, MODELS, Size, build
+from simulations._matched import at_loss, change, mean
 from simulations._training import Recipe, Task, train
 
 TINY = Size(layers=1, width=8, heads=2, length=12, batch=4, held_out=8, vocabulary=300, characters=20_000, horizon=6)
@@ -283,3 +284,71 @@ def test_the_paper_s_headline_follows_from_its_table():
     assert changes.mean((0, 1)) == pytest.approx([21.88, 26.07], abs=0.005)
     assert changes[:, 0].mean(0) == pytest.approx([52.6, 47.6], abs=0.05)
     assert changes[1, 1] == pytest.approx([-147.9, -54.3], abs=0.05)
+
+
+# --- comparisons ---
+
+
+def made_up(stuck=()):
+    """Trainings whose log kurtosis is (4 − loss) times a slope of the method, with noise of the training."""
+    rows = []
+    for training in range(3):
+        for method, slope, pace in (("softmax", 2.0, 1.0), ("OutEffHop", 0.5, 0.5)):
+            for step in range(5):
+                loss = 4.0 - pace * step * 0.5
+                row = {"training": training, "method": method, "learnt": False, "step": step, "loss": loss}
+                row |= {
+                    "kurtosis": math.exp((slope + 0.1 * training) * (4 - loss)),
+                    "stuck": (training, method) in stuck,
+                }
+                rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def test_matched_loss_is_not_matched_steps():
+    frame = made_up()
+    # at loss 3 both have fallen by 1: the slopes; at step 4 softmax by 2 and the other by 1
+    assert change(frame, "OutEffHop", "kurtosis", 3.0) == pytest.approx([-1.5] * 3)
+    assert change(frame, "OutEffHop", "kurtosis") == pytest.approx([-3.5, -3.6, -3.7])
+    assert change(made_up({(1, "OutEffHop")}), "OutEffHop", "kurtosis", 3.0) == pytest.approx([-1.5] * 2)
+    # a loss that the other never reaches, or above where it begins, is no match
+    assert np.isnan(change(frame, "OutEffHop", "kurtosis", 2.5)).all()
+    assert np.isnan(at_loss(frame[frame["training"] == 0].query("method == 'softmax'"), "kurtosis", 4.5))
+
+
+def test_intervals_need_three_trainings():
+    assert mean(np.array([1.0, 2.0, math.nan])) is None
+    found = mean(np.array([1.0, 2.0, 3.0]))
+    # Student's 97.5% quantile with two degrees of freedom is 4.3027
+    assert found.high == pytest.approx(2 + 4.3027 / math.sqrt(3), abs=1e-4)
+
+
+# --- a head with nothing to do ---
+
+
+@pytest.mark.parametrize("task", ["backcopy", "averaging"])
+def test_tasks_ask_for_what_they_say(task):
+    build = sinks._backcopy if task == "backcopy" else sinks._averaging
+    x, target, busy = build(1.0, False, "cpu").draw(torch.Generator().manual_seed(0))
+    assert 0.05 < busy.double().mean() < 0.25
+    assert not busy[:, 0].any()
+    for row, place in busy.nonzero().tolist():
+        if task == "backcopy":
+            assert target[row, place] == x[row, place - 1]
+        else:
+            before = [x[row, i, :8] for i in range(1, place) if not busy[row, i]]
+            wanted = torch.stack(before).mean(0) if before else torch.zeros(8)
+            torch.testing.assert_close(target[row, place], wanted)
+    if task == "averaging":
+        assert (target[~busy] == 0).all()
+
+
+def test_idle_weight_is_the_slot_s_without_patterns():
+    """At zero scores every token gives the slot n / (n + its number of visible tokens)."""
+    task = sinks._averaging(4.0, False, "cpu")
+    with torch.no_grad():
+        task.model.head.state_projection.weight.zero_()
+        task.model.head.state_projection.bias.zero_()
+    weights = task.model.weights(task.draw(torch.Generator().manual_seed(0))[0])
+    seen = torch.arange(1.0, sinks._LENGTH + 1)
+    torch.testing.assert_close(1 - weights.sum(-1), (4 / (4 + seen)).expand(len(weights), -1))

@@ -30,9 +30,9 @@ def module(name):
 
 
 def smallest(name):
-    """The cell of a quick grid that costs least, made smaller still where it has a number of memories."""
+    """The cell of a quick grid that costs least, made smaller still where it has a number of memories or steps."""
     cell = min(module(name).cells("quick"), key=lambda cell: module(name).cost(cell)[0])
-    return cell | {key: 3 for key in ("memories", "queries") if key in cell}
+    return cell | {key: 3 for key in ("memories", "queries", "steps") if key in cell}
 
 
 def command(*arguments):
