@@ -41,7 +41,8 @@ def draw(found: Mapping[str, Found], page: style.Page) -> Drawing:
     return Drawing(
         figure,
         f"""One layer with one head: mean weight of tokens for which the head is not needed, on the no-op slot
-        (above) and on the first token (below), along training; {trainings} trainings{_interval(trainings)}. {_finding(frame)}""",
+        (above) and on the first token (below), along training; {trainings} trainings{_interval(trainings)}.
+        {_finding(frame)}""",
     )
 
 
