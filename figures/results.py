@@ -16,7 +16,7 @@ import pandas as pd
 
 from hopfield_theory import __version__
 from hopfield_theory.runs.store import Cell, Store
-from simulations._shared import PRESETS
+from simulations._shared import PRESETS, presets
 
 __all__ = ["DEFAULT", "Found", "UnusableError", "load"]
 
@@ -107,7 +107,7 @@ def load(folder: Path, experiment: str, columns: Sequence[str] = (), partial: bo
             warnings.simplefilter("always")
             every = store.gather(experiment)
         current = every[every["version"] == __version__]
-        choices = [_choice(store, experiment, *key) for key in _keys(current)]
+        choices = [_choice(store, experiment, *key) for key in _keys(current, experiment)]
     except OSError as error:
         raise UnusableError(f"{' '.join(str(error).split())}") from error
     damage = f" ({skipped[0].message})" if skipped else ""
@@ -134,9 +134,10 @@ def load(folder: Path, experiment: str, columns: Sequence[str] = (), partial: bo
     return Found(frame, experiment, preset, seed, __version__, cells, expected)
 
 
-def _keys(frame: pd.DataFrame) -> list[tuple[str, int]]:
+def _keys(frame: pd.DataFrame, experiment: str) -> list[tuple[str, int]]:
+    known = presets(importlib.import_module(f"simulations.{experiment}")) if _known(experiment) else PRESETS
     present = {(str(preset), int(seed)) for preset, seed in zip(frame["preset"], frame["seed"], strict=True)}
-    order = {name: place for place, name in enumerate(reversed(PRESETS))}
+    order = {name: place for place, name in enumerate(reversed(known))}
     return sorted(present, key=lambda key: (order.get(key[0], len(order)), key))
 
 
@@ -149,7 +150,7 @@ def _choice(store: Store, experiment: str, preset: str, seed: int) -> tuple[str,
 def _grid(experiment: str, preset: str, seed: int) -> list[Cell]:
     """Return the cells that an experiment has, none where there is no such experiment or preset."""
     module = importlib.import_module(f"simulations.{experiment}") if _known(experiment) else None
-    if module is None or preset not in PRESETS:
+    if module is None or preset not in presets(module):
         return []
     return [Cell(experiment, preset, seed, parameters) for parameters in module.cells(preset)]
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import importlib
 import pkgutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
+from inspect import signature
 from pathlib import Path
 from types import ModuleType
 from typing import Annotated, Any
@@ -20,17 +21,17 @@ from hopfield_theory.runs import sweep as sweeps
 from hopfield_theory.runs.executors import executor
 from hopfield_theory.runs.store import Store
 from hopfield_theory.runs.sweep import Advance, Interrupted, Sweep, run
-from simulations._shared import PRESETS
+from simulations._shared import presets
 
 NAMES = sorted(module.name for module in pkgutil.iter_modules(simulations.__path__) if not module.name.startswith("_"))
 RESULTS = Path("build/results")
-# experiments whose cells test several models on the same draws, from the seed of the whole study
-_WITH_COMMON_DRAWS = ("digits", "noise")
 
 
 def main(
     name: Annotated[str | None, typer.Argument(help=f"One of {', '.join(NAMES)}.", show_default=False)] = None,
-    preset: Annotated[str, typer.Option(metavar="quick|paper|large", help="How fine, and how long.")] = "quick",
+    preset: Annotated[
+        str, typer.Option(metavar="quick|paper|large", help="How fine, and how long; models: quick|cpu|gpu.")
+    ] = "quick",
     seed: Annotated[int, typer.Option(help="Seed of all draws.")] = 0,
     device: Annotated[str, typer.Option(metavar="auto|cpu|cuda", help="Where to compute.")] = "auto",
     with_: Annotated[
@@ -44,6 +45,9 @@ def main(
     ensemble: Annotated[
         str | None, typer.Option(metavar="MODULE:NAME", help="An ensemble of your own, in place of the sphere.")
     ] = None,
+    model: Annotated[str | None, typer.Option(metavar="MODEL,…", help="Only cells of these models.")] = None,
+    method: Annotated[str | None, typer.Option(metavar="METHOD,…", help="Only cells of these methods.")] = None,
+    data: Annotated[str | None, typer.Option(metavar="PATH", help="Text, images or a series of your own.")] = None,
     out: Annotated[Path, typer.Option(help="Folder of the results, one file per finished cell.")] = RESULTS,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what is left to do, and do nothing.")] = False,
 ) -> None:
@@ -57,9 +61,11 @@ def main(
         raise typer.Exit
     try:
         grid = {"dims": _listed("dims", dims, int), "lams": _listed("lams", lams, float)}
-        grid |= {"noops": _listed("noops", noops, float), "ensemble": ensemble}
+        grid |= {"noops": _listed("noops", noops, float), "ensemble": ensemble, "data": data}
         own = {key: value for key, value in grid.items() if value is not None}
-        sweep, chosen = _sweep(name, preset, seed, own), _device(device)
+        only = {"model": model, "method": method}
+        only = {key: value.split(",") for key, value in only.items() if value is not None}
+        sweep, chosen = _sweep(name, preset, seed, own, only, out), _device(device)
         store = Store(out)
         if dry_run:
             print(f"{name}, {sweep.preset}: {sweeps.dry_run(sweep, store)}")
@@ -94,18 +100,35 @@ def _listed(name: str, text: str | None, kind: type) -> list[float] | None:
         raise ValueError(f"{name} is {text!r}: it must be numbers, separated by commas") from None
 
 
-def _sweep(name: str, preset: str, seed: int, own: Mapping[str, Any] | None = None) -> Sweep:
+def _sweep(
+    name: str,
+    preset: str,
+    seed: int,
+    own: Mapping[str, Any] | None = None,
+    only: Mapping[str, Sequence[str]] | None = None,
+    out: Path | None = None,
+) -> Sweep:
     if name not in NAMES:
         raise ValueError(f"{name}: no such experiment; there are {', '.join(NAMES)}")
-    if preset not in PRESETS:
-        raise ValueError(f"preset is {preset!r}: it must be one of {', '.join(PRESETS)}")
     module = _module(name)
-    measure = partial(module.measure, study=seed) if name in _WITH_COMMON_DRAWS else module.measure
+    if preset not in presets(module):
+        raise ValueError(f"preset is {preset!r}: it must be one of {', '.join(presets(module))}")
+    # some measure several models on the same draws, from the seed of the study; some keep what is unfinished
+    shared = {"study": seed, "unfinished": None if out is None else str(out / "unfinished")}
+    taken = signature(module.measure).parameters
+    measure = partial(module.measure, **{key: value for key, value in shared.items() if key in taken})
+    cells = module.cells(preset)
     if own:
-        if not hasattr(module, "own_cells"):
-            raise ValueError(f"{name} takes no grid of one's own ({', '.join(own)})")
-        return Sweep(name, "own", seed, module.own_cells(preset, **own), measure, module.cost)
-    return Sweep(name, preset, seed, module.cells(preset), measure, module.cost)
+        takes = signature(module.own_cells).parameters if hasattr(module, "own_cells") else ()
+        if not set(own) <= set(takes):
+            raise ValueError(f"{name} takes no grid of one's own ({', '.join(set(own) - set(takes))})")
+        preset, cells = "own", module.own_cells(preset, **own)
+    for key, values in (only or {}).items():
+        known = list(dict.fromkeys(cell[key] for cell in cells if key in cell))
+        if wrong := [value for value in values if value not in known]:
+            raise ValueError(f"{key} is {wrong[0]!r}: it must be one of {', '.join(known) or 'none, in ' + name}")
+        cells = [cell for cell in cells if cell.get(key) in values]
+    return Sweep(name, preset, seed, cells, measure, module.cost)
 
 
 def _device(name: str) -> str:

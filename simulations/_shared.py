@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import ModuleType
+
 import torch
 from torch import Tensor
 
@@ -9,6 +11,11 @@ from hopfield_theory.data.ensembles import Ensemble, RandomPatterns, Sphere
 from hopfield_theory.statistics import Interval
 
 PRESETS = ("quick", "paper", "large")
+
+
+def presets(experiment: ModuleType) -> tuple[str, ...]:
+    """Return the names of an experiment's presets, from the quickest to the longest."""
+    return getattr(experiment, "PRESETS", PRESETS)
 
 
 def random_patterns(

@@ -68,6 +68,20 @@ def rejection(p, rng):
     return rows
 
 
+def models(p, rng):
+    rows = []
+    for step in (0, 10, 20):
+        row = {"step": step, "loss": 3.0 - 0.1 * step * rng.uniform(0.8, 1.0), "kurtosis": 3.0 + step * rng.uniform()}
+        row |= {"norm": 5.0 + step * rng.uniform(), "stuck": p["method"] == "Gated_Attention", "last": step == 20}
+        rows.append(row)
+    return rows
+
+
+def sinks(p, rng):
+    names = ("loss_busy", "slot_idle", "slot_busy", "first_idle", "first_busy", "first_value")
+    return [{"step": step} | {name: float(rng.uniform()) for name in names} for step in (0, 250, 500)]
+
+
 BASINS = {"proved_stored": 1.0, "half_distance": 0.5, "broken_promises": 0, "trials": 100}
 BASINS |= {"radius_median": 0.3, "radius_low": 0.2, "radius_high": 0.4}
 MADE_UP = {
@@ -94,7 +108,9 @@ MADE_UP = {
     "outliers": lambda _, rng: [
         {"outliers": k, "condition": rng.uniform(0.5, 1.0)} | around("closer", rng.uniform(0.4, 0.9)) for k in (1, 2, 4)
     ],
+    "models": models,
     "rejection": rejection,
+    "sinks": sinks,
 }
 
 

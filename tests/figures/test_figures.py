@@ -251,6 +251,25 @@ def test_digits(drawn):
     np.testing.assert_array_equal(curve(axes[-3], "OutEff, proved stored")[1], proved)
 
 
+def test_models_and_sinks(drawn):
+    axes, frames = drawn("models_curves")
+    for panel, value in ((axes[0], "kurtosis"), (axes[4], "norm")):
+        rows = frames["models"].query("model == 'BERT' and method == 'Gated_Attention'").sort_values("step")
+        [line] = [each for each in panel.lines if each.get_gid() == "BERT Gated_Attention"]
+        np.testing.assert_array_equal([line.get_xdata(), line.get_ydata()], rows[["loss", value]].T)
+        assert line.get_linestyle() == ":"  # stuck
+    axes, frames = drawn("models_bars")
+    rows = frames["models"].query("model == 'OPT' and step == 20").set_index("method")["kurtosis"]
+    [container] = [each for each in axes[1].containers if each.get_label() == "matched steps"]
+    shown = dict(zip(container.lines[0].get_ydata(), container.lines[0].get_xdata(), strict=True))
+    assert shown[-0.2] == pytest.approx(rows["OutEffHop"] / rows["softmax"])
+    assert math.isnan(shown[2.8])  # gated attention is stuck
+    axes, frames = drawn("sinks")
+    rows = frames["sinks"].query("task == 'averaging' and noop == 4").sort_values("step")
+    for panel, value in ((axes[1], "slot_idle"), (axes[3], "first_idle")):
+        np.testing.assert_allclose(points(panel, "4"), rows[["step", value, value, value]].T)
+
+
 def test_speed(drawn):
     [axes], _ = drawn("speed")
     line, _, [bars] = axes.containers[0].lines

@@ -1,0 +1,69 @@
+"""Methods compared at matched loss and matched steps, paired by training, with intervals over trainings."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy import stats
+
+from hopfield_theory.statistics import Interval
+
+__all__ = ["at_loss", "change", "mean"]
+
+_FEWEST = 3
+
+
+def at_loss(rows: pd.DataFrame, column: str, loss: float) -> float:
+    """Return log of a column where a training's loss first falls to ``loss``, linear between measurements; or NaN.
+
+    Examples
+    --------
+    >>> rows = pd.DataFrame({"step": [0, 1], "loss": [4.0, 2.0], "kurtosis": [1.0, np.e]})
+    >>> at_loss(rows, "kurtosis", 3.0), at_loss(rows, "kurtosis", 1.0)
+    (0.5, nan)
+    """
+    rows = rows.sort_values("step")
+    losses, values = rows["loss"].to_numpy(float), np.log(rows[column].to_numpy(float))
+    below = np.flatnonzero(losses <= loss)
+    if not len(below) or losses[0] < loss:
+        return np.nan
+    after = int(below[0])
+    if after == 0:
+        return float(values[0])
+    share = (losses[after - 1] - loss) / (losses[after - 1] - losses[after])
+    return float(values[after - 1] + share * (values[after] - values[after - 1]))
+
+
+def mean(sample: NDArray[np.float64]) -> Interval | None:
+    """Return the mean of independent trainings with Student's 95% interval; None of fewer than three.
+
+    Examples
+    --------
+    >>> print(mean(np.array([1.0, 2.0, 3.0])))
+    2 [-0.4841, 4.484] (95%)
+    """
+    sample = sample[np.isfinite(sample)]
+    if len(sample) < _FEWEST:
+        return None
+    half = stats.t.ppf(0.975, len(sample) - 1) * sample.std(ddof=1) / np.sqrt(len(sample))
+    return Interval(float(sample.mean()), float(sample.mean() - half), float(sample.mean() + half), 0.95)
+
+
+def change(frame: pd.DataFrame, method: str, column: str, loss: float | None = None, learnt: bool = False) -> NDArray:
+    """Return log ratios of a column, method over softmax, per training of one model; stuck trainings are left out.
+
+    At the last measurement, or where each of the pair first falls to ``loss``.
+    """
+    frame = frame[~frame["stuck"].astype(bool)]
+    found = []
+    for _, rows in frame.groupby("training"):
+        pair = [rows[rows["method"] == "softmax"], rows[(rows["method"] == method) & (rows["learnt"] == learnt)]]
+        if any(each.empty for each in pair):
+            continue
+        if loss is None:
+            base, own = (float(np.log(each.loc[each["step"].idxmax(), column])) for each in pair)
+        else:
+            base, own = (at_loss(each, column, loss) for each in pair)
+        found.append(own - base)
+    return np.array(found, dtype=float)

@@ -1,0 +1,169 @@
+"""Where does a head with nothing to do put its weight: on the first token, or on the no-op slot?
+
+Grid: two tasks for one layer with one head, and the no-op mass n, fixed or learnt. Backcopy (Guo et al. 2024,
+arXiv:2410.13835): after a trigger comes the token before it, after any other token one drawn by a table of bigrams, for
+which the head is not needed. Averaging (Ran-Milo 2026, arXiv:2603.11487): at a trigger the answer is the mean of all
+contents so far, elsewhere it is zero.
+
+Held against: with softmax the weights sum to 1, so idle tokens need a sink; with a slot they need not.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from hopfield_theory.attention.layers import Hopfield
+from hopfield_theory.data.ensembles import derived_seed
+from simulations._training import Recipe, Task, train
+
+_SCALE = {"quick": (500, 1), "paper": (1000, 3), "large": (10_000, 10)}
+# the fourth is learnt and begins at 1
+_NOOPS = ((0.0, False), (0.25, False), (1.0, False), (4.0, False), (1.0, True))
+_WIDTH, _LENGTH, _BATCH, _HELD_OUT = 32, 24, 64, 256
+_TOKENS, _TRIGGERS = 24, 3  # token 0 begins every sequence, the next three are triggers
+_TRIGGER_SHARE = 0.15
+_RATE = 0.003
+
+
+def cells(preset: str) -> list[dict[str, Any]]:
+    """List the parameters of all cells."""
+    steps, trainings = _SCALE[preset]
+    return [
+        {"task": task, "noop": noop, "learnt": learnt, "training": training, "steps": steps}
+        for task, (noop, learnt), training in itertools.product(("backcopy", "averaging"), _NOOPS, range(trainings))
+    ]
+
+
+class _Layer(nn.Module):
+    """Norm, one association under a causal mask, residual sum, and for tokens a perceptron."""
+
+    def __init__(self, inputs: nn.Module, outputs: int, perceptron: bool, noop: float, learnt: bool) -> None:
+        super().__init__()
+        self.inputs = inputs
+        self.position = nn.Parameter(0.3 * torch.randn(_LENGTH, _WIDTH))
+        self.head = Hopfield(_WIDTH, noop=noop, learn_noop=learnt)
+        hidden = nn.Sequential(
+            nn.LayerNorm(_WIDTH), nn.Linear(_WIDTH, 4 * _WIDTH), nn.GELU(), nn.Linear(4 * _WIDTH, _WIDTH)
+        )
+        self.perceptron = hidden if perceptron else None
+        self.outputs = nn.Linear(_WIDTH, outputs)
+        self.register_buffer("hidden", torch.ones(_LENGTH, _LENGTH, dtype=torch.bool).triu(1), persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.inputs(x) + self.position
+        found = self.head(x, association_mask=self.hidden)
+        if self.perceptron is None:
+            return self.outputs(found)
+        x = x + found
+        return self.outputs(x + self.perceptron(x))
+
+    def weights(self, x: Tensor) -> Tensor:
+        """Return the weights of the head, (B, L, L)."""
+        return self.head.get_association_matrix(self.inputs(x) + self.position, association_mask=self.hidden)[:, 0]
+
+
+def measure(parameters: Mapping[str, Any], seed: int, device: str, study: int = 0) -> list[dict[str, Any]]:
+    """Train one layer, from the same weights and on the same sequences for all n; one row per measurement."""
+    del seed
+    begin = derived_seed(study, parameters["training"])
+    build = _backcopy if parameters["task"] == "backcopy" else _averaging
+    with torch.random.fork_rng():
+        torch.manual_seed(begin)
+        task = build(parameters["noop"], parameters["learnt"], device)
+    return train(task, Recipe(parameters["steps"], _RATE, weight_decay=0.0), begin, device)
+
+
+def _backcopy(noop: float, learnt: bool, device: str) -> Task:
+    # the table of bigrams: never a trigger after a trigger, and the first token never again
+    table = torch.randn(_TOKENS, _TOKENS).mul(1.5).softmax(-1)
+    table[:, 0] = 0.0
+    ordinary, triggers = table[:, 1 + _TRIGGERS :], table[:, 1 : 1 + _TRIGGERS]
+    table[:, 1 + _TRIGGERS :] = (1 - _TRIGGER_SHARE) * ordinary / ordinary.sum(-1, keepdim=True)
+    table[:, 1 : 1 + _TRIGGERS] = _TRIGGER_SHARE * triggers / triggers.sum(-1, keepdim=True)
+
+    def sequences(count: int, generator: torch.Generator) -> tuple[Tensor, ...]:
+        tokens = torch.zeros(count, _LENGTH + 1, dtype=torch.long)
+        for place in range(1, _LENGTH + 1):
+            before = tokens[:, place - 1]
+            drawn = torch.multinomial(table[before], 1, generator=generator)[:, 0]
+            if place == 1:
+                # no trigger before there is anything to copy
+                drawn = 1 + _TRIGGERS + torch.randint(_TOKENS - 1 - _TRIGGERS, (count,), generator=generator)
+            tokens[:, place] = torch.where(_is_trigger(before), tokens[:, max(place - 2, 0)], drawn)
+        return tokens[:, :-1], tokens[:, 1:], _is_trigger(tokens[:, :-1])
+
+    def errors(model: nn.Module, batch: tuple[Tensor, ...]) -> Tensor:
+        return nn.functional.cross_entropy(model(batch[0]).transpose(1, 2), batch[1], reduction="none")
+
+    model = _Layer(nn.Embedding(_TOKENS, _WIDTH), _TOKENS, True, noop, learnt)
+    return _task(model, sequences, errors, device)
+
+
+def _is_trigger(tokens: Tensor) -> Tensor:
+    return (tokens >= 1) & (tokens <= _TRIGGERS)
+
+
+def _averaging(noop: float, learnt: bool, device: str) -> Task:
+    contents = 8
+
+    def sequences(count: int, generator: torch.Generator) -> tuple[Tensor, ...]:
+        x = torch.randn(count, _LENGTH, contents, generator=generator)
+        triggers = torch.rand(count, _LENGTH, generator=generator) < _TRIGGER_SHARE
+        triggers[:, 0] = False
+        x[:, 0] = 0.0
+        x[triggers] = 0.0
+        ordinary = (~triggers).double().cumsum(1).sub(1).clamp(min=1).to(x.dtype)
+        means = x.cumsum(1) / ordinary[..., None]
+        first = torch.zeros(count, _LENGTH, 1)
+        first[:, 0] = 1.0
+        marked = torch.cat([x, triggers[..., None].to(x.dtype), first], -1)
+        return marked, torch.where(triggers[..., None], means, 0.0), triggers
+
+    def errors(model: nn.Module, batch: tuple[Tensor, ...]) -> Tensor:
+        return (model(batch[0]) - batch[1]).square().mean(-1)
+
+    return _task(_Layer(nn.Linear(contents + 2, _WIDTH), contents, False, noop, learnt), sequences, errors, device)
+
+
+def _task(model: _Layer, sequences: Any, errors: Any, device: str) -> Task:
+    held_out = tuple(x.to(device) for x in sequences(_HELD_OUT, torch.Generator().manual_seed(0)))
+
+    def measure(model: nn.Module) -> dict[str, Any]:
+        assert isinstance(model, _Layer)
+        busy = held_out[2]
+        # the first token, and the second, for which first and previous are one, tell nothing
+        idle = ~busy & (torch.arange(_LENGTH, device=busy.device) >= 2)
+        with torch.inference_mode():
+            weights, found = model.weights(held_out[0]), errors(model, held_out)
+            x = model.inputs(held_out[0]) + model.position
+            values = model.head.pattern_projection(model.head.norm_pattern_projection(x)).norm(dim=-1)
+        slot, first = 1 - weights.sum(-1), weights[..., 0]
+        return {
+            "loss": found.mean().item(),
+            "loss_busy": found[busy].mean().item(),
+            "loss_idle": found[idle].mean().item(),
+            "slot_idle": slot[idle].mean().item(),
+            "slot_busy": slot[busy].mean().item(),
+            "first_idle": first[idle].mean().item(),
+            "first_busy": first[busy].mean().item(),
+            # below 1: the value of a sink is drained
+            "first_value": (values[:, 0].mean() / values[:, 1:].mean()).item(),
+            "log_noop": model.head.log_n.item(),
+        }
+
+    return Task(
+        model.to(device),
+        lambda generator: sequences(_BATCH, generator),
+        lambda model, batch: errors(model, batch).mean(),
+        measure,
+    )
+
+
+def cost(parameters: Mapping[str, Any]) -> tuple[float, float]:
+    """Predict seconds and bytes."""
+    return 0.5 + 0.007 * parameters["steps"], 2e8

@@ -1,0 +1,354 @@
+"""The study of trained models: data of one's own, bits after a killed run, every cell, every refusal in one line."""
+
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from PIL import Image
+
+from hopfield_theory.attention import softmax_n_attention
+from simulations import _data as data
+from simulations import models, sinks
+from simulations._architectures import METHODS, MODELS, Size, build
+from simulations._matched import at_loss, change, mean
+from simulations._training import Recipe, Task, train
+
+TINY = Size(layers=1, width=8, heads=2, length=12, batch=4, held_out=8, vocabulary=300, characters=20_000, horizon=6)
+
+
+@pytest.fixture
+def series_file(tmp_path):
+    def write(rows=60, spoil=None):
+        dates = pd.date_range("2020-01-01", periods=rows, freq="h")
+        frame = pd.DataFrame({"date": dates, "A": np.sin(np.arange(rows)), "B": np.arange(rows, dtype=float)})
+        frame = frame if spoil is None else spoil(frame)
+        frame.to_csv(tmp_path / "own.csv", index=False)
+        return str(tmp_path / "own.csv")
+
+    return write
+
+
+# --- data ---
+
+
+def test_series_are_scaled_by_their_training_part_and_tests_reach_back(series_file):
+    found = data.series(series_file(100), 10, 5)
+    torch.testing.assert_close(found.train.mean(0), torch.zeros(2), atol=1e-6, rtol=0)
+    torch.testing.assert_close(found.train.std(0, unbiased=False), torch.ones(2))
+    assert (len(found.train), len(found.held_out)) == (60, 30)
+    # 70 to 99 of B, in units of the first 60
+    steps = (torch.arange(70.0, 100.0) - 29.5) / torch.arange(60.0).std(unbiased=False)
+    torch.testing.assert_close(found.held_out[:, 1], steps)
+
+
+def test_the_published_split(series_file):
+    found = data.series(series_file(14_500), 168, 24)
+    assert (len(found.train), len(found.held_out)) == (8640, 14_400 - 11_520 + 168)
+
+
+def test_what_packages_ship():
+    assert tuple(data.images().train.shape) == (1617, 1, 8, 8)
+    assert data.series(None, 24, 6).train.shape == (480, 4)
+    found = data.text(None, 20_000, 300)
+    assert found.vocabulary == 300
+    assert 0 < found.blind_loss < math.log(300)
+
+
+def test_text_of_one_s_own(tmp_path):
+    for index in range(3):
+        (tmp_path / f"{index}.txt").write_text(f"Document {index} says: häuser. " * 300)
+    found = data.text(str(tmp_path), 30_000, 300)
+    assert (found.train == 2).sum() == 2  # two documents end
+    assert (found.held_out == 2).sum() == 1
+
+
+def test_images_of_one_s_own(tmp_path):
+    folder = tmp_path / "images"
+    for label, shade in (("black", 0), ("white", 255)):
+        (folder / label).mkdir(parents=True)
+        for index in range(12):
+            Image.new("RGB", (9, 7), (shade,) * 3).save(folder / label / f"{index}.png")
+    found = data.images(str(folder), 4)
+    assert found.train.shape[1:] == (3, 4, 4)
+    assert ((found.train.mean((1, 2, 3)) > 0).long() == found.labels).all()
+    np.savez(tmp_path / "x.npz", images=np.random.default_rng(0).random((30, 5, 5)), labels=np.arange(30) % 3)
+    assert data.images(str(tmp_path / "x.npz"), 8).classes == 3
+
+
+def spoilt(column, value, row=3):
+    def spoil(frame):
+        return frame.assign(**{column: [value if i == row else v for i, v in enumerate(frame[column])]})
+
+    return spoil
+
+
+@pytest.mark.parametrize(
+    ("spoil", "rows", "words"),
+    [
+        (spoilt("A", "x"), 100, "column A holds what is no number"),
+        (spoilt("A", math.nan), 100, "column A, line 5, is empty or not finite"),
+        (lambda frame: frame[["date"]], 100, "has 1 column: it must have dates first"),
+        (lambda frame: frame.assign(A=1.0), 100, "column 2 is constant"),
+        (None, 20, "has 20 rows: 10 steps in and 5 out need at least 26"),
+    ],
+)
+def test_a_bad_series(series_file, spoil, rows, words):
+    path = series_file(rows, spoil)
+    with pytest.raises(ValueError, match=words):
+        data.series(path, 10, 5)
+
+
+def test_bad_text_and_images(tmp_path):
+    (tmp_path / "latin.txt").write_bytes(b"caf\xe9 " * 5000)
+    with pytest.raises(ValueError, match=r"latin.txt is no UTF-8 text \(byte 3\)"):
+        data.text(str(tmp_path / "latin.txt"))
+    (tmp_path / "short.txt").write_text("too short")
+    with pytest.raises(ValueError, match="holds 9 characters: it must hold at least 10000"):
+        data.text(str(tmp_path / "short.txt"))
+    np.savez(tmp_path / "bad.npz", images=np.zeros((30, 5, 5)), labels=np.zeros(29, dtype=int))
+    with pytest.raises(ValueError, match="N integers"):
+        data.images(str(tmp_path / "bad.npz"))
+    np.savez(tmp_path / "one.npz", images=np.zeros((30, 5, 5)), labels=np.zeros(30, dtype=int))
+    with pytest.raises(ValueError, match="holds 30 images of 1 classes"):
+        data.images(str(tmp_path / "one.npz"))
+    (tmp_path / "no.npz").write_bytes(b"no")
+    with pytest.raises(ValueError, match="must be a folder per class, or an"):
+        data.images(str(tmp_path / "no.npz"))
+    (tmp_path / "f" / "a").mkdir(parents=True)
+    (tmp_path / "f" / "a" / "x.png").write_bytes(b"no")
+    with pytest.raises(ValueError, match="cannot be read as an image"):
+        data.images(str(tmp_path / "f"))
+    with pytest.raises(ValueError, match="there is no such file or folder"):
+        data.fingerprint(tmp_path / "nowhere")
+
+
+# --- training ---
+
+
+def regression(seed, fails_at=None):
+    """A small task with dropout, which raises when it draws the batch of a step for the first time."""
+    torch.manual_seed(seed)
+    model = torch.nn.Sequential(torch.nn.Linear(3, 8), torch.nn.Dropout(0.3), torch.nn.Linear(8, 1))
+    drawn = []
+
+    def draw(generator):
+        drawn.append(0)
+        if len(drawn) == fails_at:
+            raise KeyboardInterrupt
+        x = torch.randn(16, 3, generator=generator)
+        return x, x.sum(-1, keepdim=True)
+
+    def loss(model, batch):
+        return torch.nn.functional.mse_loss(model(batch[0]), batch[1])
+
+    return Task(model, draw, loss, lambda model: {"loss": loss(model, (torch.ones(1, 3), torch.ones(1, 1))).item()})
+
+
+def test_an_interrupted_training_ends_at_the_same_bits(tmp_path):
+    recipe = Recipe(20, 0.01, measurements=5)
+    whole = regression(0)
+    rows = train(whole, recipe, 3, "cpu")
+    assert [row["step"] for row in rows] == [0, 4, 8, 12, 16, 20]
+    for stop in (1, 2, 5, 9, 16, 20):
+        path = tmp_path / f"{stop}.pt"
+        with pytest.raises(KeyboardInterrupt):
+            train(regression(0, stop), recipe, 3, "cpu", path)
+        torch.manual_seed(99)
+        other = regression(0)
+        assert train(other, recipe, 3, "cpu", path) == rows
+        for mine, theirs in zip(whole.model.parameters(), other.model.parameters(), strict=True):
+            assert torch.equal(mine, theirs)
+    # a finished one is read, not repeated
+    assert train(regression(0, 1), recipe, 3, "cpu", path) == rows
+    assert train(regression(0), recipe, 4, "cpu") != rows
+
+
+def test_training_leaves_the_global_generator_alone():
+    torch.manual_seed(5)
+    before = torch.random.get_rng_state()
+    task = regression(0)
+    torch.random.set_rng_state(before)
+    train(task, Recipe(3, 0.01), 0, "cpu")
+    assert torch.equal(torch.random.get_rng_state(), before)
+
+
+def test_the_rate_warms_up_and_falls_to_nothing():
+    recipe = Recipe(100, 1.0)
+    shares = [recipe.share(step) for step in range(101)]
+    assert shares[0] == 0.1
+    assert max(shares) == shares[9] == 1.0
+    assert shares[100] == 0.0
+    assert np.diff(shares[10:]).max() < 0
+
+
+@pytest.mark.slow
+def test_a_killed_run_ends_at_the_same_bits(tmp_path):
+    """The command is killed after its first checkpoint; the second run's rows are those of an unbroken one."""
+    line = [sys.executable, "-m", "simulations", "models", "--model", "STanHop", "--method", "Gated_OutEffHop"]
+    process = subprocess.Popen([*line, "--out", str(tmp_path / "a")])
+    while process.poll() is None and not list((tmp_path / "a" / "unfinished").glob("*.pt")):
+        time.sleep(0.02)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    assert not list((tmp_path / "a").glob("*.parquet"))
+    assert list((tmp_path / "a" / "unfinished").glob("*.pt"))
+    found = []
+    for name in ("a", "b"):
+        subprocess.run([*line, "--out", str(tmp_path / name)], check=True)
+        [path] = (tmp_path / name).glob("*.parquet")
+        found.append(pd.read_parquet(path).drop(columns="seconds"))
+        assert not list((tmp_path / name / "unfinished").glob("*.pt"))
+    pd.testing.assert_frame_equal(*found)
+
+
+# --- models and methods ---
+
+
+def test_the_quick_preset_is_every_model_with_every_method():
+    cells = models.cells("quick")
+    assert [(cell["model"], cell["method"]) for cell in cells] == [(m, n) for m in MODELS for n in METHODS]
+    learnt = {cell["method"] for cell in models.cells("cpu") if cell["learnt"]}
+    assert learnt == {"OutEffHop", "Clipped_OutEffHop", "Gated_OutEffHop"}
+    assert {cell["training"] for cell in models.cells("cpu")} == {0, 1, 2}
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("name", [pytest.param(n, marks=[pytest.mark.slow] * (n != "STanHop")) for n in MODELS])
+def test_one_batch_through_every_cell(name, method):
+    size = replace(TINY, length=24, segment=6)
+    built = build(name, method, METHODS[method][0] > 0, size, 0, "cpu", None)
+    batch = built.task.draw(torch.Generator().manual_seed(0))
+    built.task.loss(built.task.model.train(), batch).backward()
+    lacking = [key for key, p in built.task.model.named_parameters() if p.requires_grad and p.grad is None]
+    # no hidden state is masked in training
+    assert set(lacking) <= {"vit.embeddings.mask_token"}
+    row = built.task.measure(built.task.model.eval())
+    assert 1 <= row["kurtosis"] < math.inf
+    assert 0 < row["norm"] < math.inf
+    assert 0 < row["kurtosis_published"] < math.inf
+    assert 0 < row["norm_published"] < math.inf
+    assert built.rounded()["loss_w8a8"] == pytest.approx(row["loss"], rel=0.2)
+
+
+def test_methods_of_one_training_begin_with_the_same_weights():
+    weights = [
+        build("STanHop", m, False, TINY, 7, "cpu", None).task.model.state_dict() for m in ("softmax", "OutEffHop")
+    ]
+    assert all(torch.equal(x, weights[1][key]) for key, x in weights[0].items() if "log_n" not in key)
+
+
+def test_a_cell_of_one_s_own_data(series_file):
+    cells = models.own_cells("quick", series_file(1000))
+    assert {cell["model"] for cell in cells} == {"STanHop"}
+    assert (cells[0]["length"], cells[0]["horizon"]) == (168, 24)
+    rows = pd.DataFrame(models.measure(cells[0] | {"steps": 2, "width": 8, "held_out": 8}, 0, "cpu"))
+    assert rows["step"].tolist() == [0, 1, 2]
+    assert rows["last"].tolist() == [False, False, True]
+    with pytest.raises(ValueError, match="rows: 168 steps in and 24 out need at least"):
+        models.own_cells("quick", series_file(100))
+
+
+def test_the_rate_is_the_best_of_a_short_search():
+    [cell] = [c for c in models.cells("quick") if c["model"] == "STanHop" and c["method"] == "OutEffHop"]
+    rows = models.measure(cell | vars(TINY) | {"steps": 20, "rates": "1e-09,0.003"}, 0, "cpu")
+    assert rows[0]["rate"] == 0.003
+
+
+def test_t8_outeffhop_is_attention_whose_gate_is_the_mass_off_the_slot():
+    """softmax_1 attention is softmax attention times σ(log Σ exp z), the gate that the scores themselves give."""
+    q, k, v = torch.randn(3, 2, 4, 9, 5, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    dense, lse = softmax_n_attention(q, k, v, n=0.0, return_lse=True)
+    for n in (0.25, 1.0, 4.0):
+        gate = (lse - math.log(n)).sigmoid().unsqueeze(-1)
+        torch.testing.assert_close(gate * dense, softmax_n_attention(q, k, v, n=n), rtol=1e-12, atol=1e-12)
+
+
+def test_the_paper_s_headline_follows_from_its_table():
+    lines = (Path(__file__).parents[1] / "docs" / "outliers.md").read_text().splitlines()
+    rows = [[part.strip() for part in line.strip("| ").split("|")] for line in lines]
+    table = {tuple(row[:2]): [float(x) for x in row[2:]] for row in rows if len(row) == 6 and row[1] in METHODS}
+    assert list(table) == [(model, method) for model in MODELS for method in METHODS]
+    pairs = [("softmax", "OutEffHop"), ("Clipped_Softmax", "Clipped_OutEffHop"), ("Gated_Attention", "Gated_OutEffHop")]
+    changes = np.array(
+        [[[100 * (1 - table[m, slot][i] / table[m, base][i]) for i in (0, 1)] for base, slot in pairs] for m in MODELS]
+    )
+    assert changes.mean((0, 1)) == pytest.approx([21.88, 26.07], abs=0.005)
+    assert changes[:, 0].mean(0) == pytest.approx([52.6, 47.6], abs=0.05)
+    assert changes[1, 1] == pytest.approx([-147.9, -54.3], abs=0.05)
+
+
+# --- comparisons ---
+
+
+def made_up(stuck=()):
+    """Trainings whose log kurtosis is (4 − loss) times a slope of the method, with noise of the training."""
+    rows = []
+    for training in range(3):
+        for method, slope, pace in (("softmax", 2.0, 1.0), ("OutEffHop", 0.5, 0.5)):
+            for step in range(5):
+                loss = 4.0 - pace * step * 0.5
+                row = {"training": training, "method": method, "learnt": False, "step": step, "loss": loss}
+                row |= {
+                    "kurtosis": math.exp((slope + 0.1 * training) * (4 - loss)),
+                    "stuck": (training, method) in stuck,
+                }
+                rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def test_matched_loss_is_not_matched_steps():
+    frame = made_up()
+    # at loss 3 both have fallen by 1: the slopes; at step 4 softmax by 2 and the other by 1
+    assert change(frame, "OutEffHop", "kurtosis", 3.0) == pytest.approx([-1.5] * 3)
+    assert change(frame, "OutEffHop", "kurtosis") == pytest.approx([-3.5, -3.6, -3.7])
+    assert change(made_up({(1, "OutEffHop")}), "OutEffHop", "kurtosis", 3.0) == pytest.approx([-1.5] * 2)
+    # a loss that the other never reaches, or above where it begins, is no match
+    assert np.isnan(change(frame, "OutEffHop", "kurtosis", 2.5)).all()
+    assert np.isnan(at_loss(frame[frame["training"] == 0].query("method == 'softmax'"), "kurtosis", 4.5))
+
+
+def test_intervals_need_three_trainings():
+    assert mean(np.array([1.0, 2.0, math.nan])) is None
+    found = mean(np.array([1.0, 2.0, 3.0]))
+    # Student's 97.5% quantile with two degrees of freedom is 4.3027
+    assert found.high == pytest.approx(2 + 4.3027 / math.sqrt(3), abs=1e-4)
+
+
+# --- a head with nothing to do ---
+
+
+@pytest.mark.parametrize("task", ["backcopy", "averaging"])
+def test_tasks_ask_for_what_they_say(task):
+    build = sinks._backcopy if task == "backcopy" else sinks._averaging
+    x, target, busy = build(1.0, False, "cpu").draw(torch.Generator().manual_seed(0))
+    assert 0.05 < busy.double().mean() < 0.25
+    assert not busy[:, 0].any()
+    for row, place in busy.nonzero().tolist():
+        if task == "backcopy":
+            assert target[row, place] == x[row, place - 1]
+        else:
+            before = [x[row, i, :8] for i in range(1, place) if not busy[row, i]]
+            wanted = torch.stack(before).mean(0) if before else torch.zeros(8)
+            torch.testing.assert_close(target[row, place], wanted)
+    if task == "averaging":
+        assert (target[~busy] == 0).all()
+
+
+def test_idle_weight_is_the_slot_s_without_patterns():
+    """At zero scores every token gives the slot n / (n + its number of visible tokens)."""
+    task = sinks._averaging(4.0, False, "cpu")
+    with torch.no_grad():
+        task.model.head.state_projection.weight.zero_()
+        task.model.head.state_projection.bias.zero_()
+    weights = task.model.weights(task.draw(torch.Generator().manual_seed(0))[0])
+    seen = torch.arange(1.0, sinks._LENGTH + 1)
+    torch.testing.assert_close(1 - weights.sum(-1), (4 / (4 + seen)).expand(len(weights), -1))
