@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import numpy as np
 from matplotlib.ticker import MaxNLocator
 
 from figures import style
@@ -18,6 +19,8 @@ def draw(found: Mapping[str, Found], page: style.Page) -> Drawing:
     """Draw the crossings of the rule 'stored', with C5 where it was stored with them."""
     rows = found["capacity"].where("crossings of typical patterns", kind="crossing", rule="stored")
     rows = rows.drop_duplicates(["dim", "lam", "noop"]).sort_values("dim")
+    # no point where nothing is stored
+    rows = rows[np.isfinite(rows["log_patterns"])]
     lams, noops = sorted(rows["lam"].unique()), sorted(rows["noop"].unique())
     shown = lams[:_PANELS]
     figure = style.blank(page.full if len(shown) > 1 else page.narrow, 2.4)
