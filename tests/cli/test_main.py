@@ -831,7 +831,7 @@ def test_the_table_of_verdicts_comes_first_if_asked_for():
     plain, tabulated = (run("verify", "T8", *options).stdout.splitlines() for options in ((), ("--table",)))
     assert plain[-1] == tabulated[-1] == "All 1 verdicts are as expected."
     assert plain == tabulated[-len(plain) :]
-    assert any(line.lstrip().startswith("T8 The gate identity") for line in tabulated)
+    assert any(line.lstrip().startswith("T8 ") for line in tabulated)
 
 
 # --- damaged copies ---
