@@ -28,6 +28,6 @@ def atomic_write(path: str | os.PathLike[str], content: bytes) -> None:
         partial.replace(target)
     except OSError as error:
         # a full disk names no file by itself
-        raise OSError(error.errno, error.strerror, os.fspath(path)) from error
+        raise OSError(error.errno, error.strerror or str(error), os.fspath(path)) from error
     finally:
         partial.unlink(missing_ok=True)
