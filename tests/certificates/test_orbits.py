@@ -17,8 +17,8 @@ def unit(*shape, seed):
     return torch.nn.functional.normalize(torch.randn(*shape, dtype=torch.float64, generator=generator), dim=-1)
 
 
-@settings(max_examples=25)
-@given(memories(), st.integers(0, 2**32 - 1))
+@settings(max_examples=12)
+@given(memories(softmax_only=True), st.integers(0, 2**32 - 1))
 def test_all_of_an_attracting_ball_ends_at_one_point(memory, seed):
     end = ht.retrieve(memory, memory.patterns[0], tol=1e-13, max_steps=2000).state
     found = attracting_ball(memory, end)
