@@ -164,10 +164,15 @@ def tried(model: Any) -> tuple[str, str]:
         try:
             with torch.no_grad():
                 model(**{k: v.clone() for k, v in example.items()})
+        except TimeoutError:
+            raise
         except Exception:
+            # this batch is not for this model: the next one may be
             continue
         try:
             convert(model, example=example)
+        except TimeoutError:
+            raise
         except Exception as error:
             if "does not reach" in str(error):
                 said = "takes it; no batch of this script reaches all of its attention"
@@ -192,12 +197,9 @@ def table(names: list[str]) -> Iterator[tuple[str, str, str]]:
         if kind not in MODEL_MAPPING:
             continue
         signal.alarm(SECONDS)
-        try:
-            yield name, *route(kind)
-        except TimeoutError as error:
-            yield name, "not built here", str(error)
-        finally:
-            signal.alarm(0)
+        found = route(kind)
+        signal.alarm(0)
+        yield name, *found
 
 
 def page(rows: list[tuple[str, str, str]]) -> str:

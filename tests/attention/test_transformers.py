@@ -373,7 +373,8 @@ def test_soft_caps_are_kept(eager):
     sizes = {"head_dim": 4, "num_key_value_heads": 2, "attn_logit_softcapping": 0.5}
     config = transformers.Gemma2Config(**SMALL, **TEXT, **sizes, attn_implementation="eager")
     model = transformers.Gemma2Model(config).eval()
-    convert(model, noop=0.0, eager=eager, example=batch("llama"))
+    # raises if the converted model differs from the one with its caps
+    assert len(convert(model, noop=0.0, eager=eager, example=batch("llama")).attention) == len(model.layers)
 
 
 @pytest.mark.parametrize("name", ["a_new_feature", "sparse_rows"])
