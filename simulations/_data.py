@@ -30,6 +30,11 @@ _ETT = (8640, 11520, 14400)  # rows for training, validation and test end here i
 _IMAGES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp")
 
 
+def _cross_entropy(train: Tensor, held_out: Tensor, kinds: int) -> float:
+    counts = torch.bincount(train, minlength=kinds).double() + 1
+    return -(counts / counts.sum()).log()[held_out].mean().item()
+
+
 @dataclass(frozen=True)
 class Text:
     """Tokens of documents, one after the other, each followed by an end mark."""
@@ -42,8 +47,7 @@ class Text:
     @property
     def blind_loss(self) -> float:
         """Cross entropy on held-out tokens of the frequencies in the training tokens: no context is used."""
-        counts = torch.bincount(self.train, minlength=self.vocabulary).double() + 1
-        return -(counts / counts.sum()).log()[self.held_out].mean().item()
+        return _cross_entropy(self.train, self.held_out, self.vocabulary)
 
 
 @dataclass(frozen=True)
@@ -59,8 +63,7 @@ class Images:
     @property
     def blind_loss(self) -> float:
         """Cross entropy on held-out labels of the frequencies in the training labels."""
-        counts = torch.bincount(self.labels, minlength=self.classes).double() + 1
-        return -(counts / counts.sum()).log()[self.held_out_labels].mean().item()
+        return _cross_entropy(self.labels, self.held_out_labels, self.classes)
 
 
 @dataclass(frozen=True)

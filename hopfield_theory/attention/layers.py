@@ -213,9 +213,7 @@ class Hopfield(nn.Module):
         -------
         Tensor, shape (B, L, output_size)
         """
-        query, key, value = self._projected(input)
-        mask = self._joined(stored_pattern_padding_mask, association_mask, query)
-        query = self._updated(query, key, mask)
+        query, key, value, mask = self._settled(input, stored_pattern_padding_mask, association_mask)
         dropout = self.dropout if self.training else 0.0
         heads = softmax_n_attention(query, key, value, mask, dropout, scale=self._scale(), log_n=self.log_n)
         merged = self.output_projection(heads.transpose(-3, -2).flatten(-2))
@@ -244,9 +242,7 @@ class Hopfield(nn.Module):
         Tensor, shape (B, num_heads, L)
             ``+∞`` for a query that sees no pattern at n = 0.
         """
-        query, key, _ = self._projected(input)
-        mask = self._joined(stored_pattern_padding_mask, association_mask, query)
-        query = self._updated(query, key, mask)
+        query, key, _, mask = self._settled(input, stored_pattern_padding_mask, association_mask)
         scale = self._scale()
         lse = softmax_n_attention(query, key, key, mask, scale=scale, log_n=self.log_n, return_lse=True)[1]
         return 0.5 * (query * query).sum(-1) - lse / (scale.squeeze(-1) if isinstance(scale, Tensor) else scale)
@@ -269,14 +265,20 @@ class Hopfield(nn.Module):
         Tensor, shape (B, num_heads, L, S)
             With ``add_bias_kv`` S + 1 columns, the learnt pattern last. Rows sum to 1 minus the weight of the slot.
         """
-        query, key, _ = self._projected(input)
-        mask = self._joined(stored_pattern_padding_mask, association_mask, query)
-        query = self._updated(query, key, mask)
+        query, key, _, mask = self._settled(input, stored_pattern_padding_mask, association_mask)
         return softmax_n_weights(query, key, mask, scale=self._scale(), log_n=self.log_n)
 
     def _scale(self) -> float | Tensor:
         """Return β as a number, or as a tensor that broadcasts to (num_heads, L, 1)."""
         return self.scaling.reshape(-1, 1, 1) if isinstance(self.scaling, Tensor) else self.scaling
+
+    def _settled(
+        self, input: Patterns, padding_mask: Tensor | None, association_mask: Tensor | None
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
+        """Return states after the updates, keys, values and the mask."""
+        query, key, value = self._projected(input)
+        mask = self._joined(padding_mask, association_mask, query)
+        return self._updated(query, key, mask), key, value, mask
 
     def _projected(self, input: Patterns) -> tuple[Tensor, Tensor, Tensor]:
         stored, state, pattern = (input,) * 3 if isinstance(input, Tensor) else input
