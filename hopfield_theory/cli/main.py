@@ -388,7 +388,7 @@ def verify(
         list[str] | None, typer.Argument(metavar="[T3 …]", help="Names of statements; all if none.", show_default=False)
     ] = None,
     level: Annotated[
-        str, typer.Option(metavar="quick|full", help="quick within a minute, full within ten, on two cores.")
+        str, typer.Option(metavar="quick|full", help="quick within a minute, full within twenty, on two cores.")
     ] = "quick",
     seed: Annotated[int, typer.Option(help="Seed of all draws; one seed gives one table.")] = 0,
     budget: Annotated[

@@ -787,7 +787,10 @@ STATEMENTS = (
         name="P27",
         said_as="sentence",
         title="A no-op query rests at zero",
-        claim="For n > 0, a query that overlaps with no pattern stays at zero, the zero-energy point: T(0) = 0.",
+        claim=(
+            "For n > 0, a query that overlaps with no pattern stays at zero, the zero-energy point: T(0) = 0; or it "
+            "ends where the no-op slot outweighs the patterns together."
+        ),
         formula=r"T(0)=0",
         source=f"'zero-energy point' of {_HU}, on the authors' page, read for the dynamics",
         proof="false",
@@ -797,7 +800,7 @@ STATEMENTS = (
         ),
         parts=(
             Implication("zero is at rest", _rests_at_zero, has_noop, uses=NO_STATE),
-            Implication("the limit has no overlap", _zero_stays_unmatched, has_noop, uses=NO_STATE),
+            Implication("the slot outweighs the patterns at the limit", _zero_stays_unmatched, has_noop, uses=NO_STATE),
         ),
         instead=("T20", "T21"),
     ),
