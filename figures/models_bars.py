@@ -42,6 +42,8 @@ def draw(found: Mapping[str, Found], page: style.Page) -> Drawing:
                     elinewidth=0.7,
                     label=kind,
                 )
+        if frame[frame["model"] == model].query("method == 'softmax'")["stuck"].astype(bool).all():
+            panels[0, column].text(0.5, 0.5, "stuck", transform=panels[0, column].transAxes, ha="center")
         style.letter(panels[0, column], "abcd"[column], model)
         panels[0, column].set_xlabel("kurtosis ratio")
         panels[1, column].set_xlabel("norm ratio")

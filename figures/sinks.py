@@ -9,7 +9,6 @@ import pandas as pd
 from figures import style
 from figures.output import Drawing
 from figures.results import Found
-from simulations._matched import mean
 
 NEEDS = {"sinks": ("task", "noop", "learnt", "training", "step", "slot_idle", "first_idle", "loss_busy")}
 _TASKS = {"backcopy": "Backcopy", "averaging": "averaging"}
@@ -27,42 +26,35 @@ def draw(found: Mapping[str, Found], page: style.Page) -> Drawing:
         for (noop, learnt), look in zip(masses, looks, strict=True):
             of = frame[(frame["task"] == task) & (frame["noop"] == noop) & (frame["learnt"] == learnt)]
             for panel, value in zip(panels[:, column], ("slot_idle", "first_idle"), strict=True):
-                rows = averaged(of, value)
-                style.intervals(
-                    panel, rows["step"], *(rows[each] for each in ("mean", "low", "high")), look, _name(noop, learnt)
+                for _, training in of.sort_values("step").groupby("training"):
+                    style.line(panel, training["step"], training[value], look, linewidth=0.5, alpha=0.5)
+                middle = of.groupby("step")[value].mean()
+                panel.plot(
+                    middle.index,
+                    middle,
+                    color=look.colour,
+                    marker=look.marker,
+                    label=_name(noop, learnt),
+                    markersize=3.4,
                 )
         style.letter(panels[0, column], "ab"[column], name)
         panels[1, column].set_xlabel("step")
     panels[0, 0].set_ylabel("weight on the slot")
     panels[1, 0].set_ylabel("weight on the first token")
     panels[0, 0].set_ylim(-0.03, 1.03)
-    panels[0, 0].legend(loc="upper left", ncols=2, title="n")
+    handles, labels = panels[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), title="no-op mass n")
     trainings = frame["training"].nunique()
     return Drawing(
         figure,
         f"""One layer with one head: mean weight of tokens for which the head is not needed, on the no-op slot
-        (above) and on the first token (below), along training; {trainings} trainings{_interval(trainings)}.
+        (above) and on the first token (below), along training; thin: {trainings} trainings each, thick: their mean.
         {_finding(frame)}""",
     )
 
 
-def averaged(rows: pd.DataFrame, value: str) -> pd.DataFrame:
-    """Return mean and interval over trainings per step; no interval of fewer than three."""
-    found = []
-    for step, each in rows.groupby("step"):
-        sample = each[value].to_numpy(float)
-        interval, middle = mean(sample), sample.mean()
-        ends = (interval.low, interval.high) if interval else (middle, middle)
-        found.append({"step": step, "mean": middle, "low": ends[0], "high": ends[1]})
-    return pd.DataFrame(found)
-
-
 def _name(noop: float, learnt: bool) -> str:
     return "learnt" if learnt else f"{noop:g}"
-
-
-def _interval(trainings: int) -> str:
-    return ", with Student's 95% intervals" if trainings >= 3 else ", without intervals"
 
 
 def _finding(frame: pd.DataFrame) -> str:
