@@ -14,7 +14,11 @@ from types import CodeType, FunctionType
 from typing import Any
 
 from torch import nn
-from transformers import AttentionInterface, PreTrainedConfig, PreTrainedModel
+
+try:
+    from transformers import AttentionInterface, PreTrainedConfig, PreTrainedModel
+except ImportError as error:
+    raise ImportError("transformers is needed here: pip install 'hopfield-theory[transformers]'") from error
 
 __all__ = ["Survey", "adds_masks", "takes_masks", "why_not", "why_not_of_config"]
 

@@ -9,7 +9,11 @@ from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
-from transformers.masking_utils import eager_mask, sdpa_mask
+
+try:
+    from transformers.masking_utils import eager_mask, sdpa_mask
+except ImportError as error:
+    raise ImportError("transformers is needed here: pip install 'hopfield-theory[transformers]'") from error
 
 from hopfield_theory.attention._dispatch import adds_masks
 from hopfield_theory.attention._rounding import passed

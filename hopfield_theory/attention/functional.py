@@ -12,7 +12,6 @@ from typing import Any, cast
 
 import torch
 from torch import Tensor
-from torch.nn.attention.bias import CausalBias, CausalVariant
 
 from hopfield_theory.fused.attention import fused_attention
 from hopfield_theory.model.separation import softmax_n
@@ -205,16 +204,20 @@ def masked(mask: Tensor | None, is_causal: bool, query: Tensor, key: Tensor) -> 
         return None, is_causal
     if is_causal:
         raise ValueError("is_causal must not be set together with attn_mask: put the causal part into the mask")
-    if isinstance(mask, CausalBias):
-        length, keys = query.shape[-2], key.shape[-2]
-        if (mask.seq_len_q, mask.seq_len_kv) != (length, keys):
-            raise ValueError(
-                f"attn_mask is causal for {mask.seq_len_q} queries and {mask.seq_len_kv} keys: there are {length} and "
-                f"{keys}"
-            )
-        if mask.variant == CausalVariant.UPPER_LEFT or length == keys:
-            return None, True
-        return torch.ones(length, keys, dtype=torch.bool, device=query.device).tril(keys - length), False
+    if type(mask) not in (Tensor, torch.nn.Parameter):
+        # this loads PyTorch's compiler, which takes seconds
+        from torch.nn.attention.bias import CausalBias, CausalVariant
+
+        if isinstance(mask, CausalBias):
+            length, keys = query.shape[-2], key.shape[-2]
+            if (mask.seq_len_q, mask.seq_len_kv) != (length, keys):
+                raise ValueError(
+                    f"attn_mask is causal for {mask.seq_len_q} queries and {mask.seq_len_kv} keys: there are {length} "
+                    f"and {keys}"
+                )
+            if mask.variant == CausalVariant.UPPER_LEFT or length == keys:
+                return None, True
+            return torch.ones(length, keys, dtype=torch.bool, device=query.device).tril(keys - length), False
     if mask.dtype != torch.bool and not mask.is_floating_point():
         raise TypeError(f"attn_mask is {mask.dtype}: it must be boolean (True takes part) or floating point (added)")
     return mask, False

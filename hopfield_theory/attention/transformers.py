@@ -30,8 +30,12 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedConfig, PreTrainedModel
-from transformers.utils import logging
+
+try:
+    from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedConfig, PreTrainedModel
+    from transformers.utils import logging
+except ImportError as error:
+    raise ImportError("transformers is needed here: pip install 'hopfield-theory[transformers]'") from error
 
 from hopfield_theory import _arguments as arguments
 from hopfield_theory.attention._dispatch import Survey, why_not, why_not_of_config
