@@ -1,11 +1,17 @@
 """Settings of the whole suite."""
 
+import os
+
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 from hypothesis import Phase, settings
 from safetensors.torch import save_file
+
+# without a GPU, kernels run in Triton's interpreter, which reads this when a kernel is defined
+if not torch.cuda.is_available():
+    os.environ.setdefault("TRITON_INTERPRET", "1")
 
 # the same examples on every run and no limit on the time of one: a red test means a changed program
 settings.register_profile("deterministic", derandomize=True, deadline=None, print_blob=True, max_examples=50)

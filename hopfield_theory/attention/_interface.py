@@ -18,7 +18,8 @@ except ImportError as error:
 from hopfield_theory.attention._dispatch import adds_masks
 from hopfield_theory.attention._rounding import passed
 from hopfield_theory.attention.baselines import clipped_weights, stretch, visible_keys
-from hopfield_theory.attention.functional import repeated_heads, softmax_n_attention, softmax_n_of_scores
+from hopfield_theory.attention.functional import softmax_n_attention, softmax_n_of_scores
+from hopfield_theory.fused.grouped_heads import repeated_heads
 
 __all__ = ["CLIPPED", "DEFAULTS", "EAGER", "FUNCTIONS", "FUSED", "called", "mask", "opened", "option"]
 

@@ -13,7 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from hopfield_theory._arguments import one_of
-from hopfield_theory.attention.functional import masked, repeated_heads, softmax_n_weights
+from hopfield_theory.attention.functional import masked, softmax_n_weights
+from hopfield_theory.fused.grouped_heads import repeated_heads
 
 # code that hides a key adds -10 000, -1e9 or the lowest number of a dtype to its score; no bias is that large
 _HIDING = -5e3

@@ -1,8 +1,8 @@
 r"""Softmax_n attention with the signature of PyTorch's ``scaled_dot_product_attention``.
 
 It adds to :mod:`hopfield_theory.fused` what models need: grouped heads, a default scale, dropout, autocast, nested
-tensors and learnt scales. Dropout needs the weights, so with it the plain formula is computed; the rest is
-fused.
+tensors and learnt scales. Where no operator drops weights (none does on a CPU), dropout needs all of them, and the
+plain formula is computed; the rest is fused.
 """
 
 from __future__ import annotations
@@ -13,10 +13,13 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
-from hopfield_theory.fused.attention import fused_attention
+from hopfield_theory.fused.attention import drops_weights, fused_attention
+from hopfield_theory.fused.grouped_heads import group_size, repeated_heads
 from hopfield_theory.model.separation import softmax_n
 
 __all__ = ["softmax_n_attention", "softmax_n_weights"]
+
+_FEW_QUERIES = 64
 
 
 def softmax_n_attention(
@@ -102,28 +105,33 @@ def softmax_n_attention(
     query, key, value = _autocast(query, key, value)
     query, scale = _scaled(query, scale)
     mass = _mass(n, log_n)
-    plain = dropout_p > 0.0
-    if plain and return_lse:
+    if dropout_p > 0.0 and return_lse:
         raise ValueError("return_lse is True: it must not be set together with dropout")
     groups = 1
+    if enable_gqa and dropout_p > 0.0:
+        key, value = (repeated_heads(query, x, name) for x, name in ((key, "key"), (value, "value")))
+        enable_gqa = False
+    plain = dropout_p > 0.0 and not drops_weights(query, key, value, attn_mask, scale, is_causal, dropout_p)
     if enable_gqa:
         # queries of a group are more queries of one head, where no mask tells them apart
         alike = attn_mask is None or (attn_mask.shape[-2:-1] in ((), (1,)) and attn_mask.shape[-3:-2] in ((), (1,)))
-        if alike and not (is_causal or plain) and key.shape[-3:-2] == value.shape[-3:-2]:
-            groups = _groups(query, key, "key")
+        # a GPU has operators for groups, which only few queries outrun
+        alike = alike and (query.device.type != "cuda" or 1 < query.shape[-2] <= _FEW_QUERIES)
+        if alike and not is_causal and key.shape[-3:-2] == value.shape[-3:-2]:
+            groups = group_size(query, key, "key")
             query = query.unflatten(-3, (-1, groups)).flatten(-3, -2)
             mass = _packed_mass(mass, groups, query.shape[-2])
             log_n = _packed_mass(log_n, groups, query.shape[-2])
-        else:
-            key, value = (repeated_heads(query, x, name) for x, name in ((key, "key"), (value, "value")))
+            enable_gqa = False
     if plain:
         weights = softmax_n_weights(
             query, key, attn_mask, is_causal, scale, n=n if log_n is None else None, log_n=log_n
         )
         return torch.nn.functional.dropout(weights, dropout_p) @ value
     found = fused_attention(
-        query, key, value, mass, log_n=log_n, beta=scale, mask=attn_mask, is_causal=is_causal, return_lse=return_lse
-    )
+        query, key, value, mass, log_n=log_n, beta=scale, mask=attn_mask, is_causal=is_causal, return_lse=return_lse,
+        enable_gqa=enable_gqa, dropout_p=0.0 if plain else dropout_p,
+    )  # fmt: skip
     if groups == 1:
         return found
     out, lse = found if return_lse else (found, None)
@@ -254,17 +262,3 @@ def _autocast(*tensors: Tensor) -> tuple[Tensor, ...]:
         return tensors
     dtype = torch.get_autocast_dtype(kind)
     return tuple(x if x.dtype == torch.float64 else x.to(dtype) for x in tensors)
-
-
-def _groups(query: Tensor, x: Tensor, name: str) -> int:
-    if min(query.dim(), x.dim()) < 3 or x.shape[-3] == 0 or query.shape[-3] % x.shape[-3]:
-        raise ValueError(
-            f"query {tuple(query.shape)} and {name} {tuple(x.shape)}: the heads, third from last, must be a multiple"
-        )
-    return query.shape[-3] // x.shape[-3]
-
-
-def repeated_heads(query: Tensor, x: Tensor, name: str) -> Tensor:
-    """Repeat key or value heads for the query heads of their group."""
-    groups = _groups(query, x, name)
-    return x if groups == 1 else x.repeat_interleave(groups, -3)

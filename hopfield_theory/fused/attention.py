@@ -9,6 +9,7 @@ This module checks the arguments, chooses a backend, and defines the exact backw
   :math:`o_n = o\, e^{\ell - \ell_n}` with :math:`\ell_n = \mathrm{logaddexp}(\ell, \log n)`, and PyTorch's flash
   backward pass called with :math:`(o_n, \ell_n)` in place of :math:`(o, \ell)` is exact, since it only ever forms
   :math:`p = e^{s - \ell_n}` and :math:`\langle \partial L/\partial o_n, o_n\rangle`;
+* :mod:`~hopfield_theory.fused.cuda`: the same with a GPU's operators, which also drop weights and know groups of heads;
 * :mod:`~hopfield_theory.fused.chunked`: everything else.
 
 The gradient for the no-op mass is :math:`\partial L/\partial\log n = -\sum p_0 \langle \partial L/\partial o_n,
@@ -23,10 +24,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from hopfield_theory.fused import chunked, cpu
+from hopfield_theory.fused import chunked, cpu, cuda
+from hopfield_theory.fused.grouped_heads import repeated_heads
 from hopfield_theory.model.separation import log_noop
 
-__all__ = ["fused_attention"]
+__all__ = ["drops_weights", "fused_attention"]
 
 _functorch: Any = getattr(torch._C, "_functorch")  # noqa: B009
 
@@ -42,6 +44,8 @@ def fused_attention(
     mask: Tensor | None = None,
     is_causal: bool = False,
     return_lse: bool = False,
+    enable_gqa: bool = False,
+    dropout_p: float = 0.0,
 ) -> Any:
     r"""Mix values by softmax_n weights: :math:`\mathrm{softmax}_n(\beta\, q K^\top)\, V`.
 
@@ -69,6 +73,11 @@ def fused_attention(
         Query ``i`` sees only the keys ``j ≤ i``.
     return_lse : bool
         Also return :math:`\ell_n`, from the same pass.
+    enable_gqa : bool
+        Whether key and value may have fewer heads, third from last, than ``query``: groups of query heads share one.
+    dropout_p : float, in [0, 1)
+        Probability with which a weight is dropped, the others growing by ``1/(1 − dropout_p)``; above 0 only where
+        :func:`drops_weights` says so.
 
     Returns
     -------
@@ -81,7 +90,7 @@ def fused_attention(
     Raises
     ------
     ValueError
-        For shapes that do not fit, or numbers out of range.
+        For shapes that do not fit, numbers out of range, or dropout where weights are not dropped.
     TypeError
         For dtypes that differ or are not floating point.
 
@@ -97,23 +106,33 @@ def fused_attention(
         # no query sees the keys behind the last of them
         key, value = key[..., : query.shape[-2], :], value[..., : query.shape[-2], :]
         mask = mask if mask is None or mask.shape[-1] == 1 else mask[..., : query.shape[-2]]
+    gpu = query.device.type == "cuda"
     if not isinstance(n, Tensor) and log_n is None and mask is None and _is_simple(query, key, value):
         mass = log_noop(n)
-        if cpu.applies(query, key, value, None, beta, is_causal) and -math.inf < beta < math.inf:
-            out, lse = cpu.forward(query, key, value, mass, None, beta, is_causal, return_lse)
-            return (out, lse) if return_lse else out
-    lead = _check(query, key, value, beta, mask)
+        if -math.inf < beta < math.inf and not dropout_p:
+            if gpu and (name := cuda.operator(query, key, value, None, beta, is_causal, needs_grad=False)):
+                out, lse = cuda.attend(name, query, key, value, mass, None, beta, is_causal, with_lse=return_lse)
+                return (out, lse) if return_lse else out
+            if cpu.applies(query, key, value, None, beta, is_causal):
+                out, lse = cpu.forward(query, key, value, mass, None, beta, is_causal, return_lse)
+                return (out, lse) if return_lse else out
+    shared = enable_gqa and gpu and cuda.takes_groups(query, key, value)
+    if enable_gqa and not shared:
+        key, value = repeated_heads(query, key, "key"), repeated_heads(query, value, "value")
+    lead = _check(query, key[:, :1] if shared else key, value[:, :1] if shared else value, beta, mask)
     length, num_keys = query.shape[-2], key.shape[-2]
     work = torch.promote_types(query.dtype, torch.float32)
-    log_n = torch.as_tensor(log_noop(n, log_n), dtype=work, device=query.device)
+    mass = log_noop(n, log_n)
     try:
-        log_n = log_n.expand(*lead, length, 1)
+        if isinstance(mass, Tensor):
+            mass = mass.to(query.device, work).expand(*lead, length, 1)
         if mask is not None:
             mask.expand(*lead, length, num_keys)
     except RuntimeError as error:
         raise ValueError(
-            f"n of shape {tuple(log_n.shape)} and mask of shape {None if mask is None else tuple(mask.shape)} must "
-            f"broadcast to {(*lead, length, 1)} and {(*lead, length, num_keys)}"
+            f"n of shape {tuple(torch.as_tensor(mass).shape)} and mask of shape "
+            f"{None if mask is None else tuple(mask.shape)} must broadcast to {(*lead, length, 1)} and "
+            f"{(*lead, length, num_keys)}"
         ) from error
     if mask is not None and mask.dtype not in (torch.bool, query.dtype):
         mask = mask.to(work)
@@ -130,18 +149,48 @@ def fused_attention(
         mask = mask.expand(*mask.shape[:-1], num_keys)
         return four_axes(mask) if len(lead) > 2 else mask.reshape((1,) * (2 - len(lead)) + mask.shape)
 
-    out, lse = _FusedAttention.apply(
-        four_axes(query),
-        four_axes(key),
-        four_axes(value),
-        four_axes(log_n).squeeze(-1),
-        None if mask is None else mask_axes(mask),
-        beta,
-        is_causal,
-        return_lse,
-    )
+    query = four_axes(query)
+    if not shared:
+        key, value = four_axes(key), four_axes(value)
+    mask = None if mask is None else mask_axes(mask)
+    if isinstance(mass, Tensor):
+        mass = four_axes(mass).squeeze(-1)
+    name = cuda.chosen(query, key, value, mass, mask, beta, is_causal, dropout_p, return_lse) if gpu else None
+    if name is None and shared:
+        key, value = repeated_heads(query, key, "key"), repeated_heads(query, value, "value")
+        name = cuda.chosen(query, key, value, mass, mask, beta, is_causal, dropout_p, return_lse)
+    if name is not None:
+        out, lse = cuda.attend(name, query, key, value, mass, mask, beta, is_causal, dropout_p, return_lse)
+    elif dropout_p:
+        raise ValueError(f"dropout_p is {dropout_p}: no operator drops weights of these tensors; see drops_weights")
+    else:
+        if not isinstance(mass, Tensor):
+            mass = torch.as_tensor(mass, dtype=work, device=query.device).expand(query.shape[:-1])
+        out, lse = _FusedAttention.apply(query, key, value, mass, mask, beta, is_causal, return_lse)
     out = out.reshape(*lead, length, value.shape[-1])
-    return (out, lse.reshape(*lead, length)) if return_lse else out
+    return out if lse is None or not return_lse else (out, lse.reshape(*lead, length))
+
+
+def drops_weights(
+    query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, beta: float, is_causal: bool, dropout_p: float
+) -> bool:
+    """Tell whether :func:`fused_attention` takes ``dropout_p``: on a GPU, for four axes that fit.
+
+    Examples
+    --------
+    >>> x = torch.zeros(1, 1, 4, 8)
+    >>> drops_weights(x, x, x, None, 1.0, False, 0.1)
+    False
+    """
+    return (
+        query.device.type == "cuda"
+        and dropout_p < 1
+        and query.dim() == key.dim() == value.dim() == 4
+        and query.shape[:2] == key.shape[:2] == value.shape[:2]
+        and query.dtype == key.dtype == value.dtype
+        and (mask is None or mask.dim() <= 4)
+        and cuda.chosen(query, key, value, 0.0, mask, beta, is_causal, dropout_p, False) is not None
+    )
 
 
 def _is_simple(query: Tensor, key: Tensor, value: Tensor) -> bool:

@@ -1,0 +1,89 @@
+r"""The no-op slot as a gate of finished attention.
+
+.. math:: \ell_n = \mathrm{logaddexp}(\ell, \log n), \quad o_n = o\, e^{\ell - \ell_n}, \quad
+          \partial L/\partial\log n = -e^{\log n - \ell_n}\,\langle \partial L/\partial o_n, o_n\rangle,
+
+with the log-sum-exp :math:`\ell` of a query's scores and its softmax average :math:`o`.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from hopfield_theory.fused import kernels
+
+__all__ = ["gate_", "mass_gradient"]
+
+# below it, launching three small kernels of PyTorch's is quicker than Triton's launcher
+_FEW = 1 << 18
+
+
+def gate_(out: Tensor, lse: Tensor, log_n: Tensor | float) -> None:
+    r"""Gate a softmax average in place.
+
+    Parameters
+    ----------
+    out : Tensor, shape (B, H, L, V)
+        :math:`o`, last stride 1; becomes :math:`o_n`, zeros where no key is seen.
+    lse : Tensor, shape (B, H, L), float32
+        :math:`\ell`; infinite, NaN or beyond ±1e30 where no key is seen. It becomes :math:`\ell_n`, but 0 where no key
+        is seen and n = 0.
+    log_n : Tensor or float
+        A tensor broadcasts to (B, H, L).
+
+    Examples
+    --------
+    >>> out, lse = torch.ones(1, 1, 1, 2), torch.zeros(1, 1, 1)
+    >>> gate_(out, lse, 0.0)
+    >>> out, lse.exp()
+    (tensor([[[[0.5000, 0.5000]]]]), tensor([[[2.]]]))
+    """
+    if _in_triton(out):
+        from hopfield_theory.fused.kernels import gate
+
+        gate.gate_(out, lse, log_n)
+        return
+    seen = lse.masked_fill(~(lse.abs() < 1e30), -math.inf)
+    mass = log_n.to(lse.dtype) if isinstance(log_n, Tensor) else lse.new_full((), log_n)
+    joined = torch.logaddexp(seen, mass).expand(lse.shape)
+    joined = joined.masked_fill(joined == -math.inf, 0.0)
+    lse.copy_(joined)
+    # what an operator leaves where no key is seen may be NaN
+    out.masked_fill_((seen == -math.inf).unsqueeze(-1), 0.0)
+    out.mul_(torch.exp(seen - joined).unsqueeze(-1))
+
+
+def mass_gradient(out: Tensor, grad: Tensor, lse: Tensor, log_n: Tensor) -> Tensor:
+    r"""Return the gradient for :math:`\log n` of each query, shape (B, H, L), float32.
+
+    Parameters
+    ----------
+    out, grad : Tensor, shape (B, H, L, V)
+        :math:`o_n` and :math:`\partial L/\partial o_n`, last stride 1.
+    lse : Tensor, shape (B, H, L)
+        :math:`\ell_n`, as :func:`gate_` leaves it.
+    log_n : Tensor
+        Broadcasts to (B, H, L).
+
+    Examples
+    --------
+    >>> out, lse = torch.full((1, 1, 1, 2), 0.5), torch.tensor([[[2.0]]]).log()
+    >>> mass_gradient(out, torch.ones(1, 1, 1, 2), lse, torch.zeros(1))
+    tensor([[[-0.5000]]])
+    """
+    if _in_triton(out):
+        from hopfield_theory.fused.kernels import gate
+
+        return gate.mass_gradient(out, grad, lse, log_n)
+    inner = (out.to(lse.dtype) * grad).sum(-1)
+    return -torch.exp(log_n.to(lse.dtype) - lse) * inner
+
+
+def _in_triton(out: Tensor) -> bool:
+    # a compiler fuses the plain formula as well as a kernel does
+    return (
+        out.device.type == "cuda" and out.numel() >= _FEW and not torch.compiler.is_compiling() and kernels.available()
+    )
