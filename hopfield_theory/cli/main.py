@@ -357,7 +357,10 @@ def capacity(
     kappa: Kappa = None,
     noop: Noop = 1.0,
     rule: Annotated[
-        str, typer.Option(metavar="stored|'all patterns'|'one update'", help="What counts as success, at the rate ½.")
+        str,
+        typer.Option(
+            metavar="stored|'stored alone'|'all patterns'|'one update'", help="What counts as success, at the rate ½."
+        ),
     ] = "stored",
     seed: Annotated[int, typer.Option(help="One seed, one answer.")] = 0,
     precision: Annotated[float, typer.Option(help="Half width to aim at, of the interval for log M.")] = 0.05,
@@ -374,8 +377,8 @@ def capacity(
 
         check_output(json)
         memory, described, given = random_memory(dim, beta, scale, norm, kappa, noop)
-        if rule not in ("stored", "all patterns", "one update"):
-            raise ValueError(f"--rule is {rule!r}: it must be stored, 'all patterns' or 'one update'")
+        if rule not in ("stored", "stored alone", "all patterns", "one update"):
+            raise ValueError(f"--rule is {rule!r}: it must be stored, 'stored alone', 'all patterns' or 'one update'")
         with progress_bar("measuring") as progress:
             progress(0, 1)
             found = measured(Setting(memory, Rule(rule)), seed, precision=precision)

@@ -277,6 +277,7 @@ def capacity_lines(found: Crossing, rule: str) -> list[str]:
     it = found.log_patterns
     what = {
         "stored": "half of the patterns are stored",
+        "stored alone": "half of the patterns are stored at a fixed point of their own",
         "all patterns": "all patterns are stored in half of the memories",
         "one update": "half of the patterns are retrieved by one update",
     }[rule]
