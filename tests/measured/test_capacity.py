@@ -9,7 +9,7 @@ import torch
 
 from hopfield_theory.bounds import RandomMemory, mean_field
 from hopfield_theory.certificates.certify import shared_with
-from hopfield_theory.data.ensembles import RandomPatterns, Sphere
+from hopfield_theory.data.ensembles import RandomPatterns
 from hopfield_theory.measured import capacity as module
 from hopfield_theory.measured.capacity import Rule, Setting, capacity, outcomes, rate
 from hopfield_theory.model.memory import Memory
