@@ -5,8 +5,9 @@ from __future__ import annotations
 import importlib
 import pkgutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated
 
 import typer
@@ -38,6 +39,8 @@ def main(
     look: Annotated[
         Path | None, typer.Option("--style", metavar="FILE", help="A Matplotlib style sheet on top of ours.")
     ] = None,
+    lam: Annotated[float | None, typer.Option(help="Draw this λ alone, of a figure that shows several.")] = None,
+    noop: Annotated[float | None, typer.Option(help="Draw this no-op mass alone, likewise.")] = None,
     partial: Annotated[bool, typer.Option("--partial", help="Draw from presets that are not finished too.")] = False,
 ) -> None:
     """Draw figures; where results are missing, say which command makes them, and draw the others.
@@ -57,10 +60,11 @@ def main(
         _refuse(f"format is {format_!r}: it must be any of {', '.join(FORMATS)}, separated by commas")
     if look is not None and not look.is_file():
         _refuse(f"style is {str(look)!r}: there is no such file")
+    only = {name: value for name, value in (("lam", lam), ("noop", noop)) if value is not None}
     wanting = 0
     for name in chosen:
         try:
-            draw(name, results, out, page, partial, dpi, formats=formats, look=look)
+            draw(name, results, out, page, partial, dpi, formats=formats, look=look, only=only)
         except (UnusableError, OSError) as error:
             print(f"figures: {name}: {' '.join(str(error).split())}", file=sys.stderr)
             wanting += 1
@@ -79,13 +83,17 @@ def draw(
     *,
     formats: Sequence[str] = ("pdf", "png"),
     look: Path | None = None,
+    only: Mapping[str, float] = MappingProxyType({}),
 ) -> list[Path]:
-    """Draw one figure and return its files; ``look`` is a Matplotlib style sheet on top of ours.
+    """Draw one figure and return its files.
+
+    ``look`` is a Matplotlib style sheet on top of ours. ``only`` has the values of λ (``lam``) and of n (``noop``) to
+    which results are restricted; they become part of the names of the files.
 
     Raises
     ------
     UnusableError
-        If its results are not there.
+        If its results are not there, or it does not show several values of what ``only`` names.
     OSError
         If it cannot be written.
     """
@@ -93,8 +101,17 @@ def draw(
     found: dict[str, Found] = {
         experiment: load(results, experiment, columns, partial) for experiment, columns in module.NEEDS.items()
     }
+    if fixed := [key for key in only if key not in _choices(name)]:
+        others = ", ".join(sorted(each for each in NAMES if set(only) <= _choices(each)))
+        raise UnusableError(f"draws no {' or '.join(fixed)} of your choice; only these do: {others or 'none'}")
+    found = {experiment: each.only(**only) for experiment, each in found.items()}
+    name = "-".join([name, *(f"{key}{value:g}" for key, value in only.items())])
     with style.applied(look):
         return save(name, module.draw(found, style.PAGES[page]), found, out, dpi, formats)
+
+
+def _choices(name: str) -> set[str]:
+    return set(getattr(importlib.import_module(f"figures.{name}"), "CHOICES", ()))
 
 
 def _refuse(why: str) -> None:

@@ -9,6 +9,7 @@ from figures.output import Drawing
 from figures.results import Found
 
 NEEDS = {"basins": ("lam", "num_patterns", "distance", "rate", "rate_low", "rate_high", "radius_median", "radius_low")}
+CHOICES = ("lam",)
 
 
 def draw(found: Mapping[str, Found], page: style.Page) -> Drawing:

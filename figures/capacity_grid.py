@@ -12,6 +12,7 @@ from figures.output import Drawing
 from figures.results import Found
 
 NEEDS = {"capacity": ("kind", "rule", "dim", "lam", "noop", "log_patterns", "log_low", "log_high")}
+CHOICES = ("lam", "noop")
 _PANELS = 4
 
 

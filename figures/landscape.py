@@ -14,6 +14,7 @@ from figures.output import Drawing
 from figures.results import Found
 
 NEEDS = {"landscape": ("kind", "noop", "x", "y", "energy", "path", "step")}
+CHOICES = ("noop",)
 
 
 def draw(found: Mapping[str, Found], page: style.Page) -> Drawing:

@@ -13,6 +13,7 @@ from figures.results import Found
 NEEDS = {
     "metastable": ("beta", "noop", "mixed", "mixed_low", "mixed_high", "norm", "norm_low", "norm_high", "contraction")
 }
+CHOICES = ("noop",)
 
 
 def draw(found: Mapping[str, Found], page: style.Page) -> Drawing:

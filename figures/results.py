@@ -8,7 +8,7 @@ import importlib.util
 import shlex
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -74,6 +74,20 @@ class Found:
         if rows.empty:
             raise UnusableError(f"the stored results of {self.experiment}, {self.preset}, have no {need}")
         return rows
+
+    def only(self, **values: float) -> Found:
+        """Return the rows with these values alone, as results of a part; or say which values there are."""
+        rows = self.frame
+        for name, value in values.items():
+            kept = rows[rows[name] == value]
+            if kept.empty:
+                there = ", ".join(f"{known:g}" for known in sorted(rows[name].dropna().unique()))
+                raise UnusableError(
+                    f"the stored results of {self.experiment}, {self.preset}, have nothing at {name} = {value:g}; "
+                    f"there are {there}"
+                )
+            rows = kept
+        return replace(self, frame=rows.reset_index(drop=True))
 
 
 def load(folder: Path, experiment: str, columns: Sequence[str] = (), partial: bool = False) -> Found:

@@ -16,6 +16,7 @@ from .certificates.certify import Storage as Storage
 from .certificates.certify import certify as certify
 from .certificates.certify import guaranteed as guaranteed
 from .certificates.find_beta import BetaSearch as BetaSearch
+from .certificates.find_beta import SearchInterruptedError as SearchInterruptedError
 from .certificates.find_beta import find_beta as find_beta
 from .certificates.rejection import Rejection as Rejection
 from .certificates.rejection import least_noop as least_noop
@@ -38,7 +39,9 @@ from .model.separation import softmax_n as softmax_n
 from .statements.statement import Implication as Implication
 from .statements.statement import Statement as Statement
 from .verification.check import Verdict as Verdict
+from .verification.suite import BudgetError as BudgetError
 from .verification.suite import verify as verify
+from .verification.verdicts import Verdicts as Verdicts
 
 __version__: str
 __all__: list[str]

@@ -1,10 +1,13 @@
 """What importing loads, and that the lazy names are those that type checkers see."""
 
+import ast
 import importlib
 import inspect
+import re
 import subprocess
 import sys
 import types
+from pathlib import Path
 
 import pytest
 
@@ -59,6 +62,31 @@ def test_every_public_name_is_public_where_it_lives():
         value = getattr(ht, name)
         if not isinstance(value, types.ModuleType):
             assert name in importlib.import_module(value.__module__).__all__
+
+
+def test_the_stub_names_what_is_there():
+    tree = ast.parse(Path(ht.__file__).with_suffix(".pyi").read_text(encoding="utf-8"))
+    imported = [node for node in tree.body if isinstance(node, ast.ImportFrom)]
+    names = [(node.module, alias.name, alias.asname) for node in imported for alias in node.names]
+    assert sorted(asname for _, _, asname in names) == sorted(ht.__all__)
+    for module, name, asname in names:
+        assert name == asname
+        home = importlib.import_module(f"hopfield_theory.{module}" if module else "hopfield_theory")
+        assert getattr(ht, name) is getattr(home, name)
+
+
+def test_what_public_functions_raise_and_return_is_public_too():
+    functions = [getattr(ht, name) for name in ht.__all__ if inspect.isfunction(getattr(ht, name))]
+    homes = {function.__module__ for function in functions}
+    ours = {name: value for home in homes for name, value in vars(importlib.import_module(home)).items()}
+    returned = {name for f in functions for name in re.findall(r"\w+", str(inspect.signature(f).return_annotation))}
+    kinds = {value for name, value in ours.items() if name in returned and inspect.isclass(value)}
+    for home in homes:
+        module = importlib.import_module(home)
+        kinds |= {getattr(module, n) for n in module.__all__ if n.endswith("Error")}
+    wanted = {kind.__name__ for kind in kinds if kind.__module__.startswith("hopfield_theory.")}
+    assert {"BudgetError", "Certificate", "Retrieval", "SearchInterruptedError", "Verdicts"} <= wanted
+    assert wanted <= set(ht.__all__)
 
 
 def test_dir_and_star_import_give_the_public_names():

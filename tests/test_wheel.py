@@ -142,7 +142,8 @@ for module in pkgutil.walk_packages(hopfield_theory.__path__, "hopfield_theory."
 """
     result = installed("python", "-W", "error", "-c", program)
     assert (result.returncode, result.stderr) == (0, "")
-    needs = dict.fromkeys(("attention._dispatch", "attention._interface", "attention.transformers"), "transformers")
+    without = ("_dispatch", "_interface", "_transformers", "transformers")
+    needs = dict.fromkeys((f"attention.{name}" for name in without), "transformers")
     said = [f"{name} - {package} is needed here: pip install" for name, package in needs.items()]
     said += [f"runs.{name} - pandas is needed here: pip install" for name in ("store", "sweep")]
     lines = result.stdout.splitlines()

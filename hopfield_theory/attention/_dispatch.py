@@ -15,10 +15,7 @@ from typing import Any
 
 from torch import nn
 
-try:
-    from transformers import AttentionInterface, PreTrainedConfig, PreTrainedModel
-except ImportError as error:
-    raise ImportError("transformers is needed here: pip install 'hopfield-theory[transformers]'") from error
+from hopfield_theory.attention._transformers import AttentionInterface, PreTrainedConfig, PreTrainedModel
 
 __all__ = ["Survey", "adds_masks", "takes_masks", "why_not", "why_not_of_config"]
 

@@ -10,13 +10,9 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-try:
-    from transformers.masking_utils import eager_mask, sdpa_mask
-except ImportError as error:
-    raise ImportError("transformers is needed here: pip install 'hopfield-theory[transformers]'") from error
-
 from hopfield_theory.attention._dispatch import adds_masks
 from hopfield_theory.attention._rounding import passed
+from hopfield_theory.attention._transformers import eager_mask, sdpa_mask
 from hopfield_theory.attention.baselines import clipped_weights, stretch, visible_keys
 from hopfield_theory.attention.functional import softmax_n_attention, softmax_n_of_scores
 from hopfield_theory.fused.grouped_heads import repeated_heads

@@ -12,7 +12,7 @@ contexts and residual sums are rounded too. Attention then has to be visible: ``
 
 Every matrix is rounded: weights of linear, convolution and embedding layers, of transformers' ``Conv1D``, stacked
 experts, projections of ``nn.MultiheadAttention``, and any other parameter of two axes or more.
-Norms and biases stay as they are.
+Norms and biases stay as they are, and so do the activations that ``quantized(...).left_out`` names.
 """
 
 from __future__ import annotations
@@ -175,7 +175,9 @@ def quantized(
     -------
     nn.Module
         A model for inference. Biases and norms keep their parameters; weights that are computed from parameters (weight
-        norm) become parameters.
+        norm) become parameters. Its attribute ``left_out`` names the activations that stay in floating point: those
+        without a range, as keys of ``ranges``, and as a module's name and ``inside`` what a module computes between
+        several matrices of its own, such as stacked experts.
 
     Raises
     ------
@@ -209,7 +211,10 @@ def quantized(
     def rounding(name: str) -> _OfTensor | None:
         return functools.partial(_rounded, *_grid(*ranges[name], levels), levels) if name in ranges else None
 
-    _hooked(copied, skip, rounding)
+    wanted: list[str] = []
+    _hooked(copied, skip, lambda name: wanted.append(name) or rounding(name))
+    inside = [f"{name} inside" for name, module in _chosen(copied, skip) if _multiplies(module) and _hides(module)]
+    cast("Any", copied).left_out = (*(name for name in wanted if name not in ranges), *inside)
     if any(" " in name and not name.endswith(" input") for name in ranges):
         _between(copied, lambda name: rounding(name) if name.split(" ")[0] in names else None)
     return copied
@@ -278,6 +283,12 @@ def _multiplies(module: nn.Module) -> bool:
     if isinstance(module, _MULTIPLYING):
         return True
     return any(_is_matrix(module, name, p) for name, p in module.named_parameters(recurse=False))
+
+
+def _hides(module: nn.Module) -> bool:
+    """Tell whether a module goes from matrix to matrix by itself, where no hook sees the activations."""
+    matrices = [p for name, p in module.named_parameters(recurse=False) if _is_matrix(module, name, p)]
+    return not isinstance(module, _WHOLE) and (len(matrices) > 1 or any(p.dim() > 2 for p in matrices))
 
 
 def _rounds(module: nn.Module) -> bool:

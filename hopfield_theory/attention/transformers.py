@@ -31,15 +31,16 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-try:
-    from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedConfig, PreTrainedModel
-    from transformers.utils import logging
-except ImportError as error:
-    raise ImportError("transformers is needed here: pip install 'hopfield-theory[transformers]'") from error
-
 from hopfield_theory import _arguments as arguments
 from hopfield_theory.attention._dispatch import Survey, why_not, why_not_of_config
 from hopfield_theory.attention._interface import CLIPPED, EAGER, FUNCTIONS, FUSED, called, mask, opened, option
+from hopfield_theory.attention._transformers import (
+    AttentionInterface,
+    AttentionMaskInterface,
+    PreTrainedConfig,
+    PreTrainedModel,
+    logging,
+)
 from hopfield_theory.attention.baselines import AttentionGate, clipped_weights, stretch
 
 __all__ = ["Conversion", "NoopSlot", "convert", "register"]

@@ -14,6 +14,7 @@ Queries far from every pattern end at the no-op state if there is one (:mod:`~ho
 from __future__ import annotations
 
 import enum
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import Any, NamedTuple
@@ -24,6 +25,7 @@ from scipy.spatial import KDTree
 from torch import Tensor
 
 from hopfield_theory import _arguments
+from hopfield_theory._sentences import Told, count, listed, up
 from hopfield_theory.certificates.ball_bound import CertifiedBalls, certified_balls
 from hopfield_theory.certificates.orbits import arrives, attracting_ball, one_update
 from hopfield_theory.certificates.rejection import Rejection, rejection
@@ -58,8 +60,8 @@ class Storage(enum.IntEnum):
     UNDECIDED = 2, "undecided: the bound proves no ball, and retrieval from the pattern does not leave it"
 
 
-@dataclass(frozen=True)
-class Certificate(CertifiedBalls):
+@dataclass(frozen=True, repr=False)
+class Certificate(Told, CertifiedBalls):
     r"""What was proved about each pattern of a memory; tensors of shape (M,), lengths in the units of the patterns.
 
     It has the attributes of :class:`~hopfield_theory.certificates.ball_bound.CertifiedBalls` (``radius``, ``error``,
@@ -81,6 +83,8 @@ class Certificate(CertifiedBalls):
     rejects : Rejection or None
         The ball around 0 whose queries end at the no-op state, with its radius and error and a score below which every
         query is rejected; None if none is proved.
+    beta, memory_radius : float
+        β, and the largest norm of a pattern.
 
     Notes
     -----
@@ -89,6 +93,11 @@ class Certificate(CertifiedBalls):
     :math:`\|x_{t+1} - x^*\| \le L\,\|x_{t+1} - x_t\|/(1 - L)`. A pattern with ``gap`` ≤ 0 cannot be certified at any
     β, since at the pattern itself its ``rival`` scores at least as high (ε is then at least their distance); it may
     still be stored at a small β.
+
+    Examples
+    --------
+    >>> certify(Memory(torch.eye(3, dtype=torch.float64), beta=10.0))
+    <Certificate: All 3 patterns proved stored at β = 10; 0 not stored, 0 undecided.>
     """
 
     status: Tensor
@@ -96,6 +105,8 @@ class Certificate(CertifiedBalls):
     merged_with: Tensor
     loss_proved: Tensor
     rejects: Rejection | None
+    beta: float
+    memory_radius: float
 
     @property
     def stored(self) -> Tensor:
@@ -106,6 +117,66 @@ class Certificate(CertifiedBalls):
     def retrieved(self) -> Tensor:
         """Whether retrieval from each pattern ends close to it, and from no other there: proved, or followed."""
         return self.stored | ((self.fixed_point_distance < 0.5 * self.nearest_distance) & (self.merged_with < 0))
+
+    def lines(self, least_noop: float | None = None) -> list[str]:
+        """Return what was proved, in sentences.
+
+        Parameters
+        ----------
+        least_noop : float, optional
+            The result of :func:`~hopfield_theory.least_noop` for the memory, to be named if no query is rejected.
+        """
+        stored, lost, open_ = (int((self.status == status).sum()) for status in Storage)
+        proved = f" (of which {int(self.loss_proved.sum())} proved)" if lost else ""
+        said = [
+            f"{count(stored, len(self.status))} proved stored at β = {self.beta:g}; {lost} not stored{proved}, "
+            f"{open_} undecided."
+        ]
+        if stored:
+            radii, errors = self.radius[self.stored], self.error[self.stored]
+            said.append(
+                f"Every query closer to a stored pattern than its radius ends at it: radii from {radii.min():.4g} "
+                f"(median {radii.median():.4g}) in a memory of radius {self.memory_radius:.4g}, final errors at most "
+                f"{errors.max():.3g}."
+            )
+        if open_:
+            followed = int((self.retrieved & ~self.stored).sum())
+            said.append(
+                f"Of the undecided, {followed} are retrieved in fact when the query is the pattern itself (not a "
+                "proof)."
+            )
+        again = self.nearest_distance == 0
+        merged = _rows((self.merged_with >= 0) & ~again)
+        if merged:
+            pairs = [f"{index} (with {int(self.merged_with[index])})" for index in merged]
+            said.append(f"Merged, ending at one fixed point with another, so not stored: patterns {listed(pairs)}.")
+        repeated = _rows(again)
+        if repeated:
+            said.append(
+                f"{len(repeated)} rows equal another row, and a pattern cannot be stored twice: patterns "
+                f"{listed(repeated)}."
+            )
+        blocked = _rows((self.gap <= 0) & ~again)
+        if blocked:
+            said.append(
+                f"{len(blocked)} are certified at no β and lost at every large one, since another pattern overlaps "
+                f"them no less than they overlap themselves (normalising removes this): patterns {listed(blocked)}."
+            )
+        return [*said, self._rejection_line(least_noop)]
+
+    def _rejection_line(self, least_noop: float | None) -> str:
+        rejects = self.rejects
+        if rejects is not None:
+            scores = f", or with scores of at most {rejects.score:.4g}," if rejects.score < math.inf else ""
+            return (
+                f"Every query closer to 0 than {rejects.radius:.4g}{scores} is rejected: it ends at the no-op state, "
+                f"at most {rejects.error:.3g} from 0."
+            )
+        if least_noop is None:
+            return "No query is proved to be rejected."
+        if least_noop < math.inf:
+            return f"No query is proved to be rejected; some are from n = {up(least_noop)} on."
+        return "No query is proved to be rejected, at any n."
 
 
 class Guarantee(NamedTuple):
@@ -215,7 +286,9 @@ def certify(memory: Memory, max_steps: int = 10_000, progress: Progress | None =
     check_separation(memory)
     found = _in_blocks(memory, torch.arange(memory.num_patterns, device=memory.patterns.device), progress)
     followed = _follow(memory, found.radius, found.nearest_distance, max_steps, progress)
-    return Certificate(**vars(found), **followed, rejects=rejection(memory))
+    return Certificate(
+        **vars(found), **followed, rejects=rejection(memory), beta=memory.beta, memory_radius=memory.radius
+    )
 
 
 def shared_with(memory: Memory, patterns: Tensor, found: FixedPoint) -> Tensor:
@@ -275,6 +348,10 @@ def check_separation(memory: Memory) -> None:
     """Refuse what has no certificate."""
     if not isinstance(memory.separation, SoftmaxN | Entmax):
         raise TypeError(f"separation is {memory.separation!r}: only SoftmaxN and Entmax have a certificate")
+
+
+def _rows(which: Tensor) -> list[int]:
+    return which.nonzero().flatten().tolist()
 
 
 def _in_blocks(

@@ -20,6 +20,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from hopfield_theory._sentences import SHOWN, Told, count, listed, up
 from hopfield_theory.certificates.ball_bound import CertifiedBalls, certified_balls
 from hopfield_theory.certificates.certify import check_separation
 from hopfield_theory.certificates.endpoints import endpoints
@@ -36,8 +37,8 @@ _ROWS = 1024
 _ALL, _SAMPLE = 2048, 512
 
 
-@dataclass(frozen=True)
-class BetaSearch:
+@dataclass(frozen=True, repr=False)
+class BetaSearch(Told):
     r"""The results for M patterns on a grid of β.
 
     Attributes
@@ -127,13 +128,76 @@ class BetaSearch:
                 reasons[index] = f"the grid ends too early: its gap to pattern {rival} is {float(self.gap[index]):.3g}"
         return reasons
 
+    def lines(self) -> list[str]:
+        """Return the thresholds, who holds out, what blocks and what is lost again, in sentences."""
+        whole = len(self.stored_from)
+        grid = torch.cat([self.skipped, self.betas])
+        said = [f"{whole} patterns; grid of {len(grid)} values of β from {grid[0]:.4g} to {grid[-1]:.4g}."]
+        if len(self.skipped):
+            whom = "no pattern" if len(self.sample) == whole else f"none of a sample of {len(self.sample)} patterns"
+            said.append(f"At β = {self.betas[0]:.4g} {whom} is retrieved: smaller β were not examined.")
+        again = self.equal_to.ge(0).nonzero().flatten().tolist()
+        if again:
+            pairs = [f"{row} (= {int(self.equal_to[row])})" for row in again]
+            dropped = "" if bool(self.stored_from[again].isinf().all()) else " and were left out"
+            said.append(f"Rows that equal an earlier one{dropped}: {listed(pairs)}.")
+        said.append(_shares("Proved stored", self.stored_for))
+        said.append(_shares("Retrieved in fact", self.retrieved_for))
+        said += self._last_lines()
+        reasons = self.blocking
+        if reasons:
+            said.append(f"{len(reasons)} of {whole} patterns are not stored at the largest β:")
+            said += [f"  pattern {index}: {reason}" for index, reason in list(reasons.items())[:SHOWN]]
+            if len(reasons) > SHOWN:
+                said.append(f"  … and {len(reasons) - SHOWN} more")
+        if self.losses:
+            said.append("Retrieval is not monotone in β:")
+            said += [
+                f"  from β = {low:.4g} to {high:.4g} it loses patterns {listed(lost)}"
+                for low, high, lost in self.losses[:SHOWN]
+            ]
+        else:
+            which = "pattern" if len(self.sample) == whole else "pattern of the sample"
+            said.append(f"On this grid no {which} that is retrieved at one β is lost at the next.")
+        return said
+
+    def _last_lines(self) -> list[str]:
+        """Name the patterns that are stored, but only from a larger β than all others."""
+        last = [row for row in self.last if self.stored_from[row] < math.inf]
+        if not last:
+            return []
+        others = torch.ones_like(self.stored_from, dtype=torch.bool)
+        others[self.last] = False
+        before, share = float(self.stored_from[others].max()), 100 * int(others.sum()) / len(others)
+        pairs = {frozenset((row, int(self.nearest[row]))) for row in last if int(self.nearest[row]) in last}
+        apart = [float(self.nearest_distance[row]) for row in last]
+        low, high = f"{min(apart):.2g}", f"{max(apart):.2g}"
+        distance = low if low == high else f"{low} to {high}"
+        close = f"at {distance} from their nearest neighbours"
+        if 2 * len(pairs) == len(last):
+            close = f"{len(pairs)} pair{'' if len(pairs) == 1 else 's'} {distance} apart"
+        return [
+            f"{math.floor(share * 100) / 100:g}% are proved stored from β = {up(before)} on; the last {len(last)}, "
+            f"{close}, only from β = {up(float(self.stored_from[last].max()))} on: patterns {listed(last)}."
+        ]
+
 
 class SearchInterruptedError(KeyboardInterrupt):
     """Ctrl-C during :func:`find_beta`; ``found`` is what was found until then: thresholds may still fall."""
 
     def __init__(self, found: BetaSearch) -> None:
-        super().__init__()
+        stored = found.stored_from[found.stored_from.isfinite()]
+        latest = f", at β = {up(float(stored.max()))} at the latest" if len(stored) else ""
+        super().__init__(f"Interrupted: {count(len(stored), len(found.stored_from))} proved stored until now{latest}.")
         self.found = found
+
+
+def _shares(what: str, threshold: Callable[[float], float]) -> str:
+    parts = []
+    for share, of in ((0.9, "90%"), (0.99, "99%"), (1.0, "all")):
+        beta = threshold(share)
+        parts.append(f"{of} from β = {up(beta)} on" if beta < math.inf else f"{of} at no β of the grid")
+    return f"{what}: {', '.join(parts)}."
 
 
 def _for(thresholds: Tensor, share: float) -> float:
@@ -194,6 +258,11 @@ def find_beta(
     >>> found = find_beta(torch.eye(3, dtype=torch.float64), betas=[1.0, 4.0, 16.0])
     >>> found.stored_from, found.stored_for(0.9)
     (tensor([16., 16., 16.], dtype=torch.float64), 16.0)
+    >>> print(found.summary())
+    3 patterns; grid of 3 values of β from 1 to 16.
+    Proved stored: 90% from β = 16 on, 99% from β = 16 on, all from β = 16 on.
+    Retrieved in fact: 90% from β = 4 on, 99% from β = 4 on, all from β = 4 on.
+    On this grid no pattern that is retrieved at one β is lost at the next.
     """
     reference = Memory(patterns, 1.0, noop, separation=separation, centre=centre, normalise=normalise)
     check_separation(reference)

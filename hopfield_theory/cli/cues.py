@@ -14,6 +14,7 @@ from rich.table import Table
 from torch import Tensor
 
 from hopfield_theory._atomic_write import atomic_write
+from hopfield_theory._sentences import listed
 from hopfield_theory.certificates.certify import guaranteed, shared_with
 from hopfield_theory.cli import render
 from hopfield_theory.data import corruption
@@ -23,7 +24,6 @@ from hopfield_theory.statistics import Interval, wilson
 
 __all__ = ["Level", "data", "lines", "measure", "plot", "table"]
 
-_SHOWN = 10
 # so that the noise is not that of which random patterns of the same seed were made
 STREAM = 0x64616D616765
 _DAMAGES = {"noise": corruption.add_noise, "mask": lambda rows, level, by: corruption.mask(rows, level, generator=by)}
@@ -116,9 +116,8 @@ def lines(levels: list[Level]) -> list[str]:
     for level in levels:
         failures = level.failures
         if failures:
-            shown = ", ".join(f"{row} ({what})" for row, what in failures[:_SHOWN])
-            more = f", … ({len(failures)} in all)" if len(failures) > _SHOWN else ""
-            said.append(f"Not retrieved at {level.damage} {level.level:g}: {shown}{more}.")
+            shown = listed([f"{row} ({what})" for row, what in failures])
+            said.append(f"Not retrieved at {level.damage} {level.level:g}: {shown}.")
     return said
 
 

@@ -158,19 +158,24 @@ def find_beta(
         except ValueError:
             raise ValueError(f"--betas is {betas!r}: it must be numbers with commas between them") from None
         patterns = load(source, name, columns, drop)
-        interrupted = False
+        interrupted = ""
         with naming(source), progress_bar("certifying at each β") as progress:
             options = {"centre": centre, "normalise": normalise, "betas": grid, "drop_duplicates": drop_duplicates}
             try:
                 found = run(patterns, noop, **options, progress=progress)
             except SearchInterruptedError as error:
-                found, interrupted = error.found, True
-        data = {"source": source, "noop": noop, "centre": centre, "normalise": normalise, "interrupted": interrupted}
+                found, interrupted = error.found, str(error)
+        data = {
+            "source": source,
+            "noop": noop,
+            "centre": centre,
+            "normalise": normalise,
+            "interrupted": bool(interrupted),
+        }
         report(
             json,
             data | render.beta_search_data(found),
-            *(render.interrupted_search_lines(found) if interrupted else render.beta_search_lines(found)),
-            *([] if interrupted else [render.beta_search_table(found)]),
+            *([interrupted] if interrupted else [*found.lines(), render.beta_search_table(found)]),
         )
         reached = found.stored_for() < float("inf")
     raise typer.Exit(130 if interrupted else 0 if reached else 1)
@@ -352,7 +357,10 @@ def capacity(
     kappa: Kappa = None,
     noop: Noop = 1.0,
     rule: Annotated[
-        str, typer.Option(metavar="stored|'all patterns'|'one update'", help="What counts as success, at the rate ½.")
+        str,
+        typer.Option(
+            metavar="stored|'stored alone'|'all patterns'|'one update'", help="What counts as success, at the rate ½."
+        ),
     ] = "stored",
     seed: Annotated[int, typer.Option(help="One seed, one answer.")] = 0,
     precision: Annotated[float, typer.Option(help="Half width to aim at, of the interval for log M.")] = 0.05,
@@ -369,8 +377,8 @@ def capacity(
 
         check_output(json)
         memory, described, given = random_memory(dim, beta, scale, norm, kappa, noop)
-        if rule not in ("stored", "all patterns", "one update"):
-            raise ValueError(f"--rule is {rule!r}: it must be stored, 'all patterns' or 'one update'")
+        if rule not in ("stored", "stored alone", "all patterns", "one update"):
+            raise ValueError(f"--rule is {rule!r}: it must be stored, 'stored alone', 'all patterns' or 'one update'")
         with progress_bar("measuring") as progress:
             progress(0, 1)
             found = measured(Setting(memory, Rule(rule)), seed, precision=precision)
@@ -433,7 +441,7 @@ def verify(
             wanted = None if names is None else [*names, *claims]
             verdicts = run(wanted, **options, progress=progress, map_fn=workers.map)
         rows = table.data(verdicts)
-        lines = table.lines(rows)
+        lines = verdicts.lines()
         if counterexamples is not None:
             found = [part.counterexample for v in verdicts for part in v.parts if part.counterexample is not None]
             lines += [f"Written: {files.write(counterexample, counterexamples)}" for counterexample in found]

@@ -12,10 +12,10 @@ from rich import box
 from rich.table import Table
 from torch import Tensor
 
+from hopfield_theory._sentences import SHOWN, count, listed
 from hopfield_theory.bounds.table import CapacityRow
 from hopfield_theory.certificates.certify import Certificate, Guarantee, Storage
 from hopfield_theory.certificates.find_beta import BetaSearch
-from hopfield_theory.certificates.rejection import Rejection
 from hopfield_theory.measured.crossing import Crossing
 from hopfield_theory.model.fixed_point import Status
 from hopfield_theory.model.memory import Memory
@@ -23,7 +23,6 @@ from hopfield_theory.model.retrieval import Retrieval
 
 __all__ = [
     "beta_search_data",
-    "beta_search_lines",
     "beta_search_table",
     "bounds_lines",
     "bounds_table",
@@ -31,7 +30,6 @@ __all__ = [
     "certificate_data",
     "certificate_lines",
     "certificate_table",
-    "interrupted_search_lines",
     "json_text",
     "memory_data",
     "outcomes",
@@ -42,17 +40,9 @@ __all__ = [
     "weakest",
 ]
 
-_SHOWN = 10
-
 
 def _number(value: float) -> str:
     return "–" if math.isnan(value) else f"{value:.3g}"
-
-
-def _up(beta: float) -> str:
-    """Four digits, rounded up: a property that holds from ``beta`` on holds from there on."""
-    step = 10.0 ** (math.floor(math.log10(beta)) - 3)
-    return f"{math.ceil(beta / step) * step:.4g}"
 
 
 def plain_table(title: str, *columns: str) -> Table:
@@ -61,17 +51,6 @@ def plain_table(title: str, *columns: str) -> Table:
     for name in columns:
         table.add_column(name, justify="left" if name == "status" else "right", no_wrap=True)
     return table
-
-
-def _indices(indices: list[int]) -> str:
-    shown = ", ".join(map(str, indices[:_SHOWN]))
-    return shown + (f", … ({len(indices)} in all)" if len(indices) > _SHOWN else "")
-
-
-def _count(part: int, whole: int, noun: str = "patterns", singular: str = "pattern") -> str:
-    if part == whole:
-        return f"All {whole} {noun}" if whole > 1 else f"The one {singular}"
-    return f"{part} of {whole} {noun if whole > 1 else singular}"
 
 
 # --- certificates ---
@@ -87,63 +66,14 @@ def weakest(proof: Certificate) -> Tensor:
 
 def certificate_lines(memory: Memory, proof: Certificate, least_noop: float) -> list[str]:
     """Summarise a certificate in sentences."""
-    count = memory.num_patterns
-    stored, lost, open_ = (int((proof.status == status).sum()) for status in Storage)
-    proved = f" (of which {int(proof.loss_proved.sum())} proved)" if lost else ""
-    lines = [
-        f"{_count(stored, count)} proved stored at β = {memory.beta:g}; {lost} not stored{proved}, {open_} undecided."
-    ]
-    if stored:
-        radii, errors = proof.radius[proof.stored], proof.error[proof.stored]
-        lines.append(
-            f"Every query closer to a stored pattern than its radius ends at it: radii from {radii.min():.4g} "
-            f"(median {radii.median():.4g}) in a memory of radius {memory.radius:.4g}, final errors at most "
-            f"{errors.max():.3g}."
-        )
-    if open_:
-        followed = int((proof.retrieved & ~proof.stored).sum())
-        lines.append(
-            f"Of the undecided, {followed} are retrieved in fact when the query is the pattern itself (not a proof)."
-        )
-    merged = ((proof.merged_with >= 0) & (proof.nearest_distance > 0)).nonzero().flatten().tolist()
-    if merged:
-        pairs = [f"{index} (with {int(proof.merged_with[index])})" for index in merged[:_SHOWN]]
-        more = f", … ({len(merged)} in all)" if len(merged) > _SHOWN else ""
-        lines.append(
-            f"Merged, ending at one fixed point with another, so not stored: patterns {', '.join(pairs)}{more}."
-        )
+    lines = proof.lines(least_noop)
     constant = [torch.eq(block.amin(1), block.amax(1)) for block in memory.patterns.split(1 << 16)]
     same = torch.cat(constant).nonzero().flatten().tolist() if memory.dim > 1 else []
     if same:
-        lines.append(f"Constant, every coordinate the same: patterns {_indices(same)}.")
-    repeated = (proof.nearest_distance == 0).nonzero().flatten().tolist()
-    if repeated:
-        lines.append(
-            f"{len(repeated)} rows equal another row, and a pattern cannot be stored twice: patterns "
-            f"{_indices(repeated)}."
-        )
-    blocked = ((proof.gap <= 0) & (proof.nearest_distance > 0)).nonzero().flatten().tolist()
-    if blocked:
-        lines.append(
-            f"{len(blocked)} are certified at no β and lost at every large one, since another pattern overlaps them no "
-            f"less than they overlap themselves (normalising removes this): patterns {_indices(blocked)}."
-        )
-    lines.append(_rejection_line(proof.rejects, least_noop))
-    if stored < count:
+        lines.append(f"Constant, every coordinate the same: patterns {listed(same)}.")
+    if not bool(proof.stored.all()):
         lines.append("find-beta says from which β on all are stored.")
     return lines
-
-
-def _rejection_line(rejects: Rejection | None, least_noop: float) -> str:
-    if rejects is not None:
-        scores = f", or with scores of at most {rejects.score:.4g}," if rejects.score < math.inf else ""
-        return (
-            f"Every query closer to 0 than {rejects.radius:.4g}{scores} is rejected: it ends at the no-op state, at "
-            f"most {rejects.error:.3g} from 0."
-        )
-    if least_noop < math.inf:
-        return f"No query is proved to be rejected; some are from n = {_up(least_noop)} on."
-    return "No query is proved to be rejected, at any n."
 
 
 def certificate_table(proof: Certificate) -> Table:
@@ -152,7 +82,7 @@ def certificate_table(proof: Certificate) -> Table:
         f"The weakest of {len(proof.status)} patterns (r: error ≤, L: contraction ≤, at: its distance, Δ: gap)",
         *("pattern", "status", "radius", "r", "L", "nearest", "at", "Δ"),
     )
-    for index in weakest(proof)[:_SHOWN].tolist():
+    for index in weakest(proof)[:SHOWN].tolist():
         table.add_row(
             str(index),
             Storage(int(proof.status[index])).name.lower().replace("_", " "),
@@ -171,6 +101,8 @@ def certificate_data(proof: Certificate) -> dict[str, Any]:
     data: dict[str, Any] = {
         name: value.tolist() if isinstance(value, Tensor) else value and vars(value)
         for name, value in vars(proof).items()
+        # of the memory, whose data have them
+        if name not in ("beta", "memory_radius")
     }
     data["status"] = [Storage(status).name.lower() for status in data["status"]]
     return data
@@ -192,83 +124,6 @@ def memory_data(memory: Memory, source: str) -> dict[str, Any]:
 
 
 # --- the search for β ---
-
-
-def beta_search_lines(found: BetaSearch) -> list[str]:
-    """Summarise a search in sentences."""
-    count = len(found.stored_from)
-    grid = torch.cat([found.skipped, found.betas])
-    lines = [f"{count} patterns; grid of {len(grid)} values of β from {grid[0]:.4g} to {grid[-1]:.4g}."]
-    if len(found.skipped):
-        whom = "no pattern" if len(found.sample) == count else f"none of a sample of {len(found.sample)} patterns"
-        lines.append(f"At β = {found.betas[0]:.4g} {whom} is retrieved: smaller β were not examined.")
-    again = found.equal_to.ge(0).nonzero().flatten().tolist()
-    if again:
-        pairs = [f"{row} (= {int(found.equal_to[row])})" for row in again[:_SHOWN]]
-        more = f", … ({len(again)} in all)" if len(again) > _SHOWN else ""
-        dropped = "" if bool(found.stored_from[again].isinf().all()) else " and were left out"
-        lines.append(f"Rows that equal an earlier one{dropped}: {', '.join(pairs)}{more}.")
-    lines.append(_shares("Proved stored", found.stored_for))
-    lines.append(_shares("Retrieved in fact", found.retrieved_for))
-    lines += _last_lines(found)
-    reasons = found.blocking
-    if reasons:
-        lines.append(f"{len(reasons)} of {count} patterns are not stored at the largest β:")
-        lines += [f"  pattern {index}: {reason}" for index, reason in list(reasons.items())[:_SHOWN]]
-        if len(reasons) > _SHOWN:
-            lines.append(f"  … and {len(reasons) - _SHOWN} more (all with --json)")
-    losses = found.losses
-    if losses:
-        lines.append("Retrieval is not monotone in β:")
-        lines += [
-            f"  from β = {low:.4g} to {high:.4g} it loses patterns {_indices(lost)}"
-            for low, high, lost in losses[:_SHOWN]
-        ]
-    else:
-        which = "pattern" if len(found.sample) == count else "pattern of the sample"
-        lines.append(f"On this grid no {which} that is retrieved at one β is lost at the next.")
-    return lines
-
-
-def _shares(what: str, threshold: Callable[[float], float]) -> str:
-    parts = []
-    for share, of in ((0.9, "90%"), (0.99, "99%"), (1.0, "all")):
-        beta = threshold(share)
-        parts.append(f"{of} from β = {_up(beta)} on" if beta < math.inf else f"{of} at no β of the grid")
-    return f"{what}: {', '.join(parts)}."
-
-
-def _last_lines(found: BetaSearch) -> list[str]:
-    """Name the patterns that are stored, but only from a larger β than all others."""
-    last = [row for row in found.last if found.stored_from[row] < math.inf]
-    if not last:
-        return []
-    others = torch.ones_like(found.stored_from, dtype=torch.bool)
-    others[found.last] = False
-    before, share = float(found.stored_from[others].max()), 100 * int(others.sum()) / len(others)
-    pairs = {frozenset((row, int(found.nearest[row]))) for row in last if int(found.nearest[row]) in last}
-    apart = [float(found.nearest_distance[row]) for row in last]
-    low, high = f"{min(apart):.2g}", f"{max(apart):.2g}"
-    distance = low if low == high else f"{low} to {high}"
-    close = f"at {distance} from their nearest neighbours"
-    if 2 * len(pairs) == len(last):
-        close = f"{_count_of(len(pairs), 'pair')} {distance} apart"
-    return [
-        f"{math.floor(share * 100) / 100:g}% are proved stored from β = {_up(before)} on; the last {len(last)}, "
-        f"{close}, only from β = {_up(float(found.stored_from[last].max()))} on: patterns {_indices(last)}."
-    ]
-
-
-def _count_of(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
-
-
-def interrupted_search_lines(found: BetaSearch) -> list[str]:
-    """Say what is known of an unfinished search: thresholds may still fall."""
-    stored = int(found.stored_from.isfinite().sum())
-    line = f"Interrupted: {_count(stored, len(found.stored_from))} proved stored until now"
-    largest = found.stored_from[found.stored_from.isfinite()]
-    return [f"{line}, at β = {_up(float(largest.max()))} at the latest." if stored else f"{line}."]
 
 
 def beta_search_table(found: BetaSearch) -> Table:
@@ -318,42 +173,36 @@ def outcomes(expected: Tensor, answers: Tensor, shared_with: Tensor) -> list[str
 
 def retrieval_lines(found: Retrieval, answers: Tensor, promised: Guarantee, outcomes: list[str] | None) -> list[str]:
     """Summarise a retrieval in sentences."""
-    count = len(answers)
-    converged = int(found.converged.sum())
-    lines = [
-        f"{_count(converged, count, 'queries', 'query')} converged (last step ≤ {found.tolerance:.3g}), after "
-        f"{int(found.steps.double().median())} updates in the median and {int(found.steps.max())} at most."
-    ]
+    first, *rest = found.lines()
     rejected = int(promised.rejected.sum())
     nothing = f", {rejected} of these at the no-op state" if rejected else ""
-    lines.append(f"{int(promised.decided.sum())} of them were guaranteed in advance to end where they did{nothing}.")
+    lines = [
+        first,
+        f"{int(promised.decided.sum())} of them were guaranteed in advance to end where they did{nothing}.",
+    ]
     if outcomes is not None:
         merged = [f"{row} ({said})" for row, said in enumerate(outcomes) if said.startswith("merged")]
         right = outcomes.count("retrieved")
         lines.append(
-            f"{_count(right, count, 'queries', 'query')} ended nearest to the pattern that they were made from."
+            f"{count(right, len(answers), 'queries', 'query')} ended nearest to the pattern that they were made from."
         )
         if merged:
-            more = f", … ({len(merged)} in all)" if len(merged) > _SHOWN else ""
             lines.append(
                 f"Not counted: where another pattern ends at the same fixed point, neither is retrieved: "
-                f"{', '.join(merged[:_SHOWN])}{more}."
+                f"{listed(merged)}."
             )
-    ambiguous = int(found.ambiguous.sum())
-    if ambiguous:
-        lines.append(f"{ambiguous} passed a saddle: without --accelerate they may end elsewhere.")
-    return lines
+    return [*lines, *rest]
 
 
 def retrieval_table(found: Retrieval, answers: Tensor, distances: Tensor, promised: Guarantee) -> Table:
     """Tabulate the first queries."""
-    shown = f"The first of {len(answers)} queries" if len(answers) > _SHOWN else "Queries"
+    shown = f"The first of {len(answers)} queries" if len(answers) > SHOWN else "Queries"
     table = plain_table(
         f"{shown} (sure: guaranteed in advance; nothing: to end at the no-op state)",
         *("query", "answer", "distance", "sure", "updates", "step", "energy", "status"),
     )
     energies = found.energy.tolist() if found.energy is not None else [math.nan] * len(answers)
-    for index in range(min(_SHOWN, len(answers))):
+    for index in range(min(SHOWN, len(answers))):
         table.add_row(
             str(index),
             str(int(answers[index])),
@@ -428,6 +277,7 @@ def capacity_lines(found: Crossing, rule: str) -> list[str]:
     it = found.log_patterns
     what = {
         "stored": "half of the patterns are stored",
+        "stored alone": "half of the patterns are stored at a fixed point of their own",
         "all patterns": "all patterns are stored in half of the memories",
         "one update": "half of the patterns are retrieved by one update",
     }[rule]

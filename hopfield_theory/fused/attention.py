@@ -30,7 +30,7 @@ from hopfield_theory.model.separation import log_noop
 
 __all__ = ["drops_weights", "fused_attention"]
 
-_functorch: Any = getattr(torch._C, "_functorch")  # noqa: B009
+_level: Any = getattr(torch._C, "_functorch").maybe_current_level  # noqa: B009
 
 
 def fused_attention(
@@ -108,7 +108,7 @@ def fused_attention(
         mask = mask if mask is None or mask.shape[-1] == 1 else mask[..., : query.shape[-2]]
     gpu = query.device.type == "cuda"
     if not isinstance(n, Tensor) and log_n is None and mask is None and _is_simple(query, key, value):
-        mass = log_noop(n)
+        mass = 0.0 if type(n) is float and n == 1.0 else log_noop(n)
         if -math.inf < beta < math.inf and not dropout_p:
             if gpu and (name := cuda.operator(query, key, value, None, beta, is_causal, needs_grad=False)):
                 out, lse = cuda.attend(name, query, key, value, mass, None, beta, is_causal, with_lse=return_lse)
@@ -195,16 +195,18 @@ def drops_weights(
 
 def _is_simple(query: Tensor, key: Tensor, value: Tensor) -> bool:
     """Tell whether these are plain CPU tensors that fit, to be computed without derivatives, outside of transforms."""
-    shape = query.shape
+    # a call of few keys costs as much as these questions: no slices, no loops
+    shape, keys = query.shape, key.shape
     return (
-        len(shape) == 4
-        and key.shape == (*shape[:2], value.shape[-2], shape[3])
-        and value.shape[:2] == shape[:2]
+        len(shape) == len(keys) == 4
+        and keys == value.shape
+        and shape[3] == keys[3]
+        and shape[1] == keys[1]
+        and shape[0] == keys[0]
         and query.dtype == key.dtype == value.dtype
-        and not (torch.is_grad_enabled() and (query.requires_grad or key.requires_grad or value.requires_grad))
+        and not ((query.requires_grad or key.requires_grad or value.requires_grad) and torch.is_grad_enabled())
+        and _level() is None
         and not torch.compiler.is_compiling()
-        and _functorch.maybe_current_level() is None
-        and len(key.shape) == len(value.shape)
     )
 
 

@@ -15,6 +15,7 @@ __all__ = ["applies", "backward", "backward_applies", "forward"]
 _flash: Any = getattr(torch, "_scaled_dot_product_flash_attention_for_cpu", None)
 _flash_backward: Any = getattr(torch.ops.aten, "_scaled_dot_product_flash_attention_for_cpu_backward", None)
 
+_DTYPES = (torch.float32, torch.float64, torch.bfloat16, torch.float16)
 # keys that are worth sharing out among threads
 _MANY = 1024
 
@@ -22,12 +23,13 @@ _MANY = 1024
 def applies(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, beta: float, is_causal: bool) -> bool:
     """Tell whether PyTorch's CPU flash operator computes this correctly; in other cases it crashes or is wrong."""
     return (
-        query.device.type == "cpu"
+        query.is_cpu
         and _flash is not None
         and _flash_backward is not None
-        and query.dtype in (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+        and query.dtype in _DTYPES
         and query.shape[-1] == value.shape[-1]
-        and min(*query.shape, key.shape[-2]) > 0
+        and query.numel() > 0
+        and key.shape[-2] > 0
         and not (is_causal and (mask is not None or query.shape[-2] != key.shape[-2]))
         # it multiplies the −∞ of masked scores by the scale, and rounds a mask to the dtype of the query
         and beta != 0
@@ -75,13 +77,12 @@ def forward(
     with_lse: bool = True,
 ) -> tuple[Tensor, Tensor]:
     """Return ``(o_n, ℓ_n)`` of four-axis tensors; without ``with_lse`` the second is of no meaning for a number."""
-    query, key, value = (_unit_stride(t) for t in (query, key, value))
-    additive = _additive(mask, query)
-    threads = _threads()
+    query, key, value = _unit_stride(query), _unit_stride(key), _unit_stride(value)
+    additive = None if mask is None else _additive(mask, query)
     # the operator distributes queries over its threads, never keys
     one = key.shape[-2] >= _MANY and additive is None and not is_causal and query.shape[:2] == (1, 1)
-    if one and query.shape[-2] <= 16 * threads:
-        out, lse = _flash_split(query, key, value, beta, threads)
+    if one and query.shape[-2] <= 16 * _threads():
+        out, lse = _flash_split(query, key, value, beta, _threads())
     else:
         out, lse = _flash(query, key, value, 0.0, is_causal, attn_mask=additive, scale=beta)
     # the operator reports 0 where nothing was summed
@@ -91,8 +92,11 @@ def forward(
         if log_n == -math.inf:
             return out, lse
         # without a mask every query sees a key: ℓ is finite
-        gate = (lse - log_n).sigmoid_() if with_lse or log_n != 0 else lse.sigmoid_()
-        return out.mul_(gate.unsqueeze(-1)), torch.logaddexp(lse, lse.new_tensor(log_n)) if with_lse else lse
+        if not with_lse:
+            gate = lse.sigmoid_() if log_n == 0 else lse.sub_(log_n).sigmoid_()
+            return out.mul_(gate.unsqueeze_(-1)), lse
+        gate = (lse - log_n).sigmoid_()
+        return out.mul_(gate.unsqueeze_(-1)), torch.logaddexp(lse, lse.new_tensor(log_n))
     lse_n = torch.logaddexp(lse, log_n.to(lse.dtype))
     gate = torch.exp(lse - torch.where(lse_n == -math.inf, 0.0, lse_n))
     return (out * gate.unsqueeze(-1)).to(out.dtype), lse_n

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from hopfield_theory import _arguments
+from hopfield_theory._sentences import Told, count
 from hopfield_theory.model import fixed_point
 from hopfield_theory.model.fixed_point import FixedPoint, Progress
 from hopfield_theory.model.memory import Memory
@@ -17,8 +18,8 @@ from hopfield_theory.model.memory import Memory
 __all__ = ["Retrieval", "retrieve"]
 
 
-@dataclass(frozen=True)
-class Retrieval(FixedPoint):
+@dataclass(frozen=True, repr=False)
+class Retrieval(Told, FixedPoint):
     """A :class:`~hopfield_theory.model.fixed_point.FixedPoint` with energies and the tolerance.
 
     States are in the space of the stored (centred, normalised) patterns.
@@ -33,6 +34,21 @@ class Retrieval(FixedPoint):
 
     energy: Tensor | None
     tolerance: float
+
+    def lines(self) -> list[str]:
+        """Return how many queries converged, and after how many updates, in sentences."""
+        queries = self.steps.numel()
+        if not queries:
+            return ["No queries."]
+        said = [
+            f"{count(int(self.converged.sum()), queries, 'queries', 'query')} converged (last step ≤ "
+            f"{self.tolerance:.3g}), after {int(self.steps.double().median())} updates in the median and "
+            f"{int(self.steps.max())} at most."
+        ]
+        ambiguous = int(self.ambiguous.sum())
+        if ambiguous:
+            said.append(f"{ambiguous} passed a saddle: without acceleration they may end elsewhere.")
+        return said
 
 
 def retrieve(
@@ -83,6 +99,8 @@ def retrieve(
     >>> found = retrieve(memory, [[0.8, 0.3, 0.0], [0.0, 0.1, 0.7]])
     >>> memory.nearest(found.state)[0], found.converged
     (tensor([0, 2]), tensor([True, True]))
+    >>> found
+    <Retrieval: All 2 queries converged (last step ≤ 1e-08), after 3 updates in the median and 3 at most.>
     """
     tol, max_steps = _arguments.positive("tol", tol), _arguments.integer("max_steps", max_steps, 1)
     with torch.no_grad():

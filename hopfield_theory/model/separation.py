@@ -229,7 +229,7 @@ class Entmax:
 
     :math:`p = \arg\max_{p \in \Delta} \langle p, z\rangle - \Psi_\alpha(p)` with the negative Tsallis entropy
     :math:`\Psi_\alpha(p) = \frac{1}{\alpha(\alpha-1)} \sum_\mu (p_\mu^\alpha - p_\mu)`; computed by the ``entmax``
-    package. A row of ``−inf`` gives zeros.
+    package. A row of ``−inf`` gives zeros, one with NaN or ``+inf`` gives NaN, as softmax does.
 
     Parameters
     ----------
@@ -270,21 +270,27 @@ class Entmax:
             return scores
         # weights depend on differences alone, and a score that is 1/(α − 1) or more below the largest has none
         top = z.detach().amax(-1, keepdim=True)
-        nothing = top == -math.inf
-        z = (z - torch.where(nothing, 0.0, top)).clamp(min=-2.0 * max(1.0, self.margin))
+        nothing, undefined = top == -math.inf, top.isnan() | (top == math.inf)
+        # sorting fails on NaN, which these rows get in the end
+        z = torch.where(undefined, 0.0, z)
+        z = (z - torch.where(nothing | undefined, 0.0, top)).clamp(min=-2.0 * max(1.0, self.margin))
         if self.alpha == 2:
             p = entmax.sparsemax(z, dim=-1)
         elif self.alpha == 1.5:
             p = entmax.entmax15(z, dim=-1)
         else:
             p = entmax.entmax_bisect(z, alpha=self.alpha, dim=-1)
-        return torch.where(nothing, 0.0, p).to(scores.dtype)
+        return torch.where(undefined, math.nan, torch.where(nothing, 0.0, p)).to(scores.dtype)
 
     def conjugate(self, scores: Tensor) -> Tensor:
         """``⟨p, z⟩ − Ψ_α(p)`` at the maximiser ``p``."""
         z = scores.to(torch.promote_types(scores.dtype, torch.float32))
         p = self.weights(z)
-        overlap = torch.where(p > 0, p * z, torch.zeros_like(z)).sum(-1)
+        if z.shape[-1] == 0:
+            return scores.new_full(z.shape[:-1], -math.inf)
+        # the weights add up to 1; sums of scores near the largest float would overflow
+        top = z.detach().amax(-1, keepdim=True)
+        overlap = top.squeeze(-1) + (p * (z - top).masked_fill(p == 0, 0.0)).sum(-1)
         negative_entropy = (p**self.alpha - p).sum(-1) / (self.alpha * (self.alpha - 1))
         nothing = (z == -math.inf).all(-1)
         return torch.where(nothing, -math.inf, overlap - negative_entropy).to(scores.dtype)

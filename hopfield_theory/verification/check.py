@@ -15,6 +15,7 @@ import torch
 from scipy import stats
 from torch import Tensor
 
+from hopfield_theory._sentences import Told
 from hopfield_theory.data.ensembles import derived_seed
 from hopfield_theory.statements.statement import Experiment, Implication, Statement, Trend
 from hopfield_theory.verification import ball_arithmetic, capacity_enclosures
@@ -22,7 +23,7 @@ from hopfield_theory.verification.counterexamples import Counterexample
 from hopfield_theory.verification.instances import Batch, Draws
 from hopfield_theory.verification.search import SHAPES, Effort, attacks, slacks
 
-__all__ = ["Outcome", "PartResult", "Verdict", "attacked", "check", "tolerance"]
+__all__ = ["Outcome", "PartResult", "Verdict", "attacked", "check", "slack_text", "tolerance"]
 
 # of each part, so many instances of least slack are decided in balls whatever floats say
 _ALWAYS_DECIDED = 4
@@ -48,6 +49,11 @@ class Outcome(enum.StrEnum):
 
 
 _SEVERITY = list(Outcome)
+_SAID = {
+    Outcome.HOLDS: "holds on all {count} instances",
+    Outcome.CONSISTENT: "is consistent with all that was measured",
+    Outcome.CONTRADICTED: "is contradicted by what was measured, as expected",
+}
 
 
 @dataclass(frozen=True)
@@ -91,8 +97,8 @@ class PartResult:
         )
 
 
-@dataclass(frozen=True)
-class Verdict:
+@dataclass(frozen=True, repr=False)
+class Verdict(Told):
     """The result of a check for a statement, with the identities proved by computer algebra, if requested."""
 
     statement: Statement
@@ -136,6 +142,35 @@ class Verdict:
         if self.statement.is_false:
             return all(part.outcome in (Outcome.FALSIFIED, Outcome.CONTRADICTED) for part in self.parts)
         return self.outcome in (Outcome.HOLDS, Outcome.CONSISTENT)
+
+    def lines(self) -> list[str]:
+        """Return what is worth a word (:meth:`findings`), or else that the statement holds, in sentences."""
+        if findings := self.findings():
+            return findings
+        said = _SAID[self.outcome].format(count=self.instances)
+        return [f"{self.statement.name} {said}: {self.statement.claim}"]
+
+    def findings(self) -> list[str]:
+        """Return the counterexample, and what was not expected, in sentences; none for a statement that holds."""
+        statement, worst, said = self.statement, self.worst, []
+        if worst.counterexample is not None:
+            said += [f"{statement.name} is false: {statement.claim}", *worst.counterexample.lines()]
+            said += [f"What holds: {', '.join(statement.instead)}."] * bool(statement.instead)
+        # that a claim of one's own is false has been said
+        if not self.as_expected and not (statement.proof == "open" and worst.counterexample):
+            expected = "a counterexample" if statement.is_false else "no contradiction"
+            said.append(
+                f"{statement.name}: {expected} was expected, and it is {self.outcome.value} "
+                f"({worst.name}: {worst.where}, slack {slack_text(worst.smallest_slack)})"
+            )
+        return said
+
+
+def slack_text(slack: float) -> str:
+    """Return a slack to two digits; a dash if there is none."""
+    if math.isnan(slack):
+        return "–"
+    return "0" if slack == 0 else f"{slack:.1e}"
 
 
 def check(

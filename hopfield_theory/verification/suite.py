@@ -24,6 +24,7 @@ from hopfield_theory.verification.check import PartResult, Verdict, attacked, ch
 from hopfield_theory.verification.instances import Draws
 from hopfield_theory.verification.own import probed
 from hopfield_theory.verification.search import FULL, QUICK
+from hopfield_theory.verification.verdicts import Verdicts
 
 __all__ = ["ENCLOSED", "INSTANCES", "TABLE", "BudgetError", "digits", "verify"]
 
@@ -54,7 +55,7 @@ def verify(
     budget: float | None = None,
     progress: Callable[[int, int], None] = lambda done, whole: None,
     map_fn: Callable[..., Iterable[Any]] = map,
-) -> list[Verdict]:
+) -> Verdicts:
     r"""Check statements: on instances, by attack, in experiments, by computer algebra and in ball arithmetic.
 
     Parameters
@@ -78,8 +79,8 @@ def verify(
 
     Returns
     -------
-    list of Verdict
-        In the order of the registry, or of ``statements``, claims of one's own last.
+    Verdicts
+        A list that sums itself up, in the order of the registry, or of ``statements``, claims of one's own last.
 
     Raises
     ------
@@ -139,7 +140,7 @@ def verify(
         found += result
     progress(len(jobs) + len(here), len(jobs) + len(here))
     wanted = [*known, *own]
-    return [_verdict(statement, found, _derived(statement) if full else None) for statement in wanted]
+    return Verdicts(_verdict(statement, found, _derived(statement) if full else None) for statement in wanted)
 
 
 class _Deadline:

@@ -362,3 +362,30 @@ def test_two_masses_and_masks_of_integers_are_refused(attend):
     for dropout in (0.0, 0.5):
         with pytest.raises(TypeError, match=r"attn_mask is torch.int64: it must be boolean"):
             attend(x, x, x, torch.ones(2, 2, dtype=torch.long), dropout)
+
+
+@pytest.mark.parametrize("is_causal", [False, True])
+@pytest.mark.parametrize("scale", [None, 0.3, 1])
+@pytest.mark.parametrize("n", [None, 0.0, 1, 3.5])
+def test_a_short_call_without_derivatives_is_the_formula(n, scale, is_causal):
+    generator = torch.Generator().manual_seed(0)
+    inputs = [torch.randn(2, 3, 5, 4, dtype=torch.float64, generator=generator) for _ in range(3)]
+    before = [x.clone() for x in inputs]
+    found = softmax_n_attention(*inputs, is_causal=is_causal, scale=scale, n=n)
+    weights = softmax_n_weights(*inputs[:2], is_causal=is_causal, scale=scale, n=n)
+    torch.testing.assert_close(found, weights @ inputs[2], rtol=0, atol=1e-14)
+    assert all(torch.equal(x, y) for x, y in zip(inputs, before, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "error"),
+    [
+        ({"n": -1.0}, ValueError),
+        ({"n": math.inf}, ValueError),
+        ({"scale": math.nan}, ValueError),
+        ({"dropout_p": 2.0}, ValueError),
+    ],
+)
+def test_a_short_call_is_checked_like_any_other(wrong, error):
+    with pytest.raises(error):
+        softmax_n_attention(*torch.ones(3, 1, 1, 2, 4), **wrong)

@@ -139,6 +139,22 @@ def test_every_matrix_of_a_language_model_is_rounded(name):
     assert (rough(ids)[0] - model(ids)[0]).abs().max() < 0.3 * model(ids)[0].abs().max()
 
 
+def test_what_stays_in_floating_point_is_named():
+    model, ids = language_model("mixtral"), torch.randint(3, 64, (2, 8))
+    ranges = calibrate(model, [ids])
+    experts = [name for name, module in model.named_modules() if name.endswith(".experts")]
+    assert len(experts) == 2
+    # experts run by one operator never call their activation function
+    inside = {f"{name} inside" for name in experts}
+    assert inside <= set(quantized(model, ranges).left_out) <= inside | {f"{name}.act_fn" for name in experts}
+    assert not set(ranges) & set(quantized(model, ranges).left_out)
+    fewer = {name: ends for name, ends in ranges.items() if name != "lm_head"}
+    assert set(quantized(model, fewer).left_out) == {"lm_head", *quantized(model, ranges).left_out}
+    # what was asked to stay is no news
+    assert not any(name.startswith("model.") for name in quantized(model, ranges, skip=("model",)).left_out)
+    assert quantized(network(), calibrate(network(), [tokens(0)])).left_out == ()
+
+
 def test_other_weights_are_rounded_too():
     x = torch.randn(5, 3, 16)
     attention = nn.MultiheadAttention(16, 2, batch_first=True)

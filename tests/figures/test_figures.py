@@ -511,3 +511,47 @@ def test_formats_and_a_style_of_one_s_own(made, tmp_path):
     assert sorted(path.name for path in (tmp_path / "own").iterdir()) == ["capacity_grid.md", "capacity_grid.svg"]
     assert "#abcdef" in (tmp_path / "own" / "capacity_grid.svg").read_text()
     assert "#abcdef" not in (tmp_path / "again" / "capacity_grid.svg").read_text()
+
+
+@pytest.mark.parametrize(
+    ("name", "only"),
+    [("capacity_grid", {"lam": 0.5, "noop": 1.0}), ("basins", {"lam": 2.0}), ("metastable", {"noop": 1.0})],
+)
+def test_values_of_one_s_choice(made, tmp_path, name, only):
+    with pytest.raises(typer.Exit) as ended:
+        main([name], results=made, out=tmp_path, format_="svg", **only)
+    assert ended.value.exit_code == 0
+    written = "-".join([name, *(f"{key}{value:g}" for key, value in only.items())])
+    assert sorted(path.name for path in tmp_path.iterdir()) == [f"{written}.md", f"{written}.svg"]
+    module = importlib.import_module(f"figures.{name}")
+    found = {each: load(made, each, columns).only(**only) for each, columns in module.NEEDS.items()}
+    for key, value in only.items():
+        assert all(set(each.frame[key]) == {value} for each in found.values())
+    # what is drawn carries the hash of what was chosen
+    assert all(each.digest[:16] in (tmp_path / f"{written}.md").read_text() for each in found.values())
+
+
+def test_the_landscape_of_one_no_op_mass_has_one_map(made):
+    module = importlib.import_module("figures.landscape")
+    found = {"landscape": load(made, "landscape").only(noop=10.0)}
+    with style.applied():
+        figure = module.draw(found, style.PAGES["icml"]).figure
+    assert [axes.get_title(loc="left") for axes in figure.axes[:1]] == ["(a) $n = 10$"]
+    assert len(figure.axes) == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "only", "said"),
+    [
+        ("capacity_grid", {"lam": 0.7}, "capacity, quick, have nothing at lam = 0.7; there are 0.5, 1"),
+        ("capacity_grid", {"lam": 0.5, "noop": 7.0}, "have nothing at noop = 7; there are 0, 1"),
+        ("metastable", {"lam": 1.0}, "metastable: draws no lam of your choice; only these do: basins, capacity_grid"),
+        (
+            "speed",
+            {"lam": 1.0, "noop": 1.0},
+            "speed: draws no lam or noop of your choice; only these do: capacity_grid",
+        ),
+    ],
+)
+def test_values_that_cannot_be_chosen(refused, made, tmp_path, name, only, said):
+    assert said in refused(main, [name], results=made, out=tmp_path, **only)

@@ -1,4 +1,4 @@
-"""The CUDA backend without a GPU: its conditions, its arithmetic on operators played by formulas, and its gate's kernel."""
+"""The CUDA backend without a GPU: its conditions, its arithmetic on operators played by formulas, and its kernel."""
 
 import math
 
@@ -358,9 +358,9 @@ def test_the_kernel_and_the_plain_gate_are_the_formula(batch, heads, length, wid
     grad = torch.randn(out.shape, generator=generator)
     slope = -torch.exp(mass - joined) * (expected * grad).sum(-1)
     for gates in (triton, gate):
-        o, l = out.clone(), lse.clone()
-        gates.gate_(o, l, log_n)
-        torch.testing.assert_close(o, expected, rtol=1e-5, atol=1e-5, check_dtype=False)
-        torch.testing.assert_close(l, joined, rtol=1e-6, atol=1e-6, check_dtype=False)
-        found = gates.mass_gradient(o, grad, l, torch.as_tensor(log_n))
+        gated, sums = out.clone(), lse.clone()
+        gates.gate_(gated, sums, log_n)
+        torch.testing.assert_close(gated, expected, rtol=1e-5, atol=1e-5, check_dtype=False)
+        torch.testing.assert_close(sums, joined, rtol=1e-6, atol=1e-6, check_dtype=False)
+        found = gates.mass_gradient(gated, grad, sums, torch.as_tensor(log_n))
         torch.testing.assert_close(found, slope, rtol=1e-5, atol=1e-4, check_dtype=False)

@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from hopfield_theory.bounds import RandomMemory, mean_field
-from hopfield_theory.data.ensembles import RandomPatterns, Sphere
+from hopfield_theory.certificates.certify import shared_with
+from hopfield_theory.data.ensembles import RandomPatterns
 from hopfield_theory.measured import capacity as module
 from hopfield_theory.measured.capacity import Rule, Setting, capacity, outcomes, rate
 from hopfield_theory.model.memory import Memory
@@ -20,7 +21,7 @@ def dense(dim, kappa):
 
 
 def drawn(setting, count, index, seed=5):
-    source = RandomPatterns(Sphere(1.0), count, setting.memory.dim, seed=seed, cell=(index,), dtype=torch.float64)
+    source = RandomPatterns(setting.ensemble, count, setting.memory.dim, seed=seed, cell=(index,), dtype=torch.float64)
     return source.tensor()
 
 
@@ -40,6 +41,45 @@ def test_outcomes_are_those_of_single_memories(rule, log_noop):
         assert found[index].tolist() == [bool(x) for x in expected]
     # both happen, where neither the slot nor the crowd decides for all
     assert rule != Rule.STORED or log_noop > 0 or 0 < found.sum() < found.size
+
+
+def test_what_is_stored_alone_is_what_certificates_call_so():
+    kept = shares = 0
+    for log_noop in (-math.inf, 0.0):
+        setting = Setting(RandomMemory(8, 8.0, log_noop), Rule.ALONE)
+        found = outcomes(setting, 40, 30, 5, queries=4)
+        near = outcomes(Setting(setting.memory), 40, 30, 5, queries=4)
+        for index in range(30):
+            memory = Memory(drawn(setting, 40, index), 8.0, math.exp(log_noop))
+            ends = retrieve(memory, memory.patterns[:4], 1e-10, 10_000)
+            within = (ends.state - memory.patterns[:4]).norm(dim=-1) <= 0.5
+            other = shared_with(memory, torch.arange(4), ends)
+            shared = (other >= 0) & ((memory.patterns[other] - ends.state).norm(dim=-1) <= 0.5)
+            assert near[index].tolist() == within.tolist()
+            assert found[index].tolist() == (within & ~shared).tolist()
+            shares += int((within & shared).sum())
+            kept += int(found[index].sum())
+    # both happen
+    assert min(shares, kept) > 10
+
+
+def test_a_certified_pattern_keeps_a_fixed_point_that_another_reaches():
+    """The short pattern is no match for the long one beside it, which is stored all the same."""
+    setting = Setting(RandomMemory(2, 30.0, -math.inf), Rule.ALONE)
+    task = module._Task(setting, 2, 0, 2, torch.float64, "cpu")
+    patterns = torch.tensor([[[1.0, 0.0], [0.6, 0.0]]], dtype=torch.float64)
+    ends = task._ends(patterns, patterns)
+    assert (ends[0, 0] - ends[0, 1]).norm() < 1e-6
+    near = (ends - patterns).norm(dim=-1) <= 0.5
+    assert near.tolist() == [[True, True]]
+    assert task._shared(near, ends, patterns).tolist() == [[False, True]]
+    # where n is beyond the floats there is no certificate
+    beyond = module._Task(Setting(RandomMemory(2, 30.0, 710.0), Rule.ALONE), 2, 0, 2, torch.float64, "cpu")
+    assert beyond._certified(patterns[0], near[0]).tolist() == [False, False]
+
+
+def test_one_pattern_is_alone():
+    assert outcomes(Setting(dense(4, 8.0), Rule.ALONE), 1, 3, 0).all()
 
 
 def test_noise_is_at_its_distance_and_its_own():
@@ -70,9 +110,12 @@ def test_streamed_memories_give_what_held_ones_give(monkeypatch):
     setting = Setting(dense(10, 8.0))
     held = outcomes(setting, 30, 25, 4)
     once = outcomes(Setting(dense(10, 8.0), rule="one update"), 30, 25, 4)
+    alone = outcomes(Setting(dense(10, 8.0), rule="stored alone"), 30, 25, 4, queries=2)
+    assert 0 < alone.sum() < outcomes(setting, 30, 25, 4, queries=2).sum()
     monkeypatch.setattr(module, "_HELD", 1)
     assert np.array_equal(held, outcomes(setting, 30, 25, 4))
     assert np.array_equal(once, outcomes(Setting(dense(10, 8.0), rule="one update"), 30, 25, 4))
+    assert np.array_equal(alone, outcomes(Setting(dense(10, 8.0), rule="stored alone"), 30, 25, 4, queries=2))
 
 
 def test_rates_carry_the_interval_that_fits():

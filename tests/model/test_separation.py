@@ -221,6 +221,38 @@ def test_entmax_of_large_and_of_no_scores(alpha):
     torch.testing.assert_close(weights(x + 1e6), weights(x), rtol=0, atol=1e-8)
 
 
+@pytest.mark.parametrize("alpha", [1.01, 1.25, 1.5, 2.0, 3.0, 50.0])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_entmax_at_the_ends_of_the_floats(alpha, dtype):
+    top = torch.finfo(dtype).max
+    for large in (1e30, top):
+        rows = [[large, 0, -large], [large, large, -large], [-large, -math.inf, -large], [-math.inf, large, -math.inf]]
+        z = torch.tensor([*rows, [-math.inf] * 3], dtype=dtype, requires_grad=True)
+        found = Entmax(alpha).weights(z)
+        expected = [[1, 0, 0], [0.5, 0.5, 0], [0.5, 0, 0.5], [0, 1, 0], [0, 0, 0]]
+        torch.testing.assert_close(found, torch.tensor(expected, dtype=dtype), rtol=0, atol=1e-6)
+        (found @ torch.arange(3, dtype=dtype)).sum().backward()
+        assert z.grad.isfinite().all()
+        values = Entmax(alpha).conjugate(z)
+        torch.testing.assert_close(values[:4], torch.tensor([large, large, -large, large], dtype=dtype))
+        assert values[4] == -math.inf
+
+
+@pytest.mark.parametrize("alpha", [1.25, 1.5, 2.0, 3.0])
+def test_the_gradient_of_the_conjugate_is_the_weights_where_scores_are_ruled_out_too(alpha):
+    z = torch.tensor([[0.3, -math.inf, 0.1], [5.0, 4.9, -9.0]], dtype=torch.float64, requires_grad=True)
+    [slope] = torch.autograd.grad(Entmax(alpha).conjugate(z).sum(), z)
+    torch.testing.assert_close(slope, Entmax(alpha).weights(z.detach()), rtol=0, atol=1e-9)
+    assert Entmax(alpha).conjugate(torch.zeros(2, 0)).tolist() == [-math.inf, -math.inf]
+
+
+@pytest.mark.parametrize("alpha", [1.25, 1.5, 2.0])
+def test_entmax_of_what_is_no_score_is_nan_and_the_other_rows_are_right(alpha):
+    found = Entmax(alpha).weights(torch.tensor([[math.nan, 0.0], [math.inf, 0.0], [9.0, 0.0]]))
+    assert found[:2].isnan().all()
+    assert found[2].tolist() == [1.0, 0.0]
+
+
 def test_numbers_of_numpy_are_taken():
     assert SoftmaxN(np.int64(2)) == SoftmaxN(2.0)
     assert Entmax(np.float32(1.5)) == Entmax(1.5)

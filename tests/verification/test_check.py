@@ -45,7 +45,7 @@ def test_planted_errors_are_rejected(name):
 def test_true_statements_hold_and_the_strong_claim_is_falsified():
     statements = [*POINTWISE.values(), STATEMENTS["P1"]]
     for verdict in check(statements, Draws(1, 2000), 1):
-        assert verdict.as_expected, table.lines(table.data([verdict]))
+        assert verdict.as_expected, verdict.summary()
         assert all(part.instances > 0 for part in verdict.parts)
         assert all(part.smallest_slack >= 0 for part in verdict.parts) != verdict.statement.is_false
 
@@ -103,7 +103,7 @@ def test_a_conclusion_nowhere_tested_is_undecided():
     assert verdict.outcome == Outcome.UNDECIDED
     assert not verdict.as_expected
     assert verdict.instances == 0
-    assert "no instance meets the hypotheses" in table.lines(table.data([verdict]))[0]
+    assert "no instance meets the hypotheses" in verdict.summary()
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from hopfield_theory.verification import capacity_enclosures, suite
 from hopfield_theory.verification.check import Outcome
 from hopfield_theory.verification.counterexamples import Counterexample
 from hopfield_theory.verification.render import table
+from hopfield_theory.verification.verdicts import Verdicts
 
 
 def test_the_strong_claim_is_falsified_and_what_holds_instead_holds():
@@ -25,7 +26,7 @@ def test_the_strong_claim_is_falsified_and_what_holds_instead_holds():
     counterexample = verdicts[2].worst.counterexample
     assert isinstance(counterexample, Counterexample)
     assert counterexample.values == {"patterns": [["1"]], "beta": "1", "noop": "1", "query": ["0"]}
-    said = table.lines(table.data(verdicts))
+    said = verdicts.lines()
     assert said[0].startswith("P1 is false: ")
     assert said[-1] == "All 3 verdicts are as expected."
 
@@ -64,7 +65,7 @@ def test_capacity_bounds_are_enclosed_at_the_table(monkeypatch):
     assert dataclasses.replace(verdict, enclosures=tuple(found["C3"])).outcome == Outcome.HOLDS
     undecided = dataclasses.replace(verdict, enclosures=tuple(found["C6"]))
     assert undecided.outcome == Outcome.UNDECIDED
-    assert "0 of 3 confirmed" in " ".join(table.lines(table.data([undecided])))
+    assert "0 of 3 confirmed" in Verdicts([undecided]).summary()
 
 
 def test_a_full_check_attacks_everything_and_a_quick_one_what_is_false():

@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from hopfield_theory.statements.registry import STATEMENTS
+from hopfield_theory.verification.check import slack_text
 from hopfield_theory.verification.counterexamples import plain
 from hopfield_theory.verification.render import table
+from hopfield_theory.verification.verdicts import how_many_as_expected
 
 __all__ = ["page"]
 
@@ -50,13 +52,13 @@ def page(
     environment.filters |= {
         "mathematics": lambda latex: Markup(convert(latex, display="block")),
         "plain": plain,
-        "slack": table.slack,
+        "slack": slack_text,
         "thousands": lambda count: table.thousands(count, "\u2009"),
     }
     files = {} if figures is None else {file.stem: file for file in figures.glob("*.png")}
     return environment.get_template("page.html.jinja").render(
         verdicts=verdicts,
-        summary=table.summary(verdicts),
+        summary=how_many_as_expected([verdict["as_expected"] for verdict in verdicts]),
         here={verdict["statement"] for verdict in verdicts},
         titles={name: statement.title for name, statement in STATEMENTS.items()},
         pictures={

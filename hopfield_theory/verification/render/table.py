@@ -1,8 +1,7 @@
-"""Verdicts as plain data for JSON, and from that as a table and as sentences."""
+"""Verdicts as plain data for JSON, and from that as a table."""
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -13,10 +12,9 @@ from rich.table import Table
 from rich.text import Text
 
 from hopfield_theory.statements.statement import Experiment, Trend
-from hopfield_theory.verification import counterexamples
-from hopfield_theory.verification.check import Outcome, PartResult, Verdict
+from hopfield_theory.verification.check import Outcome, PartResult, Verdict, slack_text
 
-__all__ = ["by", "data", "lines", "slack", "summary", "table", "thousands"]
+__all__ = ["by", "data", "table", "thousands"]
 
 # a table has no room for identifiers; JSON has them
 _IDENTIFIER = re.compile(r",? (arXiv:\d+\.\d+|\(docs/[^)]*\))")
@@ -86,48 +84,9 @@ def table(verdicts: Sequence[dict[str, Any]]) -> Table:
             v["proof"],
             Text(v["verdict"], style="" if v["as_expected"] else _STYLES.get(v["verdict"], "")),
             "\n".join([thousands(v["instances"]), *(f"{thousands(attack['starts'])} starts" for attack in attacks)]),
-            "\n".join(slack(found["smallest_slack"]) for found in (v, *attacks)),
+            "\n".join(slack_text(found["smallest_slack"]) for found in (v, *attacks)),
         )
     return shown
-
-
-def lines(verdicts: Sequence[dict[str, Any]]) -> list[str]:
-    """Return sentences: counterexamples, unexpected verdicts, and what ball arithmetic confirmed."""
-    said = []
-    for v in verdicts:
-        worst = next(part for part in v["parts"] if part["name"] == v["worst"])
-        if worst["counterexample"] is not None:
-            said += [f"{v['statement']} is false: {v['claim']}", *counterexamples.lines(worst["counterexample"])]
-            said += [f"What holds: {', '.join(v['instead'])}."] * bool(v["instead"])
-        # that a claim of one's own is false has been said
-        if not v["as_expected"] and not (v["proof"] == "open" and worst["counterexample"]):
-            expected = "a counterexample" if v["proof"] == "false" else "no contradiction"
-            said.append(
-                f"{v['statement']}: {expected} was expected, and it is {v['verdict']} "
-                f"({worst['name']}: {worst['where']}, slack {slack(worst['smallest_slack'])})"
-            )
-    decided = [enclosure["decided"] is True for v in verdicts for enclosure in v["enclosures"]]
-    if decided:
-        said.append(f"Capacity bounds re-evaluated in ball arithmetic: {sum(decided)} of {len(decided)} confirmed.")
-    derived = [v["statement"] for v in verdicts if v["derivation"] is not None]
-    if derived:
-        said.append(f"Derived by computer algebra: {', '.join(derived)}.")
-    return [*said, summary(verdicts)]
-
-
-def summary(verdicts: Sequence[dict[str, Any]]) -> str:
-    """Say how many verdicts are as expected."""
-    expected = sum(verdict["as_expected"] for verdict in verdicts)
-    if expected == len(verdicts):
-        return f"All {expected} verdicts are as expected."
-    return f"{expected} of {len(verdicts)} as expected."
-
-
-def slack(value: float) -> str:
-    """Return a slack to two digits; a dash if there is none."""
-    if math.isnan(value):
-        return "–"
-    return "0" if value == 0 else f"{value:.1e}"
 
 
 def thousands(count: int, space: str = " ") -> str:

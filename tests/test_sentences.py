@@ -1,0 +1,112 @@
+"""Results say what they are: one line when printed, in full on demand and in a notebook, and alike everywhere."""
+
+import math
+from html.parser import HTMLParser
+
+import pytest
+import torch
+
+import hopfield_theory as ht
+from hopfield_theory import _sentences
+from hopfield_theory.certificates.find_beta import SearchInterruptedError
+from hopfield_theory.cli import render
+from hopfield_theory.verification.own import probed
+
+PATTERNS = torch.tensor([[1.0, 0.1], [1.0, -0.1], [-1.0, 0.0], [-1.0, 0.0]], dtype=torch.float64)
+BATCH = torch.randn(500, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+# a reading of a claim with every character that HTML must not see
+CLAIM = ht.Statement(
+    name="A<b>", title="a & b", claim='‖x‖ < "β" & n > 1', parts=(ht.Implication("never", lambda i: -i.beta),)
+)
+
+
+class Text(HTMLParser):
+    """The words of a page, and whether every tag was closed by its own."""
+
+    def __init__(self, page):
+        super().__init__()
+        self.words, self.open = [], []
+        self.feed(page)
+        assert not self.open
+
+    def handle_starttag(self, tag, attrs):
+        if tag != "br":
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.words.append(data)
+
+
+def results():
+    memory = ht.Memory(PATTERNS, beta=8.0)
+    verdicts = ht.verify(["T8", "P14"], instances=50)
+    yield from (ht.certify(memory), ht.find_beta(PATTERNS), ht.retrieve(memory, BATCH, accelerate=True))
+    yield from (ht.retrieve(memory, BATCH[0]), ht.retrieve(memory, BATCH[:0]), verdicts, *verdicts)
+
+
+@pytest.mark.parametrize("result", list(results()), ids=lambda result: type(result).__name__)
+def test_printed_in_a_line_and_told_in_sentences(result):
+    assert repr(result) == str(result)
+    assert "tensor" not in repr(result)
+    assert len(repr(result).splitlines()) == 1
+    assert repr(result).startswith(f"<{type(result).__name__}: ")
+    assert repr(result)[len(type(result).__name__) + 3 : -1] in result.lines()
+    assert result.summary().splitlines() == result.lines()
+    words = Text(result._repr_html_()).words
+    assert [line for line in words if line in result.lines()] == result.lines()
+
+
+def test_html_is_escaped():
+    [claim] = probed([CLAIM])
+    verdicts = ht.verify([claim], instances=50)
+    for page in (verdicts._repr_html_(), verdicts[0]._repr_html_()):
+        assert f"A<b> is false: {CLAIM.claim}" in Text(page).words
+
+
+def test_the_command_line_says_no_other_words():
+    memory = ht.Memory(PATTERNS, beta=8.0)
+    proof, found = ht.certify(memory), ht.retrieve(memory, BATCH)
+    said = render.certificate_lines(memory, proof, ht.least_noop(memory))
+    assert said[: len(proof.lines()) - 1] == proof.lines()[:-1]
+    assert said[len(proof.lines()) - 1].startswith(proof.lines()[-1].removesuffix("."))
+    said = render.retrieval_lines(found, memory.nearest(found.state)[0], ht.guaranteed(memory, BATCH), None)
+    assert [line for line in said if line in found.lines()] == found.lines()
+
+
+def test_a_certificate_names_what_is_not_stored():
+    proof = ht.certify(ht.Memory(PATTERNS, beta=8.0))
+    assert (proof.beta, proof.memory_radius) == (8.0, pytest.approx(math.hypot(1, 0.1)))
+    assert proof.lines()[0] == "0 of 4 patterns proved stored at β = 8; 4 not stored (of which 4 proved), 0 undecided."
+    assert "Merged, ending at one fixed point with another, so not stored: patterns 0 (with 1), 1 (with 0)." in (
+        proof.summary()
+    )
+    assert "2 rows equal another row, and a pattern cannot be stored twice: patterns 2, 3." in proof.summary()
+
+
+def test_an_interrupted_search_is_told_too():
+    found = ht.find_beta(torch.eye(3, dtype=torch.float64), betas=[1.0, 16.0])
+    assert str(SearchInterruptedError(found)) == (
+        "Interrupted: All 3 patterns proved stored until now, at β = 16 at the latest."
+    )
+    none = ht.find_beta(PATTERNS[2:], betas=[1.0])
+    assert str(SearchInterruptedError(none)) == "Interrupted: 0 of 2 patterns proved stored until now."
+
+
+def test_long_lists_are_cut_and_counted():
+    assert _sentences.listed(range(10)) == "0, 1, 2, 3, 4, 5, 6, 7, 8, 9"
+    assert _sentences.listed(range(11)) == "0, 1, 2, 3, 4, 5, 6, 7, 8, 9, … (11 in all)"
+    counts = [_sentences.count(part, whole) for part, whole in ((5, 5), (1, 1), (2, 5), (0, 1), (0, 0))]
+    assert counts == ["All 5 patterns", "The one pattern", "2 of 5 patterns", "0 of 1 pattern", "0 of 0 patterns"]
+
+
+def test_a_verdict_that_is_not_expected_says_why():
+    [holds] = ht.verify(["T8"], instances=50)
+    assert holds.summary().startswith("T8 holds on all ")
+    assert not holds.findings()
+    always = ht.Implication("a", lambda i: i.beta)
+    wrong = ht.Statement(name="Q1", title="", claim="β < 0", proof="false", parts=(always,))
+    [verdict] = ht.verify([wrong], instances=50)
+    assert verdict.lines()[0].startswith("Q1: a counterexample was expected, and it is holds (a: ")
