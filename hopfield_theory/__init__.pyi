@@ -28,6 +28,7 @@ from .data.ensembles import Sphere as Sphere
 from .data.ensembles import SpikedCovariance as SpikedCovariance
 from .data.files import digits as digits
 from .data.files import open_patterns as open_patterns
+from .fused.drawn import DrawnPatterns as DrawnPatterns
 from .model.fixed_point import Status as Status
 from .model.memory import Memory as Memory
 from .model.retrieval import Retrieval as Retrieval

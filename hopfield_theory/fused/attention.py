@@ -10,6 +10,7 @@ This module checks the arguments, chooses a backend, and defines the exact backw
   backward pass called with :math:`(o_n, \ell_n)` in place of :math:`(o, \ell)` is exact, since it only ever forms
   :math:`p = e^{s - \ell_n}` and :math:`\langle \partial L/\partial o_n, o_n\rangle`;
 * :mod:`~hopfield_theory.fused.cuda`: the same with a GPU's operators, which also drop weights and know groups of heads;
+* :mod:`~hopfield_theory.fused.retrieval`: one head with very many keys on a GPU, by a kernel;
 * :mod:`~hopfield_theory.fused.chunked`: everything else.
 
 The gradient for the no-op mass is :math:`\partial L/\partial\log n = -\sum p_0 \langle \partial L/\partial o_n,
@@ -24,7 +25,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from hopfield_theory.fused import chunked, cpu, cuda
+from hopfield_theory.fused import chunked, cpu, cuda, retrieval
 from hopfield_theory.fused.grouped_heads import repeated_heads
 from hopfield_theory.model.separation import log_noop
 
@@ -110,7 +111,11 @@ def fused_attention(
     if not isinstance(n, Tensor) and log_n is None and mask is None and _is_simple(query, key, value):
         mass = 0.0 if type(n) is float and n == 1.0 else log_noop(n)
         if -math.inf < beta < math.inf and not dropout_p:
-            if gpu and (name := cuda.operator(query, key, value, None, beta, is_causal, needs_grad=False)):
+            if (
+                gpu
+                and not retrieval.applies(query, key, value, None, is_causal)
+                and (name := cuda.operator(query, key, value, None, beta, is_causal, needs_grad=False))
+            ):
                 out, lse = cuda.attend(name, query, key, value, mass, None, beta, is_causal, with_lse=return_lse)
                 return (out, lse) if return_lse else out
             if cpu.applies(query, key, value, None, beta, is_causal):
@@ -155,7 +160,9 @@ def fused_attention(
     mask = None if mask is None else mask_axes(mask)
     if isinstance(mass, Tensor):
         mass = four_axes(mass).squeeze(-1)
-    name = cuda.chosen(query, key, value, mass, mask, beta, is_causal, dropout_p, return_lse) if gpu else None
+    name = None
+    if gpu and (dropout_p or not retrieval.applies(query, key, value, mask, is_causal)):
+        name = cuda.chosen(query, key, value, mass, mask, beta, is_causal, dropout_p, return_lse)
     if name is None and shared:
         key, value = repeated_heads(query, key, "key"), repeated_heads(query, value, "value")
         name = cuda.chosen(query, key, value, mass, mask, beta, is_causal, dropout_p, return_lse)
@@ -264,6 +271,8 @@ class _FusedAttention(torch.autograd.Function):
 
     @staticmethod
     def forward(query, key, value, log_n, mask, beta, is_causal, with_lse):
+        if retrieval.applies(query, key, value, mask, is_causal):
+            return retrieval.forward(query, key, value, log_n, beta)
         backend = cpu if cpu.applies(query, key, value, mask, beta, is_causal) else chunked
         return backend.forward(query, key, value, log_n, mask, beta, is_causal)
 

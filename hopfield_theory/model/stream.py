@@ -23,11 +23,14 @@ from torch import Tensor
 from hopfield_theory import _arguments
 from hopfield_theory.data.ensembles import PatternSource
 from hopfield_theory.fused.attention import fused_attention
+from hopfield_theory.fused.drawn import DrawnPatterns
 from hopfield_theory.model import fixed_point
 from hopfield_theory.model.fixed_point import FixedPoint, Progress
 
 __all__ = ["Pull", "Stream", "in_threads"]
 
+# patterns per part where a kernel draws them
+_ON_CHIP = 1 << 30
 # blocks per part: a few seconds of work at most, and many parts for the workers to share if there are many blocks
 _BLOCKS = 8
 
@@ -97,7 +100,8 @@ class Stream:
     ----------
     source : PatternSource
         Any number of random patterns, or a mapped file. Its dtype and device are used; sums over blocks are in
-        double precision.
+        double precision. On a GPU with Triton, :class:`~hopfield_theory.fused.drawn.DrawnPatterns` are drawn by the
+        kernel that uses them, in float32: none is ever written.
     beta : float
         Inverse temperature :math:`\beta`, above 0.
     noop, log_noop : float
@@ -141,7 +145,15 @@ class Stream:
     @property
     def num_parts(self) -> int:
         """Number of parts into which the patterns are divided."""
+        if self._on_chip is not None:
+            return math.ceil(self.source.num_patterns / _ON_CHIP)
         return math.ceil(self.source.num_blocks / _BLOCKS)
+
+    @property
+    def _on_chip(self) -> DrawnPatterns | None:
+        """The source, if a kernel draws its patterns as it uses them."""
+        source = self.source
+        return source if isinstance(source, DrawnPatterns) and source.on_chip else None
 
     def part(self, queries: Tensor, index: int) -> Pull:
         """Return the pull of one part.
@@ -153,6 +165,11 @@ class Stream:
         index : int
             Number of the part, in ``[0, num_parts)``.
         """
+        if (source := self._on_chip) is not None:
+            start = index * _ON_CHIP
+            count = min(_ON_CHIP, source.num_patterns - start)
+            average, log_sum, radius = source.pull(queries, self.beta, start, count)
+            return Pull(log_sum, average, radius)
         pull = Pull.none(queries)
         with torch.no_grad():
             for block in range(index * _BLOCKS, min((index + 1) * _BLOCKS, self.source.num_blocks)):
