@@ -38,8 +38,8 @@ __all__ = ["Certificate", "Guarantee", "Storage", "certify", "check_separation",
 
 Progress = Callable[[int, int], None]
 
-# patterns per block of rows: the pass holds about 16 × _ROWS × M/64 numbers at once
-_ROWS = 1024
+# patterns per block of rows: the pass holds about 16 × _ROWS × M/64 numbers at once, on a GPU a tile of 2¹⁴ columns too
+_ROWS, _ROWS_ON_GPU = 1024, 1 << 15
 # in place of a pattern
 _UNDECIDED, _NOTHING = -1, -2
 
@@ -358,7 +358,7 @@ def _in_blocks(
     memory: Memory, indices: Tensor, progress: Progress | None, decides: tuple[Tensor, Tensor] | None = None
 ) -> CertifiedBalls:
     parts, done = [], 0
-    for block in indices.split(_ROWS):
+    for block in indices.split(_ROWS_ON_GPU if memory.patterns.device.type == "cuda" else _ROWS):
         rows = slice(done, done + len(block))
         compared = None if decides is None else (decides[0][rows], decides[1][rows])
         parts.append(certified_balls(memory, block, decides=compared))
