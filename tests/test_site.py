@@ -66,6 +66,8 @@ def test_the_pages_hold_mathematics_and_the_api(site):
     api = "".join(page.read_text(encoding="utf-8") for page in (site / "api").glob("*.html"))
     for name in ("certify", "retrieve", "find_beta", "softmax_n_attention", "capacity_table", "verify"):
         assert re.search(rf'id="hopfield_theory\.[\w.]+\.{name}"', api), name
+    # the docstrings, not the sources below them
+    api = re.sub(r"<details.*?</details>", "", api, flags=re.DOTALL)
     assert not re.search(r":(?:func|class|meth|mod|math):", api)
     assert ".. math::" not in api
 
