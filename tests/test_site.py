@@ -70,6 +70,8 @@ def test_the_pages_hold_mathematics_and_the_api(site):
     api = re.sub(r"<details.*?</details>", "", api, flags=re.DOTALL)
     assert not re.search(r":(?:func|class|meth|mod|math):", api)
     assert ".. math::" not in api
+    assert "array\u2011like, shape\u00a0(M, d)" in api
+    assert "array - like" not in api
 
 
 @pytest.mark.slow

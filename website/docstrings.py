@@ -43,6 +43,8 @@ def rewrite(text: str, it: griffe.Object, package: griffe.Module) -> str:
     def inline(match: re.Match[str]) -> str:
         return f"`:::math {' '.join(match[1].split())}`"
 
+    # else types such as "array-like, shape (M, d)" are taken for Python, a difference and a call
+    text = text.replace("array-like", "array\u2011like").replace("shape (", "shape\u00a0(")
     return _MATH.sub(fence, _FORMULA.sub(inline, _ROLE.sub(link, text)))
 
 
