@@ -4,14 +4,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 OUT ?= build
 
-.PHONY: install reproduce test test-slow lint attack claims statements mutants bench figures clean
+.PHONY: install reproduce test test-slow lint attack claims statements docs tutorials mutants bench figures clean
 .DELETE_ON_ERROR:
 
 install: $(VENV)/installed
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[data,testing,cluster,figures,report,transformers,dev]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[data,testing,cluster,figures,report,transformers,docs,dev]'
 	touch $@
 
 reproduce: install
@@ -58,6 +58,15 @@ claims: install
 # the index of all statements: where each one stands, what checks, measures and shows it, its proof
 statements: install
 	$(BIN)/python -m hopfield_theory.verification.render.index docs/statements.md
+
+# the site, readable offline, and no warning about it: build/site/index.html
+docs: install
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+	@echo "The site: build/site/index.html"
+
+# what the tutorials print, their pictures and notebooks
+tutorials: install
+	$(BIN)/python -m website.tutorials
 
 # how many small errors in the library the tests notice
 mutants: install

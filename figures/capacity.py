@@ -15,59 +15,62 @@ from figures.results import Found
 from hopfield_theory.bounds import RandomMemory, union
 
 NEEDS = {
-    "capacity": ("kind", "rule", "log_patterns", "log_low", "log_high"),
+    "capacity": ("kind", "rule", "log_patterns", "log_low", "log_high", "predicted"),
     "exponents": ("kind", "dim", "chernoff", "chernoff_typical", "ceiling", "alpha"),
 }
 LAM, NOOP, FAILURE = 1.0, 1.0, 0.5
 
 
 def draw(found: Mapping[str, Found], page: style.Page) -> Drawing:
-    """Draw numbers of patterns on one logarithmic scale."""
+    """Draw numbers of patterns, a panel for each meaning of "stored": no bound is drawn where it does not bound."""
     theory = found["exponents"].where("bounds at λ = 1", kind="bounds", lam=LAM).sort_values("dim")
     one = crossings(found["capacity"], "stored")
     every = crossings(found["capacity"], "all patterns")
-    figure = style.blank(page.narrow, 2.75)
-    axes = figure.subplots()
+    figure = style.blank(page.full, 2.6)
+    typical, whole, near = panels = figure.subplots(1, 3, sharex=True, sharey=True)
     dims = theory["dim"].to_numpy()
-    band = axes.fill_between(
-        dims, np.exp(theory["chernoff"]), np.exp(theory["ceiling"]), color="#1C5598", alpha=0.2, lw=0
-    )
-    band.set_label("between C3 and C6, C7")
-    style.line(axes, dims, np.exp(theory["ceiling"]), style.CEILING, "ceiling (C6, C7)")
-    typical = style.Look("#4C86C6", dash="-")
-    style.line(axes, dims, np.exp(theory["chernoff_typical"]), typical, "typical stored (C3)")
-    style.line(axes, dims, np.exp(theory["chernoff"]), style.BOUND, "all stored (C3)")
     alpha = float(theory["alpha"].iloc[0])
     fine = np.arange(2, int(dims[-1]) + 1)
-    style.line(axes, fine, np.exp(alpha * fine), style.THRESHOLD, r"$e^{\alpha_1 d}$ (C4)")
     known = [RandomMemory.of_lambda(int(d), LAM, NOOP) for d in fine]
     pairs = np.array([union.pairwise(each, FAILURE) for each in known])
     published = np.array([union.published(each, FAILURE) for each in known])
-    _named(axes, fine, pairs, style.Look("#5A5A5A", dash=(0, (6, 1, 1, 1, 1, 1))), "union bound (C2)")
-    _named(axes, fine, published, style.Look("#000000"), "published (C1)")
-    for rows, look, label in (
-        (one, style.MODELS["OutEffHop"], "typical, measured"),
-        (every, style.Look("#7A2E00", "v", ""), "all, measured"),
+    one_stored = style.Look("#4C86C6", dash="-")
+    style.line(typical, dims, np.exp(theory["chernoff_typical"]), one_stored, "proved below (C3)")
+    predicted = one[np.isfinite(one["predicted"])]
+    style.line(typical, predicted["dim"], np.exp(predicted["predicted"]), style.HEURISTIC, "predicted (C5)")
+    style.line(whole, dims, np.exp(theory["chernoff"]), style.BOUND, "proved below (C3)")
+    _named(whole, fine, pairs, style.Look("#5A5A5A", dash=(0, (6, 1, 1, 1, 1, 1))), "union bound (C2)")
+    _named(whole, fine, published, style.Look("#000000"), "published (C1)")
+    style.line(near, dims, np.exp(theory["ceiling"]), style.CEILING, "refuted above (C7)")
+    style.line(near, dims, np.exp(theory["chernoff_typical"]), one_stored, "proved below (C3)")
+    for panel in (typical, near):
+        style.line(panel, fine, np.exp(alpha * fine), style.THRESHOLD, r"$e^{\alpha_1 d}$ (C4)")
+    for panel, rows, look in (
+        (typical, one, style.MODELS["OutEffHop"]),
+        (whole, every, style.Look("#7A2E00", "v", "")),
     ):
         look = style.Look(look.colour, look.marker, "")
-        style.intervals(axes, rows["dim"], *(np.exp(rows[n]) for n in _COLUMNS), look, label, markersize=3.4)
-    axes.set(xlabel="dimension $d$", ylabel="number of patterns $M$", yscale="log", xlim=(4, dims[-1] + 1))
-    axes.set_ylim(1, math.exp(alpha * dims[-1]) * 3)
-    axes.legend(loc="upper left", handlelength=2.4)
+        style.intervals(panel, rows["dim"], *(np.exp(rows[n]) for n in _COLUMNS), look, "measured", markersize=3.4)
+    titles = ("a typical one, within $m/2$", "all of them", r"a typical one, within $m/\kappa$")
+    for panel, name, about in zip(panels, "abc", titles, strict=True):
+        style.letter(panel, name, about)
+        panel.set(xlabel="dimension $d$", yscale="log", xlim=(4, dims[-1] + 1))
+        panel.set_ylim(1, math.exp(alpha * dims[-1]) * 3)
+        panel.legend(loc="upper left", title=rf"OutEff, $\lambda = {LAM:g}$", title_fontsize=7, handlelength=2.4)
+    typical.set_ylabel("number of patterns $M$")
     last, first = theory.iloc[-1], int(fine[np.isfinite(published)][0]) if np.isfinite(published).any() else None
     vacuous = f"C1 promises two patterns from d = {first} on. " if first else "C1 promises fewer than two patterns. "
     top = one.iloc[-1]
     return Drawing(
         figure,
-        f"""Capacity at λ = κ/d = {LAM:g}, n = {NOOP:g}, p = {FAILURE:g}. Measured, with 95% intervals (within the
-        markers where not seen): M at which half of the patterns have a fixed point within m/2 (squares), and at
-        which all have in half of the memories (triangles). Band: that all are stored is proved below it (C3), and
-        refuted above it (C6, C7); solid: below it, a typical pattern is proved stored (C3). At d = {last["dim"]:g}:
-        C1 {_log(published[-1])}, C2 {_log(pairs[-1])}, C3 {_log(last["chernoff"])}, ceiling
-        {_log(last["ceiling"])}, e^(α_1 d) {_log(alpha * last["dim"])}. {vacuous}At the largest measured d =
-        {top["dim"]:g} half of the patterns are stored at log M = {top["log_patterns"]:.2f} [{top["log_low"]:.2f},
-        {top["log_high"]:.2f}]. C7 speaks of fixed points within 1/κ of the pattern, so that the squares may lie
-        above it.""",
+        f"""How many random patterns are stored, at λ = κ/d = {LAM:g}, n = {NOOP:g}, p = {FAILURE:g}, for three
+        meanings of "stored". Points are measured, with 95% intervals (within the markers where not seen). (a) Half of
+        the patterns have a fixed point within m/2; C3 proves it up to its line, C5 predicts where it ends. (b) All
+        patterns of half of the memories have one; C1, C2, C3 promise it up to their lines. (c) A typical pattern has
+        one within m/κ: proved by C3 below, refuted by C7 above. At d = {last["dim"]:g}: C1 {_log(published[-1])}, C2
+        {_log(pairs[-1])}, C3 {_log(last["chernoff"])}, C7 {_log(last["ceiling"])}, e^(α_1 d)
+        {_log(alpha * last["dim"])}. {vacuous}At d = {top["dim"]:g} half of the patterns are stored at log M =
+        {top["log_patterns"]:.2f} [{top["log_low"]:.2f}, {top["log_high"]:.2f}].""",
     )
 
 

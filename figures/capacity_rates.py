@@ -43,14 +43,11 @@ def draw(found: Mapping[str, Found], page: style.Page) -> Drawing:
     one, whole, small = figure.subplots(1, 3, sharey=True, width_ratios=(5, 4, 4))
     about = _rates(one, typical, style.ramp(DIMS))
     style.mark(one, about["chernoff"], style.BOUND, "C3")
-    sides = ("right", "left") if about["predicted"] < about["ceiling"] else ("left", "right")
-    style.mark(one, about["predicted"], style.HEURISTIC, "C5", sides[0])
-    style.mark(one, about["ceiling"], style.CEILING, "C7", sides[1])
+    style.mark(one, about["predicted"], style.HEURISTIC, "C5")
     style.mark(one, about["alpha"] * about["dim"], style.THRESHOLD, r"$\alpha_1 d$", "left")
     above = _rates(whole, every, style.ramp(DIMS))
     style.mark(whole, above["pairwise"], style.BOUND, "C2")
     style.mark(whole, above["chernoff"], style.BOUND, "C3")
-    style.mark(whole, above["ceiling"], style.CEILING, "C6, C7")
     below = _rates(small, sandwich, [style.MODELS["dense"]])
     for name, text, look in (("pairwise", "C2", "BOUND"), ("chernoff", "C3", "BOUND"), ("ceiling", "C6", "CEILING")):
         style.mark(small, below[name], getattr(style, look), text)
@@ -63,9 +60,12 @@ def draw(found: Mapping[str, Found], page: style.Page) -> Drawing:
     for panel, height in published.items():
         if math.isfinite(height):
             style.mark(panel, height, style.BOUND, "C1")
-    for panel, name, text in zip(
-        (one, whole, small), "abc", ("a typical pattern", "every pattern", "disjoint balls"), strict=True
-    ):
+    titles = (
+        f"a typical pattern (marks: $d = {about['dim']:g}$)",
+        f"every pattern (marks: $d = {above['dim']:g}$)",
+        f"disjoint balls, $d = {dim:g}$",
+    )
+    for panel, name, text in zip((one, whole, small), "abc", titles, strict=True):
         style.letter(panel, name, text, pad=12)
         panel.set_xlabel(r"$\log M$")
         panel.set_ylim(-0.02, 1.03)
@@ -86,9 +86,9 @@ def draw(found: Mapping[str, Found], page: style.Page) -> Drawing:
         f"""Success rates over log M with 95% intervals. Lines: logistic fits to the last trials, about the crossing.
         (a) One pattern has its fixed point within m/2, λ = 1, n = 1: half succeed at log M =
         {about["log_patterns"]:.2f} [{about["log_low"]:.2f}, {about["log_high"]:.2f}] for d = {about["dim"]:g}; marked
-        for that d are C3 (proved from there down), C7 (none within 1/κ from there on, a stricter event), the mean-field
-        prediction C5 (heuristic) and α_1 d, at p = ½. (b) All patterns, λ = 1, n = 1; marks for d = {above["dim"]:g}:
-        C2 and C3 from below, the ceiling from above. (c) All limits distinct and in disjoint balls, d = {dim:g}, κ =
+        for that d are C3 (proved from there down, at p = ½), the mean-field prediction C5 (heuristic) and α_1 d. C7,
+        which is about fixed points within m/κ, bounds nothing here. (b) All patterns, λ = 1, n = 1; marks for d =
+        {above["dim"]:g}: C2 and C3 from below. (c) All limits distinct and in disjoint balls, d = {dim:g}, κ =
         {kappa:g}, n = 0: C3 promises a rate of at least 1 − p = {promised:g}, C6 at most that from there
         on.{vacuous}""",
     )

@@ -14,7 +14,7 @@ NEEDS = {
     "convergence": ("share", "step", "median", "allowed", "drop", "drop_needed", "drop_least", "error", "posterior")
 }
 SHARES = (0.5, 0.8, 0.95, 1.0)
-_ABOUT = ("steps (T5)", "decrease (T3)", "a posteriori (T13)")
+_ABOUT = ("steps (T5)", "decrease (T3)", "error and its estimate")
 # below, errors are those of the limit, which is known to about the tolerance
 LEAST_STEP = 1e-6
 
@@ -42,7 +42,8 @@ def draw(found: Mapping[str, Found], page: style.Page) -> Drawing:
         sure = chosen[chosen["median"] > LEAST_STEP]
         errors.plot(sure["step"], sure["error"], color=look.colour, marker=look.marker, label=label, **every)
         errors.fill_between(sure["step"], sure["error_low"], sure["error_high"], color=look.colour, alpha=0.18, lw=0)
-        style.line(errors, sure["step"], sure["posterior"], style.THRESHOLD, f"T13 {label}", zorder=4)
+        estimate = style.Look(style.HEURISTIC.colour, dash="-.")
+        style.line(errors, sure["step"], sure["posterior"], estimate, f"T13 {label}", zorder=4)
     steps.set(xlabel="update $t$", ylabel=r"step $\|x_t - x_{t-1}\|/m$", yscale="log", ylim=(1e-10, 4))
     _diagonal(energies)
     energies.set(xlabel=r"$\frac{1}{2}\|x_t - x_{t-1}\|^2/m^2$", ylabel=r"$(E(x_{t-1}) - E(x_t))/m^2$")
@@ -53,7 +54,9 @@ def draw(found: Mapping[str, Found], page: style.Page) -> Drawing:
         panel.minorticks_off()
     handles, labels = steps.get_legend_handles_labels()
     chosen = [(handle, label) for handle, label in zip(handles, labels, strict=True) if not label.startswith("T5")]
-    chosen.append((handles[labels.index(f"T5 {shares[0]:g}")], "T5, T3, T13"))
+    chosen.append((handles[labels.index(f"T5 {shares[0]:g}")], "bounds T5, T3"))
+    estimates, names = errors.get_legend_handles_labels()
+    chosen.append((estimates[names.index(f"T13 {shares[0]:g}")], "estimate after T13, no bound"))
     figure.legend(
         *zip(*chosen, strict=True),
         title=r"$\log M/\log M_{\mathrm{fold}}$",
@@ -70,9 +73,9 @@ def draw(found: Mapping[str, Found], page: style.Page) -> Drawing:
         the least of them up to t; no query's least step was above {rows["worst"].max():.3f} of that. (b) Energy
         lost in each update against half the squared step, which is the least that T3 allows (dotted); the smallest
         ratio of a single query is {reached["drop_least"].replace(np.inf, np.nan).min():.3f}. (c) Distance to the
-        limit, and (dotted) what T13 says of it from the next step with the largest eigenvalue at the limit in the
-        place of the Lipschitz constant: a bound only where that constant holds on the way too, which it does not at
-        the fold.""",
+        limit, and (dash-dotted) an estimate of it from the next step: T13 with the largest eigenvalue at the limit
+        in the place of the Lipschitz constant. It is no bound: that constant need not hold on the way, and at the
+        fold it does not.""",
     )
 
 

@@ -35,12 +35,12 @@ def draw(found: Mapping[str, Found], page: style.Page) -> Drawing:
     above.set(ylabel="updates (median)", yscale="log")
     below.set(ylabel="contraction factor", xlabel=r"$\log M/\log M_{\mathrm{fold}}$", ylim=(-0.03, 1.08))
     above.legend(loc="upper left")
-    style.letter(above, "a")
-    style.letter(below, "b")
+    about = rows.iloc[0]
+    style.letter(above, "a", rf"OutEff, $d = {about['dim']:g}$, $\lambda = {about['lam']:g}$")
+    style.letter(below, "b", "at the fixed point")
     said = "; ".join(
         f"{label} {row['median']:g} [{row['median_low']:g}, {row['median_high']:g}]" for label, row in ends.items()
     )
-    about = rows.iloc[0]
     return Drawing(
         figure,
         f"""Critical slowing down, d = {about["dim"]:g}, λ = {about["lam"]:g}, n = {about["noop"]:g}: (a) updates

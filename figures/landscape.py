@@ -8,6 +8,7 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
 
 from figures import style
 from figures.output import Drawing
@@ -27,7 +28,7 @@ def draw(found: Mapping[str, Found], page: style.Page) -> Drawing:
     # steps of the map grow with the energy: the valleys are what is to be seen
     lowest, highest = float(energies.min()), float(energies.max())
     levels = lowest + (highest - lowest) * np.linspace(0.0, 1.0, 15) ** 1.8
-    figure = style.blank(page.full, page.full * 0.36)
+    figure = style.blank(page.full, page.full * 0.39)
     panels = figure.subplots(1, len(noops), sharex=True, sharey=True, squeeze=False)[0]
     ends = {}
     for panel, noop, name in zip(panels, noops, "abcdefgh", strict=False):
@@ -42,6 +43,7 @@ def draw(found: Mapping[str, Found], page: style.Page) -> Drawing:
         panel.set_yticks([-1, 0, 1])
         panel.set_xlabel("first coordinate of $x$")
     panels[0].set_ylabel("second coordinate of $x$")
+    figure.legend(handles=_legend(), loc="outside lower center", ncols=4)
     bar = figure.colorbar(shades, ax=panels, label="$E/m^2$", fraction=0.05, pad=0.01, aspect=20, shrink=0.86)
     bar.set_ticks(levels[::2], labels=[f"{level:.2f}" for level in levels[::2]])
     bar.minorticks_off()
@@ -54,6 +56,16 @@ def draw(found: Mapping[str, Found], page: style.Page) -> Drawing:
         {said}. The largest change of the energy from one state of a path to the next is
         {style.power_of_ten(_largest_rise(rows))} (T3: above 0 by rounding alone).""",
     )
+
+
+def _legend() -> list[Line2D]:
+    spot = {"color": "black", "ls": ""}
+    return [
+        Line2D([], [], **spot, marker="*", ms=7, mfc="#FFD24D", mew=0.6, label="pattern"),
+        Line2D([], [], **spot, marker="o", ms=3, mfc="white", mew=0.5, label="query"),
+        Line2D([], [], color="black", lw=0.7, label="path"),
+        Line2D([], [], **spot, marker="o", ms=3, mec="white", mew=0.4, label="end"),
+    ]
 
 
 def _largest_rise(rows: pd.DataFrame) -> float:

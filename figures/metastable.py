@@ -43,9 +43,9 @@ def draw(found: Mapping[str, Found], page: style.Page) -> Drawing:
     left.legend(
         handles, names, loc="lower left", bbox_to_anchor=(alone, 0.0), bbox_transform=left.get_xaxis_transform()
     )
-    style.letter(left, "a")
-    style.letter(right, "b")
     size = rows["num_patterns"].iloc[0]
+    style.letter(left, "a", rf"$d = {rows['dim'].iloc[0]:g}$, $M = {size:g}$")
+    style.letter(right, "b", "the same")
     said = []
     for noop in looks:
         single = rows[(rows["noop"] == noop) & (rows["mixed"] < 1.5)]["beta"]

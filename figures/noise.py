@@ -14,6 +14,7 @@ _KINDS = {
     "mask": "share of entries masked",
     "flips": "share of signs flipped",
 }
+_TITLES = ("noise", "masks", "flipped signs")
 
 
 def draw(found: Mapping[str, Found], page: style.Page) -> Drawing:
@@ -35,9 +36,9 @@ def draw(found: Mapping[str, Found], page: style.Page) -> Drawing:
     panels[1, 0].set_yscale("symlog", linthresh=1e-3)
     panels[1, 0].set_ylim(-2e-4, 3)
     panels[1, 0].set_yticks([0, 1e-3, 1e-2, 1e-1, 1])
-    panels[0, 0].legend(loc="lower left")
-    for panel, letter in zip(panels.flat, "abcdef", strict=True):
-        style.letter(panel, letter)
+    panels[0, 0].legend(loc="lower left", title=rf"$d = {results.frame['dim'].iloc[0]:g}$", title_fontsize=7)
+    for panel, letter, about in zip(panels.flat, "abcdef", _TITLES * 2, strict=True):
+        style.letter(panel, letter, about)
     about = results.frame.iloc[0]
     return Drawing(
         figure,

@@ -71,8 +71,9 @@ def draw(found: Mapping[str, Found], page: style.Page) -> Drawing:
     style.line(right, [0, 1], [0, 1], style.THRESHOLD, "chance")
     right.set(xlabel="unmatched cues accepted", ylabel="matched cues accepted", ylim=(-0.03, 1.05))
     right.legend(loc="lower right")
-    for panel, name in zip((left, middle, right), "abc", strict=True):
-        style.letter(panel, name)
+    titles = (rf"answers, $\kappa = {beta:g}$", "by the norm, and by energy", rf"by the norm, $\kappa = {beta:g}$")
+    for panel, name, about in zip((left, middle, right), "abc", titles, strict=True):
+        style.letter(panel, name, about)
     told = [(log_noop, point.iloc[0]) for log_noop, point in points.items() if len(point)]
     said = "; ".join(
         f"log n = {n:g}: {row['detected']:.3f} [{row['detected_low']:.3f}, {row['detected_high']:.3f}]"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib
 import importlib.util
+import json
 import shlex
 import warnings
 from collections.abc import Sequence
@@ -52,7 +53,7 @@ class Found:
     @cached_property
     def table(self) -> str:
         """The rows as comma-separated values, without how long they took and where."""
-        return self.frame.drop(columns=["seconds", "device"]).to_csv(index=False)
+        return self.frame.drop(columns=["seconds", "device"], errors="ignore").to_csv(index=False)
 
     @property
     def digest(self) -> str:
@@ -96,7 +97,7 @@ def load(folder: Path, experiment: str, columns: Sequence[str] = (), partial: bo
     Parameters
     ----------
     folder : path
-        Of the store. Nothing in it is changed.
+        Of the store, or of tables that ``figures.tables`` wrote. Nothing in it is changed.
     experiment : str
     columns : sequence of str
         That must be there.
@@ -115,6 +116,8 @@ def load(folder: Path, experiment: str, columns: Sequence[str] = (), partial: bo
     """
     if not folder.is_dir():
         raise UnusableError(f"{folder}: no such folder; {_command(experiment, folder)} makes it")
+    if (table := folder / f"{experiment}.csv").is_file():
+        return _of_table(table, experiment)
     try:
         store = Store(folder)
         with warnings.catch_warnings(record=True) as skipped:
@@ -146,6 +149,19 @@ def load(folder: Path, experiment: str, columns: Sequence[str] = (), partial: bo
             f"state; move {experiment}-*.parquet away, and {_command(experiment, folder, preset, seed)} makes them anew"
         )
     return Found(frame, experiment, preset, seed, __version__, cells, expected)
+
+
+def _of_table(path: Path, experiment: str) -> Found:
+    """Read a table back, to the last bit of every number."""
+    frame = pd.read_csv(path)
+    for name in frame.columns[[bool(frame[name].astype(str).str.startswith("[").any()) for name in frame]]:
+        frame[name] = [json.loads(text) if isinstance(text, str) else text for text in frame[name]]
+    preset, seed = str(frame["preset"].iloc[0]), int(frame["seed"].iloc[0])
+    # speed has no version, and no grid
+    cells = max(1, len(_grid(experiment, preset, seed)))
+    return Found(
+        frame, experiment, preset, seed, str(frame.get("version", pd.Series([__version__])).iloc[0]), cells, cells
+    )
 
 
 def _keys(frame: pd.DataFrame, experiment: str) -> list[tuple[str, int]]:

@@ -58,6 +58,11 @@ def interval(row: pd.Series, name: str, digits: int) -> str:
     return f"{row[name]:.{digits}f} [{row[f'{name}_low']:.{digits}f}, {row[f'{name}_high']:.{digits}f}]"
 
 
+def caption(name: str) -> str:
+    """Return what ``python -m figures`` wrote below a picture of the documents."""
+    return (PAGE.parent / "figures" / f"{name}.md").read_text(encoding="utf-8").partition("\n\n")[0]
+
+
 def render() -> str:
     """Return the page."""
     environment = jinja2.Environment(
@@ -66,7 +71,13 @@ def render() -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals |= {"rows": rows, "one": one, "crossings": crossings, "fold_overlap": fold_overlap}
+    environment.globals |= {
+        "rows": rows,
+        "one": one,
+        "crossings": crossings,
+        "fold_overlap": fold_overlap,
+        "caption": caption,
+    }
     environment.globals |= {"exp": np.exp, "log": np.log}
     environment.filters |= {
         "interval": interval,

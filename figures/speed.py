@@ -14,7 +14,7 @@ NEEDS = {"speed": ("benchmark", "above", "below", "median", "least", "largest")}
 def draw(found: Mapping[str, Found], page: style.Page) -> Drawing:
     """Draw a dot for each ratio, with the least and the largest of its rounds."""
     rows = found["speed"].frame.sort_values(["benchmark", "place"], kind="stable").reset_index(drop=True)
-    names = [f"{row['benchmark']}: {row['above']} / {row['below']}" for _, row in rows.iterrows()]
+    names = [f"{_said(row['above'])} / {_said(row['below'])}" for _, row in rows.iterrows()]
     figure = style.blank(page.full, 0.6 + 0.2 * len(rows))
     axes = figure.subplots()
     benchmarks = list(dict.fromkeys(rows["benchmark"]))
@@ -36,6 +36,7 @@ def draw(found: Mapping[str, Found], page: style.Page) -> Drawing:
     axes.set_yticks(range(len(rows)), names)
     axes.set_ylim(len(rows) - 0.5, -0.5)
     axes.set(xscale="log", xlabel="time of the first / time of the second")
+    axes.legend(loc="upper right")
     low, high = rows["least"].min(), rows["largest"].max()
     axes.set_xlim(min(low, 1.0) / 1.25, max(high, 1.0) * 1.25)
     ticks = [t for t in (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100) if low / 1.25 <= t <= high * 1.25 or t == 1]
@@ -49,5 +50,15 @@ def draw(found: Mapping[str, Found], page: style.Page) -> Drawing:
     return Drawing(
         figure,
         f"""Ratios of times, medians over rounds in which the alternatives ran in turn, with the least and the
-        largest ({where}). Above 1 (dotted), the second is the faster: {said}.""",
+        largest ({where}). Attention: length × width, both passes; "no mask" and "causal" are the masks. Above 1
+        (dotted), the second is the faster: {said.replace("softmax$_n$", "softmax_n")}.""",
+    )
+
+
+def _said(name: str) -> str:
+    """A row's name, short enough for the page; of attention, "plain" is said of the mask, not of the formula."""
+    return (
+        name.replace("softmax_n attention, length ", "softmax$_n$, ")
+        .replace(", width ", " × ")
+        .replace(", plain", ", no mask")
     )

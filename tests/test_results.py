@@ -5,10 +5,12 @@ import re
 
 import numpy as np
 import pandas as pd
+import pytest
 from PIL import Image
 
-from figures.__main__ import NAMES
-from figures.results_page import PAGE, ROOT, crossings, render, rows
+from figures.__main__ import NAMES, draw
+from figures.results import load
+from figures.results_page import PAGE, ROOT, caption, crossings, render, rows
 from simulations import landscape
 
 PICTURES = ROOT / "docs" / "figures"
@@ -113,6 +115,27 @@ def test_the_figures_of_the_documents_are_drawn_from_these_tables():
         assert len(names) == len(carried) > 0
         for experiment, digest in zip(names, carried, strict=True):
             assert experiment == "landscape" or digest == digests[experiment], f"{name} is of other results"
+
+
+def test_a_table_is_read_back_to_the_last_bit():
+    for path in (ROOT / "results").glob("*.csv"):
+        assert load(path.parent, path.stem).table == path.read_text()
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "landscape"])
+def test_the_captions_are_of_these_tables(name, tmp_path):
+    draw(name, ROOT / "results", tmp_path, formats=())
+    assert (PICTURES / f"{name}.md").read_text() == (tmp_path / f"{name}.md").read_text()
+
+
+def test_a_picture_stands_with_its_caption():
+    shown = []
+    for page in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")):
+        text = page.read_text(encoding="utf-8")
+        for name in re.findall(r"!\[[^]]*\]\([\w/]*figures/(\w+)\.png\)", text):
+            assert " ".join(caption(name).split()) in " ".join(text.split()), f"{page.name}: {name}"
+            shown.append(name)
+    assert len(shown) > 15
 
 
 def test_the_pictures_are_small():

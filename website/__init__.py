@@ -1,0 +1,1 @@
+"""What the site needs beyond MkDocs: mathematics, links into the sources, docstrings, notebooks."""
