@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 OUT ?= build
 
-.PHONY: install reproduce test test-slow lint attack claims statements docs tutorials mutants bench figures clean
+.PHONY: install reproduce test test-slow gpu lint attack claims statements docs tutorials mutants bench figures clean
 .DELETE_ON_ERROR:
 
 install: $(VENV)/installed
@@ -37,6 +37,15 @@ test: install
 # what is slow and not mathematics: a wheel, a browser, a cluster, processes that are killed
 test-slow: install
 	OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive $(BIN)/python -m pytest -q -n auto --dist worksteal -m slow tests
+
+# from the source tree, with a Python that has PyTorch for CUDA: the tests on the card, then the table of ratios
+gpu:
+	mkdir -p $(OUT)
+	status=0; \
+	timeout 150 $(PYTHON) -m pytest -q -o filterwarnings=default -p no:cacheprovider tests/gpu > $(OUT)/gpu-tests.txt 2>&1 || status=$$?; \
+	tail -n 25 $(OUT)/gpu-tests.txt; \
+	$(PYTHON) -m benchmarks.gpu $(OUT) || status=$$?; \
+	exit $$status
 
 lint: install
 	$(BIN)/ruff check .
