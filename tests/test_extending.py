@@ -42,6 +42,7 @@ def test_a_separation_with_the_three_methods_retrieves():
         ht.certify(own)
 
 
+@pytest.mark.slow
 def test_failing_examples_print_their_patterns():
     @given(memories(min_patterns=2))
     def fails(memory):

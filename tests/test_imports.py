@@ -36,6 +36,7 @@ def test_these_never_load_torch(program):
     assert subprocess.run([sys.executable, "-c", program], capture_output=True, check=False).returncode == 0
 
 
+@pytest.mark.slow
 def test_the_check_above_can_fail():
     program = "import hopfield_theory as ht; ht.Memory; import sys; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], capture_output=True, check=False).returncode == 1

@@ -257,6 +257,7 @@ def test_a_cell_of_one_s_own_data(series_file):
         models.own_cells("quick", series_file(100))
 
 
+@pytest.mark.slow
 def test_the_rate_is_the_best_of_a_short_search():
     [cell] = [c for c in models.cells("quick") if c["model"] == "STanHop" and c["method"] == "OutEffHop"]
     rows = models.measure(cell | vars(TINY) | {"steps": 20, "rates": "1e-09,0.003"}, 0, "cpu")

@@ -30,7 +30,10 @@ PAGES = {
     for path in (ROOT / "README.md", *(DOCS / f"{name}.md" for name in ("command-line", "experiments", "clusters")))
 }
 CONSOLES = [
-    (name, text) for name, page in PAGES.items() for language, text in pages.blocks(page) if language == "console"
+    pytest.param(name, text, marks=[pytest.mark.slow] * ("hopfield-theory verify" in text))
+    for name, page in PAGES.items()
+    for language, text in pages.blocks(page)
+    if language == "console"
 ]
 COMMANDS = PAGES["docs/command-line.md"]
 BOUNDS_ROW = re.compile(r"^\| (\d+), (\d+), (\d+) \| (.+) \|$", re.MULTILINE)
@@ -114,6 +117,7 @@ def test_short_pages_print_what_stands_there(name):
         assert printed == step.shown
 
 
+@pytest.mark.slow
 def test_the_capacity_lines_run_on_fewer_patterns():
     [step] = pages.steps(PAGES["docs/experiments.md"])
     assert step.code.count("100_000_000") == 1
@@ -168,7 +172,12 @@ def tutorial(name):
 
 
 @pytest.mark.parametrize(
-    "name", ["embeddings", pytest.param("capacity", marks=pytest.mark.slow), pytest.param("transformer")]
+    "name",
+    [
+        "embeddings",
+        pytest.param("capacity", marks=pytest.mark.slow),
+        pytest.param("transformer", marks=pytest.mark.slow),
+    ],
 )
 def test_a_tutorial_prints_what_stands_there(name, tmp_path, monkeypatch):
     # python -m website.tutorials

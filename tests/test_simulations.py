@@ -126,6 +126,7 @@ def test_a_grid_of_one_s_own(tmp_path):
     assert len(sweep.grid) == 1
 
 
+@pytest.mark.slow
 def test_an_ensemble_of_one_s_own(monkeypatch):
     mine = types.SimpleNamespace(sphere=ht.Sphere(1.0), larger=lambda: ht.Sphere(1.5))
     monkeypatch.setitem(sys.modules, "mine", mine)
@@ -213,6 +214,7 @@ def test_bad_input_is_one_line(arguments, words):
     assert words in line
 
 
+@pytest.mark.slow
 def test_without_a_name_they_are_listed():
     line = [sys.executable, "-m", "simulations"]
     result = subprocess.run(line, capture_output=True, text=True, check=True)

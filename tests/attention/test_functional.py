@@ -187,6 +187,7 @@ def test_second_derivatives_raise_and_those_of_the_weights_do_not():
     assert torch.autograd.gradgradcheck(lambda q: softmax_n_weights(q, key) @ value, query)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dynamic", [False, True])
 @pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")  # raised inside dynamo
 def test_compiles_into_one_graph(dynamic):

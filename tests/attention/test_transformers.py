@@ -541,6 +541,7 @@ def test_gates_of_a_dense_checkpoint_start_at_their_initial_value(tmp_path):
         assert 0 < gate.weights[0].abs().max() <= 0.5
 
 
+@pytest.mark.slow
 def test_a_saved_model_is_not_loaded_as_plain_softmax_where_nothing_is_registered(tmp_path):
     model = model_of("bert", "sdpa")
     convert(model)

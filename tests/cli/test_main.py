@@ -814,6 +814,7 @@ def test_one_array_of_several_and_some_columns_of_a_table(tmp_path, patterns):
     assert "--name, --columns and --drop are for files" in one_line(run("certify", "digits", "--name", "x"))
 
 
+@pytest.mark.slow
 def test_a_table_in_a_pipe_is_as_wide_as_its_content(tmp_path):
     path = tmp_path / "wide.csv"
     path.write_text("a,b\n100000,2\n300000,4.5\n-70000,1e-3\n3,1\n")

@@ -221,6 +221,7 @@ def test_second_derivatives_raise():
         first.sum().backward()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["flash", "chunked"])
 @pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")  # raised inside dynamo
 def test_compiles_into_one_graph(name):

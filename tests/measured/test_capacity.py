@@ -175,6 +175,7 @@ def test_where_nothing_is_retrieved_and_where_everything_is(monkeypatch):
     assert max(everything.num_patterns) == 100
 
 
+@pytest.mark.slow
 def test_the_measured_capacity_is_near_the_mean_field_fold():
     found = capacity(Setting(dense(16, 16.0)), 0, precision=0.1)
     assert found.log_patterns.estimate == pytest.approx(mean_field.predicted(dense(16, 16.0)), rel=0.03)

@@ -212,6 +212,7 @@ def test_a_worker_killed_while_it_had_nothing_to_do_is_replaced(processes, work)
     assert list(processes.map(work.square, range(4))) == [0, 1, 4, 9]
 
 
+@pytest.mark.slow
 def test_processes_are_gone_when_left(work):
     with Processes(1) as workers:
         pids = set(workers.map(work.pid, range(3)))

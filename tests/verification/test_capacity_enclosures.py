@@ -358,6 +358,7 @@ def test_strips_that_reach_beyond_the_cap_leave_the_bound_void():
     assert found.decided is False
 
 
+@pytest.mark.slow
 def test_a_slack_of_the_wrong_sign_is_not_proved_however_much_room_there_is():
     # Here the bound lies some three hundred powers of e below what it has to prove.
     memory, witness = RandomMemory.of(200, 1.0, 1.0), lost((200, 1.0, 1.0))
@@ -420,6 +421,7 @@ def test_what_is_no_number_of_patterns_or_probability_is_refused(log_patterns, p
         pairwise_enclosure(RandomMemory.of(*ROW), log_patterns, p)
 
 
+@pytest.mark.slow
 def test_shells_reach_the_crowd_cap_to_the_last_bit():
     """Here their sum once fell one rounding short of the cap, which left a gap in the proof."""
     memory = RandomMemory.of(8, 2.0, 4.0, noop=1000.0)

@@ -37,6 +37,7 @@ def test_a_full_check_derives_and_a_quick_one_does_not():
     assert full.derivation == "U/(S + n) = U/(S*(1 + n/S))"
 
 
+@pytest.mark.slow
 def test_capacity_bounds_are_enclosed_at_the_table(monkeypatch):
     asked = []
 
@@ -68,6 +69,7 @@ def test_capacity_bounds_are_enclosed_at_the_table(monkeypatch):
     assert "0 of 3 confirmed" in Verdicts([undecided]).summary()
 
 
+@pytest.mark.slow
 def test_a_full_check_attacks_everything_and_a_quick_one_what_is_false():
     quick = {v.statement.name: v for v in ht.verify(["T14", "P9", "P14"], instances=100)}
     assert [quick[name].starts for name in ("T14", "P9")] == [0, 0]
@@ -99,6 +101,7 @@ def test_a_claim_with_a_reading_that_survives_is_not_as_expected():
     assert not dataclasses.replace(verdict, parts=(survived, verdict.parts[1])).as_expected
 
 
+@pytest.mark.slow
 def test_a_budget_ends_the_workers_too():
     with Processes(1) as workers, pytest.raises(suite.BudgetError, match="ran out"):
         ht.verify(["C8"], instances=20_000, budget=0.5, map_fn=workers.map)
