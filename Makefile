@@ -9,12 +9,19 @@ OUT ?= build
 
 install: $(VENV)/installed
 
-$(VENV)/installed: pyproject.toml constraints.txt
+PIP := $(BIN)/python -m pip install --quiet --constraint constraints.txt --editable
+
+# what the results need, and what the tests, documents and linters need too
+$(VENV)/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[data,testing,cluster,figures,report,transformers,docs,dev]'
+	$(PIP) '.[data,cluster,figures,report,testing]'
 	touch $@
 
-reproduce: install
+$(VENV)/installed: $(VENV)/ready
+	$(PIP) '.[data,testing,cluster,figures,report,transformers,docs,dev]'
+	touch $@
+
+reproduce: $(VENV)/ready
 	mkdir -p $(OUT)
 	@echo "== From which inverse temperature on are the 1 797 handwritten digits stored?"
 	$(BIN)/hopfield-theory find-beta digits --centre --normalise --json $(OUT)/digits-beta.json

@@ -30,11 +30,9 @@ PAGES = {
     for path in (ROOT / "README.md", *(DOCS / f"{name}.md" for name in ("command-line", "experiments", "clusters")))
 }
 CONSOLES = [
-    pytest.param(name, text, marks=[pytest.mark.slow] * ("hopfield-theory verify" in text))
-    for name, page in PAGES.items()
-    for language, text in pages.blocks(page)
-    if language == "console"
+    (name, text) for name, page in PAGES.items() for language, text in pages.blocks(page) if language == "console"
 ]
+MARKED = [pytest.param(*each, marks=[pytest.mark.slow] * ("hopfield-theory verify" in each[1])) for each in CONSOLES]
 COMMANDS = PAGES["docs/command-line.md"]
 BOUNDS_ROW = re.compile(r"^\| (\d+), (\d+), (\d+) \| (.+) \|$", re.MULTILINE)
 
@@ -60,7 +58,7 @@ def simulate(*arguments):
 
 
 @pytest.mark.parametrize(
-    ("name", "console"), CONSOLES, ids=lambda text: text.splitlines()[0].removeprefix("$ ")[:40].replace("/", "-")
+    ("name", "console"), MARKED, ids=lambda text: text.splitlines()[0].removeprefix("$ ")[:40].replace("/", "-")
 )
 def test_console_blocks_print_what_stands_there(name, console, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
