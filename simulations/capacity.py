@@ -47,10 +47,18 @@ _GRIDS: dict[str, dict[str, Any]] = {
 # d, κ and p of the sandwich: small enough for 'all stored' to be seen failing
 _SANDWICH = ((4, 200.0, 0.1), (5, 120.0, 0.1), (6, 100.0, 0.1), (4, 400.0, 0.1))
 _TRIALS = {"quick": 120, "paper": 1000, "large": 4000}
+PRESETS = ("quick", "paper", "large", "gpu")
+# folds of up to 10⁹ patterns and more, none of which is held: a GPU draws them as it needs them
+_FAR = {1.0: (26, 30, 34, 38), 0.5: (26, 30, 34, 38, 40)}
+# queried patterns of one memory, which a kernel scores together
+_SHARED = 64
 
 
 def cells(preset: str) -> list[dict[str, Any]]:
     """List the parameters of all cells."""
+    if preset == "gpu":
+        far = {"kind": "crossing", "rule": "stored", "noop": 1.0, "precision": 0.05, "dtype": "float32"}
+        return [far | {"dim": dim, "lam": lam, "shared": _SHARED} for lam, dims in _FAR.items() for dim in dims]
     grid = _GRIDS[preset]
     crossings = [
         {"kind": "crossing", "rule": "stored", "dim": dim, "lam": lam, "noop": noop, "precision": grid["precision"]}
@@ -89,7 +97,7 @@ def own_cells(
 
     ``ensemble`` is ``MODULE:NAME`` of an ensemble, or of a function of nothing that returns one.
     """
-    grid = _GRIDS[preset]
+    grid = _GRIDS["paper" if preset == "gpu" else preset]
     named = {} if ensemble is None else {"ensemble": ensemble}
     _ensemble(named)
     cells = [
@@ -128,6 +136,9 @@ def cost(parameters: Mapping[str, Any]) -> tuple[float, float]:
         return 0.01 * parameters["memories"], 2e8
     lam = parameters["lam"]
     log_patterns = 0.9 * float(mean_field.threshold(lam)) * parameters["dim"]
+    if "shared" in parameters:
+        # some twenty thousand updates of 64 queries, at 5·10⁹ patterns a second
+        return 20 + 4e-6 * math.exp(log_patterns), 4e9
     size = (
         math.exp(min(log_patterns * (0.5 if parameters["rule"] == "all patterns" else 1.0), 20.0)) * parameters["dim"]
     )
@@ -140,7 +151,8 @@ def _crossing(parameters: Mapping[str, Any], seed: int, device: str) -> list[dic
     noise = 0.5 if rule == "from noise" else 0.0
     setting = Setting(memory, rule, _error(rule, lam), noise, _ensemble(parameters))
     dtype = getattr(torch, parameters.get("dtype", "float64"))
-    found = capacity(setting, seed, precision=parameters["precision"], dtype=dtype, device=device)
+    far = {"shared": parameters["shared"], "most_patterns": 1e11} if "shared" in parameters else {}
+    found = capacity(setting, seed, precision=parameters["precision"], dtype=dtype, device=device, **far)
     about = {
         "log_patterns": found.log_patterns.estimate,
         "log_low": found.log_patterns.low,

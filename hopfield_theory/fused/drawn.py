@@ -25,7 +25,7 @@ from hopfield_theory import _arguments
 from hopfield_theory.data.ensembles import Ensemble, Gaussian, PatternSource, Rademacher, Sphere
 from hopfield_theory.fused import kernels
 
-__all__ = ["DrawnPatterns", "philox"]
+__all__ = ["DrawnPatterns", "draws", "philox"]
 
 _MULTIPLIERS = np.uint64(0xD2511F53), np.uint64(0xCD9E8D57)
 _WEYL = 0x9E3779B9, 0xBB67AE85
@@ -64,6 +64,17 @@ def philox(counter: tuple[NDArray[np.uint64], ...], key: int) -> tuple[NDArray[n
         )
         words = [(word + step) & 0xFFFFFFFF for word, step in zip(words, _WEYL, strict=True)]
     return a, b, c, d
+
+
+def draws(ensemble: Ensemble) -> bool:
+    """Tell whether :class:`DrawnPatterns` has this ensemble.
+
+    Examples
+    --------
+    >>> draws(Sphere(1.0)), draws(None)
+    (True, False)
+    """
+    return isinstance(ensemble, (Sphere, Gaussian, Rademacher))
 
 
 def _kind(ensemble: Ensemble) -> tuple[int, float]:

@@ -20,7 +20,8 @@ from hopfield_theory import _arguments
 from hopfield_theory.bounds import mean_field
 from hopfield_theory.bounds.random_memory import RandomMemory
 from hopfield_theory.certificates.ball_bound import certified_balls
-from hopfield_theory.data.ensembles import Ensemble, RandomPatterns, Sphere, derived_seed
+from hopfield_theory.data.ensembles import Ensemble, PatternSource, RandomPatterns, Sphere, derived_seed
+from hopfield_theory.fused.drawn import DrawnPatterns, draws
 from hopfield_theory.measured.crossing import Crossing, crossing
 from hopfield_theory.model import batched
 from hopfield_theory.model.memory import Memory
@@ -197,16 +198,13 @@ class _Task:
         found[rows] = certified_balls(held, rows).radius > 0
         return found
 
-    def _source(self, index: int) -> RandomPatterns:
-        return RandomPatterns(
-            self.setting.ensemble,
-            self.num_patterns,
-            self.setting.memory.dim,
-            seed=self.seed,
-            cell=(index,),
-            dtype=self.dtype,
-            device=self.device,
-        )
+    def _source(self, index: int) -> PatternSource:
+        ensemble, dim = self.setting.ensemble, self.setting.memory.dim
+        streamed = self.num_patterns * dim > _HELD and torch.device(self.device).type == "cuda"
+        # a kernel draws what it uses, in float32
+        kind = DrawnPatterns if streamed and self.dtype == torch.float32 and draws(ensemble) else RandomPatterns
+        options: dict[str, Any] = {"seed": self.seed, "cell": (index,), "dtype": self.dtype, "device": self.device}
+        return kind(ensemble, self.num_patterns, dim, **options)
 
     def _directions(self, index: int) -> Tensor:
         generator = torch.Generator(self.device).manual_seed(derived_seed(self.seed, index, 1))
@@ -221,13 +219,13 @@ class _Task:
         tol = max(_TOLERANCE, 16 * torch.finfo(self.dtype).eps)
         return batched.fixed_points(start, patterns, memory.kappa, memory.log_noop, tol=tol, max_steps=_STEPS).state
 
-    def _streamed(self, source: RandomPatterns, start: Tensor) -> Tensor:
+    def _streamed(self, source: PatternSource, start: Tensor) -> Tensor:
         stream = Stream(source, self.setting.memory.kappa, log_noop=self.setting.memory.log_noop)
         if self.setting.rule == Rule.ONE_UPDATE:
             return stream.update(start)
         return stream.retrieve(start, tol=_STREAMED_TOLERANCE, max_steps=200).state
 
-    def _streamed_success(self, source: RandomPatterns, start: Tensor, targets: Tensor) -> Tensor:
+    def _streamed_success(self, source: PatternSource, start: Tensor, targets: Tensor) -> Tensor:
         setting = self.setting
         ends = self._streamed(source, start)
         near = torch.linalg.vector_norm(ends - targets, dim=-1) <= setting.error
@@ -246,7 +244,7 @@ class _Task:
         return near & ~shared
 
 
-def _blocks(source: RandomPatterns) -> Iterator[tuple[int, Tensor]]:
+def _blocks(source: PatternSource) -> Iterator[tuple[int, Tensor]]:
     """Yield each block of patterns with the number of its first row."""
     done = 0
     for index in range(source.num_blocks):
@@ -270,7 +268,7 @@ def _nearest_other(ends: Tensor, patterns: Tensor, first: int = 0) -> tuple[Tens
     return rivals, torch.where(least.values == torch.inf, torch.inf, distances)
 
 
-def _first(source: RandomPatterns, count: int) -> Tensor:
+def _first(source: PatternSource, count: int) -> Tensor:
     rows, block = [], 0
     while sum(map(len, rows)) < count:
         rows.append(source.block(block))
@@ -343,6 +341,7 @@ def capacity(
     precision: float = 0.05,
     most_trials: int = 2000,
     most_patterns: float = 1e7,
+    shared: int = 1,
     progress: Callable[[str], None] = lambda _: None,
     **options: Any,
 ) -> Crossing:
@@ -359,6 +358,9 @@ def capacity(
         Largest number of memories in the last measurement.
     most_patterns : float
         Largest number of patterns; if the rate is above the level there, the crossing is an extrapolation.
+    shared : int, at least 1
+        Number of queried patterns of one memory, each a trial. More than one saves memories, where one is dear; the
+        interval takes trials as independent, which the patterns of one memory are only as far as they are far apart.
     progress : function of a str, optional
     options
         ``dtype`` and ``device`` of :func:`outcomes`.
@@ -377,7 +379,10 @@ def capacity(
 
     def measure(size: int, trials: int, first: int) -> int:
         progress(f"M = {size}")
-        return int(outcomes(setting, size, trials, seed, first=first, **options)[:, 0].sum())
+        each = min(shared, size)
+        more: dict[str, Any] = options if each == 1 else options | {"queries": each}
+        found = outcomes(setting, size, math.ceil(trials / each), seed, first=first, **more)
+        return int(found.ravel()[:trials].sum())
 
     top = math.log(most_patterns)
     return crossing(measure, _guess(setting, top), top, level=level, precision=precision, most_trials=most_trials)

@@ -10,8 +10,9 @@ import torch
 from hopfield_theory.bounds import RandomMemory, mean_field
 from hopfield_theory.certificates.certify import shared_with
 from hopfield_theory.data.ensembles import RandomPatterns
+from hopfield_theory.fused.drawn import DrawnPatterns
 from hopfield_theory.measured import capacity as module
-from hopfield_theory.measured.capacity import Rule, Setting, capacity, outcomes, rate
+from hopfield_theory.measured.capacity import Rule, Setting, _Task, capacity, outcomes, rate
 from hopfield_theory.model.memory import Memory
 from hopfield_theory.model.retrieval import retrieve
 
@@ -206,3 +207,25 @@ def test_settings_refuse_what_they_must(arguments, message):
 def test_outcomes_refuse_what_they_must(arguments, message):
     with pytest.raises(ValueError, match=message):
         outcomes(Setting(dense(8, 8.0)), **{"num_patterns": 10, "memories": 2, "seed": 0, **arguments})
+
+
+def test_queries_that_share_memories_are_as_many_trials():
+    setting = Setting(RandomMemory(10, 10.0))
+    alone, together = (capacity(setting, seed=3, precision=0.2, shared=shared) for shared in (1, 8))
+    assert sum(together.trials) > 0
+    # both hold the same crossing, each in its interval of 95%
+    gap = abs(alone.log_patterns.estimate - together.log_patterns.estimate)
+    assert gap < 2 * (alone.log_patterns.high - alone.log_patterns.low)
+
+
+def test_a_gpu_draws_large_memories_where_it_uses_them():
+    held, far = (
+        _Task(Setting(RandomMemory(30, 30.0)), count, 0, 1, torch.float32, "cuda")._source(0)
+        for count in (10**6, 10**8)
+    )
+    assert isinstance(held, RandomPatterns)
+    assert isinstance(far, DrawnPatterns)
+    # in float64, which the kernel is not, blocks are drawn
+    assert isinstance(
+        _Task(Setting(RandomMemory(30, 30.0)), 10**8, 0, 1, torch.float64, "cuda")._source(0), RandomPatterns
+    )
