@@ -4,7 +4,6 @@ Most functions take a ``RandomMemory``. ``sphere`` and ``codes`` are the geometr
 of T9 to T14, ``union`` C1, C2 and C8, ``chernoff`` C3, ``mean_field`` C4 and C5, ``finite_size`` C9, ``merging`` C6,
 ``crowding`` C7 and the upper bound by C6 and C7; ``table`` lists every bound. Arguments that are not numbers raise
 TypeError, arguments out of range ValueError.
-
 """
 
 from hopfield_theory.bounds import (

@@ -85,9 +85,8 @@ def test_the_median_of_a_sum_by_algebra():
     So neither ½δ² of log(1 + δ) moves it, nor the part of δ' that goes with δ. Checked on log(1 + δ) + ε² (b z + r)²/2
     for independent normal z and r, δ = εz: the chance of being at most ε² m is ½ to order ε for m = E r²/2 alone.
     """
-    e, z, r, b, m = sp.symbols("epsilon z r b m", real=True)
-    edge = e * sp.symbols("k")
-    k = edge / e
+    e, r, b, m, k = sp.symbols("epsilon r b m k", real=True)
+    edge = e * k
     total = sp.series(sp.log(1 + e * edge) + e**2 * (b * edge + r) ** 2 / 2 - e**2 * m, e, 0, 3).removeO()
     [root] = sp.solve(sp.Eq(total.coeff(e, 2), 0), k)
     density = sp.exp(-(r**2) / 2) / sp.sqrt(2 * sp.pi)
@@ -96,7 +95,7 @@ def test_the_median_of_a_sum_by_algebra():
 
 
 def test_transverse_response_by_algebra():
-    """One pattern pair (c, ±s) in two dimensions: the exact response of the transverse equation is w s²κ/Z, that is J."""
+    """Two patterns, (c, ±s) in two dimensions: the transverse equation responds to y with the factor J."""
     y, kappa, s, w, z = sp.symbols("y kappa s w z", positive=True)
     forced = (
         w
@@ -249,7 +248,7 @@ def test_no_overflow_at_the_extremes(dim, kappa, log_noop):
 
 
 def test_bad_input_is_named():
-    with pytest.raises(ValueError, match="log_patterns holds -1.0: it must"):
+    with pytest.raises(ValueError, match=r"log_patterns holds -1\.0: it must"):
         law(memory(16, 1.0)).rate(-1.0)
 
 
