@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from hopfield_theory._atomic_write import atomic_write
-from hopfield_theory.bounds import RandomMemory, mean_field
+from hopfield_theory.bounds import RandomMemory, finite_size, mean_field
 
 ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs" / "results.md"
@@ -46,6 +46,25 @@ def crossings(rule: str, **values: object) -> pd.DataFrame:
     return found.drop_duplicates(["lam", "dim", "noop"]).sort_values(["lam", "dim", "noop"])
 
 
+def beyond_folds() -> pd.DataFrame:
+    """Return the measured capacities beyond the folds of their memories, with the law's: explicit ones, then sampled.
+
+    ``missed`` is log M less C5, with its interval, ``law`` C9 less C5, ``left`` the difference of these two, and
+    ``half`` half an interval.
+    """
+    explicit = crossings("stored", lam=[0.5, 1]).assign(drawn="explicit")
+    sampled = rows("exponents", kind="fixed point", lam=[0.5, 1]).assign(noop=0.0, drawn="sampled")
+    found = pd.concat([explicit, sampled], ignore_index=True)
+    found = found[np.isfinite(found["log_patterns"])]
+    laws = [finite_size.law(RandomMemory.of_lambda(int(row.dim), row.lam, row.noop)) for row in found.itertuples()]
+    found = found.assign(at=laws).dropna(subset="at")
+    folds = found["at"].map(lambda at: at.fold.log_patterns)
+    columns = {f"missed{end}": found[f"log_patterns{end}"] - folds for end in ("", "_low", "_high")}
+    found = found.assign(**columns, law=found["at"].map(lambda at: at.log_patterns) - folds)
+    half = 0.5 * (found["missed_high"] - found["missed_low"])
+    return found.assign(left=found["missed"] - found["law"], half=half)
+
+
 def fold_overlap(dim: int, lam: float) -> float:
     """Return the overlap of a state at the mean-field fold with the pattern."""
     fold = mean_field.fold(RandomMemory.of_lambda(dim, lam))
@@ -75,6 +94,7 @@ def render() -> str:
         "rows": rows,
         "one": one,
         "crossings": crossings,
+        "beyond_folds": beyond_folds,
         "fold_overlap": fold_overlap,
         "caption": caption,
     }

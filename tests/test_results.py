@@ -10,7 +10,7 @@ from PIL import Image
 
 from figures.__main__ import NAMES, draw
 from figures.results import load
-from figures.results_page import PAGE, ROOT, caption, crossings, render, rows
+from figures.results_page import PAGE, ROOT, beyond_folds, caption, crossings, render, rows
 from simulations import landscape
 
 PICTURES = ROOT / "docs" / "figures"
@@ -41,6 +41,19 @@ def test_the_prediction_is_close_and_where_it_has_no_branch_nothing_is_retrieved
     worst = found.loc[misses.idxmax()]
     assert (worst["dim"], worst["lam"]) == (12, 0.5)
     assert misses[found["dim"] > 12].max() < 0.06
+
+
+def test_the_law_gives_the_shift_from_16_dimensions_on_and_a_part_of_it_below():
+    found = beyond_folds()
+    parts = found.groupby(["lam", "dim"])[["missed", "law", "left", "half"]].mean()
+    share = parts["law"] / parts["missed"]
+    assert share.xs(12, level="dim").between(0.4, 0.6).all()
+    assert share.xs(14, level="dim").between(0.55, 0.75).all()
+    far = found[found["dim"] >= 16]
+    assert len(far) > 30
+    # two in 41 lie outside by chance
+    assert (far["left"].abs() > far["half"]).sum() <= 5
+    assert share.xs(22, level="dim").min() > 0.75
 
 
 def test_without_a_fold_the_slot_makes_no_difference():

@@ -1,4 +1,4 @@
-"""C1 to C7: lower and upper bounds on the number of random patterns that a memory stores.
+"""C1 to C7 and C9: lower and upper bounds on the number of random patterns that a memory stores.
 
 Experiments run in units of the radius m: patterns are uniform on the unit sphere, and κ = βm² is the inverse
 temperature.
@@ -18,7 +18,7 @@ import torch
 from scipy import optimize
 from torch import Tensor
 
-from hopfield_theory.bounds import RandomMemory, mean_field, sphere, union
+from hopfield_theory.bounds import RandomMemory, finite_size, mean_field, sphere, union
 from hopfield_theory.bounds.chernoff import Witness, chernoff, chernoff_witness
 from hopfield_theory.bounds.crowding import typical_witness
 from hopfield_theory.bounds.merging import pair_witness
@@ -375,6 +375,28 @@ def _past_fold(log_fold: _Bound, setting: _Setting, trials: tuple[int, int]) -> 
     return _typical_lost(lambda s: log_fold(s) + _FROM_FOLD, setting, trials, _RETRIEVAL)
 
 
+@functools.cache
+def _law(setting: _Setting) -> tuple[float, float]:
+    """Return the law's log M at the rate ½, and its width."""
+    found = finite_size.law(setting.memory)
+    assert found is not None
+    return found.log_patterns, found.width
+
+
+# how far from the law's log M it is tested, in units of its width
+_FROM_LAW = 0.5
+
+
+def _beside_law(log_half: _Bound, setting: _Setting, trials: tuple[int, int]) -> tuple[Experiment, Experiment]:
+    def beside(side: float) -> _Bound:
+        return lambda s: log_half(s) + side * _FROM_LAW * _law(s)[1]
+
+    return (
+        _typical_stored(beside(-1.0), setting, trials, _RETRIEVAL),
+        _typical_lost(beside(1.0), setting, trials, _RETRIEVAL),
+    )
+
+
 # --- trends ---
 
 _Exponent = Callable[[float], float]
@@ -683,5 +705,38 @@ STATEMENTS = (
         experiment="capacity",
         figure="capacity",
         closed_form="bounds.crowding.typical_witness",
+    ),
+    Statement(
+        name="C9",
+        title="Finite-size law of the fold",
+        claim=(
+            "At the fold M*, q of C5 a pattern of overlap c has the pull g = (q − c)w, w = e^{κq(c−1)}; with s² = 1 − "
+            "c², h = g/E g, Z = 1 + n e^{−κq} + M* E w, J = κM* E[s²w]/((d − 1)Z) and a = −(log M)″(q), half of the "
+            "patterns are stored where the median of the sum of h over M − 1 patterns, relative to its mean, meets "
+            "e^{log M* − log(M − 1) + δ₁ + δ₂ + δ₃}, δ₁ = −½κ²M* E[s²w²] E[s²g]/((d − 1)Z²(1 − J)² E g), δ₂ = −κ "
+            "E[s²wg]/(Z(1 − J) E g), δ₃ = (Var h′ − Cov(h, h′)²/Var h)/(2aM*), and the rate falls over a width σ = "
+            "√(Var h/M*) of log M. Checked, with λ of 0.5 and 1 and d of 16 and 20, as: the limit of a given pattern "
+            "lies within m/2 of it with probability at least ½ at σ/2 below that log M, and at most ½ at σ/2 above."
+        ),
+        formula=(
+            r"\log M_{1/2}\approx\log M^*+\delta_1+\delta_2+\delta_3,\quad"
+            r"\sigma^2=\frac{\operatorname{Var}(h)}{M^*}"
+        ),
+        source="derived for this project; the crowd's fluctuations to first order",
+        proof="heuristic",
+        why=(
+            "A heuristic: an expansion about C5 in the inverse number of patterns that count. The crowd pulls the "
+            "state across the target, where it is louder (δ₁), each pattern most where it has itself pulled (δ₂), and "
+            "each memory ends at its own overlap (δ₃)."
+        ),
+        kind=Kind.PROBABILISTIC,
+        parts=(
+            *_beside_law(lambda s: _law(s)[0], _dense(16, 16.0, 0.5), (50, 500)),
+            *_beside_law(lambda s: _law(s)[0], _dense(20, 10.0, 0.5), (100, 2000)),
+            *_beside_law(lambda s: _law(s)[0], _slotted(20, 10.0, 0.5, 4.5), (100, 2000)),
+        ),
+        experiment="capacity",
+        figure="law",
+        closed_form="bounds.finite_size.law",
     ),
 )

@@ -19,7 +19,7 @@ from figures import style, tables
 from figures.__main__ import NAMES, draw, main
 from figures.results import UnusableError, load
 from hopfield_theory import __version__
-from hopfield_theory.bounds import mean_field
+from hopfield_theory.bounds import RandomMemory, finite_size, mean_field
 from hopfield_theory.runs.store import Cell, Store
 
 
@@ -220,6 +220,30 @@ def test_capacity(drawn):
         np.testing.assert_allclose(np.log(y), theory[column])
     # C7 bounds neither measurement
     assert not any("C7" in text for panel in (typical, whole) for text in panel.get_legend_handles_labels()[1])
+
+
+def test_law(drawn):
+    """Of the dimensions of these results 12 is the only one with folds, and that at λ = 0.5."""
+    (fold, beyond), frames = drawn("law")
+    rows = frames["capacity"].query("rule == 'stored' and lam == 0.5 and dim == 12").drop_duplicates("noop")
+    assert rows["noop"].tolist() == [0.0, 1.0]
+    for place, row in enumerate(rows.to_dict("records")):
+        known = finite_size.law(RandomMemory.of_lambda(12, 0.5, row["noop"]))
+        for panel, prediction in ((fold, known.fold.log_patterns), (beyond, known.log_patterns)):
+            [x], *seen = points(panel, f"n = {row['noop']:g}")
+            assert x == pytest.approx(12, abs=0.2)
+            assert (x > 12) == (place == 1)
+            measured = np.array([[row[name]] for name in ("log_patterns", "log_low", "log_high")])
+            np.testing.assert_allclose(seen, measured - prediction, rtol=1e-9)
+
+
+def test_no_fold_no_law(filled):
+    folder = filled("capacity")
+    for cell in cells("capacity"):
+        if cell.parameters.get("dim") == 12 and cell.parameters.get("lam") == 0.5:
+            rewrite(folder, cell, log_patterns=-math.inf)
+    with pytest.raises(UnusableError, match="capacity, quick, have no memory with a mean-field fold"):
+        unrendered("law", folder)
 
 
 def test_exponents(drawn):

@@ -43,8 +43,8 @@ def raised(log_patterns, factor):
     return lambda setting: log_patterns(setting) + math.log(factor)
 
 
-def test_seven_statements_with_parts_of_their_kind():
-    assert [statement.name for statement in random_memories.STATEMENTS] == [f"C{i}" for i in range(1, 8)]
+def test_eight_statements_with_parts_of_their_kind():
+    assert [statement.name for statement in random_memories.STATEMENTS] == [f"C{i}" for i in (*range(1, 8), 9)]
     for statement in random_memories.STATEMENTS:
         kind = Trend if statement.kind is Kind.ASYMPTOTIC else Experiment
         assert statement.parts
@@ -153,6 +153,7 @@ def first_near(patterns, limits, _):
 CROWDED = _dense(4, 200.0, 0.1)
 TYPICAL = _dense(12, 12.0, 0.5)
 FOLD = _dense(20, 10.0, 0.5)
+LAW = _dense(16, 8.0, 0.5)
 
 
 def published_without_quarter(setting):
@@ -170,6 +171,10 @@ def merging_below_ten_times_the_height(setting):
     return 0.5 * (math.log(2 * setting.failure_probability) - float(sphere.log_cap(10 * height, setting.memory.dim)))
 
 
+def thrice_the_shift(setting):
+    return 3 * random_memories._law(setting)[0] - 2 * random_memories._mean_field(setting)
+
+
 MISTAKES = {
     "C1 exponent d − 1": random_memories._all_stored(published_without_quarter, _dense(3, 600.0, 0.5), (40, 40)),
     "C1 below κ = 1": random_memories._all_stored(random_memories._published, _dense(2, 1e-6, 0.5), (30, 30)),
@@ -184,6 +189,9 @@ MISTAKES = {
     ),
     "C5 twice the fold": random_memories._short_of_fold(raised(random_memories._mean_field, 2), FOLD, (60, 60)),
     "C5 half the fold": random_memories._past_fold(raised(random_memories._mean_field, 0.5), FOLD, (60, 60)),
+    # C5's fold is nearly a width from the law
+    "C9 without its shifts": random_memories._beside_law(random_memories._mean_field, LAW, (400, 400))[0],
+    "C9 with thrice its shifts": random_memories._beside_law(thrice_the_shift, LAW, (400, 400))[1],
     "C6 ten times the height": random_memories._two_merge(merging_below_ten_times_the_height, CROWDED, (400, 400)),
     "C6 a fifth as many": random_memories._two_merge(raised(random_memories._merging, 1 / 5), CROWDED, (1000, 1000)),
     "C7 a fifth as many": random_memories._typical_lost(
