@@ -1,6 +1,7 @@
 """Settings of the whole suite."""
 
 import os
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -42,3 +43,36 @@ def save():
                 save_file({"patterns": torch.from_numpy(array)}, path)
 
     return write
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    """A headless Chromium; the test is skipped where there is none."""
+    programme = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if programme is None:
+        pytest.skip("no Chromium is installed")
+    arguments = ["--no-sandbox"] if os.name == "posix" and os.geteuid() == 0 else []
+    with pytest.importorskip("playwright.sync_api").sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=programme, args=arguments)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def visit(chromium):
+    """Open a page; at the end of the test none has complained or asked a network for anything."""
+    views, problems = [], []
+
+    def opened(address, width=1280, **settings):
+        view = chromium.new_page(viewport={"width": width, "height": 800}, **settings)
+        views.append(view)
+        view.on("console", lambda said: problems.append(said.text) if said.type in ("error", "warning") else None)
+        view.on("pageerror", lambda error: problems.append(str(error)))
+        view.on("request", lambda sent: problems.append(sent.url) if not sent.url.startswith(("file:", "data:")) else 0)
+        view.goto(address)
+        return view
+
+    yield opened
+    for view in views:
+        view.close()
+    assert problems == []

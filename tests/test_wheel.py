@@ -68,6 +68,8 @@ def test_the_wheel_holds_the_library_and_nothing_else(wheel):
     inside = {name for name in names if name.startswith("hopfield_theory/")}
     parts = {
         "hopfield_theory/__init__.pyi",
+        "hopfield_theory/docs/bounds-proofs.md",
+        "hopfield_theory/docs/retrieval-proofs.md",
         "hopfield_theory/py.typed",
         "hopfield_theory/verification/render/page.css",
         "hopfield_theory/verification/render/page.html.jinja",

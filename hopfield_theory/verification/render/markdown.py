@@ -16,7 +16,7 @@ from hopfield_theory.statements.registry import STATEMENTS
 from hopfield_theory.verification.counterexamples import plain
 from hopfield_theory.verification.render.table import thousands
 
-__all__ = ["counts", "page"]
+__all__ = ["TITLES", "counts", "page"]
 
 _HEAD = """\
 # Claims, and what came of them
@@ -30,12 +30,13 @@ number of starts found no counterexample. A claim *stated from memory* was not c
 {counts}
 """
 
-_TITLES = {
+TITLES = {
     "printed theorem": "Printed theorems",
     "sentence": "Sentences of papers and of their authors' pages",
     "reading": "Our readings of such sentences",
     "folklore": "Said of such memories without a source",
 }
+"""What a claim of the literature is, as a heading."""
 
 
 def page(verdicts: list[dict[str, Any]]) -> str:
@@ -55,7 +56,7 @@ def page(verdicts: list[dict[str, Any]]) -> str:
     """
     own = [v for v in verdicts if v["said_as"] is None]
     parts = [_HEAD.format(counts=counts())]
-    for kind, title in _TITLES.items():
+    for kind, title in TITLES.items():
         some = [v for v in verdicts if v["said_as"] == kind]
         if some:
             parts += [f"## {title}\n", *map(_claim, sorted(some, key=lambda v: v["proof"] == "false"))]
@@ -73,7 +74,7 @@ def counts() -> str:
     '| Printed theorems | P7, P8, P10, P11, P12, P13, P17, P28 | – |'
     """
     rows = ["| what it is | holds | false |", "| --- | --- | --- |"]
-    for kind, title in _TITLES.items():
+    for kind, title in TITLES.items():
         some = [statement for statement in STATEMENTS.values() if statement.said_as == kind]
         held, failed = (", ".join(s.name for s in some if s.is_false is false) or "–" for false in (False, True))
         rows.append(f"| {title} | {held} | {failed} |")

@@ -1,0 +1,68 @@
+"""The pages in a real browser: at every width, in both themes, by keyboard alone, and to assistive technology."""
+
+from pathlib import Path
+
+import pytest
+
+import hopfield_theory as ht
+from hopfield_theory.verification.render import table
+from hopfield_theory.verification.render.page import page
+
+pytestmark = pytest.mark.slow
+
+EXPLORER = Path(__file__).parents[1] / "docs" / "explorer.html"
+FOCUSABLE = ":is(a[href], button, input, select, textarea, summary, [tabindex='0']):not(:disabled)"
+
+
+@pytest.fixture(scope="module", params=["explorer", "verdicts"])
+def address(request, tmp_path_factory):
+    if request.param == "explorer":
+        return EXPLORER.as_uri()
+    verdicts = table.data(ht.verify(["T8", "T12", "P1", "P14", "C3", "C4"], instances=300))
+    file = tmp_path_factory.mktemp("page") / "verdicts.html"
+    file.write_text(page(verdicts, version="0", level="quick", seed=0), encoding="utf-8")
+    return file.as_uri()
+
+
+@pytest.fixture
+def unfolded(address, visit):
+    """Open the page with everything unfolded."""
+
+    def opened(*args, **settings):
+        view = visit(address, *args, **settings)
+        view.eval_on_selector_all("details", "all => all.forEach(d => d.open = true)")
+        return view
+
+    return opened
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [390, 1280, 1920])
+def test_it_fits_and_is_accessible(unfolded, width, scheme):
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
+    view = unfolded(width, color_scheme=scheme)
+    assert view.evaluate("document.documentElement.scrollWidth") <= width
+    # nothing is cut off at the side either, unless it can be scrolled
+    cut = f"""all => all.filter(e => e.checkVisibility() && e.getBoundingClientRect().right > {width} &&
+        !e.closest('.wide, .formula, .scroll, .skip, #stage')).map(e => e.outerHTML.slice(0, 80))"""
+    assert view.eval_on_selector_all("main *", cut) == []
+    found = axe.run(view).response["violations"]
+    assert [f"{v['id']}: {v['nodes'][0]['html']}" for v in found if v["impact"] in ("serious", "critical")] == []
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_the_keyboard_reaches_every_control_in_the_order_of_the_page(unfolded, width):
+    view = unfolded(width)
+    view.evaluate(f"""() => {{
+        const shown = e => e.checkVisibility({{visibilityProperty: true}});
+        window.all = [...document.querySelectorAll("{FOCUSABLE}")].filter(shown);
+        window.reached = [];
+        addEventListener("focusin", event => reached.push(all.indexOf(event.target)));
+    }}""")
+    expected = list(range(view.evaluate("all.length")))
+    for _ in expected:
+        view.keyboard.press("Tab")
+        # where the focus is can be seen
+        assert view.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
+    assert view.evaluate("reached") == expected
+    assert len(expected) > 15
