@@ -91,8 +91,8 @@ def test_its_metadata_is_the_project_s(wheel):
     assert sorted(line for line in requirements if "extra ==" not in line) == sorted(PROJECT["dependencies"])
     extras = {extra: [] for extra in PROJECT["optional-dependencies"]}
     for line in requirements:
-        if match := re.fullmatch(r"(.+); extra == ['\"](.+)['\"]", line):
-            extras[match[2]].append(match[1])
+        if match := re.fullmatch(r"([^;]+); (?:\(?(.+?)\)? and )?extra == '(.+)'", line.replace('"', "'")):
+            extras[match[3]].append(match[1] + (f"; {match[2]}" if match[2] else ""))
     # the metadata writes pyright[nodejs]>=1 as the project does
     assert {extra: sorted(lines) for extra, lines in extras.items()} == {
         extra: sorted(lines) for extra, lines in PROJECT["optional-dependencies"].items()
