@@ -32,7 +32,10 @@ PAGES = {
 CONSOLES = [
     (name, text) for name, page in PAGES.items() for language, text in pages.blocks(page) if language == "console"
 ]
-MARKED = [pytest.param(*each, marks=[pytest.mark.slow] * ("hopfield-theory verify" in each[1])) for each in CONSOLES]
+MARKED = [
+    pytest.param(*each, marks=[pytest.mark.slow] * ("theory verify" in each[1] or "theory find-beta" in each[1]))
+    for each in CONSOLES
+]
 COMMANDS = PAGES["docs/command-line.md"]
 BOUNDS_ROW = re.compile(r"^\| (\d+), (\d+), (\d+) \| (.+) \|$", re.MULTILINE)
 

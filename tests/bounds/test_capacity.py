@@ -88,6 +88,7 @@ def test_pairwise_solves_its_own_equation():
     assert pairs + float(sphere.log_cap(gap / 171.0, dim)) == pytest.approx(math.log(1e-3), rel=1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("row", "quantifier", "least", "reached"),
     [
@@ -165,6 +166,7 @@ def test_void_allowances_prove_nothing():
     assert merging.log_pair_failure(COLD, merging.PairWitness(0.0, 1.9 / 171.0, 0.9), 15.0) == -math.inf
 
 
+@pytest.mark.slow
 @settings(max_examples=6, deadline=None)
 @given(st.integers(3, 60), st.floats(0.5, 3.0), st.sampled_from([0.0, 1.0, 100.0]))
 def test_orders_that_must_hold(dim, log10_kappa, noop):
@@ -238,6 +240,7 @@ def test_pairs_below_the_ceiling_merge_and_above_the_shells_do_not():
             assert np.linalg.norm(ends - patterns[:2], axis=1).max() <= first.ball
 
 
+@pytest.mark.slow
 def test_simulation_lies_between_the_typical_bounds():
     # d = 16, κ = 16: the bounds at p = ½, and the success of one pattern at sizes below and above.
     rng = np.random.default_rng(5)

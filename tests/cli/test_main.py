@@ -757,6 +757,7 @@ def test_a_random_memory_is_described_by_its_norm(options, kappa, said):
     assert memory.kappa == given["kappa"] == pytest.approx(kappa, rel=1e-14)
 
 
+@pytest.mark.slow
 def test_bounds_say_what_is_surely_fine_and_surely_too_many(tmp_path):
     out = tmp_path / "bounds.json"
     result = run("bounds", "--dim", 128, "--beta", 8, "--norm", 1, "--json", out)

@@ -131,6 +131,7 @@ def test_rates_carry_the_interval_that_fits():
     assert together.high - together.low < alone.high - alone.low
 
 
+@pytest.mark.slow
 def test_a_planted_capacity_is_found(monkeypatch):
     """Outcomes of a known curve: the interval of the crossing holds the truth, at any level."""
     truth, slope = 4.2, -3.0

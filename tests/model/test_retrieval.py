@@ -92,6 +92,7 @@ def test_acceleration_reaches_the_same_fixed_points_where_the_memory_is_easy():
     assert not plain.ambiguous.any()
 
 
+@pytest.mark.slow
 def test_acceleration_near_the_transition():
     """Few updates where the plain iteration needs hundreds, and never another end without a mark."""
     plain_steps, fast_steps, elsewhere, unmarked = [], [], 0, 0

@@ -128,6 +128,7 @@ def test_trials_do_not_depend_on_how_they_are_batched():
     np.testing.assert_allclose(np.concatenate([part.error for part in parts]), whole.error, atol=1e-9)
 
 
+@pytest.mark.slow
 def test_the_mean_field_fold_is_reached_in_high_dimensions():
     """C5 takes the crowd at its mean, and at d = 40 no more is left of that than 0.2%."""
     memory = RandomMemory.of_lambda(40, 0.5)

@@ -31,6 +31,7 @@ def test_the_strong_claim_is_falsified_and_what_holds_instead_holds():
     assert said[-1] == "All 3 verdicts are as expected."
 
 
+@pytest.mark.slow
 def test_a_full_check_derives_and_a_quick_one_does_not():
     quick, full = (ht.verify(["T8"], instances=200, level=level)[0] for level in ("quick", "full"))
     assert quick.derivation is None
