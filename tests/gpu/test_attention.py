@@ -10,6 +10,9 @@ from hopfield_theory.attention import softmax_n_attention
 from hopfield_theory.fused import cuda
 from hopfield_theory.model.separation import lse_n, softmax_n
 
+if not torch.cuda.is_available():
+    pytest.skip("no GPU", allow_module_level=True)
+
 BF16, F16, F32, F64 = torch.bfloat16, torch.float16, torch.float32, torch.float64
 # relative to the norm of the answer: the rounding of weights and sums of one operator
 CLOSE = {BF16: 1e-2, F16: 2e-3, F32: 2e-5, F64: 1e-12}

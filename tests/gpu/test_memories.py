@@ -15,6 +15,9 @@ from hopfield_theory.fused.drawn import DrawnPatterns
 from hopfield_theory.measured.capacity import Setting, outcomes
 from hopfield_theory.model.stream import Stream
 
+if not torch.cuda.is_available():
+    pytest.skip("no GPU", allow_module_level=True)
+
 
 def patterns(count, dim, dtype, scale=1.0):
     generator = torch.Generator().manual_seed(count + dim)
