@@ -57,8 +57,7 @@ _SHARED = 64
 def cells(preset: str) -> list[dict[str, Any]]:
     """List the parameters of all cells."""
     if preset == "gpu":
-        far = {"kind": "crossing", "rule": "stored", "noop": 1.0, "precision": 0.05, "dtype": "float32"}
-        return [far | {"dim": dim, "lam": lam, "shared": _SHARED} for lam, dims in _FAR.items() for dim in dims]
+        return [cell for lam, dims in _FAR.items() for cell in own_cells(preset, dims, (lam,))]
     grid = _GRIDS[preset]
     crossings = [
         {"kind": "crossing", "rule": "stored", "dim": dim, "lam": lam, "noop": noop, "precision": grid["precision"]}
@@ -97,8 +96,9 @@ def own_cells(
 
     ``ensemble`` is ``MODULE:NAME`` of an ensemble, or of a function of nothing that returns one.
     """
-    grid = _GRIDS["paper" if preset == "gpu" else preset]
+    grid = _GRIDS.get(preset, {"dims": _FAR[1.0], "lams": (1.0,), "noops": (1.0,), "precision": 0.05})
     named = {} if ensemble is None else {"ensemble": ensemble}
+    far = {"dtype": "float32", "shared": _SHARED} if preset == "gpu" else {}
     _ensemble(named)
     cells = [
         {"kind": "crossing", "rule": "stored", "dim": dim, "lam": lam, "noop": noop, "precision": grid["precision"]}
@@ -107,7 +107,7 @@ def own_cells(
     for cell in cells:
         # out of range is refused before anything is measured
         RandomMemory.of_lambda(cell["dim"], cell["lam"], cell["noop"])
-    return [cell | named for cell in cells]
+    return [cell | far | named for cell in cells]
 
 
 def _ensemble(parameters: Mapping[str, Any]) -> Ensemble:

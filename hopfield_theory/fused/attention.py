@@ -172,7 +172,7 @@ def fused_attention(
         raise ValueError(f"dropout_p is {dropout_p}: no operator drops weights of these tensors; see drops_weights")
     else:
         if not isinstance(mass, Tensor):
-            mass = torch.as_tensor(mass, dtype=work, device=query.device).expand(query.shape[:-1])
+            mass = query.new_full((), mass, dtype=work).expand(query.shape[:-1])
         out, lse = _FusedAttention.apply(query, key, value, mass, mask, beta, is_causal, return_lse)
     out = out.reshape(*lead, length, value.shape[-1])
     return out if lse is None or not return_lse else (out, lse.reshape(*lead, length))
@@ -201,7 +201,7 @@ def drops_weights(
 
 
 def _is_simple(query: Tensor, key: Tensor, value: Tensor) -> bool:
-    """Tell whether these are plain CPU tensors that fit, to be computed without derivatives, outside of transforms."""
+    """Tell whether these are plain tensors that fit, to be computed without derivatives, outside of transforms."""
     # a call of few keys costs as much as these questions: no slices, no loops
     shape, keys = query.shape, key.shape
     return (

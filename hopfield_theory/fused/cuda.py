@@ -20,7 +20,7 @@ from torch import Tensor
 
 from hopfield_theory.fused.gate import gate_, mass_gradient
 
-__all__ = ["attend", "chosen", "operator", "takes_groups"]
+__all__ = ["attend", "chosen", "compute_capability", "operator", "takes_groups"]
 
 _HALF = (torch.float16, torch.bfloat16)
 _aten: Any = torch.ops.aten
@@ -31,7 +31,8 @@ _FEW_ROWS, _MANY_KEYS = 64, 4096
 
 
 @functools.cache
-def _capability(device: torch.device) -> tuple[int, int]:
+def compute_capability(device: torch.device) -> tuple[int, int]:
+    """Return what the card can do, major and minor: (9, 0) is Hopper."""
     return torch.cuda.get_device_capability(device)
 
 
@@ -100,7 +101,7 @@ def operator(
     ):
         return None
     if capability is None:
-        capability = _capability(query.device)
+        capability = compute_capability(query.device)
     grouped = groups != heads
     # cuDNN's widest heads; its dropout is untried here
     reach = {9: 256, 10: 128}.get(capability[0], 0)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import functools
-
 import torch
 from torch import Tensor
 
 from hopfield_theory.fused import kernels
+from hopfield_theory.fused.cuda import compute_capability
 
 __all__ = ["applies", "forward"]
 
@@ -15,11 +14,6 @@ __all__ = ["applies", "forward"]
 _MANY_KEYS = 1 << 14
 # widths up to which a kernel keeps its sums in registers
 _WIDEST = {torch.float32: 128, torch.float64: 64}
-
-
-@functools.cache
-def _capability(device: torch.device) -> tuple[int, int]:
-    return torch.cuda.get_device_capability(device)
 
 
 def applies(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, is_causal: bool) -> bool:
@@ -38,8 +32,8 @@ def applies(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, is_c
         or not kernels.available()
     ):
         return False
-    capability = _capability(query.device)
-    return capability in ((8, 0), (9, 0)) if query.dtype == torch.float64 else capability >= (8, 0)
+    has = compute_capability(query.device)
+    return has in ((8, 0), (9, 0)) if query.dtype == torch.float64 else has >= (8, 0)
 
 
 def forward(query: Tensor, key: Tensor, value: Tensor, log_n: Tensor, beta: float) -> tuple[Tensor, Tensor]:

@@ -5,7 +5,7 @@ from dataclasses import fields
 import pytest
 import torch
 
-from hopfield_theory.certificates import ball_bound
+from hopfield_theory.certificates import ball_bound, segments
 from hopfield_theory.certificates.ball_bound import certified_balls
 from hopfield_theory.model.memory import Memory
 from hopfield_theory.model.separation import Entmax
@@ -34,7 +34,7 @@ INDICES = torch.tensor([0, 3, 4, 700, 5000, COUNT - 1])
 @pytest.mark.parametrize("separation", [None, Entmax(1.5)])
 def test_segments_swept_together_give_the_same_balls(monkeypatch, separation):
     expected = certified_balls(memory(separation), INDICES)
-    monkeypatch.setattr(ball_bound, "_TOGETHER", {"cpu": 16})
+    monkeypatch.setattr(segments, "_TOGETHER", {"cpu": 16})
     # products of wider tiles are summed in another order
     assert_same(certified_balls(memory(separation), INDICES), expected, 1e-12)
 
@@ -51,8 +51,8 @@ def test_the_kernel_gives_the_same_balls(monkeypatch, beta):
         taken.append(overlap.shape[1] % tile == 0)
         return taken[-1]
 
-    monkeypatch.setattr(ball_bound, "_in_kernel", in_kernel)
-    monkeypatch.setattr(ball_bound, "_TOGETHER", {"cpu": 16})
+    monkeypatch.setattr(segments, "_in_kernel", in_kernel)
+    monkeypatch.setattr(segments, "_TOGETHER", {"cpu": 16})
     assert_same(certified_balls(memory(beta=beta), INDICES), expected, 1e-12)
     # the last columns do not fill a segment
     assert taken.count(False) in (1, 2)

@@ -12,9 +12,9 @@ from torch import Tensor
 __all__ = ["segment_sums"]
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["start", "plane"])
 def _segment_sums(
-    overlap, other_square, own_square, tilt, own, start, segments, rows, square_error, sums, places,
+    overlap, other_square, own_square, tilt, own, start, segments, plane, square_error, sums, places,
     SEGMENT: tl.constexpr,
 ):  # fmt: skip
     row = tl.program_id(0).to(tl.int64)
@@ -28,23 +28,22 @@ def _segment_sums(
     least, nearest = tl.min(tl.where(itself, float("inf"), square), axis=0, return_indices=True)
     z = tl.where(itself, float("-inf"), z)
     top, rival = tl.max(z, axis=0, return_indices=True)
-    w = tl.sqrt(tl.maximum(tl.where(itself, 0.0, square) + square_error, 0.0))
+    w = tl.sqrt(tl.maximum(tl.where(itself, 0.0, square) + tl.load(square_error), 0.0))
     exact = tl.arange(0, SEGMENT) == rival
     term = tl.exp(z + w * at - mine)
     term = tl.where(exact | itself, 0.0, term) * w
     cell = row * segments + segment
-    size = rows.to(tl.int64) * segments
     tl.store(sums + cell, tl.sum(tl.where(exact, w, 0.0), axis=0))
-    tl.store(sums + size + cell, top)
-    tl.store(sums + 2 * size + cell, least)
-    tl.store(sums + 3 * size + cell, most)
-    tl.store(sums + 4 * size + cell, tl.sum(term, axis=0))
+    tl.store(sums + plane + cell, top)
+    tl.store(sums + 2 * plane + cell, least)
+    tl.store(sums + 3 * plane + cell, most)
+    tl.store(sums + 4 * plane + cell, tl.sum(term, axis=0))
     term = term * w
-    tl.store(sums + 5 * size + cell, tl.sum(term, axis=0))
-    tl.store(sums + 6 * size + cell, tl.sum(term * w, axis=0))
+    tl.store(sums + 5 * plane + cell, tl.sum(term, axis=0))
+    tl.store(sums + 6 * plane + cell, tl.sum(term * w, axis=0))
     first = start + segment * SEGMENT
     tl.store(places + cell, first + nearest)
-    tl.store(places + size + cell, first + rival)
+    tl.store(places + plane + cell, first + rival)
 
 
 def segment_sums(
@@ -74,9 +73,11 @@ def segment_sums(
     rows, segments = overlap.shape[0], overlap.shape[1] // segment
     sums = overlap.new_empty(7, rows, segments)
     places = torch.empty(2, rows, segments, dtype=torch.int64, device=overlap.device)
+    # a number would be rounded to float32, and the bound with it
+    error = overlap.new_full((), square_error)
     launch: Any = _segment_sums[(rows, segments)]
     launch(
-        overlap, other_square, own_square, tilt, own, start, segments, rows, square_error, sums, places,
+        overlap, other_square, own_square, tilt, own, start, segments, rows * segments, error, sums, places,
         SEGMENT=segment, num_warps=4,
     )  # fmt: skip
     return sums, places
