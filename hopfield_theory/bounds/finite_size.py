@@ -127,7 +127,8 @@ def law(memory: RandomMemory) -> Law | None:
     Notes
     -----
     Statement C9, heuristic: an expansion, good where the shifts are small. For λ of ½ and 1 it gives about half of the
-    measured shift at d = 12, two thirds at d = 14, and from d = 16 on lies within the intervals (docs/results.md).
+    measured shift at d = 12 and two thirds at d = 14; from d = 16 on it is off by 0.6 half widths of the measured
+    intervals in the root mean square, and by more than one in some cells (docs/results.md).
 
     Examples
     --------
