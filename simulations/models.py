@@ -25,7 +25,7 @@ from simulations._training import Recipe, train
 PRESETS = ("quick", "cpu", "gpu")
 STUCK = 0.98
 _QUICK = Size(layers=2, width=32, heads=2, length=32, batch=16, held_out=32)
-_CPU = Size(6, 128, 4, 128, batch=16, held_out=256, vocabulary=4000, characters=8_000_000)
+_CPU = Size(6, 128, 4, 64, batch=8, held_out=256, vocabulary=2000, characters=8_000_000)
 _GPU = Size(6, 768, 12, 128, batch=256, held_out=1024, vocabulary=16_000, characters=60_000_000, dropout=0.1)
 # sizes, steps, learning rates that are tried
 _PLANS: dict[str, dict[str, tuple[Size, int, str]]] = {
@@ -36,10 +36,10 @@ _PLANS: dict[str, dict[str, tuple[Size, int, str]]] = {
         "STanHop": (replace(_QUICK, layers=1, length=24, horizon=6), 60, "0.003"),
     },
     "cpu": {
-        "BERT": (_CPU, 8000, "0.0003,0.001,0.003"),
-        "OPT": (_CPU, 8000, "0.0003,0.001,0.003"),
-        "ViT": (replace(_CPU, batch=64, held_out=180), 2000, "0.0003,0.001,0.003"),
-        "STanHop": (replace(_CPU, layers=3, width=64, length=48, horizon=6, batch=32), 2000, "0.0001,0.0003,0.001"),
+        "BERT": (_CPU, 8000, "0.001,0.003"),
+        "OPT": (_CPU, 8000, "0.001,0.003"),
+        "ViT": (replace(_CPU, batch=64, held_out=180), 2000, "0.001,0.003"),
+        "STanHop": (replace(_CPU, layers=3, width=64, length=48, horizon=6, batch=32), 2000, "0.0003,0.001"),
     },
     "gpu": {
         "BERT": (_GPU, 20_000, "0.0001,0.0003,0.001"),
