@@ -50,7 +50,11 @@ def draw(found: Mapping[str, Found], page: style.Page) -> Drawing:
     chosen = [(handle, label) for handle, label in known if not label.startswith("T11")]
     chosen.append((handles[labels.index(f"T11 {overlaps[0]:g}")], "T11 holds"))
     figure.axes[-1].legend(
-        *zip(*chosen, strict=True), title="overlap with cues", title_fontsize=7, loc="lower right", handlelength=1.4
+        *zip(*chosen, strict=True),
+        title=f"$d = {rows['dim'].iloc[0]:g}$, overlap with cues",
+        title_fontsize=7,
+        loc="lower right",
+        handlelength=1.4,
     )
     held = rows[rows["condition"] >= 0.5]
     return Drawing(
@@ -87,5 +91,6 @@ def _winners(axes: Axes, results: Found) -> tuple[int, int]:
     axes.set_xlabel(r"overshoot $\langle T_0, \xi\rangle/\|T_0\|^2$")
     axes.set_ylabel("kept, $s = 1 - p_0$")
     axes.legend(loc="lower right", bbox_to_anchor=(1.0, 0.99), ncols=3)
-    style.letter(axes, "a", "one memory, with a no-op slot and without")
+    known = rows.iloc[0]
+    style.letter(axes, "a", rf"one memory, $n = {known['noop']:g}$ and dense; $d = {known['dim']:g}$")
     return int((noop == (rows["overshoot"] < 0.5 * (1.0 + rows["kept"]))).sum()), len(rows)

@@ -39,11 +39,12 @@ def draw(found: Mapping[str, Found], page: style.Page) -> Drawing:
     measured = found["capacity"].where("stored patterns at n = 1", kind="crossing", rule="stored", noop=1.0)
     explicit = {lam: crossings(found["capacity"], "stored", lam) for lam in sorted(measured["lam"].unique())}
     hollow = {"mfc": "white", "markersize": 3.6}
-    for place, label in ((0, "smallest"), (-1, "largest")):
+    for place in (0, -1):
         points = [rows.iloc[[place]] for rows in explicit.values() if len(rows)]
+        ends = sorted(rows["dim"].iloc[0] for rows in points)
         for number, rows in enumerate(points):
             look = style.Look(style.MODELS["OutEffHop"].colour, "v" if place == 0 else "s", "")
-            name = f"fixed points, {label} $d$" if number == 0 else None
+            name = f"fixed points, $d = {ends[0]:g}$ to {ends[-1]:g}" if number == 0 else None
             _exponent(above, rows["lam"], rows, look, name, **hollow)
     looks = dict(zip(lams, style.ramp(len(lams)), strict=True))
     for lam, look in looks.items():
@@ -63,22 +64,26 @@ def draw(found: Mapping[str, Found], page: style.Page) -> Drawing:
             known["dim"],
             *_lacking(known, known["predicted"]),
             dotted,
-            rf"$\lambda = {lam:g}$, explicit",
+            rf"$\lambda = {lam:g}$, OutEff, all drawn",
             **hollow,
         )
-        style.intervals(below, rows["dim"], *_lacking(rows, rows["predicted"]), look, rf"$\lambda = {lam:g}$, sampled")
+        style.intervals(
+            below, rows["dim"], *_lacking(rows, rows["predicted"]), look, rf"$\lambda = {lam:g}$, dense, sampled"
+        )
     # no place inside is free of points or of lines of theory
     beside = {"loc": "lower right", "bbox_to_anchor": (1.0, 0.98), "handlelength": 1.2, "columnspacing": 1.0}
     above.set(xscale="log", xlabel=r"$\lambda = \kappa/d$", ylabel=r"$\log M/d$")
     above.set_xticks(lams, [f"{lam:g}" for lam in lams])
     above.minorticks_off()
-    above.legend(**beside, ncols=2)
+    above.legend(**beside, ncols=2, title="one update: dense; fixed points: OutEff", title_fontsize=7)
     middle.axhline(0.0, color="black", lw=0.6, ls=":")
     middle.set_yscale("symlog", linthresh=1e-4)
     middle.set_ylim(-3e-3, 1)
     middle.set_yticks([-1e-3, -1e-4, 0, 1e-4, 1e-3, 1e-2, 1e-1, 1])
     middle.set(xlabel="dimension $d$", ylabel=r"$1 - \log M/(\alpha_1 d)$")
-    middle.legend(**beside, ncols=min(len(lams), 3))
+    middle.legend(
+        **beside, ncols=min(len(lams), 3), title="dense; filled: one update, hollow: fixed points", title_fontsize=7
+    )
     below.axhline(0.0, color="black", lw=0.6, ls=":")
     below.set_yscale("symlog", linthresh=1e-3)
     below.set_ylim(-1e-2, 1)

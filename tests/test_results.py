@@ -2,11 +2,11 @@
 
 import hashlib
 import re
+from xml.etree import ElementTree
 
 import numpy as np
 import pandas as pd
 import pytest
-from PIL import Image
 
 from figures.__main__ import NAMES, draw
 from figures.results import load
@@ -119,12 +119,11 @@ def test_shuffled_pixels_end_in_nothing_with_the_largest_n():
 
 def test_the_figures_of_the_documents_are_drawn_from_these_tables():
     digests = {path.stem: hashlib.sha256(path.read_bytes()).hexdigest() for path in (ROOT / "results").glob("*.csv")}
-    assert {path.stem for path in PICTURES.glob("*.png")} == set(NAMES)
+    assert {path.stem for path in PICTURES.glob("*.svg")} == set(NAMES)
     for name in NAMES:
-        with Image.open(PICTURES / f"{name}.png") as picture:
-            about = picture.info
-        names = re.findall(r"(?:^|; )(\w+) \(preset", about["Description"])
-        carried = [digest.removeprefix("sha256:") for digest in about["Comment"].split()]
+        root = ElementTree.parse(PICTURES / f"{name}.svg").getroot()
+        names = re.findall(r"(?:^|; )(\w+) \(preset", root.findtext(".//{*}description"))
+        carried = re.findall(r"sha256:(\w+)", " ".join(root.find(".//{*}subject").itertext()))
         assert len(names) == len(carried) > 0
         for experiment, digest in zip(names, carried, strict=True):
             assert experiment == "landscape" or digest == digests[experiment], f"{name} is of other results"
@@ -145,11 +144,11 @@ def test_a_picture_stands_with_its_caption():
     shown = []
     for page in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")):
         text = page.read_text(encoding="utf-8")
-        for name in re.findall(r"!\[[^]]*\]\([\w/]*figures/(\w+)\.png\)", text):
+        for name in re.findall(r"!\[[^]]*\]\([\w/]*figures/(\w+)\.svg\)", text):
             assert " ".join(caption(name).split()) in " ".join(text.split()), f"{page.name}: {name}"
             shown.append(name)
     assert len(shown) > 15
 
 
 def test_the_pictures_are_small():
-    assert sum(path.stat().st_size for path in PICTURES.glob("*.png")) < 2 * 2**20
+    assert sum(path.stat().st_size for path in PICTURES.glob("*.svg")) < 3 * 2**20

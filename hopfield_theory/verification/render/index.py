@@ -71,7 +71,7 @@ def _row(statement: Statement) -> tuple[str, ...]:
         f"`{closed}`" if closed else "–",
         ", ".join(checks),
         f"[{experiment}](../simulations/{experiment}.py)" if experiment else "–",
-        f"[{figure}](figures/{figure}.png)" if figure else "–",
+        f"[{figure}](figures/{figure}.svg)" if figure else "–",
         f"[below]({here})" if statement.proved_in is None else _proof(statement.proved_in),
     )
 
