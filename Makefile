@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 OUT ?= build
 
-.PHONY: install reproduce test test-slow gpu lint attack claims statements docs tutorials mutants bench figures clean
+.PHONY: install reproduce test test-slow gpu study-gpu lint attack claims statements docs tutorials mutants bench figures clean
 .DELETE_ON_ERROR:
 
 install: $(VENV)/installed
@@ -53,6 +53,17 @@ gpu:
 	tail -n 25 $(OUT)/gpu-tests.txt; \
 	$(PYTHON) -m benchmarks.gpu $(OUT) || status=$$?; \
 	exit $$status
+
+# likewise, the study of trained models for LIMIT seconds; a second run goes on where this one ended
+LIMIT ?= 420
+study-gpu:
+	mkdir -p $(OUT)
+	status=0; \
+	timeout -s INT -k 30 $(LIMIT) $(PYTHON) -m simulations models --preset gpu --device cuda --executor processes \
+		--workers 6 --out build/study || status=$$?; \
+	test $$status -eq 0 -o $$status -eq 124 -o $$status -eq 130 || exit $$status; \
+	$(PYTHON) -m figures.models_table build/study --partial > $(OUT)/study.md && cat $(OUT)/study.md && \
+	$(PYTHON) -m figures models_curves models_bars --results build/study --partial --format png --dpi 150 --out $(OUT)
 
 lint: install
 	$(BIN)/ruff check .

@@ -17,7 +17,7 @@ from figures import style
 from figures.output import DOTS_PER_INCH, FORMATS, save
 from figures.results import DEFAULT, Found, UnusableError, load
 
-_PARTS = ("output", "results", "results_page", "style", "tables")
+_PARTS = ("models_table", "output", "results", "results_page", "style", "tables")
 NAMES = sorted(
     module.name
     for module in pkgutil.iter_modules(figures.__path__)

@@ -71,8 +71,20 @@ class Built:
     rounded: Callable[[], dict[str, float]]
 
 
-def build(name: str, method: str, learnt: bool, size: Size, seed: int, device: str, path: str | None) -> Built:
-    """Build a model with a method, of weights drawn from a seed, and the task that it learns."""
+def build(
+    name: str,
+    method: str,
+    learnt: bool,
+    size: Size,
+    seed: int,
+    device: str,
+    path: str | None = None,
+    folder: str | None = None,
+) -> Built:
+    """Build a model with a method, of weights drawn from a seed, and the task that it learns.
+
+    ``path`` has the user's own data; in ``folder`` tokens are kept for other processes.
+    """
     noop, clipped, gated = METHODS[method]
     if learnt and not noop:
         raise ValueError(f"learnt is True: {method} has no no-op mass to learn")
@@ -89,7 +101,7 @@ def build(name: str, method: str, learnt: bool, size: Size, seed: int, device: s
             from hopfield_theory.attention.transformers import convert
 
             source = data.images(path, size.image) if name == "ViT" else None
-            source = source or data.text(path, size.characters, size.vocabulary)
+            source = source or data.kept_text(folder, path, size.characters, size.vocabulary)
             batches = _images(source, size) if name == "ViT" else _tokens(source, size, masked=name == "BERT")
             model = _transformer(name, size, source)
             gate = {"gate": True, "gate_hidden": _GATE_HIDDEN[name], "initial_gate": _GATE} if gated else {}

@@ -9,6 +9,7 @@ import ast
 import functools
 import hashlib
 import importlib.util
+import io
 import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -17,9 +18,12 @@ from typing import Any
 
 import numpy as np
 import torch
+from filelock import FileLock
 from torch import Tensor
 
-__all__ = ["Images", "Series", "Text", "fingerprint", "images", "series", "text"]
+from hopfield_theory._atomic_write import atomic_write
+
+__all__ = ["Images", "Series", "Text", "fingerprint", "images", "kept_text", "series", "text"]
 
 # whose docstrings are read, in this order, where installed
 _PACKAGES = ("numpy", "scipy", "sklearn", "pandas", "matplotlib", "sympy", "torch", "transformers", "networkx")
@@ -159,6 +163,21 @@ def text(path: str | None = None, characters: int = 300_000, vocabulary: int = 1
         return torch.tensor(list(itertools.chain(*(each.ids + end for each in tokenizer.encode_batch(these)))))
 
     return Text(encoded(train), encoded(held_out), tokenizer.get_vocab_size())
+
+
+def kept_text(folder: str | None, path: str | None, characters: int, vocabulary: int) -> Text:
+    """Read text as :func:`text` does, once for all processes: the tokens are kept in a folder, if one is given."""
+    if folder is None:
+        return text(path, characters, vocabulary)
+    name = f"{fingerprint(path) if path else 'packages'}-{characters}-{vocabulary}.tokens"
+    kept = Path(folder) / name
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{kept}.lock"):
+        if not kept.exists():
+            buffer = io.BytesIO()
+            torch.save(vars(text(path, characters, vocabulary)), buffer)
+            atomic_write(kept, buffer.getvalue())
+    return Text(**torch.load(io.BytesIO(kept.read_bytes()), weights_only=True))
 
 
 def _prose() -> Iterator[str]:

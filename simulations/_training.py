@@ -79,7 +79,7 @@ def train(task: Task, recipe: Recipe, seed: int, device: str, checkpoint: Path |
         Where the state is kept at each measurement, and from where it goes on if it is there.
     """
     model, rows, begin = task.model, [], 0
-    optimiser = torch.optim.AdamW(_groups(model, recipe.weight_decay), lr=recipe.rate)
+    optimiser = torch.optim.AdamW(_groups(model, recipe.weight_decay), lr=recipe.rate, fused=device == "cuda")
     if checkpoint is not None and checkpoint.exists():
         state = torch.load(io.BytesIO(checkpoint.read_bytes()), map_location=device, weights_only=True)
         model.load_state_dict(state["model"])

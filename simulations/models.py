@@ -11,7 +11,7 @@ a model that sees no input. The quick preset proves that every cell runs, and cl
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ PRESETS = ("quick", "cpu", "gpu")
 STUCK = 0.98
 _QUICK = Size(layers=2, width=32, heads=2, length=32, batch=16, held_out=32)
 _CPU = Size(6, 128, 4, 64, batch=8, held_out=256, vocabulary=2000, characters=8_000_000)
-_GPU = Size(6, 768, 12, 128, batch=256, held_out=1024, vocabulary=16_000, characters=60_000_000, dropout=0.1)
+_GPU = Size(6, 512, 8, 128, batch=32, held_out=512, vocabulary=8000, characters=20_000_000, dropout=0.1)
 # sizes, steps, learning rates that are tried
 _PLANS: dict[str, dict[str, tuple[Size, int, str]]] = {
     "quick": {
@@ -42,10 +42,10 @@ _PLANS: dict[str, dict[str, tuple[Size, int, str]]] = {
         "STanHop": (replace(_CPU, layers=3, width=64, length=48, horizon=6, batch=32), 2000, "0.0003,0.001"),
     },
     "gpu": {
-        "BERT": (_GPU, 20_000, "0.0001,0.0003,0.001"),
-        "OPT": (replace(_GPU, length=512, batch=48), 20_000, "0.0001,0.0003,0.001"),
-        "ViT": (replace(_GPU, layers=12, width=384, heads=6, held_out=180, patch=1), 5000, "0.0003,0.001"),
-        "STanHop": (replace(_GPU, layers=11, width=256, heads=4, length=168, batch=128), 5000, "0.0001,0.0003"),
+        "BERT": (_GPU, 4000, "0.0003,0.001"),
+        "OPT": (_GPU, 4000, "0.0003,0.001"),
+        "ViT": (replace(_GPU, layers=12, width=384, heads=6, batch=64, held_out=180, patch=1), 2000, "0.0003,0.001"),
+        "STanHop": (replace(_GPU, layers=11, width=256, heads=4, length=168), 1000, "0.0001,0.0003"),
     },
 }
 _TRAININGS = {"quick": 1, "cpu": 3, "gpu": 3}
@@ -53,8 +53,12 @@ _OWN_IMAGES = {"quick": (16, 4), "cpu": (32, 4), "gpu": (224, 16)}
 
 
 def cells(preset: str) -> list[dict[str, Any]]:
-    """List the parameters of all cells."""
-    return [cell for name, plan in _PLANS[preset].items() for cell in _cells(preset, name, *plan)]
+    """List the parameters of all cells, first those of softmax and OutEffHop: a run that is cut short has them."""
+    return _ordered(cell for name, plan in _PLANS[preset].items() for cell in _cells(preset, name, *plan))
+
+
+def _ordered(cells: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    return sorted(cells, key=lambda cell: cell["learnt"] or cell["method"] not in ("softmax", "OutEffHop"))
 
 
 def own_cells(preset: str, data: str) -> list[dict[str, Any]]:
@@ -70,7 +74,7 @@ def own_cells(preset: str, data: str) -> list[dict[str, Any]]:
         chosen = {name: plans[name] for name in ("BERT", "OPT")}
     for name, (size, *_) in chosen.items():
         _read(name, size, data)
-    return [cell | known for name, plan in chosen.items() for cell in _cells(preset, name, *plan)]
+    return _ordered(cell | known for name, plan in chosen.items() for cell in _cells(preset, name, *plan))
 
 
 def _read(name: str, size: Size, path: str) -> object:
@@ -100,7 +104,7 @@ def measure(
     begin = derived_seed(study, parameters["training"])
 
     def trained(rate: float, steps: int) -> tuple[Built, list[dict[str, Any]]]:
-        built = _built(parameters, begin, device)
+        built = _built(parameters, begin, device, unfinished)
         path = (
             None if unfinished is None else Path(unfinished) / f"{_name(parameters, study, device)}-{rate}-{steps}.pt"
         )
@@ -121,13 +125,13 @@ def measure(
     return rows
 
 
-def _built(parameters: Mapping[str, Any], seed: int, device: str) -> Built:
+def _built(parameters: Mapping[str, Any], seed: int, device: str, folder: str | None) -> Built:
     path = parameters.get("data")
     if path is not None and loaders.fingerprint(path) != parameters["digest"]:
         raise ValueError(f"{path} has changed since the grid was made: run the command again")
     size = Size(**{each.name: parameters[each.name] for each in fields(Size)})
     chosen = parameters["model"], parameters["method"], parameters["learnt"]
-    return build(*chosen, size, seed, device, path)
+    return build(*chosen, size, seed, device, path, folder)
 
 
 def _count(built: Built) -> int:

@@ -15,6 +15,7 @@ import pytest
 import torch
 from PIL import Image
 
+from figures import models_table
 from hopfield_theory.attention import softmax_n_attention
 from simulations import _data as data
 from simulations import models, sinks
@@ -61,6 +62,17 @@ def test_what_packages_ship():
     found = data.text(None, 20_000, 300)
     assert found.vocabulary == 300
     assert 0 < found.blind_loss < math.log(300)
+
+
+def test_text_is_read_once_for_all_processes(tmp_path, monkeypatch):
+    first = data.kept_text(str(tmp_path), None, 20_000, 300)
+    monkeypatch.setattr(data, "text", None)
+    second = data.kept_text(str(tmp_path), None, 20_000, 300)
+    assert torch.equal(first.train, second.train)
+    assert torch.equal(first.held_out, second.held_out)
+    assert (first.vocabulary, first.blind_loss) == (second.vocabulary, second.blind_loss)
+    with pytest.raises(TypeError):
+        data.kept_text(str(tmp_path), None, 20_000, 400)
 
 
 def test_text_of_one_s_own(tmp_path):
@@ -215,7 +227,10 @@ def test_a_killed_run_ends_at_the_same_bits(tmp_path):
 
 def test_the_quick_preset_is_every_model_with_every_method():
     cells = models.cells("quick")
-    assert [(cell["model"], cell["method"]) for cell in cells] == [(m, n) for m in MODELS for n in METHODS]
+    # what the question is about comes first
+    plain, others = list(METHODS)[:2], list(METHODS)[2:]
+    order = [(model, method) for methods in (plain, others) for model in MODELS for method in methods]
+    assert [(cell["model"], cell["method"]) for cell in cells] == order
     learnt = {cell["method"] for cell in models.cells("cpu") if cell["learnt"]}
     assert learnt == {"OutEffHop", "Clipped_OutEffHop", "Gated_OutEffHop"}
     assert {cell["training"] for cell in models.cells("cpu")} == {0, 1, 2}
@@ -322,6 +337,22 @@ def test_intervals_need_three_trainings():
     found = mean(np.array([1.0, 2.0, 3.0]))
     # Student's 97.5% quantile with two degrees of freedom is 4.3027
     assert found.high == pytest.approx(2 + 4.3027 / math.sqrt(3), abs=1e-4)
+
+
+def test_the_tables_leave_out_what_is_stuck_and_pair_by_training():
+    frame = made_up({(1, "OutEffHop")}).assign(model="BERT", norm=1.0, perplexity=2.0, perplexity_w8a8=3.0)
+    frame = frame.assign(kurtosis_published=4.0, norm_published=5.0, last=frame["step"] == 4)
+    softmax, outeff = models_table.values(frame).splitlines()[2:]
+    # softmax ends at loss 2 with e^(2 + 0.1 t) squared, the other at loss 3 in the trainings 0 and 2
+    kurtosis = np.exp([4.0, 4.2, 4.4]).mean()
+    assert softmax == f"| BERT | softmax | 0 | 3 | 0 | 2 | {kurtosis:.4g} | 1 | 4 | 5 | 2 | 3 |"
+    kurtosis = np.exp([0.5, 0.7]).mean()
+    assert outeff == f"| BERT | OutEffHop | 1 | 3 | 1 | 3 | {kurtosis:.4g} | 1 | 4 | 5 | 2 | 3 |"
+    [row] = models_table.changes(frame).splitlines()[2:]
+    steps, loss = np.exp([-3.6, -1.5])
+    assert row == f"| BERT | OutEffHop | 1 | 2 | {steps:.2f} | {loss:.2f} | 1.00 | 1.00 |"
+    [row] = models_table.changes(frame.assign(stuck=False)).splitlines()[2:]
+    assert "[" in row
 
 
 # --- a head with nothing to do ---

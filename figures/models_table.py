@@ -1,0 +1,112 @@
+"""The study of trained models as two Markdown tables: ``python -m figures.models_table RESULTS``."""
+
+from __future__ import annotations
+
+import itertools
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import pandas as pd
+import typer
+
+from figures.models_bars import common_loss
+from figures.results import DEFAULT, UnusableError, load
+from simulations._architectures import METHODS, MODELS
+from simulations._matched import change, mean
+
+__all__ = ["changes", "render", "values"]
+
+_SCORES = {"BERT": "perplexity", "OPT": "perplexity", "ViT": "accuracy", "STanHop": "mse"}
+_COLUMNS = ("loss", "kurtosis", "norm", "kurtosis_published", "norm_published", "score", "score_w8a8")
+
+
+def values(frame: pd.DataFrame) -> str:
+    """Return means at the end of the trainings that are not stuck, a row per model, method and kind of n.
+
+    Kurtosis and norm by the library's definition, then by the papers'; the score (perplexity, accuracy or mean square
+    error) in floating point, then after W8A8.
+    """
+    head = ("model", "method", "n", "trainings", "stuck", "loss", "kurtosis", "norm", "kurtosis, papers'")
+    return _markdown((*head, "norm, papers'", "score", "score, W8A8"), _values(frame))
+
+
+def _values(frame: pd.DataFrame) -> Iterator[list[str]]:
+    for (model, method, learnt), rows in _groups(frame[frame["last"].astype(bool)]):
+        going = rows[~rows["stuck"].astype(bool)]
+        score = _SCORES[model]
+        known = going.assign(score=going[score], score_w8a8=going[f"{score}_w8a8"])[list(_COLUMNS)].mean()
+        numbers = ["–" if np.isnan(number) else f"{number:.4g}" for number in known]
+        yield [model, method, _mass(method, learnt), str(len(rows)), str(len(rows) - len(going)), *numbers]
+
+
+def changes(frame: pd.DataFrame) -> str:
+    """Return kurtosis and norm over those of softmax, after as many steps and at the same loss.
+
+    Paired by training, with Student's 95% interval of the mean logarithm; without three pairs there is none.
+    """
+    head = ("model", "method", "n", "pairs", "kurtosis, same steps", "same loss", "norm, same steps", "same loss")
+    return _markdown(head, _changes(frame))
+
+
+def _changes(frame: pd.DataFrame) -> Iterator[list[str]]:
+    for (model, method, learnt), _ in _groups(frame):
+        if method == "softmax":
+            continue
+        own = frame[frame["model"] == model]
+        pair = own[(own["method"] == "softmax") | ((own["method"] == method) & (own["learnt"] == learnt))]
+        ratios = [
+            change(pair, method, column, loss, learnt)
+            for column in ("kurtosis", "norm")
+            for loss in (None, common_loss(pair))
+        ]
+        yield [model, method, _mass(method, learnt), str(len(ratios[0])), *map(_ratio, ratios)]
+
+
+def _groups(frame: pd.DataFrame) -> Iterator[tuple[tuple[str, str, bool], pd.DataFrame]]:
+    found = dict(iter(frame.groupby(["model", "method", "learnt"])))
+    for key in itertools.product(MODELS, METHODS, (False, True)):
+        if key in found:
+            yield key, found[key]
+
+
+def _mass(method: str, learnt: bool) -> str:
+    return "learnt" if learnt else "1" if "OutEffHop" in method else "0"
+
+
+def _ratio(logs: np.ndarray) -> str:
+    logs = logs[np.isfinite(logs)]
+    if not len(logs):
+        return "–"
+    found = mean(logs)
+    around = f" [{np.exp(found.low):.2f}, {np.exp(found.high):.2f}]" if found else ""
+    return f"{np.exp(logs.mean()):.2f}{around}"
+
+
+def _markdown(head: Sequence[str], rows: Iterator[list[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def render(frame: pd.DataFrame) -> str:
+    """Return both tables."""
+    return f"{values(frame)}\n\n{changes(frame)}\n"
+
+
+def main(
+    results: Annotated[Path, typer.Argument(metavar="RESULTS", help="Folder of the results or of tables.")] = DEFAULT,
+    partial: Annotated[bool, typer.Option("--partial", help="Take what there is of an unfinished preset.")] = False,
+) -> None:
+    """Print what the trained models measured. Exit status 0; 2 if there are no results."""
+    try:
+        found = load(results, "models", partial=partial)
+    except UnusableError as error:
+        print(f"models_table: {error}", file=sys.stderr)
+        raise typer.Exit(2) from None
+    print(f"{found}\n\n{render(found.frame)}", end="")
+
+
+if __name__ == "__main__":
+    typer.run(main)
