@@ -2,6 +2,9 @@
 
 import os
 import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -76,3 +79,14 @@ def visit(chromium):
     for view in views:
         view.close()
     assert problems == []
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory):
+    """The site, built without a warning."""
+    folder = tmp_path_factory.mktemp("site")
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", folder]
+    built = subprocess.run(command, cwd=Path(__file__).parents[1], capture_output=True, text=True, check=False)
+    assert built.returncode == 0, built.stderr
+    assert "WARNING -" not in built.stderr
+    return folder

@@ -11,6 +11,7 @@ from hopfield_theory.verification.render.page import page
 pytestmark = pytest.mark.slow
 
 EXPLORER = Path(__file__).parents[1] / "docs" / "explorer.html"
+SCREENS = [(390, "light"), (390, "dark"), (1280, "dark"), (1920, "light")]
 FOCUSABLE = ":is(a[href], button, input, select, textarea, summary, [tabindex='0']):not(:disabled)"
 
 
@@ -36,18 +37,40 @@ def unfolded(address, visit):
     return opened
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [390, 1280, 1920])
+@pytest.mark.parametrize(("width", "scheme"), SCREENS)
 def test_it_fits_and_is_accessible(unfolded, width, scheme):
+    fits_and_is_accessible(unfolded(width, color_scheme=scheme), width)
+
+
+@pytest.mark.parametrize(("width", "scheme"), SCREENS)
+def test_the_site_fits_and_is_accessible(site, visit, width, scheme):
+    fits_and_is_accessible(visit((site / "index.html").as_uri(), width, color_scheme=scheme), width)
+
+
+def fits_and_is_accessible(view, width):
     axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
-    view = unfolded(width, color_scheme=scheme)
     assert view.evaluate("document.documentElement.scrollWidth") <= width
     # nothing is cut off at the side either, unless it can be scrolled
     cut = f"""all => all.filter(e => e.checkVisibility() && e.getBoundingClientRect().right > {width} &&
-        !e.closest('.wide, .formula, .scroll, .skip, #stage')).map(e => e.outerHTML.slice(0, 80))"""
+        !e.closest('.wide, .formula, .scroll, .skip, .md-sidebar, #stage')).map(e => e.outerHTML.slice(0, 80))"""
     assert view.eval_on_selector_all("main *", cut) == []
-    found = axe.run(view).response["violations"]
+    # preloading would fetch the sheets of the site, which a browser refuses for files
+    found = axe.run(view, options={"preload": False}).response["violations"]
     assert [f"{v['id']}: {v['nodes'][0]['html']}" for v in found if v["impact"] in ("serious", "critical")] == []
+
+
+def test_the_site_by_keyboard_alone(site, visit):
+    view = visit((site / "index.html").as_uri())
+    expected = view.eval_on_selector_all(":is(.md-tabs, .md-content) a[href]", "all => all.map(e => e.href)")
+    reached = []
+    while (view.keyboard.press("Tab") or view.evaluate("document.activeElement.tagName")) != "BODY":
+        # the switch of the theme is drawn by its label
+        focus = "(e => e.matches('.md-option') ? e.nextElementSibling : e)(document.activeElement)"
+        assert view.evaluate(f"getComputedStyle({focus}).outlineStyle") in ("solid", "auto")
+        if view.evaluate("document.activeElement.matches(':is(.md-tabs, .md-content) a')"):
+            reached.append(view.evaluate("document.activeElement.href"))
+    assert reached == expected
+    assert len(expected) > 15
 
 
 @pytest.mark.parametrize("width", [390, 1280])
@@ -63,6 +86,17 @@ def test_the_keyboard_reaches_every_control_in_the_order_of_the_page(unfolded, w
     for _ in expected:
         view.keyboard.press("Tab")
         # where the focus is can be seen
-        assert view.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
+        assert view.evaluate("getComputedStyle(document.activeElement).outlineStyle") in ("solid", "auto")
     assert view.evaluate("reached") == expected
     assert len(expected) > 15
+
+
+def test_the_site_is_searched_as_one_types(site, visit):
+    view = visit((site / "index.html").as_uri())
+    view.get_by_placeholder("Search").fill("finite-size law")
+    found = view.locator("a.md-search-result__link").filter(has_text="C9")
+    found.first.wait_for()
+    found.first.click()
+    view.wait_for_load_state()
+    assert "statements.html" in view.url
+    assert view.locator("#c9-finite-size-law-of-the-fold").is_visible()

@@ -2,8 +2,6 @@
 
 import json
 import re
-import subprocess
-import sys
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -29,16 +27,6 @@ class Loads(HTMLParser):
             return
         if tag not in ("a", "math", "svg"):
             self.found += [attributes[name] for name in ("src", "href", "srcset", "data") if attributes.get(name)]
-
-
-@pytest.fixture(scope="module")
-def site(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("site")
-    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", folder]
-    built = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert built.returncode == 0, built.stderr
-    assert "WARNING -" not in built.stderr
-    return folder
 
 
 @pytest.mark.slow

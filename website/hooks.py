@@ -52,6 +52,11 @@ def on_page_markdown(markdown: str, page: Any, config: Any, files: Any) -> str:
     return mathematics.rewrite(markdown) if here in FORMULAS else markdown
 
 
+def on_post_page(output: str, page: Any, config: Any) -> str:
+    """Name the dialogue of the search, which the theme leaves without a name to those who hear the page."""
+    return output.replace('role="dialog"', 'role="dialog" aria-label="Search"')
+
+
 def _outside(page: str, target: str) -> Path | None:
     """The file or folder that a link of a page names, if it is in the project but is no page of the documents."""
     if "://" in target or page.startswith("source/"):
