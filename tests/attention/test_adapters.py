@@ -4,13 +4,15 @@ import pytest
 import torch
 
 transformers = pytest.importorskip("transformers")
-peft = pytest.importorskip("peft")
 
 from hopfield_theory.attention.transformers import convert  # noqa: E402
 
 IDS = torch.randint(3, 50, (2, 6), generator=torch.Generator().manual_seed(1))
 # peft still asks transformers by a deprecated name
-pytestmark = pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing. is deprecated:FutureWarning")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing. is deprecated:FutureWarning"),
+]
 LEARNT = ["outeffhop_slot", "outeffhop_gate"]
 
 
@@ -25,6 +27,8 @@ def base():
 
 def adapted(model, modules_to_save=None):
     """An adapter that is not the identity, as it would be at its start."""
+    # some seconds of import, which a run of other tests is spared
+    peft = pytest.importorskip("peft")
     torch.manual_seed(1)
     options = {"target_modules": ["q_proj", "v_proj"], "init_lora_weights": False, "modules_to_save": modules_to_save}
     return peft.get_peft_model(model, peft.LoraConfig(task_type="CAUSAL_LM", **options)).eval()
@@ -93,7 +97,7 @@ def test_a_saved_adapter_brings_its_learnt_masses_back(tmp_path, adapter_first):
     model.save_pretrained(tmp_path)
     again = base()
     convert(again, **options)
-    loaded = logits(peft.PeftModel.from_pretrained(again, tmp_path).eval())
+    loaded = logits(pytest.importorskip("peft").PeftModel.from_pretrained(again, tmp_path).eval())
     assert torch.equal(loaded, expected) != adapter_first
     if adapter_first:
         slots = [p for name, p in model.named_parameters() if "outeffhop_slot" in name]

@@ -89,10 +89,10 @@ def test_a_full_check_attacks_everything_and_a_quick_one_what_is_false():
 
 @pytest.mark.slow
 def test_who_works_changes_nothing():
-    wanted = ["T9", "P14", "P16", "C1"]
+    wanted = ["T9", "P14", "C1"]
     with Processes(2) as workers:
-        shared = ht.verify(wanted, instances=300, map_fn=workers.map)
-    assert table.data(shared) == table.data(ht.verify(wanted, instances=300))
+        shared = ht.verify(wanted, instances=100, map_fn=workers.map)
+    assert table.data(shared) == table.data(ht.verify(wanted, instances=100))
 
 
 def test_a_claim_with_a_reading_that_survives_is_not_as_expected():
@@ -152,7 +152,7 @@ def test_the_digits_are_among_the_instances_where_they_can_be(monkeypatch):
 
 @pytest.mark.slow
 def test_the_report_carries_everything():
-    verdicts = ht.verify(["T7", "T8", "P1"], instances=300, level="full")
+    verdicts = [*ht.verify(["T7", "T8"], instances=100), *ht.verify(["P1"], instances=100, level="full")]
     data = json.loads(render.json_text({"verdicts": table.data(verdicts)}))["verdicts"]
     assert [row["statement"] for row in data] == ["T7", "T8", "P1"]
     for row, verdict in zip(data, verdicts, strict=True):
