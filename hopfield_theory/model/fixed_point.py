@@ -322,9 +322,7 @@ def _least_squares(df: Tensor, f: Tensor, valid: Tensor) -> Tensor:
     ridge = torch.finfo(df.dtype).eps ** 0.625
     # the columns and f, each as a row, on top of the ridge's
     rest = torch.nn.functional.pad(torch.cat([columns, f.unsqueeze(1)], 1), (0, window))
-    rest[:, :window, -window:] = torch.finfo(df.dtype).eps ** 0.625 * torch.eye(
-        window, dtype=df.dtype, device=df.device
-    )
+    rest[:, :window, -window:] = ridge * torch.eye(window, dtype=df.dtype, device=df.device)
     triangle = df.new_zeros(len(df), window, window + 1)
     for index in range(window):
         length = torch.linalg.vector_norm(rest[:, index], dim=-1)
