@@ -360,8 +360,7 @@ def test_the_tables_leave_out_what_is_stuck_and_pair_by_training():
 
 @pytest.mark.parametrize("task", ["backcopy", "averaging"])
 def test_tasks_ask_for_what_they_say(task):
-    build = sinks._backcopy if task == "backcopy" else sinks._averaging
-    x, target, busy = build(1.0, False, "cpu").draw(torch.Generator().manual_seed(0))
+    x, target, busy = sinks.build(task, sinks.Head(1.0), 0, "cpu").draw(torch.Generator().manual_seed(0))
     assert 0.05 < busy.double().mean() < 0.25
     assert not busy[:, 0].any()
     for row, place in busy.nonzero().tolist():
@@ -377,10 +376,10 @@ def test_tasks_ask_for_what_they_say(task):
 
 def test_idle_weight_is_the_slot_s_without_patterns():
     """At zero scores every token gives the slot n / (n + its number of visible tokens)."""
-    task = sinks._averaging(4.0, False, "cpu")
+    task = sinks.build("averaging", sinks.Head(4.0), 0, "cpu")
     with torch.no_grad():
         task.model.head.state_projection.weight.zero_()
         task.model.head.state_projection.bias.zero_()
     weights = task.model.weights(task.draw(torch.Generator().manual_seed(0))[0])
-    seen = torch.arange(1.0, sinks._LENGTH + 1)
+    seen = torch.arange(1.0, sinks.LENGTH + 1)
     torch.testing.assert_close(1 - weights.sum(-1), (4 / (4 + seen)).expand(len(weights), -1))
