@@ -22,18 +22,18 @@ from hopfield_theory.data.ensembles import derived_seed
 from simulations import sinks
 from simulations._training import train
 
-_SCALE = {"quick": (300, 1, (12, 24)), "paper": (1000, 3, (12, 24, 96)), "large": (10_000, 10, (12, 24, 48, 96))}
+_SCALE = {"quick": (300, 1, (12, 24)), "paper": (1000, 3, (12, 24, 48)), "large": (10_000, 10, (12, 24, 48, 96))}
 
 
 def cells(preset: str) -> list[dict[str, Any]]:
     """List the parameters of all cells."""
     steps, trainings, lengths = _SCALE[preset]
     conditions = [*((length, True) for length in lengths), (sinks.LENGTH, False)]
-    grid = itertools.product(sinks.TASKS, sinks.NOOPS, conditions, range(trainings))
+    grid = itertools.product(conditions, sinks.TASKS, sinks.NOOPS, range(trainings))
     return [
         {"task": task, "noop": noop, "learnt": learnt, "length": length, "key_bias": key_bias}
         | {"training": training, "steps": steps}
-        for task, (noop, learnt), (length, key_bias), training in grid
+        for (length, key_bias), task, (noop, learnt), training in grid
     ]
 
 
