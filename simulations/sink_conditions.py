@@ -22,13 +22,14 @@ from hopfield_theory.data.ensembles import derived_seed
 from simulations import sinks
 from simulations._training import train
 
-_SCALE = {"quick": (300, 1, (12, 24)), "paper": (1000, 3, (12, 24, 48)), "large": (10_000, 10, (12, 24, 48, 96))}
+# steps, trainings, and lengths other than that of sinks
+_SCALE = {"quick": (300, 1, (12,)), "paper": (1000, 3, (12, 48)), "large": (10_000, 10, (12, 48, 96))}
 
 
 def cells(preset: str) -> list[dict[str, Any]]:
     """List the parameters of all cells."""
     steps, trainings, lengths = _SCALE[preset]
-    conditions = [*((length, True) for length in lengths), (sinks.LENGTH, False)]
+    conditions = [(sinks.LENGTH, True), (sinks.LENGTH, False), *((length, True) for length in lengths)]
     grid = itertools.product(conditions, sinks.TASKS, sinks.NOOPS, range(trainings))
     return [
         {"task": task, "noop": noop, "learnt": learnt, "length": length, "key_bias": key_bias}

@@ -17,6 +17,7 @@ from PIL import Image
 
 from figures import models_table
 from hopfield_theory.attention import softmax_n_attention
+from hopfield_theory.attention.stanhop import Association
 from simulations import _data as data
 from simulations import models, sinks
 from simulations._architectures import METHODS, MODELS, Size, build
@@ -286,6 +287,54 @@ def test_t8_outeffhop_is_attention_whose_gate_is_the_mass_off_the_slot():
     for n in (0.25, 1.0, 4.0):
         gate = (lse - math.log(n)).sigmoid().unsqueeze(-1)
         torch.testing.assert_close(gate * dense, softmax_n_attention(q, k, v, n=n), rtol=1e-12, atol=1e-12)
+
+
+class GateByScores(torch.nn.Module):
+    """T8's gate of a layer, in place of the one that it learns from its states."""
+
+    def __init__(self, layer, log_n):
+        super().__init__()
+        # no submodule: it is part of the layer
+        self.layer, self.log_n = [layer], log_n
+
+    def forward(self, states):
+        query, key, _ = self.layer[0]._projected(states)
+        return ((self.layer[0]._scale() * query @ key.mT).logsumexp(-1, keepdim=True) - self.log_n).sigmoid()
+
+
+def associations(n):
+    """A layer with a slot, and gated attention of the same weights."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        slot, gated = Association(8, 2, noop=n).double(), Association(8, 2, noop=0.0, gate=0.25).double()
+    gated.load_state_dict({**slot.state_dict(), "log_n": gated.log_n}, strict=False)
+    return slot, gated
+
+
+@pytest.mark.parametrize("n", [0.25, 1.0, 4.0])
+def test_t8_outeffhop_is_gated_attention_whose_gate_is_forced(n):
+    slot, gated = associations(n)
+    x = torch.randn(20, 7, 8, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    assert (gated(x) - slot(x)).norm() > 0.1 * slot(x).norm()
+    gated.gate = GateByScores(gated, slot.log_n)
+    torch.testing.assert_close(gated(x), slot(x), rtol=1e-12, atol=1e-13)
+
+
+def test_t8_no_gate_that_ignores_the_scores_is_outeffhop():
+    """Over sets of stored patterns that the same states meet, the best gate that reads the states alone is off."""
+    slot, gated = associations(4.0)
+    generator = torch.Generator().manual_seed(1)
+    states, stored = (torch.randn(*shape, 8, generator=generator, dtype=torch.float64) for shape in ((1, 3), (200, 2)))
+    inputs = (2 * stored, 2 * states.expand(200, -1, -1), 2 * stored)
+    dense, wanted = (layer.weights(inputs) @ layer._projected(inputs)[2] for layer in (gated, slot))
+    blind = (dense * wanted).sum((0, -1), keepdim=True) / dense.square().sum((0, -1), keepdim=True)
+    learnt = gated.gate(inputs[1])
+    assert blind.shape == learnt[:1].shape
+    torch.testing.assert_close(learnt, learnt[:1].expand_as(learnt))  # it reads the states alone
+    by_scores = (wanted * dense).sum(-1) / dense.square().sum(-1)
+    assert by_scores.std(0).min() > 0.02
+    assert (blind * dense - wanted).norm() > 0.1 * wanted.norm()
+    assert (blind * dense - wanted).norm() < (learnt * dense - wanted).norm()
 
 
 def test_the_paper_s_headline_follows_from_its_table():
