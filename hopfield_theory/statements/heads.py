@@ -122,13 +122,13 @@ STATEMENTS = (
         name="T22",
         title="An idle head needs a sink or the slot",
         claim=(
-            "Let the patterns be the values of a head. On a unit vector v let all but the first have components of at "
-            "least a > 0, and the first −b. Then p_0 a + p_1(a + b) ≥ a − ‖T_n(x)‖: where the answer is near 0, the "
-            "weight is on the slot or on the first token. By what a trigger y is answered, A‖T_n(x)‖ ≥ ⟨T_n(y), v⟩(a − "
-            "p_0 a − p_1(a + b)) if ⟨T_n(y), v⟩ > 0, with A the largest component. Conversely, for n > 0 and 0 < R < m "
-            "one head gives idle tokens an answer within R of 0, with p_0 = m/(m + R), and a trigger one within R of "
-            "the mean of the contents: on T tokens, with the score log(nm/R) of contents for a trigger and "
-            "log(nR/(mT)) of all else."
+            "Let the patterns be the values of a head, and on a unit vector v let all but the first have components "
+            "of at least a > 0, the first −b. Then p_0 a + p_1(a + b) ≥ a − ‖T_n(x)‖: where the answer is near 0, the"
+            " weight is on the slot or on the first token. For a trigger y with ⟨T_n(y), v⟩ > 0, and A the largest "
+            "component, A‖T_n(x)‖ ≥ ⟨T_n(y), v⟩(a − p_0 a − p_1(a + b)). Conversely, for n > 0 and 0 < R < m one head"
+            " on T tokens gives idle ones an answer within R of 0 and the slot the weight p_0 ≥ m/(m + R), and a "
+            "trigger an answer within R of the mean of the contents: a trigger's scores of contents are log(nm/R), "
+            "all others log(nR/(mT))."
         ),
         formula=r"p_0a+p_1(a+b)\ge a-\|T_n(x)\|",
         source=f"derived for this project; {_TASK}",
