@@ -1,4 +1,4 @@
-"""Write what figures are drawn from as one table each: ``python -m figures.tables FROM TO``.
+"""Write what figures are drawn from, and pages quote, as one table each: ``python -m figures.tables FROM TO``.
 
 The SHA-256 of a table is the hash that a figure drawn from these results carries.
 """
@@ -18,18 +18,20 @@ from hopfield_theory._atomic_write import atomic_write
 
 # the energies of whole planes; a second makes them again
 _LARGE = {"landscape"}
+# no figure is drawn from these
+_QUOTED = {"sink_conditions"}
 
 
 def main(
     results: Annotated[Path, typer.Argument(metavar="FROM", help="Folder of the results, as simulations write them.")],
     out: Annotated[Path, typer.Argument(metavar="TO", help="Folder for a CSV file of each experiment.")],
 ) -> None:
-    """Write the results of every experiment that a figure needs.
+    """Write the results of every experiment that a figure or a page needs.
 
     Exit status 0; 2 for missing results, or a folder that cannot be written.
     """
     needed = {name for figure in NAMES for name in importlib.import_module(f"figures.{figure}").NEEDS}
-    for experiment in sorted(needed - _LARGE):
+    for experiment in sorted(needed - _LARGE | _QUOTED):
         try:
             found = load(results, experiment)
             out.mkdir(parents=True, exist_ok=True)

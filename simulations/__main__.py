@@ -57,7 +57,7 @@ def main(
     """
     if name is None:
         for known in NAMES:
-            print(f"{known:12} {_question(_module(known))}")
+            print(f"{known:16} {_question(_module(known))}")
         raise typer.Exit
     try:
         grid = {"dims": _listed("dims", dims, int), "lams": _listed("lams", lams, float)}

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -22,9 +23,11 @@ from hopfield_theory.data.ensembles import derived_seed
 from simulations._training import Recipe, Task, train
 
 _SCALE = {"quick": (500, 1), "paper": (1000, 3), "large": (10_000, 10)}
-# the fourth is learnt and begins at 1
-_NOOPS = ((0.0, False), (0.25, False), (1.0, False), (4.0, False), (1.0, True))
-_WIDTH, _LENGTH, _BATCH, _HELD_OUT = 32, 24, 64, 256
+TASKS = ("backcopy", "averaging")
+# the last is learnt and begins at 1
+NOOPS = ((0.0, False), (0.25, False), (1.0, False), (4.0, False), (1.0, True))
+LENGTH = 24
+_WIDTH, _BATCH, _HELD_OUT = 32, 64, 256
 _TOKENS, _TRIGGERS = 24, 3  # token 0 begins every sequence, the next three are triggers
 _TRIGGER_SHARE = 0.15
 _RATE = 0.003
@@ -35,24 +38,37 @@ def cells(preset: str) -> list[dict[str, Any]]:
     steps, trainings = _SCALE[preset]
     return [
         {"task": task, "noop": noop, "learnt": learnt, "training": training, "steps": steps}
-        for task, (noop, learnt), training in itertools.product(("backcopy", "averaging"), _NOOPS, range(trainings))
+        for task, (noop, learnt), training in itertools.product(TASKS, NOOPS, range(trainings))
     ]
+
+
+@dataclass(frozen=True)
+class Head:
+    """What differs between trainings: the no-op mass, whether it is learnt, the sequence length, and a key bias."""
+
+    noop: float
+    learnt: bool = False
+    length: int = LENGTH
+    key_bias: bool = True
 
 
 class _Layer(nn.Module):
     """Norm, one association under a causal mask, residual sum, and for tokens a perceptron."""
 
-    def __init__(self, inputs: nn.Module, outputs: int, perceptron: bool, noop: float, learnt: bool) -> None:
+    def __init__(self, inputs: nn.Module, outputs: int, perceptron: bool, head: Head) -> None:
         super().__init__()
         self.inputs = inputs
-        self.position = nn.Parameter(0.3 * torch.randn(_LENGTH, _WIDTH))
-        self.head = Hopfield(_WIDTH, noop=noop, learn_noop=learnt)
-        hidden = nn.Sequential(
-            nn.LayerNorm(_WIDTH), nn.Linear(_WIDTH, 4 * _WIDTH), nn.GELU(), nn.Linear(4 * _WIDTH, _WIDTH)
-        )
-        self.perceptron = hidden if perceptron else None
+        self.position = nn.Parameter(0.3 * torch.randn(head.length, _WIDTH))
+        self.head = Hopfield(_WIDTH, noop=head.noop, learn_noop=head.learnt)
+        if not head.key_bias:
+            # the shift of the norm before it would be one too
+            self.head.stored_projection.register_parameter("bias", None)
+            self.head.norm_stored_pattern.register_parameter("bias", None)
+        layers = (nn.LayerNorm(_WIDTH), nn.Linear(_WIDTH, 4 * _WIDTH), nn.GELU(), nn.Linear(4 * _WIDTH, _WIDTH))
+        self.perceptron = nn.Sequential(*layers) if perceptron else None
         self.outputs = nn.Linear(_WIDTH, outputs)
-        self.register_buffer("hidden", torch.ones(_LENGTH, _LENGTH, dtype=torch.bool).triu(1), persistent=False)
+        hidden = torch.ones(head.length, head.length, dtype=torch.bool).triu(1)
+        self.register_buffer("hidden", hidden, persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.inputs(x) + self.position
@@ -71,14 +87,23 @@ def measure(parameters: Mapping[str, Any], seed: int, device: str, study: int = 
     """Train one layer, from the same weights and on the same sequences for all n; one row per measurement."""
     del seed
     begin = derived_seed(study, parameters["training"])
-    build = _backcopy if parameters["task"] == "backcopy" else _averaging
+    task = build(parameters["task"], Head(parameters["noop"], parameters["learnt"]), begin, device)
+    return train(task, recipe(parameters["steps"]), begin, device)
+
+
+def build(task: str, head: Head, seed: int, device: str) -> Task:
+    """Build a task and its layer, whose first weights come from the seed."""
     with torch.random.fork_rng():
-        torch.manual_seed(begin)
-        task = build(parameters["noop"], parameters["learnt"], device)
-    return train(task, Recipe(parameters["steps"], _RATE, weight_decay=0.0), begin, device)
+        torch.manual_seed(seed)
+        return (_backcopy if task == "backcopy" else _averaging)(head, device)
 
 
-def _backcopy(noop: float, learnt: bool, device: str) -> Task:
+def recipe(steps: int) -> Recipe:
+    """Return how long, and at which rate."""
+    return Recipe(steps, _RATE, weight_decay=0.0)
+
+
+def _backcopy(head: Head, device: str) -> Task:
     # the table of bigrams: never a trigger after a trigger, and the first token never again
     table = torch.randn(_TOKENS, _TOKENS).mul(1.5).softmax(-1)
     table[:, 0] = 0.0
@@ -87,8 +112,8 @@ def _backcopy(noop: float, learnt: bool, device: str) -> Task:
     table[:, 1 : 1 + _TRIGGERS] = _TRIGGER_SHARE * triggers / triggers.sum(-1, keepdim=True)
 
     def sequences(count: int, generator: torch.Generator) -> tuple[Tensor, ...]:
-        tokens = torch.zeros(count, _LENGTH + 1, dtype=torch.long)
-        for place in range(1, _LENGTH + 1):
+        tokens = torch.zeros(count, head.length + 1, dtype=torch.long)
+        for place in range(1, head.length + 1):
             before = tokens[:, place - 1]
             drawn = torch.multinomial(table[before], 1, generator=generator)[:, 0]
             if place == 1:
@@ -100,7 +125,7 @@ def _backcopy(noop: float, learnt: bool, device: str) -> Task:
     def errors(model: nn.Module, batch: tuple[Tensor, ...]) -> Tensor:
         return nn.functional.cross_entropy(model(batch[0]).transpose(1, 2), batch[1], reduction="none")
 
-    model = _Layer(nn.Embedding(_TOKENS, _WIDTH), _TOKENS, True, noop, learnt)
+    model = _Layer(nn.Embedding(_TOKENS, _WIDTH), _TOKENS, True, head)
     return _task(model, sequences, errors, device)
 
 
@@ -108,18 +133,18 @@ def _is_trigger(tokens: Tensor) -> Tensor:
     return (tokens >= 1) & (tokens <= _TRIGGERS)
 
 
-def _averaging(noop: float, learnt: bool, device: str) -> Task:
-    contents = 8
+def _averaging(head: Head, device: str) -> Task:
+    contents, length = 8, head.length
 
     def sequences(count: int, generator: torch.Generator) -> tuple[Tensor, ...]:
-        x = torch.randn(count, _LENGTH, contents, generator=generator)
-        triggers = torch.rand(count, _LENGTH, generator=generator) < _TRIGGER_SHARE
+        x = torch.randn(count, length, contents, generator=generator)
+        triggers = torch.rand(count, length, generator=generator) < _TRIGGER_SHARE
         triggers[:, 0] = False
         x[:, 0] = 0.0
         x[triggers] = 0.0
         ordinary = (~triggers).double().cumsum(1).sub(1).clamp(min=1).to(x.dtype)
         means = x.cumsum(1) / ordinary[..., None]
-        first = torch.zeros(count, _LENGTH, 1)
+        first = torch.zeros(count, length, 1)
         first[:, 0] = 1.0
         marked = torch.cat([x, triggers[..., None].to(x.dtype), first], -1)
         return marked, torch.where(triggers[..., None], means, 0.0), triggers
@@ -127,7 +152,7 @@ def _averaging(noop: float, learnt: bool, device: str) -> Task:
     def errors(model: nn.Module, batch: tuple[Tensor, ...]) -> Tensor:
         return (model(batch[0]) - batch[1]).square().mean(-1)
 
-    return _task(_Layer(nn.Linear(contents + 2, _WIDTH), contents, False, noop, learnt), sequences, errors, device)
+    return _task(_Layer(nn.Linear(contents + 2, _WIDTH), contents, False, head), sequences, errors, device)
 
 
 def _task(model: _Layer, sequences: Any, errors: Any, device: str) -> Task:
@@ -137,7 +162,7 @@ def _task(model: _Layer, sequences: Any, errors: Any, device: str) -> Task:
         assert isinstance(model, _Layer)
         busy = held_out[2]
         # the first token, and the second, for which first and previous are one, tell nothing
-        idle = ~busy & (torch.arange(_LENGTH, device=busy.device) >= 2)
+        idle = ~busy & (torch.arange(busy.shape[1], device=busy.device) >= 2)
         with torch.inference_mode():
             weights, found = model.weights(held_out[0]), errors(model, held_out)
             x = model.inputs(held_out[0]) + model.position

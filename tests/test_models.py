@@ -17,6 +17,7 @@ from PIL import Image
 
 from figures import models_table
 from hopfield_theory.attention import softmax_n_attention
+from hopfield_theory.attention.stanhop import Association
 from simulations import _data as data
 from simulations import models, sinks
 from simulations._architectures import METHODS, MODELS, Size, build
@@ -288,6 +289,54 @@ def test_t8_outeffhop_is_attention_whose_gate_is_the_mass_off_the_slot():
         torch.testing.assert_close(gate * dense, softmax_n_attention(q, k, v, n=n), rtol=1e-12, atol=1e-12)
 
 
+class GateByScores(torch.nn.Module):
+    """T8's gate of a layer, in place of the one that it learns from its states."""
+
+    def __init__(self, layer, log_n):
+        super().__init__()
+        # no submodule: it is part of the layer
+        self.layer, self.log_n = [layer], log_n
+
+    def forward(self, states):
+        query, key, _ = self.layer[0]._projected(states)
+        return ((self.layer[0]._scale() * query @ key.mT).logsumexp(-1, keepdim=True) - self.log_n).sigmoid()
+
+
+def associations(n):
+    """A layer with a slot, and gated attention of the same weights."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        slot, gated = Association(8, 2, noop=n).double(), Association(8, 2, noop=0.0, gate=0.25).double()
+    gated.load_state_dict({**slot.state_dict(), "log_n": gated.log_n}, strict=False)
+    return slot, gated
+
+
+@pytest.mark.parametrize("n", [0.25, 1.0, 4.0])
+def test_t8_outeffhop_is_gated_attention_whose_gate_is_forced(n):
+    slot, gated = associations(n)
+    x = torch.randn(20, 7, 8, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    assert (gated(x) - slot(x)).norm() > 0.1 * slot(x).norm()
+    gated.gate = GateByScores(gated, slot.log_n)
+    torch.testing.assert_close(gated(x), slot(x), rtol=1e-12, atol=1e-13)
+
+
+def test_t8_no_gate_that_ignores_the_scores_is_outeffhop():
+    """Over sets of stored patterns that the same states meet, the best gate that reads the states alone is off."""
+    slot, gated = associations(4.0)
+    generator = torch.Generator().manual_seed(1)
+    states, stored = (torch.randn(*shape, 8, generator=generator, dtype=torch.float64) for shape in ((1, 3), (200, 2)))
+    inputs = (2 * stored, 2 * states.expand(200, -1, -1), 2 * stored)
+    dense, wanted = (layer.weights(inputs) @ layer._projected(inputs)[2] for layer in (gated, slot))
+    blind = (dense * wanted).sum((0, -1), keepdim=True) / dense.square().sum((0, -1), keepdim=True)
+    learnt = gated.gate(inputs[1])
+    assert blind.shape == learnt[:1].shape
+    torch.testing.assert_close(learnt, learnt[:1].expand_as(learnt))  # it reads the states alone
+    by_scores = (wanted * dense).sum(-1) / dense.square().sum(-1)
+    assert by_scores.std(0).min() > 0.02
+    assert (blind * dense - wanted).norm() > 0.1 * wanted.norm()
+    assert (blind * dense - wanted).norm() < (learnt * dense - wanted).norm()
+
+
 def test_the_paper_s_headline_follows_from_its_table():
     lines = (Path(__file__).parents[1] / "docs" / "outliers.md").read_text().splitlines()
     rows = [[part.strip() for part in line.strip("| ").split("|")] for line in lines]
@@ -360,8 +409,7 @@ def test_the_tables_leave_out_what_is_stuck_and_pair_by_training():
 
 @pytest.mark.parametrize("task", ["backcopy", "averaging"])
 def test_tasks_ask_for_what_they_say(task):
-    build = sinks._backcopy if task == "backcopy" else sinks._averaging
-    x, target, busy = build(1.0, False, "cpu").draw(torch.Generator().manual_seed(0))
+    x, target, busy = sinks.build(task, sinks.Head(1.0), 0, "cpu").draw(torch.Generator().manual_seed(0))
     assert 0.05 < busy.double().mean() < 0.25
     assert not busy[:, 0].any()
     for row, place in busy.nonzero().tolist():
@@ -377,10 +425,10 @@ def test_tasks_ask_for_what_they_say(task):
 
 def test_idle_weight_is_the_slot_s_without_patterns():
     """At zero scores every token gives the slot n / (n + its number of visible tokens)."""
-    task = sinks._averaging(4.0, False, "cpu")
+    task = sinks.build("averaging", sinks.Head(4.0), 0, "cpu")
     with torch.no_grad():
         task.model.head.state_projection.weight.zero_()
         task.model.head.state_projection.bias.zero_()
     weights = task.model.weights(task.draw(torch.Generator().manual_seed(0))[0])
-    seen = torch.arange(1.0, sinks._LENGTH + 1)
+    seen = torch.arange(1.0, sinks.LENGTH + 1)
     torch.testing.assert_close(1 - weights.sum(-1), (4 / (4 + seen)).expand(len(weights), -1))

@@ -1,4 +1,4 @@
-r"""Derivations by computer algebra: T2, T3, T7, T8, T10, T11 and C4.
+r"""Derivations by computer algebra: T2, T3, T7, T8, T10, T11, T22, T23 and C4.
 
 Each function derives its statement with SymPy and returns the identity that it proved, or raises
 :class:`NotProvedError`. Sums over patterns are symbolic in their number M where SymPy can handle them (T2, T7); two
@@ -29,7 +29,9 @@ __all__ = [
     "decrease",
     "gate",
     "jacobian",
+    "key_bias",
     "outliers",
+    "sink",
     "threshold",
     "unit_step",
 ]
@@ -162,6 +164,36 @@ def outliers() -> sp.Eq:
     kept = (2 * m * a + 2 * m * out) / (partition + out)
     sign = n * (partition - 2 * a) - out * (2 * partition - 2 * a + n)
     return _proved(classified - kept, m * sign / ((partition + n) * (partition + out)))
+
+
+def sink() -> sp.Eq:
+    r"""T22: ``a − p₀a − p_1(a + b)`` is the answer's component along v, if all others have the component a.
+
+    For a first token of score z, and others of total mass S.
+
+    Examples
+    --------
+    >>> sink().lhs
+    (S*a - b*exp(z))/(S + n + exp(z))
+    """
+    a, b, n, mass = sp.symbols("a b n S", positive=True)
+    z = sp.Symbol("z", real=True)
+    whole = n + sp.exp(z) + mass
+    noop, first = n / whole, sp.exp(z) / whole
+    return _proved((mass * a - sp.exp(z) * b) / whole, a - noop * a - first * (a + b))
+
+
+def key_bias() -> sp.Eq:
+    r"""T23: ``e^{z + s}/(n + Σ e^{z + s}) = e^z/(n e^{−s} + Σ e^z)``, for every M.
+
+    Examples
+    --------
+    >>> key_bias().lhs.free_symbols >= set(sp.symbols("s", real=True).free_symbols)
+    True
+    """
+    n, mass = sp.symbols("n S", positive=True)
+    z, s = sp.symbols("z s", real=True)
+    return _proved(sp.exp(z + s) / (n + sp.exp(s) * mass), sp.exp(z) / (n * sp.exp(-s) + mass))
 
 
 def threshold() -> sp.Eq:

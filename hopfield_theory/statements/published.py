@@ -1,8 +1,8 @@
-"""P1 to P28: claims of the literature, read literally; where one fails, the statements that hold are named.
+"""P1 to P30: claims of the literature, read literally; where one fails, the statements that hold are named.
 
 P1 to P6 are readings of 'tighter retrieval error' with a no-op slot, P7 to P14 are about the dense model and its
-energy, P15 to P18 about sparse retrieval, P19 to P26 about such memories in general, P27 and P28 about the
-no-op slot. Where a weak and a strong reading
+energy, P15 to P18 about sparse retrieval, P19 to P26 about such memories in general, P27 to P30 about the
+no-op slot and attention. Where a weak and a strong reading
 of a claim have different verdicts, each is a separate statement. The claims are stated from the papers' abstracts and
 from memory, not from their full texts; each source says so.
 """
@@ -12,7 +12,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from hopfield_theory.statements import energy, one_update, random_memories, storage
+from hopfield_theory.statements import energy, heads, one_update, random_memories, storage
 from hopfield_theory.statements.dynamics import Dynamics
 from hopfield_theory.statements.statement import (
     IN_BALL,
@@ -33,6 +33,7 @@ _MEMORY = "stated from memory"
 _RAMSAUER = "Ramsauer et al. 2021, arXiv:2008.02217"
 _HU_SPARSE = "Hu et al. 2023, arXiv:2309.12673"
 _HU = "Hu et al. 2024, arXiv:2404.03828"
+_RAN_MILO = "Ran-Milo 2026, arXiv:2603.11487"
 _FOLKLORE = "said of such memories in general"
 
 
@@ -254,7 +255,7 @@ def _adding_does_not_help(i: Instance) -> Any:
 
 _OUTLIERS = ("patterns", "beta", "query", "outliers")
 
-# --- the no-op slot (P27, P28) ---
+# --- the no-op slot, and attention (P27 to P30) ---
 
 
 def _rests_at_zero(i: Instance) -> Any:
@@ -273,6 +274,17 @@ def _lipschitz(i: Instance, rate: float = 1.0, mean: bool = False) -> Any:
     change = d.scores(x) - d.scores(y)
     reach = i.xp.norm(change) / i.xp.sqrt(i.xp.number(d.count)) if mean else i.xp.max(i.xp.abs(change))
     return rate * reach - i.xp.sum(i.xp.abs(d.weights(x) - d.weights(y)))
+
+
+def _all_on_the_first(i: Instance, empty: bool = False, share: float = 1.0, slot: bool = False) -> Any:
+    """Return ``‖T(x)‖ − a(1 − p_1)``, where the value of the first token may be 0."""
+    d = i.dynamics if slot else i.dense
+    weights, [least, _] = d.weights(i.query), heads.components(i, i.other)
+    answer = weights[1:] @ i.patterns[1:] if empty else weights @ i.patterns
+    return (i.xp.norm(answer) - share * least * (1 - weights[0])) / d.length()
+
+
+_on_an_empty_first = partial(_all_on_the_first, empty=True)
 
 
 STATEMENTS = (
@@ -826,5 +838,58 @@ STATEMENTS = (
             Implication("scores by a Euclidean mean", partial(_lipschitz, mean=True), uses=TWO),
         ),
         instead=("T7",),
+    ),
+    Statement(
+        name="P29",
+        said_as="reading",
+        title="A sink of any value takes all of an idle head",
+        claim=(
+            "In softmax attention, if on a unit vector the values of all tokens but the first have components of at "
+            "least a > 0, the first token has at least the weight 1 − ‖T_0(x)‖/a."
+        ),
+        formula=r"p_1\ge1-\frac{\|T_0(x)\|}{a}",
+        source=(
+            f"'necessarily induces a sink' in the abstract of {_RAN_MILO}, read for given tokens; the paper's theorem "
+            "draws the contents at random"
+        ),
+        proof="false",
+        why="A first value on the other side balances the others with a part of the weight.",
+        parts=(
+            Implication("weight of the first token", _all_on_the_first, heads.has_one_side, min_patterns=2, uses=TWO),
+        ),
+        instead=("T22", "P30"),
+        experiment="sinks",
+        figure="sinks",
+    ),
+    Statement(
+        name="P30",
+        said_as="reading",
+        title="An empty sink takes all of an idle head",
+        claim=(
+            "In softmax attention whose first token has the value 0, if on a unit vector the values of all others have "
+            "components of at least a > 0, the first token has at least the weight 1 − ‖o‖/a, with the answer o = "
+            "Σ_{ν≥2} p_ν ξ_ν."
+        ),
+        formula=r"p_1\ge1-\frac{\|o\|}{a},\quad o=\sum_{\nu\ge2}p_\nu\xi_\nu",
+        source=f"'necessarily induces a sink' in the abstract of {_RAN_MILO}, read for given tokens and an empty sink",
+        proof="proved here",
+        why="T22 with n = 0 and b = 0.",
+        parts=(
+            Implication("weight of the first token", _on_an_empty_first, heads.has_one_side, min_patterns=2, uses=TWO),
+        ),
+        near_misses=(
+            Implication(
+                "a twentieth more weight",
+                partial(_on_an_empty_first, share=1.05),
+                heads.has_one_side,
+                min_patterns=2,
+                uses=TWO,
+            ),
+            Implication(
+                "with a slot", partial(_on_an_empty_first, slot=True), heads.has_one_side, min_patterns=2, uses=TWO
+            ),
+            Implication("of any value", _all_on_the_first, heads.has_one_side, min_patterns=2, uses=TWO),
+        ),
+        instead=("T22",),
     ),
 )

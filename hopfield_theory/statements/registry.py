@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from hopfield_theory.statements import energy, jacobian, one_update, published, random_memories, storage
+from hopfield_theory.statements import energy, heads, jacobian, one_update, published, random_memories, storage
 from hopfield_theory.statements.statement import Statement
 
 __all__ = ["MODULES", "STATEMENTS", "chosen"]
 
-MODULES = (energy, jacobian, one_update, storage, random_memories, published)
+MODULES = (energy, jacobian, one_update, storage, heads, random_memories, published)
 """The modules that define statements."""
 
 
@@ -18,7 +18,7 @@ def _order(statement: Statement) -> tuple[int, int]:
 _ALL = sorted((statement for module in MODULES for statement in module.STATEMENTS), key=_order)
 
 STATEMENTS: dict[str, Statement] = {statement.name: statement for statement in _ALL}
-"""By name, in order: T1 to T21, C1 to C9, P1 to P28."""
+"""By name, in order: T1 to T23, C1 to C9, P1 to P30."""
 
 
 def chosen(names: list[str] | None = None) -> list[Statement]:

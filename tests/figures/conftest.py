@@ -111,6 +111,7 @@ MADE_UP = {
     "models": models,
     "rejection": rejection,
     "sinks": sinks,
+    "sink_conditions": lambda p, rng: [sinks(p, rng)[-1] | {"slot_early": 0.5, "slot_late": float(rng.uniform())}],
 }
 
 

@@ -19,7 +19,7 @@ M, BETA, N, X, Y, R = 1.5, 0.8, 0.7, 0.6, -0.4, 0.9
 def instance():
     values = {"patterns": [[M], [-M]], "beta": BETA, "noop": N, "query": [X], "other": [Y], "ball": R}
     tensors = {name: torch.tensor(value, dtype=torch.float64) for name, value in values.items()}
-    return Instance(**tensors, outliers=torch.zeros(1, 1, dtype=torch.float64), xp=Floats())
+    return Instance(**tensors, outliers=-torch.ones(1, 1, dtype=torch.float64), xp=Floats())
 
 
 def slack(name, part):
@@ -98,6 +98,11 @@ EXPECTED = {
     ("T14", "share of the slot"): N / (N + 2) - weights(X)[2],
     ("T15", "any M"): (BETA * M * math.sqrt(2) * (X - Y) / 2 - math.dist(weights(X)[:2], weights(Y)[:2]))
     / (1 + BETA * M * math.sqrt(2) * (X - Y)),
+    # along the direction −1 the components are −m and m
+    ("T22", "slot or sink"): (abs(update(X)) - M * (1 - weights(X)[2] - 2 * weights(X)[0])) / math.sqrt(square()),
+    ("T22", "by both answers"): (M * abs(update(X)) + update(Y) * M * (1 - weights(X)[2] - 2 * weights(X)[0]))
+    / square(),
+    ("T23", "weights"): 0.0,
 }
 
 
