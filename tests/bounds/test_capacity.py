@@ -118,7 +118,12 @@ def test_pair_ceiling_is_just_above_the_merging_of_isolated_pairs(row, size):
 
 
 @pytest.mark.parametrize(
-    ("row", "error", "size"), [(ROWS[1], 0.1, 4.56e18), (ROWS[1], 0.02, 3.71e18), (ROWS[2], 0.02, 5.42e14)]
+    ("row", "error", "size"),
+    [
+        (ROWS[1], 0.1, 4.56e18),
+        pytest.param(ROWS[1], 0.02, 3.71e18, marks=pytest.mark.slow),
+        pytest.param(ROWS[2], 0.02, 5.42e14, marks=pytest.mark.slow),
+    ],
 )
 def test_typical_ceiling_comes_down_to_the_mean_field_curve(row, error, size):
     found = crowding.typical_witness(of(*row), P, error).log_patterns
@@ -421,7 +426,7 @@ def test_the_default_error_of_the_typical_ceiling(monkeypatch, log_patterns, bal
     assert (found.error, found.log_patterns, found.strips) == (error, math.inf, ())
 
 
-@pytest.mark.parametrize("survival", [0.5, 1e-2, 1e-6])
+@pytest.mark.parametrize("survival", [*(pytest.param(p, marks=pytest.mark.slow) for p in (0.5, 1e-2)), 1e-6])
 def test_c7_excludes_survival_however_rare_it_is_to_be(survival):
     """Its strips once provided for four deviations of the crowd's direction, whatever the chance: none at 1e-6."""
     memory = RandomMemory.of(12, 12 / 11, 1.0)

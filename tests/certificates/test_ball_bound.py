@@ -39,7 +39,8 @@ def test_segments_swept_together_give_the_same_balls(monkeypatch, separation):
     assert_same(certified_balls(memory(separation), INDICES), expected, 1e-12)
 
 
-@pytest.mark.parametrize("beta", [pytest.param(3.0, marks=pytest.mark.slow), 300.0])
+@pytest.mark.slow
+@pytest.mark.parametrize("beta", [3.0, 300.0])
 def test_the_kernel_gives_the_same_balls(monkeypatch, beta):
     pytest.importorskip("triton", reason="Triton is not installed")
     # on a GPU every sweep is in float64

@@ -39,7 +39,7 @@ def test_t5_the_smallest_step_is_bounded_by_the_energy_spent(problem):
     memory, query = problem
     start, steps = memory.energy(query).item(), []
     x = query
-    for count in range(1, 40):
+    for count in range(1, 20):
         new = memory.update(x)
         steps.append((new - x).norm().item())
         x = new
