@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 from hopfield_theory import _arguments
-from hopfield_theory.bounds import mean_field, union
+from hopfield_theory.bounds import finite_size, mean_field, union
 from hopfield_theory.bounds.chernoff import chernoff
 from hopfield_theory.bounds.crowding import ceiling
 from hopfield_theory.bounds.random_memory import RandomMemory
@@ -21,7 +21,7 @@ class CapacityRow:
     Attributes
     ----------
     statement : str
-        Name, C1 to C8.
+        Name, C1 to C9.
     log_patterns : float
         Natural logarithm of a number of patterns; ``-inf`` for none, ``inf`` if the bound is void, NaN if there is no
         such number.
@@ -38,7 +38,7 @@ class CapacityRow:
 
 
 def capacity_table(memory: RandomMemory, failure_probability: float) -> list[CapacityRow]:
-    """Evaluate C1 to C8.
+    """Evaluate C1 to C9.
 
     Parameters
     ----------
@@ -54,7 +54,7 @@ def capacity_table(memory: RandomMemory, failure_probability: float) -> list[Cap
     """
     p = _arguments.probability("failure_probability", failure_probability)
     sure = f"with probability {1 - p:g}"
-    fold = mean_field.fold(memory)
+    fold, law = mean_field.fold(memory), finite_size.law(memory)
     return [
         CapacityRow(
             "C1",
@@ -105,6 +105,14 @@ def capacity_table(memory: RandomMemory, failure_probability: float) -> list[Cap
             "where the mean-field retrieval branch ends"
             if fold is not None
             else "the mean-field retrieval branch has no fold here: it fades",
+        ),
+        CapacityRow(
+            "C9",
+            math.nan if law is None else law.log_patterns,
+            "heuristic",
+            "C5 with the crowd's fluctuations: where half of the patterns are lost at this d"
+            if law is not None
+            else "no expansion about C5 here: it has no fold, or the fluctuations are too large",
         ),
         CapacityRow(
             "C8",
