@@ -15,16 +15,18 @@ from simulations._architectures import METHODS, MODELS
 from simulations._matched import change, mean
 
 NEEDS = {"models": ("model", "method", "learnt", "training", "step", "loss", "kurtosis", "norm", "stuck", "last")}
+_NAMED = (("model", MODELS), ("method", METHODS))
 _LOOKS = {"matched steps": style.MODELS["dense"], "matched loss": style.MODELS["OutEffHop"]}
 
 
 def draw(found: Mapping[str, Found], page: style.Page) -> Drawing:
     """Draw ratios to softmax, a column per model, kurtosis above norm."""
     frame = found["models"].frame
-    methods = [method for method in METHODS if method != "softmax"]
-    figure = style.blank(page.full, 3.4)
-    panels = figure.subplots(2, len(MODELS), sharex="row", sharey=True)
-    for column, model in enumerate(MODELS):
+    models, methods = (list(filter(set(frame[name]).__contains__, every)) for name, every in _NAMED)
+    methods = [method for method in methods if method != "softmax"]
+    figure = style.blank(page.full, 2.0 + 0.28 * len(methods))
+    panels = figure.subplots(2, len(models), sharex="row", sharey=True, squeeze=False)
+    for column, model in enumerate(models):
         for panel, value in zip(panels[:, column], ("kurtosis", "norm"), strict=True):
             panel.axvline(1.0, color="#777777", linewidth=0.6, zorder=0)
             panel.locator_params(axis="x", nbins=3)

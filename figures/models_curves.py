@@ -27,8 +27,9 @@ def draw(found: Mapping[str, Found], page: style.Page) -> Drawing:
     frame = found["models"].frame
     looks = dict(zip(METHODS, style.ramp(len(METHODS)), strict=True))
     figure = style.blank(page.full, 3.6)
-    panels = figure.subplots(2, len(MODELS), sharex="col")
-    for column, model in enumerate(MODELS):
+    models = [model for model in MODELS if model in set(frame["model"])]
+    panels = figure.subplots(2, len(models), sharex="col", squeeze=False)
+    for column, model in enumerate(models):
         rows = frame[(frame["model"] == model) & ~frame["learnt"].astype(bool)]
         for (method, _), each in rows.groupby(["method", "training"], sort=False):
             each, look = each.sort_values("step"), looks[method]
@@ -39,15 +40,16 @@ def draw(found: Mapping[str, Found], page: style.Page) -> Drawing:
         for panel in panels[:, column]:
             panel.invert_xaxis()
             panel.locator_params(nbins=3)
-        style.letter(panels[0, column], "abcd"[column], "STanHop" if model == "STanHop" else model)
+        style.letter(panels[0, column], "abcd"[column], model)
         panels[1, column].set_xlabel("loss")
     panels[0, 0].set_ylabel("average kurtosis")
     panels[1, 0].set_ylabel("infinity norm")
     lines = [
         style.line(panels[0, 0], [], [], looks[method], NAMES[method], marker=looks[method].marker)
         for method in METHODS
+        if method in set(frame["method"])
     ]
-    figure.legend(handles=lines, loc="outside lower center", ncols=len(METHODS), columnspacing=1.0, handlelength=1.4)
+    figure.legend(handles=lines, loc="outside lower center", ncols=len(lines), columnspacing=1.0, handlelength=1.4)
     return Drawing(
         figure,
         f"""Outliers over held-out loss, which falls to the right, along every training (n = 1); dotted: stuck, ending

@@ -157,11 +157,12 @@ def _of_table(path: Path, experiment: str) -> Found:
     for name in frame.columns[[bool(frame[name].astype(str).str.startswith("[").any()) for name in frame]]:
         frame[name] = [json.loads(text) if isinstance(text, str) else text for text in frame[name]]
     preset, seed = str(frame["preset"].iloc[0]), int(frame["seed"].iloc[0])
+    grid = _grid(experiment, preset, seed)
+    parameters = sorted({name for cell in grid for name in cell.parameters} & set(frame))
+    cells = len(frame[parameters].astype(str).drop_duplicates())
     # speed has no version, and no grid
-    cells = max(1, len(_grid(experiment, preset, seed)))
-    return Found(
-        frame, experiment, preset, seed, str(frame.get("version", pd.Series([__version__])).iloc[0]), cells, cells
-    )
+    version = str(frame.get("version", pd.Series([__version__])).iloc[0])
+    return Found(frame, experiment, preset, seed, version, cells, len(grid) or cells)
 
 
 def _keys(frame: pd.DataFrame, experiment: str) -> list[tuple[str, int]]:

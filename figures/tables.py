@@ -25,15 +25,17 @@ _QUOTED = {"sink_conditions"}
 def main(
     results: Annotated[Path, typer.Argument(metavar="FROM", help="Folder of the results, as simulations write them.")],
     out: Annotated[Path, typer.Argument(metavar="TO", help="Folder for a CSV file of each experiment.")],
+    only: Annotated[list[str] | None, typer.Option(help="These experiments alone.", show_default=False)] = None,
+    partial: Annotated[bool, typer.Option("--partial", help="Take presets that are not finished too.")] = False,
 ) -> None:
     """Write the results of every experiment that a figure or a page needs.
 
     Exit status 0; 2 for missing results, or a folder that cannot be written.
     """
     needed = {name for figure in NAMES for name in importlib.import_module(f"figures.{figure}").NEEDS}
-    for experiment in sorted(needed - _LARGE | _QUOTED):
+    for experiment in sorted(only or needed - _LARGE | _QUOTED):
         try:
-            found = load(results, experiment)
+            found = load(results, experiment, partial=partial)
             out.mkdir(parents=True, exist_ok=True)
             atomic_write(path := out / f"{experiment}.csv", found.table.encode())
         except (UnusableError, OSError) as error:
