@@ -38,10 +38,10 @@ def y(u, rho):
 
 @pytest.mark.parametrize("quantifier", ["all", "typical"])
 def test_c3(quantifier):
-    size, u0, u1 = 3.0, 0.12, 0.5
-    lone = chernoff.Case(math.inf, math.inf, 0.06, math.log(4.0), math.log(5.0))
-    shell = chernoff.Case(0.15, 0.16, 0.12, math.log(3.0), math.log(2.0))
-    witness = chernoff.Witness(0.0, u0, u1, lone, (shell,))
+    size, u0, u1, crowd = 3.0, 0.12, 0.5, 0.45
+    lone = chernoff.Case(math.inf, math.inf, u1, 0.06, math.log(4.0), math.log(5.0))
+    shell = chernoff.Case(0.15, 0.16, crowd, 0.12, math.log(3.0), math.log(2.0))
+    witness = chernoff.Witness(0.0, u0, lone, (shell,))
 
     leak = NOOP * math.exp(-KAPPA * 0.94)
     tails = tail(lambda u: (math.sqrt(2 * u) - 0.06) * y(u, 0.06) / (0.06 - 0.94 * leak), 4.0, size, u1)
@@ -52,15 +52,18 @@ def test_c3(quantifier):
     move = max((w - rho) * math.exp(-KAPPA * (w * w / 2 - rho * w)) for w in np.linspace(near, far, 1001))
     weight = 1 / (1 + math.exp(KAPPA * (0.15 - rho * near)))
     room = rho - (1 - rho) * leak - move
-    slope = 1 - KAPPA * (far**2 * weight * (1 - weight) + (2 + far**2 * weight) * leak)
-    one = tail(lambda u: (math.sqrt(2 * u) - rho) * y(u, rho) / room, 3.0, size, u1)
-    one += tail(lambda u: KAPPA * (4 * u + far**2 * weight) * y(u, rho) / slope, 2.0, size, u1)
+    slope = 1 - KAPPA * far**2 * weight * (1 - weight) - (KAPPA - 1) * leak
+    one = tail(lambda u: (math.sqrt(2 * u) - rho) * y(u, rho) / room, 3.0, size, crowd)
+    one += tail(lambda u: (KAPPA * (math.sqrt(2 * u) + weight * far) ** 2 - 1) * y(u, rho) / slope, 2.0, size, crowd)
     assert 0.0 < room < rho
     assert 0.0 < slope < 1.0
     assert 0.0 < one < 1.0
     assert 0.0 < tails < 1.0
 
-    expected = size * (share(0.16) - share(0.15)) * one + 0.5 * (size * share(u1)) ** 2 + tails
+    # the third pattern in the shell, each pair once, or between the shell and its cap
+    third = 0.5 * (share(0.16) - share(0.15)) + share(crowd) - share(0.16)
+    assert 0.0 < size * third < 1.0 - one
+    expected = size * (share(0.16) - share(0.15)) * (size * third + one) + tails
     expected += size * share(u0) * (0.5 if quantifier == "all" else 1.0)
     expected *= size if quantifier == "all" else 1.0
     got = chernoff.log_failure(MEMORY, witness, math.log(size), quantifier)
@@ -125,7 +128,7 @@ def test_c3_summands_and_their_allowances():
     w = np.sqrt(2 * u)
     for rho in (0.06, 0.12):
         leak, weight = NOOP * math.exp(-KAPPA * (1 - rho)), np.exp(-KAPPA * (u - rho * w))
-        lone = chernoff._log_rates(MEMORY, chernoff.Case(math.inf, math.inf, rho, 0.0, 0.0), u)
+        lone = chernoff._log_rates(MEMORY, chernoff.Case(math.inf, math.inf, 0.45, rho, 0.0, 0.0), u)
         move, stretch = rho - (1 - rho) * leak, 1 - (KAPPA - 1) * leak
         np.testing.assert_allclose(np.exp(lone), [(w - rho) * weight / move, (KAPPA * w**2 - 1) * weight / stretch])
 
@@ -134,18 +137,18 @@ def test_c3_summands_and_their_allowances():
         y2 = math.exp(-KAPPA * (low - rho * near))
         move -= (near - rho) * y2
         pull = far**2 * y2 / (1 + y2)
-        stretch = 1 - KAPPA * (pull / (1 + y2) + (2 + pull) * leak)
-        shell = chernoff._log_rates(MEMORY, chernoff.Case(low, high, rho, 0.0, 0.0), u)
+        stretch -= KAPPA * pull / (1 + y2)
+        shell = chernoff._log_rates(MEMORY, chernoff.Case(low, high, 0.45, rho, 0.0, 0.0), u)
         if min(move, stretch) <= 0:
             assert shell is None
         else:
-            expected = [(w - rho) * weight / move, KAPPA * (2 * w**2 + pull) * weight / stretch]
+            expected = [(w - rho) * weight / move, (KAPPA * (w + pull / far) ** 2 - 1) * weight / stretch]
             np.testing.assert_allclose(np.exp(shell), expected)
     assert shell is not None
     # balls reach at most half way to others and to the neighbour, and an allowance of nothing is none
-    assert chernoff._log_rates(MEMORY, chernoff.Case(math.inf, math.inf, 0.6, 0.0, 0.0), np.array([0.5])) is None
-    assert chernoff._log_rates(MEMORY, chernoff.Case(0.02, 0.03, 0.11, 0.0, 0.0), np.array([0.5])) is None
-    half = chernoff.Case(math.inf, math.inf, 0.5, 0.0, 0.0)
+    assert chernoff._log_rates(MEMORY, chernoff.Case(math.inf, math.inf, 0.5, 0.6, 0.0, 0.0), np.array([0.5])) is None
+    assert chernoff._log_rates(MEMORY, chernoff.Case(0.02, 0.03, 0.5, 0.11, 0.0, 0.0), np.array([0.5])) is None
+    half = chernoff.Case(math.inf, math.inf, 0.5, 0.5, 0.0, 0.0)
     assert chernoff._log_rates(RandomMemory(DIM, 1.0, 0.5), half, np.array([2.0])) is None
     assert chernoff._log_rates(RandomMemory(DIM, 1.0, 0.499), half, np.array([2.0])) is not None
     # far below the mean slope of 1 a pattern does not stretch at all
@@ -156,7 +159,7 @@ def test_c3_summands_and_their_allowances():
 def test_c3_sums_certify_what_they_say():
     # Memories whose sums stay within the allowances map the ball into itself and contract it.
     rng = np.random.default_rng(0)
-    case = chernoff.Case(math.inf, math.inf, 0.06, 0.0, 0.0)
+    case = chernoff.Case(math.inf, math.inf, 2 * 0.06**2, 0.06, 0.0, 0.0)
     met = 0
     for _ in range(200):
         patterns = rng.normal(size=(25, DIM))
