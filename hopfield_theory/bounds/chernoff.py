@@ -178,11 +178,14 @@ class _Failure:
 
 
 def _log_shares(memory: RandomMemory, case: Case) -> tuple[float, float]:
-    """Logarithms of the sphere's shares in which a case has its second and its third pattern."""
+    """Logarithms of the sphere's shares in which a shell has its second and its third pattern."""
     low, high, crowd = sphere.log_cap(np.array([case.low, case.high, case.crowd_cap]), memory.dim)
+    second = float(high + math.log(-math.expm1(low - high)))
+    if case.crowd_cap < case.high:
+        return second, 0.0
     # Two patterns of one shell are one pair, hence the mean of the shell's rims.
     nearer = 0.5 * (math.exp(low - crowd) + math.exp(high - crowd))
-    return float(high + math.log(-math.expm1(low - high))), float(crowd + math.log1p(-nearer))
+    return second, float(crowd + math.log1p(-nearer))
 
 
 def _log_crowded(log_third: float, expectations: list[tuple[float, float]] | None, log_patterns: float) -> float:

@@ -297,8 +297,9 @@ def _failure(memory: RandomMemory, witness: Witness, patterns: Ball, quantifier:
     total += _tails(memory, witness.lone, _alone(memory, witness.lone), patterns)
     for shell in witness.shells:
         low, high, crowd = (_cap(arb(height), memory.dim) for height in (shell.low, shell.high, shell.crowd_cap))
+        third = (crowd - (low + high) / 2).max(arb(0))
         tails = _tails(memory, shell, _with_neighbour(memory, shell), patterns)
-        total += patterns * (high - low) * (patterns * (crowd - (low + high) / 2) + tails).min(arb(1))
+        total += patterns * (high - low) * (patterns * third + tails).min(arb(1))
     return every * total
 
 

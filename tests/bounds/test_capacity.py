@@ -161,6 +161,41 @@ def test_failure_bound_grows_with_the_number_of_patterns(quantifier):
     assert values == sorted(values)
 
 
+def test_all_stored_comes_close_to_the_merging_of_pairs():
+    assert 0.0 < merging_pair().log_patterns - stored_witness().log_patterns < 0.03
+
+
+# what C3 proved with one cap for all shells, and with the square of the crowd's distance twice in the contraction
+ONE_CAP = [
+    (RandomMemory(2, 1e6, -math.inf), 1e-3, 0.51127),
+    (RandomMemory(8, 30.0), 1e-3, 0.94744),
+    (RandomMemory(16, 60.0), 1e-6, 3.99808),
+    (RandomMemory(64, 400.0), 1e-3, 68.35152),
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("memory", "p", "before"), ONE_CAP, ids=str)
+def test_a_cap_for_each_shell_is_better_than_one_for_all(memory, p, before):
+    witness = chernoff.chernoff_witness(memory, p)
+    assert before < witness.log_patterns < merging.pair_witness(memory, p).log_patterns
+    together = tuple(replace(shell, crowd_cap=witness.lone.crowd_cap) for shell in witness.shells)
+    one = chernoff.log_failure(memory, replace(witness, shells=together), witness.log_patterns, "all")
+    assert one > math.log(p) + 1e-3
+
+
+def test_a_shell_costs_no_more_than_its_pairs():
+    witness = stored_witness()
+    at = witness.log_patterns
+    first, *rest = witness.shells
+    without = chernoff.log_failure(COLD, replace(witness, shells=tuple(rest)), at, "all")
+    low, high = np.exp(sphere.log_cap(np.array([first.low, first.high]), 20))
+    for changes in ({"ball": 0.9 * math.sqrt(2.0 * first.low)}, {"crowd_cap": 0.9 * first.high}, {"crowd_cap": 1.0}):
+        void = replace(witness, shells=(replace(first, **changes), *rest))
+        cost = math.exp(chernoff.log_failure(COLD, void, at, "all")) - math.exp(without)
+        assert cost == pytest.approx(math.exp(2.0 * at) * (high - low), rel=1e-6)
+
+
 def test_void_allowances_prove_nothing():
     witness = stored_witness()
     no_room = replace(witness.shells[0], ball=1e-9)

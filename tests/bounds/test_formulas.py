@@ -156,29 +156,63 @@ def test_c3_summands_and_their_allowances():
     assert (cool[1] < -700).all()
 
 
-def test_c3_sums_certify_what_they_say():
-    # Memories whose sums stay within the allowances map the ball into itself and contract it.
+@pytest.mark.parametrize(
+    ("near", "rho", "log_noop"), [(None, 0.06, 16.0), ((0.15, 0.151), 0.12, 14.0), ((0.1, 0.1002), 0.112, 8.0)]
+)
+def test_c3_sums_certify_what_they_say(near, rho, log_noop):
+    # Memories whose sums stay within the allowances map the ball into itself and contract it, with a neighbour or not.
     rng = np.random.default_rng(0)
-    case = chernoff.Case(math.inf, math.inf, 2 * 0.06**2, 0.06, 0.0, 0.0)
+    memory = RandomMemory(DIM, KAPPA, log_noop)
+    case = chernoff.Case(*(near or (math.inf, math.inf)), 2 * rho**2 if near is None else near[1], rho, 0.0, 0.0)
     met = 0
-    for _ in range(200):
+    for _ in range(400):
         patterns = rng.normal(size=(25, DIM))
         patterns /= np.linalg.norm(patterns, axis=1, keepdims=True)
-        heights = 1.0 - patterns[1:] @ patterns[0]
-        rates = chernoff._log_rates(MEMORY, case, heights)
-        if heights.min() < 2 * 0.06**2 or any(np.exp(rate).sum() > 1.0 for rate in rates):
+        if near is not None:
+            side = patterns[1] - (patterns[1] @ patterns[0]) * patterns[0]
+            cosine = 1.0 - rng.uniform(*near)
+            patterns[1] = cosine * patterns[0] + math.sqrt(1.0 - cosine**2) * side / np.linalg.norm(side)
+        heights = 1.0 - patterns[1 if near is None else 2 :] @ patterns[0]
+        rates = chernoff._log_rates(memory, case, heights)
+        if heights.min() < case.crowd_cap or any(np.exp(rate).sum() > 1.0 for rate in rates):
             continue
         met += 1
         ends = rng.normal(size=(64, DIM))
-        x = patterns[0] + 0.06 * ends / np.linalg.norm(ends, axis=1, keepdims=True)
+        if near is not None:
+            ends[:8] = patterns[1] - patterns[0]
+        x = patterns[0] + rho * ends / np.linalg.norm(ends, axis=1, keepdims=True)
         weights = np.exp(KAPPA * x @ patterns.T)
-        weights /= NOOP + weights.sum(axis=1, keepdims=True)
+        weights /= math.exp(log_noop) + weights.sum(axis=1, keepdims=True)
         updated = weights @ patterns
-        assert np.linalg.norm(updated - patterns[0], axis=1).max() <= 0.06
+        assert np.linalg.norm(updated - patterns[0], axis=1).max() <= rho
         for p, centre in zip(weights, updated, strict=True):
             spread = (patterns * p[:, None]).T @ patterns - np.outer(centre, centre)
             assert KAPPA * np.linalg.eigvalsh(spread)[-1] < 1.0
     assert met > 20
+
+
+def test_c3_shares_bound_how_often_a_third_pattern_is_near():
+    # On the sphere in three dimensions heights are uniform.
+    rng, others = np.random.default_rng(0), 3
+    nearest, second = np.sort(rng.uniform(0.0, 2.0, size=(200_000, others)), axis=1)[:, :2].T
+    for low, high, crowd in ((0.1, 0.2, 0.2), (0.1, 0.2, 0.5), (0.02, 0.3, 0.31)):
+        shell = chernoff.Case(low, high, crowd, 0.1, 0.0, 0.0)
+        bound = others**2 * math.exp(sum(chernoff._log_shares(RandomMemory(3, KAPPA), shell)))
+        counted = np.mean((low <= nearest) & (nearest < high) & (second < crowd))
+        # of three others, 6 ordered pairs in place of 9, and the third may be nearer than both
+        assert 0.5 * bound < counted < 2.0 / 3.0 * bound * (1.0 + 4.0 / math.sqrt(200_000 * counted))
+
+
+def test_c3_tails_bound_how_often_sums_exceed_their_allowances():
+    rng, size, memory = np.random.default_rng(0), 60, RandomMemory(DIM, KAPPA, 12.0)
+    directions = rng.normal(size=(4000, size, DIM))
+    crowds = 1.0 - directions[..., 0] / np.linalg.norm(directions, axis=2)
+    for low, high, crowd, rho in ((math.inf, math.inf, 0.1, 0.05), (0.15, 0.16, 0.17, 0.1), (0.1, 0.1002, 0.35, 0.112)):
+        case, log_tail = chernoff._tilted(memory, chernoff.Case(low, high, crowd, rho, 0.0, 0.0), math.log(size))
+        above = crowds.min(axis=1) > crowd
+        sums = [np.exp(rate).sum(axis=1) for rate in chernoff._log_rates(memory, case, crowds)]
+        exceeded = np.mean(above & (np.maximum(*sums) >= 1.0))
+        assert 0.0 < exceeded < math.exp(log_tail) < 1.0
 
 
 @pytest.mark.parametrize("s", [0.1, 0.25])

@@ -309,6 +309,26 @@ def test_shells_that_fold_back_are_not_proved():
     assert not_stored(replace(witness, shells=(*witness.shells, there, back))) is False
 
 
+@pytest.mark.parametrize("share", [0.5, 0.99, 1.0 - 1e-15])
+def test_a_crowd_that_begins_within_its_shell_makes_its_tail_1(share):
+    # A hundred patterns lie below the shell: taken off as third patterns, they would outweigh the tail.
+    memory, near, far = RandomMemory(3, 1e4), 0.035, 0.036
+    lone = Case(math.inf, math.inf, far, 0.03, 3.0, 3.0)
+
+    def log_bound(crowd_cap: float, log_tilt: float) -> float:
+        shell = Case(near, far, crowd_cap, 0.03, log_tilt, log_tilt)
+        return chernoff_enclosure(memory, Witness(0.0, near, lone, (shell,)), 9.0, P, "typical").low
+
+    assert log_bound(share * far, 3.0) == log_bound(share * far, -math.inf) == log_bound(far, -math.inf)
+
+
+def test_a_third_pattern_that_is_let_in_is_not_proved():
+    # Without the term for the third pattern the caps could be as high as the sphere.
+    witness = stored(ROW, "all")
+    shells = tuple(replace(shell, crowd_cap=1.0) for shell in witness.shells)
+    assert not_stored(replace(witness, shells=shells)) is False
+
+
 def test_a_crowd_that_begins_beyond_the_cap_is_not_proved():
     witness = stored(ROW, "typical")
     lone = replace(witness.lone, crowd_cap=1.0001 * witness.cap)
