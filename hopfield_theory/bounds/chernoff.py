@@ -19,8 +19,8 @@ QUANTIFIERS = ("all", "typical")
 # height itself, and at most so many.
 _WIDTHS = (0.5, 0.2, 0.2, 0.2)
 _WIDEST, _MOST_SHELLS = 0.1, 60
-# The cap of the case without near neighbours: shares of p that pairs of neighbours below it would take if nothing else
-# were known about them, and the share that the case itself may take.
+# The cap of the case without near neighbours: shares of p for pairs of neighbours below it, tried in turn, and the
+# share that the case itself may take.
 _PAIRS_OF_NEIGHBOURS = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1)
 _LONE = 1e-2
 # A change of log M that is not worth a search; the cost of a case without a bound, beyond any excess of a mean.
@@ -338,13 +338,19 @@ def _with_shells(memory: RandomMemory, plain: Witness, log_p: float) -> Witness:
 
 def _best_lone(memory: RandomMemory, log_p: float, log_patterns: float) -> Case:
     """Return the case of no near neighbour, with the lowest cap of some at which it takes little of p."""
-    for share in _PAIRS_OF_NEIGHBOURS:
-        log_cap = 0.5 * (log_p + math.log(2.0 * share) - log_patterns) - log_patterns
-        cap = _quadrature.largest(lambda u, most=log_cap: bool(sphere.log_cap(u, memory.dim) <= most), 0.0, 1.0)
-        lone, log_tail = _lone(memory, cap, log_patterns)
+    caps = [_pairs_cap(memory, math.log(share) + log_p, log_patterns) for share in _PAIRS_OF_NEIGHBOURS]
+    lone, log_tail = _lone(memory, caps[0], log_patterns)
+    for cap in caps[1:]:
         if log_patterns + log_tail < log_p + math.log(_LONE):
             break
+        lone, log_tail = _lone(memory, cap, log_patterns)
     return lone
+
+
+def _pairs_cap(memory: RandomMemory, log_p: float, log_patterns: float) -> float:
+    """Height, at most 1, below which some pattern has two neighbours with probability p at most."""
+    log_cap = 0.5 * (log_p + math.log(2.0) - log_patterns) - log_patterns
+    return _quadrature.largest(lambda u: bool(sphere.log_cap(u, memory.dim) <= log_cap), 0.0, 1.0)
 
 
 def _lone(memory: RandomMemory, cap: float, log_patterns: float) -> tuple[Case, float]:
