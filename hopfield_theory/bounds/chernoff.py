@@ -329,9 +329,10 @@ def _with_shells(memory: RandomMemory, plain: Witness, log_p: float) -> Witness:
             break
         witness = Witness(0.0, shells[0].low, lone, tuple(shells))
         found = _solved(memory, witness, log_p, "all", memory.kappa + 50.0)
-        settled = width == _WIDTHS[-1] and found.log_patterns < best.log_patterns + _TOLERANCE
+        gain = found.log_patterns - best.log_patterns
         best = max(best, found, key=lambda w: w.log_patterns)
-        if settled:
+        # a finer round may gain where the first did not, if that was not void
+        if gain < _TOLERANCE and (width == _WIDTHS[-1] or math.isinf(gain)):
             break
     return best
 
