@@ -15,21 +15,32 @@ from hopfield_theory.bounds.random_memory import RandomMemory
 
 QUANTIFIERS = ("all", "typical")
 
-_SHELLS = 32
+# Widths of the shells, relative to their height over the floor 2/κ, in rounds of the search; at most so much of the
+# height itself, and at most so many.
+_WIDTHS = (0.5, 0.2, 0.2, 0.2)
+_WIDEST, _MOST_SHELLS = 0.1, 60
+# The cap of the case without near neighbours: shares of p for pairs of neighbours below it, tried in turn, and the
+# share that the case itself may take.
+_PAIRS_OF_NEIGHBOURS = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1)
+_LONE = 1e-2
+# A change of log M that is not worth a search; the cost of a case without a bound, beyond any excess of a mean.
+_TOLERANCE, _VOID = 1e-3, 1e9
 _SETTLED = 1000
-_ROUNDS = 4
+_ROUNDS = 12
 
 
 @dataclass(frozen=True)
 class Case:
     """One case of C3: the range of a pattern's nearest neighbour, and the ball and tilts used for the others.
 
-    ``low`` and ``high`` enclose the height ``1 - cos`` of the single neighbour; both are infinite if there is none.
-    ``ball`` is the radius ρ in units of m; the log tilts are the logarithms of the two Chernoff parameters.
+    ``low`` and ``high`` enclose the height ``1 - cos`` of the nearest neighbour; both are infinite if no pattern is
+    near. No further pattern may lie below the height ``crowd_cap``. ``ball`` is the radius ρ in units of m; the log
+    tilts are the logarithms of the two Chernoff parameters.
     """
 
     low: float
     high: float
+    crowd_cap: float
     ball: float
     self_map_log_tilt: float
     contraction_log_tilt: float
@@ -39,13 +50,12 @@ class Case:
 class Witness:
     """Free parameters of C3 with the capacity that they prove.
 
-    No other pattern may lie below height ``cap`` over the pattern, no two below ``crowd_cap``. ``lone`` is the case of
-    no neighbour below ``crowd_cap``, ``shells`` are the cases of a single neighbour between the two caps.
+    No other pattern may lie below height ``cap`` over the pattern. ``lone`` is the case of no neighbour below its
+    ``crowd_cap``, ``shells`` are the cases of a nearest neighbour between ``cap`` and there.
     """
 
     log_patterns: float
     cap: float
-    crowd_cap: float
     lone: Case
     shells: tuple[Case, ...] = ()
 
@@ -72,7 +82,7 @@ def chernoff(memory: RandomMemory, failure_probability: float, quantifier: str =
     Examples
     --------
     >>> all_stored = chernoff(RandomMemory.of(dim=20, beta=1.0, scale=3.0), failure_probability=1e-3)
-    >>> 3.0e6 < math.exp(all_stored) < 3.2e6
+    >>> 8.3e6 < math.exp(all_stored) < 8.5e6
     True
     """
     return chernoff_witness(memory, failure_probability, quantifier).log_patterns
@@ -86,14 +96,15 @@ def chernoff_witness(memory: RandomMemory, failure_probability: float, quantifie
     ``y = exp(-κ (u - ρ w))`` its largest weight, relative to pattern 1, on the ball of radius ρ around pattern 1, and
     ``l = n exp(-κ (1 - ρ))`` that of the no-op slot. Since the sum of weights includes pattern 1 itself, the update
     maps the ball into itself if ``Σ (w - ρ) y + (1 - ρ) l <= ρ`` and contracts it if
-    ``Σ (κ w² - 1)₊ y + (κ - 1)₊ l < 1``. A single close neighbour (2) is taken out of the sums: with
-    ``π = y_2/(1 + y_2) <= ½`` the second condition becomes
-    ``κ [w_2² π (1 - π) + Σ (2 w² + π w_2²) y + (2 + π w_2²) l] < 1``, which an isolated pair meets down to the
+    ``Σ (κ w² - 1)₊ y + (κ - 1)₊ l < 1``. With the second moment about the mean of pattern 1 and its nearest neighbour
+    (2), ``π = y_2/(1 + y_2) <= ½``, the second condition becomes, the sum without the neighbour,
+    ``Σ (κ (w + π w_2)² - 1)₊ y + (κ - 1)₊ l < 1 - κ w_2² π (1 - π)``, which an isolated pair meets down to the
     distance ``β |ξ_1 - ξ_2|² = 4`` at which it really merges.
 
-    The patterns that fail are those with a neighbour below ``cap``, those with two below ``crowd_cap``, and those whose
-    sum over the others is too large. The probability of the last is bounded, given pattern 1 and its neighbour, by
-    Chernoff's ``exp(-t + M E[exp(t f) - 1; u > crowd_cap])``, f the summand over its allowance, summed over the cases.
+    The patterns that fail are those with a neighbour below ``cap``, those with a nearest neighbour in a shell and a
+    third pattern below the cap of that shell, and those whose sum over the others is too large. The probability of the
+    last is bounded, given pattern 1 and its neighbour, by Chernoff's ``exp(-t + M E[exp(t f) - 1; u > crowd_cap])``, f
+    the summand over its allowance, summed over the cases.
 
     Parameters are the same as for ``chernoff``.
 
@@ -112,7 +123,7 @@ def chernoff_witness(memory: RandomMemory, failure_probability: float, quantifie
     plain = _plain(memory, log_p, quantifier)
     if plain is None:
         return nobody
-    # A typical pattern fails because of the crowd, not because of a close neighbour: shells would gain nothing.
+    # A typical pattern fails because of the crowd, not because of a close neighbour: shells would gain little.
     found = _with_shells(memory, plain, log_p) if quantifier == "all" else plain
     return max(nobody, found, key=lambda w: w.log_patterns)
 
@@ -137,8 +148,8 @@ def log_failure(memory: RandomMemory, witness: Witness, log_patterns: float, qua
 
     Examples
     --------
-    >>> lone = Case(math.inf, math.inf, 5.2 / 171, math.log(30.0), math.log(30.0))
-    >>> plain = Witness(0.0, 2.8 / 171, 2.8 / 171, lone)
+    >>> lone = Case(math.inf, math.inf, 2.8 / 171, 5.2 / 171, math.log(30.0), math.log(30.0))
+    >>> plain = Witness(0.0, 2.8 / 171, lone)
     >>> round(log_failure(RandomMemory(20, 171.0), plain, math.log(1e6), "all"), 1)
     -8.0
     """
@@ -151,24 +162,35 @@ class _Failure:
     def __init__(self, memory: RandomMemory, witness: Witness, quantifier: str) -> None:
         self._all = quantifier == "all"
         self._cap = float(sphere.log_cap(witness.cap, memory.dim))
-        self._crowd = float(sphere.log_cap(witness.crowd_cap, memory.dim)) if witness.shells else -math.inf
-        nodes = _quadrature.heights(witness.crowd_cap, memory.dim)
-        self._lone = _expectations(memory, witness.lone, nodes)
-        self._shells = [(_log_shell(memory, case), _expectations(memory, case, nodes)) for case in witness.shells]
+        self._lone = _expectations(memory, witness.lone)
+        self._shells = [(*_log_shares(memory, case), _expectations(memory, case)) for case in witness.shells]
 
     def __call__(self, log_patterns: float) -> float:
         parts = [
             log_patterns + self._cap - (math.log(2.0) if self._all else 0.0),
-            2.0 * (log_patterns + self._crowd) - math.log(2.0),
             _log_tail(self._lone, log_patterns),
         ]
-        parts += [log_patterns + share + _log_tail(case, log_patterns) for share, case in self._shells]
+        parts += [
+            log_patterns + second + _log_crowded(third, expectations, log_patterns)
+            for second, third, expectations in self._shells
+        ]
         return float(np.logaddexp.reduce(parts)) + (log_patterns if self._all else 0.0)
 
 
-def _log_shell(memory: RandomMemory, case: Case) -> float:
-    high, low = sphere.log_cap(np.array([case.high, case.low]), memory.dim)
-    return float(high + np.log1p(-np.exp(low - high)))
+def _log_shares(memory: RandomMemory, case: Case) -> tuple[float, float]:
+    """Logarithms of the sphere's shares in which a shell has its second and its third pattern."""
+    low, high, crowd = sphere.log_cap(np.array([case.low, case.high, case.crowd_cap]), memory.dim)
+    second = float(high + math.log(-math.expm1(low - high)))
+    if case.crowd_cap < case.high:
+        return second, 0.0
+    # Two patterns of one shell are one pair, hence the mean of the shell's rims.
+    nearer = 0.5 * (math.exp(low - crowd) + math.exp(high - crowd))
+    return second, float(crowd + math.log1p(-nearer))
+
+
+def _log_crowded(log_third: float, expectations: list[tuple[float, float]] | None, log_patterns: float) -> float:
+    """Logarithm of the bound on the failure of a pattern whose nearest neighbour is in a shell."""
+    return min(0.0, float(np.logaddexp(log_patterns + log_third, _log_tail(expectations, log_patterns))))
 
 
 def _log_rates(memory: RandomMemory, case: Case, height: Floats) -> tuple[Floats, Floats] | None:
@@ -177,32 +199,31 @@ def _log_rates(memory: RandomMemory, case: Case, height: Floats) -> tuple[Floats
     leak = math.exp(min(memory.log_noop - kappa * (1.0 - rho), 300.0))
     w = np.sqrt(2.0 * height)
     log_y = -kappa * (height - rho * w)
-    if 2.0 * rho > min(float(w.min()), math.sqrt(2.0 * case.low)):
+    if 2.0 * rho > math.sqrt(2.0 * min(case.low, case.crowd_cap)):
         return None
     if math.isinf(case.low):
         displacement = rho - (1.0 - rho) * leak
         stretch = 1.0 - max(kappa - 1.0, 0.0) * leak
-        spread = np.maximum(kappa * w * w - 1.0, np.finfo(float).tiny)
+        shift = 0.0
     else:
         # (w - ρ) y is ρ at w = 2ρ, rises to a single maximum and falls: where it is below ρ it is falling, so that the
         # near rim of the shell is the worst case.
         near, far = math.sqrt(2.0 * case.low), math.sqrt(2.0 * case.high)
         weight = 1.0 / (1.0 + math.exp(min(kappa * (case.low - rho * near), 700.0)))
-        neighbour = far * far * weight
         displacement = rho - (1.0 - rho) * leak - (near - rho) * math.exp(-kappa * (case.low - rho * near))
-        stretch = 1.0 - kappa * (neighbour * (1.0 - weight) + (2.0 + neighbour) * leak)
-        spread = kappa * (2.0 * w * w + neighbour)
+        stretch = 1.0 - kappa * far * far * weight * (1.0 - weight) - max(kappa - 1.0, 0.0) * leak
+        shift = weight * far
     if displacement <= 0.0 or stretch <= 0.0:
         return None
+    spread = np.maximum(kappa * (w + shift) ** 2 - 1.0, np.finfo(float).tiny)
     return np.log(w - rho) + log_y - math.log(displacement), np.log(spread) + log_y - math.log(stretch)
 
 
-def _expectations(memory: RandomMemory, case: Case, nodes: tuple[Floats, Floats]) -> list[tuple[float, float]] | None:
+def _expectations(memory: RandomMemory, case: Case) -> list[tuple[float, float]] | None:
+    nodes = _quadrature.heights(case.crowd_cap, memory.dim)
     rates = _log_rates(memory, case, nodes[0])
-    if rates is None:
-        return None
     tilts = (case.self_map_log_tilt, case.contraction_log_tilt)
-    if math.isinf(min(tilts)):
+    if rates is None or math.isinf(min(tilts)):
         return None
     return [(t, _quadrature.log_tilted(rate, nodes[1], t)) for rate, t in zip(rates, tilts, strict=True)]
 
@@ -214,16 +235,21 @@ def _log_tail(expectations: list[tuple[float, float]] | None, log_patterns: floa
     return min(0.0, float(np.logaddexp.reduce(tails)))
 
 
-def _tilted(memory: RandomMemory, case: Case, nodes: tuple[Floats, Floats], log_patterns: float) -> tuple[Case, float]:
-    """Return the case with its best tilts at a number of patterns, and the logarithm of its tail."""
+def _tilted(memory: RandomMemory, case: Case, log_patterns: float) -> tuple[Case, float]:
+    """Return the case with its best tilts at a number of patterns, and the logarithm of its tail.
+
+    Where there is no bound, that is how far the logarithm of a mean is above its allowance, infinite for no allowance.
+    """
+    nodes = _quadrature.heights(case.crowd_cap, memory.dim)
     rates = _log_rates(memory, case, nodes[0])
     if rates is None:
-        return case, 0.0
+        return case, math.inf
     tilts = [_quadrature.best_tilt(rate, nodes[1], log_patterns) for rate in rates]
     case = replace(case, self_map_log_tilt=tilts[0], contraction_log_tilt=tilts[1])
     if math.isinf(min(tilts)):
-        return case, 0.0
-    return case, _log_tail(_expectations(memory, case, nodes), log_patterns)
+        return case, max(log_patterns + _quadrature.log_mean(nodes[1], rate) for rate in rates)
+    expectations = [(t, _quadrature.log_tilted(rate, nodes[1], t)) for rate, t in zip(rates, tilts, strict=True)]
+    return case, _log_tail(expectations, log_patterns)
 
 
 def _solved(memory: RandomMemory, witness: Witness, log_p: float, quantifier: str, high: float) -> Witness:
@@ -239,10 +265,10 @@ def _single(memory: RandomMemory) -> Witness:
     rho = 0.0
     for _ in range(_SETTLED):
         rho = float(special.expit(memory.log_noop - memory.kappa * (1.0 - rho)))
-    case = Case(math.inf, math.inf, min(max((1.0 + 1e-6) * rho, 1e-300), 1.0), 0.0, 0.0)
+    case = Case(math.inf, math.inf, 2.0, min(max((1.0 + 1e-6) * rho, 1e-300), 1.0), 0.0, 0.0)
     if _log_rates(memory, case, np.array([2.0])) is not None:
-        return Witness(0.0, 2.0, 2.0, case)
-    return Witness(-math.inf, 2.0, 2.0, Case(math.inf, math.inf, 1.0, 0.0, 0.0))
+        return Witness(0.0, 2.0, case)
+    return Witness(-math.inf, 2.0, Case(math.inf, math.inf, 2.0, 1.0, 0.0, 0.0))
 
 
 def _plain(memory: RandomMemory, log_p: float, quantifier: str) -> Witness | None:
@@ -254,7 +280,7 @@ def _plain(memory: RandomMemory, log_p: float, quantifier: str) -> Witness | Non
         if cap >= 2.0 or rho >= 1.0 or 2.0 * rho >= math.sqrt(2.0 * cap):
             return None
         nodes = _quadrature.heights(cap, memory.dim)
-        lone = Case(math.inf, math.inf, rho, 0.0, 0.0)
+        lone = Case(math.inf, math.inf, cap, rho, 0.0, 0.0)
         rates = _log_rates(memory, lone, nodes[0])
         if rates is None:
             return None
@@ -262,9 +288,9 @@ def _plain(memory: RandomMemory, log_p: float, quantifier: str) -> Witness | Non
         means = [float(np.logaddexp.reduce(nodes[1] + rate)) for rate in rates]
         log_patterns = max(0.0, -max(means) - 1.0)
         best = None
-        for _ in range(3 * _ROUNDS):
-            tilted, _ = _tilted(memory, lone, nodes, log_patterns)
-            found = _solved(memory, Witness(0.0, cap, cap, tilted), log_p, quantifier, ceiling)
+        for _ in range(_ROUNDS):
+            tilted, _ = _tilted(memory, lone, log_patterns)
+            found = _solved(memory, Witness(0.0, cap, tilted), log_p, quantifier, ceiling)
             if best is None and math.isinf(found.log_patterns) and log_patterns > 0.0:
                 log_patterns = max(0.0, log_patterns - 2.0)
                 continue
@@ -294,46 +320,98 @@ def _plain(memory: RandomMemory, log_p: float, quantifier: str) -> Witness | Non
 
 
 def _with_shells(memory: RandomMemory, plain: Witness, log_p: float) -> Witness:
-    """Improve a plain witness for all patterns by treating a single close neighbour separately."""
-    dim, ceiling, floor = memory.dim, memory.kappa + 50.0, 2.0 / memory.kappa
+    """Improve a plain witness for all patterns by treating the nearest neighbour separately."""
     best = plain
-    for _ in range(_ROUNDS):
-        goal = best.log_patterns
-        # Two neighbours below the crowd cap are given a fiftieth of p.
-        share = 0.5 * (log_p + math.log(0.04) - goal) - goal
-        crowd_cap = _quadrature.largest(lambda u, share=share: bool(sphere.log_cap(u, dim) <= share), 0.0, 1.0)
-        if crowd_cap <= 1.05 * floor:
+    for width in _WIDTHS:
+        lone = _best_lone(memory, log_p, best.log_patterns)
+        shells = _shells(memory, lone.crowd_cap, width, best.log_patterns)
+        if not shells:
             break
-        nodes = _quadrature.heights(crowd_cap, dim)
-        edges = floor + np.geomspace(0.02 * floor, crowd_cap - floor, _SHELLS + 1)
-        # The rounded sum may be below the cap, and the shells would leave a gap.
-        edges[-1] = crowd_cap
-        shells = [
-            _best_case(memory, (float(a), float(b)), float(a), nodes=nodes, log_patterns=goal)
-            for a, b in itertools.pairwise(edges)
-        ]
-        lone = _best_case(memory, (math.inf, math.inf), crowd_cap, nodes=nodes, log_patterns=goal)
-        trials = (Witness(0.0, float(edges[i]), crowd_cap, lone, tuple(shells[i:])) for i in range(_SHELLS))
-        found = max((_solved(memory, w, log_p, "all", ceiling) for w in trials), key=lambda w: w.log_patterns)
-        if found.log_patterns <= best.log_patterns + 1e-6:
+        witness = Witness(0.0, shells[0].low, lone, tuple(shells))
+        found = _solved(memory, witness, log_p, "all", memory.kappa + 50.0)
+        gain = found.log_patterns - best.log_patterns
+        best = max(best, found, key=lambda w: w.log_patterns)
+        # a finer round may gain where the first did not, if that was not void
+        if gain < _TOLERANCE and (width == _WIDTHS[-1] or math.isinf(gain)):
             break
-        best = found
     return best
 
 
-def _best_case(
-    memory: RandomMemory,
-    shell: tuple[float, float],
-    nearest: float,
-    *,
-    nodes: tuple[Floats, Floats],
-    log_patterns: float,
-) -> Case:
-    """Return a case with the ball and tilts of the smallest tail; the ball ends before half way to the nearest."""
+def _best_lone(memory: RandomMemory, log_p: float, log_patterns: float) -> Case:
+    """Return the case of no near neighbour, with the lowest cap of some at which it takes little of p."""
+    caps = [_pairs_cap(memory, math.log(share) + log_p, log_patterns) for share in _PAIRS_OF_NEIGHBOURS]
+    lone, log_tail = _lone(memory, caps[0], log_patterns)
+    for cap in caps[1:]:
+        if log_patterns + log_tail < log_p + math.log(_LONE):
+            break
+        lone, log_tail = _lone(memory, cap, log_patterns)
+    return lone
+
+
+def _pairs_cap(memory: RandomMemory, log_p: float, log_patterns: float) -> float:
+    """Height, at most 1, below which some pattern has two neighbours with probability p at most."""
+    log_cap = 0.5 * (log_p + math.log(2.0) - log_patterns) - log_patterns
+    return _quadrature.largest(lambda u: bool(sphere.log_cap(u, memory.dim) <= log_cap), 0.0, 1.0)
+
+
+def _lone(memory: RandomMemory, cap: float, log_patterns: float) -> tuple[Case, float]:
+    """Return the case of no neighbour below a height with the ball of the smallest tail, and its logarithm."""
 
     def at(log_ball: float) -> tuple[Case, float]:
-        return _tilted(memory, Case(*shell, math.exp(log_ball), 0.0, 0.0), nodes, log_patterns)
+        return _tilted(memory, Case(math.inf, math.inf, cap, math.exp(log_ball), 0.0, 0.0), log_patterns)
 
-    half_way = 0.5 * math.log(0.5 * nearest)
-    place, _ = _quadrature.minimum(lambda log_ball: at(log_ball)[1], half_way - 3.0, half_way - 1e-9)
-    return at(place)[0]
+    half_way = 0.5 * math.log(0.5 * cap)
+    return at(_quadrature.minimum(lambda log_ball: at(log_ball)[1], half_way - 3.0, half_way - 1e-9)[0])
+
+
+def _shells(memory: RandomMemory, rim: float, width: float, log_patterns: float) -> list[Case]:
+    """Return shells of which the last ends at a rim; the first begins where shells do not help any more."""
+    floor, narrowest = 2.0 / memory.kappa, width / 8.0
+    shells: list[Case] = []
+    high, start = rim, None
+    # Fewer pairs than this below the first shell would not change M by _TOLERANCE.
+    while len(shells) < _MOST_SHELLS and (memory.dim - 1) * (high / floor - 1.0) > 4.0 * _TOLERANCE:
+        low = high - min(width * (high - floor), _WIDEST * high)
+        shell, log_tail, point = _best_shell(memory, (low, high), start, log_patterns)
+        # With a larger tail, it is cheaper to count all pairs of the shell as lost, each once.
+        if log_tail < -math.log(2.0):
+            shells.insert(0, shell)
+            high, start = low, point
+        elif width > narrowest:
+            width *= 0.5
+        else:
+            break
+    return shells
+
+
+def _best_shell(
+    memory: RandomMemory, rims: tuple[float, float], start: Floats | None, log_patterns: float
+) -> tuple[Case, float, Floats]:
+    """Return a shell with the ball and cap of the smallest tail, its logarithm, and their place in the search."""
+    low, high = rims
+    # Between these radii the pull of the neighbour alone is allowed: tanh(κ u ε/2) > ε for the ball (1 - ε) w/2.
+    lean = _quadrature.largest(lambda e: math.tanh(0.5 * memory.kappa * low * e) >= e, 0.0, 1.0 - 1e-9)
+    half_way = 0.5 * math.log(0.5 * low)
+
+    def at(point: Floats) -> tuple[Case, float]:
+        ball = math.exp(half_way + float(special.expit(point[0])) * math.log1p(-lean))
+        crowd_cap = high + math.exp(min(float(point[1]), 50.0)) / memory.kappa
+        shell = Case(low, high, crowd_cap, ball, 0.0, 0.0)
+        if crowd_cap >= 2.0:
+            return shell, _VOID
+        shell, log_tail = _tilted(memory, shell, log_patterns)
+        if log_tail >= 0.0:
+            return shell, min(log_tail, _VOID)
+        return shell, float(np.logaddexp(log_patterns + _log_shares(memory, shell)[1], log_tail))
+
+    def cost(point: Floats) -> float:
+        return at(point)[1]
+
+    if start is None:
+        grid = itertools.product((-2.0, -1.0, 0.0, 1.0, 2.0), (-3.0, -1.0, 1.0, 2.5))
+        start = min((np.array(point) for point in grid), key=cost)
+    # Caps at the end of the shell lie at minus infinity, from where the search would not return.
+    simplex = np.maximum(start, [-np.inf, -2.0]) + np.array([[0.0, 0.0], [0.4, 0.0], [0.0, 0.4]])
+    options = {"xatol": 0.05, "fatol": 0.03, "maxfev": 80, "initial_simplex": simplex}
+    place = optimize.minimize(cost, start, method="Nelder-Mead", options=options).x
+    return *at(place), place

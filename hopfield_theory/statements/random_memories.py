@@ -549,8 +549,9 @@ STATEMENTS = (
             "(κ − 1)₊l), both denominators positive, and τ = e^{−t + M E[e^{tf} − 1; u > u₀]} + e^{−t′ + M "
             "E[e^{t′f′} − 1; u > u₀]}. Of M patterns, independent and uniform on the sphere, a given one is stored, "
             "with its limit within ρ, with probability at least 1 − M P(u₀) − τ, and all are with at least 1 − ½M² "
-            "P(u₀) − Mτ; or, where one neighbour between u₀ and u₁ is treated on its own in shells of height "
-            "(docs/bounds-proofs.md), with at least 1 − ½M² P(u₀) − ½M³ P(u₁)² − M² Σ_j P(shell_j) τ_j − Mτ."
+            "P(u₀) − Mτ; or, where the nearest neighbour between u₀ and u₁ is treated on its own in shells of height, "
+            "each a share s_j of the sphere with a cap on the third pattern (docs/bounds-proofs.md), with at least 1 − "
+            "½M² P(u₀) − M² Σ_j s_j min(1, M P_j + τ_j) − Mτ."
         ),
         formula=(r"\tfrac12M^2P(u_0)+M\bigl(e^{-t+M\,E[e^{tf}-1;\,u>u_0]}+e^{-t'+M\,E[e^{t'f'}-1;\,u>u_0]}\bigr)\le p"),
         source=_DERIVED,

@@ -52,8 +52,8 @@ def log_crowd_failure(memory: RandomMemory, cap: float, log_patterns: float) -> 
         share, first, second = (float(x) for x in point)
         # balls end half way to the nearest neighbour
         ball = math.sqrt(0.5 * cap) / (1 + math.exp(-share))
-        case = Case(math.inf, math.inf, ball, min(first, 300.0), min(second, 300.0))
-        return log_failure(memory, Witness(0.0, 0.0, cap, case), log_patterns, "all")
+        case = Case(math.inf, math.inf, cap, ball, min(first, 300.0), min(second, 300.0))
+        return log_failure(memory, Witness(0.0, 0.0, case), log_patterns, "all")
 
     starts = [np.array([share, tilt, tilt]) for share in (-3.0, -1.0, 0.0) for tilt in (2.0, 4.0)]
     options = {"xatol": 1e-3, "fatol": 1e-3, "maxfev": 200}

@@ -86,12 +86,13 @@ def chernoff_enclosure(
     """Enclose the C3 bound on the probability that patterns are not stored; decided True if it is at most p.
 
     All arguments are exact. If the shells leave a gap, the bound is 1; if a ball reaches beyond half way to the next
-    pattern, or an allowance is not positive, a tail is 1. The witness's ``log_patterns`` is not used.
+    pattern, if a crowd begins within its shell, or if an allowance is not positive, a tail is 1. The witness's
+    ``log_patterns`` is not used.
 
     Examples
     --------
-    >>> lone = Case(math.inf, math.inf, 5.2 / 171, math.log(30.0), math.log(30.0))
-    >>> plain = Witness(0.0, 2.8 / 171, 2.8 / 171, lone)
+    >>> lone = Case(math.inf, math.inf, 2.8 / 171, 5.2 / 171, math.log(30.0), math.log(30.0))
+    >>> plain = Witness(0.0, 2.8 / 171, lone)
     >>> found = chernoff_enclosure(RandomMemory(20, 171.0), plain, math.log(1e6), 1e-3, "all")
     >>> found.decided, round(found.low, 6), round(found.high, 6)
     (True, -8.005542, -8.005542)
@@ -289,17 +290,16 @@ def _mean(dim: int, values: Function, start: Ball, end: Ball) -> Ball:
 
 
 def _failure(memory: RandomMemory, witness: Witness, patterns: Ball, quantifier: str) -> Ball:
-    if not _tiles(witness.shells, witness.cap, witness.crowd_cap):
+    if not _tiles(witness.shells, witness.cap, witness.lone.crowd_cap):
         return arb(1)
     every, ordered = (patterns, arb(0.5)) if quantifier == "all" else (arb(1), arb(1))
     total = ordered * patterns * _cap(arb(witness.cap), memory.dim)
-    total += _tails(memory, witness.lone, _alone(memory, witness), witness.crowd_cap, patterns)
-    if witness.shells:
-        total += (patterns * _cap(arb(witness.crowd_cap), memory.dim)) ** 2 / 2
+    total += _tails(memory, witness.lone, _alone(memory, witness.lone), patterns)
     for shell in witness.shells:
-        share = _cap(arb(shell.high), memory.dim) - _cap(arb(shell.low), memory.dim)
-        tails = _tails(memory, shell, _with_neighbour(memory, shell), witness.crowd_cap, patterns)
-        total += patterns * share * tails
+        low, high, crowd = (_cap(arb(height), memory.dim) for height in (shell.low, shell.high, shell.crowd_cap))
+        third = (crowd - (low + high) / 2).max(arb(0))
+        tails = _tails(memory, shell, _with_neighbour(memory, shell), patterns)
+        total += patterns * (high - low) * (patterns * third + tails).min(arb(1))
     return every * total
 
 
@@ -314,26 +314,25 @@ class _Piece:
 
 @dataclass(frozen=True)
 class _Allowances:
-    """Allowances of a case of C3 for the crowd, ``Σ (w - ρ) y <= displacement`` and ``Σ (a w² + b)₊ y < stretch``.
+    """Allowances of a case of C3, ``Σ (w - ρ) y <= displacement`` and ``Σ (κ (w + shift)² - 1)₊ y < stretch``.
 
-    ``sound`` says whether all hypotheses of the proof hold.
+    The sums are over the crowd; ``sound`` says whether all hypotheses of the proof hold.
     """
 
     displacement: Ball
     stretch: Ball
-    slope: Ball
-    offset: Ball
+    shift: Ball
     sound: bool | None
 
 
-def _alone(memory: RandomMemory, witness: Witness) -> _Allowances:
-    kappa, rho = arb(memory.kappa), arb(witness.lone.ball)
+def _alone(memory: RandomMemory, lone: Case) -> _Allowances:
+    kappa, rho = arb(memory.kappa), arb(lone.ball)
     leak = _leak(memory, 1 - rho)
     displacement = rho - (1 - rho) * leak
     stretch = 1 - (kappa - 1).max(arb(0)) * leak
-    nearest = (2 * arb(witness.crowd_cap)).sqrt()
+    nearest = (2 * arb(lone.crowd_cap)).sqrt()
     sound = _positive(rho, 1 - rho, nearest - 2 * rho, displacement, stretch)
-    return _Allowances(displacement, stretch, kappa, arb(-1), sound)
+    return _Allowances(displacement, stretch, arb(0), sound)
 
 
 def _with_neighbour(memory: RandomMemory, shell: Case) -> _Allowances:
@@ -342,17 +341,16 @@ def _with_neighbour(memory: RandomMemory, shell: Case) -> _Allowances:
     near, far = (2 * arb(shell.low)).sqrt(), (2 * arb(shell.high)).sqrt()
     ratio = (-kappa * (arb(shell.low) - rho * near)).exp()
     weight = ratio / (1 + ratio)
-    neighbour = far**2 * weight
     displacement = rho - (1 - rho) * leak - (near - rho) * ratio
-    stretch = 1 - kappa * (neighbour * (1 - weight) + (2 + neighbour) * leak)
+    stretch = 1 - kappa * far**2 * weight * (1 - weight) - (kappa - 1).max(arb(0)) * leak
     # The neighbour's pull (w - ρ) y has its maximum at w = ρ + κ^(-1/2): beyond it the near rim is the worst.
     falling = kappa * (near - rho) ** 2 - 1
     sound = _positive(rho, 1 - rho, near - 2 * rho, falling, displacement, stretch)
-    return _Allowances(displacement, stretch, 2 * kappa, kappa * neighbour, sound)
+    return _Allowances(displacement, stretch, weight * far, sound if shell.high <= shell.crowd_cap else False)
 
 
-def _tails(memory: RandomMemory, case: Case, allowances: _Allowances, crowd_cap: float, patterns: Ball) -> Ball:
-    """Enclose the probability that the crowd above a cap exceeds one of two allowances, by two Chernoff bounds."""
+def _tails(memory: RandomMemory, case: Case, allowances: _Allowances, patterns: Ball) -> Ball:
+    """Enclose the probability that the crowd above its cap exceeds one of two allowances, by two Chernoff bounds."""
     if allowances.sound is not True:
         return arb(1) if allowances.sound is False else _open()
     kappa, rho = arb(memory.kappa), arb(case.ball)
@@ -366,11 +364,11 @@ def _tails(memory: RandomMemory, case: Case, allowances: _Allowances, crowd_cap:
         return (pull_rate * (2 * sine - rho) * weight(sine)).expm1()
 
     def stretched(sine: Ball, _cosine: Ball) -> Ball:
-        return (push_rate * (4 * allowances.slope * sine**2 + allowances.offset) * weight(sine)).expm1()
+        return (push_rate * (kappa * (2 * sine + allowances.shift) ** 2 - 1) * weight(sine)).expm1()
 
-    rim, end = _half_angle(arb(crowd_cap)), arb.pi() / 2
-    # a w² + b = 2 a u + b is positive from height -b/(2a) on.
-    onset = _half_angle((-allowances.offset / (2 * allowances.slope)).max(arb(0))).max(rim)
+    rim, end = _half_angle(arb(case.crowd_cap)), arb.pi() / 2
+    # The summand of the second is positive from the distance κ^(-1/2) - s on.
+    onset = _half_angle((1 / kappa.sqrt() - allowances.shift).max(arb(0)) ** 2 / 2).max(rim)
     displacing = _probability_bound(patterns * _mean(memory.dim, displaced, rim, end) - pull)
     stretching = _probability_bound(patterns * _mean(memory.dim, stretched, onset, end) - push)
     return (displacing + stretching).min(arb(1))

@@ -92,9 +92,9 @@ def test_pairwise_solves_its_own_equation():
 @pytest.mark.parametrize(
     ("row", "quantifier", "least", "reached"),
     [
-        (ROWS[0], "all", 1.5e6, 3.07e6),
-        (ROWS[1], "all", 2.8e17, 3.70e17),
-        (ROWS[2], "all", 5.6e8, 1.62e9),
+        (ROWS[0], "all", 1.5e6, 8.38e6),
+        (ROWS[1], "all", 2.8e17, 3.75e17),
+        (ROWS[2], "all", 5.6e8, 6.12e9),
         (ROWS[0], "typical", 1.1e11, 1.45e11),
         (ROWS[1], "typical", 7.6e17, 7.85e17),
         (ROWS[2], "typical", 3.2e13, 3.59e13),
@@ -159,6 +159,41 @@ def test_failure_bound_grows_with_the_number_of_patterns(quantifier):
         chernoff.log_failure(COLD, witness, x, quantifier) for x in np.linspace(0.0, witness.log_patterns + 3, 40)
     ]
     assert values == sorted(values)
+
+
+def test_all_stored_comes_close_to_the_merging_of_pairs():
+    assert 0.0 < merging_pair().log_patterns - stored_witness().log_patterns < 0.03
+
+
+# what C3 proved with one cap for all shells, and with the square of the crowd's distance twice in the contraction
+ONE_CAP = [
+    (RandomMemory(2, 1e6, -math.inf), 1e-3, 0.51127),
+    (RandomMemory(8, 30.0), 1e-3, 0.94744),
+    (RandomMemory(16, 60.0), 1e-6, 3.99808),
+    (RandomMemory(64, 400.0), 1e-3, 68.35152),
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("memory", "p", "before"), ONE_CAP, ids=str)
+def test_a_cap_for_each_shell_is_better_than_one_for_all(memory, p, before):
+    witness = chernoff.chernoff_witness(memory, p)
+    assert before < witness.log_patterns < merging.pair_witness(memory, p).log_patterns
+    together = tuple(replace(shell, crowd_cap=witness.lone.crowd_cap) for shell in witness.shells)
+    one = chernoff.log_failure(memory, replace(witness, shells=together), witness.log_patterns, "all")
+    assert one > math.log(p) + 1e-3
+
+
+def test_a_shell_costs_no_more_than_its_pairs():
+    witness = stored_witness()
+    at = witness.log_patterns
+    first, *rest = witness.shells
+    without = chernoff.log_failure(COLD, replace(witness, shells=tuple(rest)), at, "all")
+    low, high = np.exp(sphere.log_cap(np.array([first.low, first.high]), 20))
+    for changes in ({"ball": 0.9 * math.sqrt(2.0 * first.low)}, {"crowd_cap": 0.9 * first.high}, {"crowd_cap": 1.0}):
+        void = replace(witness, shells=(replace(first, **changes), *rest))
+        cost = math.exp(chernoff.log_failure(COLD, void, at, "all")) - math.exp(without)
+        assert cost == pytest.approx(math.exp(2.0 * at) * (high - low), rel=1e-6)
 
 
 def test_void_allowances_prove_nothing():
@@ -394,9 +429,9 @@ def test_a_cool_memory_stores_no_two_patterns():
 
 def test_a_single_pattern_stays_where_the_slot_leaves_it_a_ball():
     alone = chernoff.chernoff_witness(RandomMemory(2, 1e-6), P)
-    assert (alone.log_patterns, alone.cap, alone.crowd_cap, alone.shells) == (0.0, 2.0, 2.0, ())
+    assert (alone.log_patterns, alone.cap, alone.lone.crowd_cap, alone.shells) == (0.0, 2.0, 2.0, ())
     lost = chernoff.chernoff_witness(RandomMemory(60, 60.0, 80.0), P)
-    assert (lost.log_patterns, lost.cap, lost.crowd_cap, lost.shells) == (-math.inf, 2.0, 2.0, ())
+    assert (lost.log_patterns, lost.cap, lost.lone.crowd_cap, lost.shells) == (-math.inf, 2.0, 2.0, ())
     held = chernoff._single(RandomMemory(5, 9.0, 3.0))
     assert held.log_patterns == 0.0
     # the ball is mapped into itself and contracted with no other pattern about
@@ -419,8 +454,8 @@ def test_the_ceiling_for_all_is_the_smaller_of_the_two(monkeypatch):
 )
 def test_the_default_error_of_the_typical_ceiling(monkeypatch, log_patterns, ball, error):
     """The ball of C3 where it stores anything, at least 1/κ and at most ½."""
-    lone = chernoff.Case(math.inf, math.inf, ball, 0.0, 0.0)
-    monkeypatch.setattr(crowding, "chernoff_witness", lambda *_: chernoff.Witness(log_patterns, 0.1, 0.1, lone))
+    lone = chernoff.Case(math.inf, math.inf, 0.1, ball, 0.0, 0.0)
+    monkeypatch.setattr(crowding, "chernoff_witness", lambda *_: chernoff.Witness(log_patterns, 0.1, lone))
     monkeypatch.setattr(crowding, "_typical_solved", lambda memory, best, *_: best)
     found = crowding.typical_witness.__wrapped__(COLD, P)
     assert (found.error, found.log_patterns, found.strips) == (error, math.inf, ())

@@ -38,10 +38,10 @@ def y(u, rho):
 
 @pytest.mark.parametrize("quantifier", ["all", "typical"])
 def test_c3(quantifier):
-    size, u0, u1 = 3.0, 0.12, 0.5
-    lone = chernoff.Case(math.inf, math.inf, 0.06, math.log(4.0), math.log(5.0))
-    shell = chernoff.Case(0.15, 0.16, 0.12, math.log(3.0), math.log(2.0))
-    witness = chernoff.Witness(0.0, u0, u1, lone, (shell,))
+    size, u0, u1, crowd = 3.0, 0.12, 0.5, 0.45
+    lone = chernoff.Case(math.inf, math.inf, u1, 0.06, math.log(4.0), math.log(5.0))
+    shell = chernoff.Case(0.15, 0.16, crowd, 0.12, math.log(3.0), math.log(2.0))
+    witness = chernoff.Witness(0.0, u0, lone, (shell,))
 
     leak = NOOP * math.exp(-KAPPA * 0.94)
     tails = tail(lambda u: (math.sqrt(2 * u) - 0.06) * y(u, 0.06) / (0.06 - 0.94 * leak), 4.0, size, u1)
@@ -52,15 +52,18 @@ def test_c3(quantifier):
     move = max((w - rho) * math.exp(-KAPPA * (w * w / 2 - rho * w)) for w in np.linspace(near, far, 1001))
     weight = 1 / (1 + math.exp(KAPPA * (0.15 - rho * near)))
     room = rho - (1 - rho) * leak - move
-    slope = 1 - KAPPA * (far**2 * weight * (1 - weight) + (2 + far**2 * weight) * leak)
-    one = tail(lambda u: (math.sqrt(2 * u) - rho) * y(u, rho) / room, 3.0, size, u1)
-    one += tail(lambda u: KAPPA * (4 * u + far**2 * weight) * y(u, rho) / slope, 2.0, size, u1)
+    slope = 1 - KAPPA * far**2 * weight * (1 - weight) - (KAPPA - 1) * leak
+    one = tail(lambda u: (math.sqrt(2 * u) - rho) * y(u, rho) / room, 3.0, size, crowd)
+    one += tail(lambda u: (KAPPA * (math.sqrt(2 * u) + weight * far) ** 2 - 1) * y(u, rho) / slope, 2.0, size, crowd)
     assert 0.0 < room < rho
     assert 0.0 < slope < 1.0
     assert 0.0 < one < 1.0
     assert 0.0 < tails < 1.0
 
-    expected = size * (share(0.16) - share(0.15)) * one + 0.5 * (size * share(u1)) ** 2 + tails
+    # the third pattern in the shell, each pair once, or between the shell and its cap
+    third = 0.5 * (share(0.16) - share(0.15)) + share(crowd) - share(0.16)
+    assert 0.0 < size * third < 1.0 - one
+    expected = size * (share(0.16) - share(0.15)) * (size * third + one) + tails
     expected += size * share(u0) * (0.5 if quantifier == "all" else 1.0)
     expected *= size if quantifier == "all" else 1.0
     got = chernoff.log_failure(MEMORY, witness, math.log(size), quantifier)
@@ -125,7 +128,7 @@ def test_c3_summands_and_their_allowances():
     w = np.sqrt(2 * u)
     for rho in (0.06, 0.12):
         leak, weight = NOOP * math.exp(-KAPPA * (1 - rho)), np.exp(-KAPPA * (u - rho * w))
-        lone = chernoff._log_rates(MEMORY, chernoff.Case(math.inf, math.inf, rho, 0.0, 0.0), u)
+        lone = chernoff._log_rates(MEMORY, chernoff.Case(math.inf, math.inf, 0.45, rho, 0.0, 0.0), u)
         move, stretch = rho - (1 - rho) * leak, 1 - (KAPPA - 1) * leak
         np.testing.assert_allclose(np.exp(lone), [(w - rho) * weight / move, (KAPPA * w**2 - 1) * weight / stretch])
 
@@ -134,18 +137,18 @@ def test_c3_summands_and_their_allowances():
         y2 = math.exp(-KAPPA * (low - rho * near))
         move -= (near - rho) * y2
         pull = far**2 * y2 / (1 + y2)
-        stretch = 1 - KAPPA * (pull / (1 + y2) + (2 + pull) * leak)
-        shell = chernoff._log_rates(MEMORY, chernoff.Case(low, high, rho, 0.0, 0.0), u)
+        stretch -= KAPPA * pull / (1 + y2)
+        shell = chernoff._log_rates(MEMORY, chernoff.Case(low, high, 0.45, rho, 0.0, 0.0), u)
         if min(move, stretch) <= 0:
             assert shell is None
         else:
-            expected = [(w - rho) * weight / move, KAPPA * (2 * w**2 + pull) * weight / stretch]
+            expected = [(w - rho) * weight / move, (KAPPA * (w + pull / far) ** 2 - 1) * weight / stretch]
             np.testing.assert_allclose(np.exp(shell), expected)
     assert shell is not None
     # balls reach at most half way to others and to the neighbour, and an allowance of nothing is none
-    assert chernoff._log_rates(MEMORY, chernoff.Case(math.inf, math.inf, 0.6, 0.0, 0.0), np.array([0.5])) is None
-    assert chernoff._log_rates(MEMORY, chernoff.Case(0.02, 0.03, 0.11, 0.0, 0.0), np.array([0.5])) is None
-    half = chernoff.Case(math.inf, math.inf, 0.5, 0.0, 0.0)
+    assert chernoff._log_rates(MEMORY, chernoff.Case(math.inf, math.inf, 0.5, 0.6, 0.0, 0.0), np.array([0.5])) is None
+    assert chernoff._log_rates(MEMORY, chernoff.Case(0.02, 0.03, 0.5, 0.11, 0.0, 0.0), np.array([0.5])) is None
+    half = chernoff.Case(math.inf, math.inf, 0.5, 0.5, 0.0, 0.0)
     assert chernoff._log_rates(RandomMemory(DIM, 1.0, 0.5), half, np.array([2.0])) is None
     assert chernoff._log_rates(RandomMemory(DIM, 1.0, 0.499), half, np.array([2.0])) is not None
     # far below the mean slope of 1 a pattern does not stretch at all
@@ -153,29 +156,63 @@ def test_c3_summands_and_their_allowances():
     assert (cool[1] < -700).all()
 
 
-def test_c3_sums_certify_what_they_say():
-    # Memories whose sums stay within the allowances map the ball into itself and contract it.
+@pytest.mark.parametrize(
+    ("near", "rho", "log_noop"), [(None, 0.06, 16.0), ((0.15, 0.151), 0.12, 14.0), ((0.1, 0.1002), 0.112, 8.0)]
+)
+def test_c3_sums_certify_what_they_say(near, rho, log_noop):
+    # Memories whose sums stay within the allowances map the ball into itself and contract it, with a neighbour or not.
     rng = np.random.default_rng(0)
-    case = chernoff.Case(math.inf, math.inf, 0.06, 0.0, 0.0)
+    memory = RandomMemory(DIM, KAPPA, log_noop)
+    case = chernoff.Case(*(near or (math.inf, math.inf)), 2 * rho**2 if near is None else near[1], rho, 0.0, 0.0)
     met = 0
-    for _ in range(200):
+    for _ in range(400):
         patterns = rng.normal(size=(25, DIM))
         patterns /= np.linalg.norm(patterns, axis=1, keepdims=True)
-        heights = 1.0 - patterns[1:] @ patterns[0]
-        rates = chernoff._log_rates(MEMORY, case, heights)
-        if heights.min() < 2 * 0.06**2 or any(np.exp(rate).sum() > 1.0 for rate in rates):
+        if near is not None:
+            side = patterns[1] - (patterns[1] @ patterns[0]) * patterns[0]
+            cosine = 1.0 - rng.uniform(*near)
+            patterns[1] = cosine * patterns[0] + math.sqrt(1.0 - cosine**2) * side / np.linalg.norm(side)
+        heights = 1.0 - patterns[1 if near is None else 2 :] @ patterns[0]
+        rates = chernoff._log_rates(memory, case, heights)
+        if heights.min() < case.crowd_cap or any(np.exp(rate).sum() > 1.0 for rate in rates):
             continue
         met += 1
         ends = rng.normal(size=(64, DIM))
-        x = patterns[0] + 0.06 * ends / np.linalg.norm(ends, axis=1, keepdims=True)
+        if near is not None:
+            ends[:8] = patterns[1] - patterns[0]
+        x = patterns[0] + rho * ends / np.linalg.norm(ends, axis=1, keepdims=True)
         weights = np.exp(KAPPA * x @ patterns.T)
-        weights /= NOOP + weights.sum(axis=1, keepdims=True)
+        weights /= math.exp(log_noop) + weights.sum(axis=1, keepdims=True)
         updated = weights @ patterns
-        assert np.linalg.norm(updated - patterns[0], axis=1).max() <= 0.06
+        assert np.linalg.norm(updated - patterns[0], axis=1).max() <= rho
         for p, centre in zip(weights, updated, strict=True):
             spread = (patterns * p[:, None]).T @ patterns - np.outer(centre, centre)
             assert KAPPA * np.linalg.eigvalsh(spread)[-1] < 1.0
     assert met > 20
+
+
+def test_c3_shares_bound_how_often_a_third_pattern_is_near():
+    # On the sphere in three dimensions heights are uniform.
+    rng, others = np.random.default_rng(0), 3
+    nearest, second = np.sort(rng.uniform(0.0, 2.0, size=(200_000, others)), axis=1)[:, :2].T
+    for low, high, crowd in ((0.1, 0.2, 0.2), (0.1, 0.2, 0.5), (0.02, 0.3, 0.31)):
+        shell = chernoff.Case(low, high, crowd, 0.1, 0.0, 0.0)
+        bound = others**2 * math.exp(sum(chernoff._log_shares(RandomMemory(3, KAPPA), shell)))
+        counted = np.mean((low <= nearest) & (nearest < high) & (second < crowd))
+        # of three others, 6 ordered pairs in place of 9, and the third may be nearer than both
+        assert 0.5 * bound < counted < 2.0 / 3.0 * bound * (1.0 + 4.0 / math.sqrt(200_000 * counted))
+
+
+def test_c3_tails_bound_how_often_sums_exceed_their_allowances():
+    rng, size, memory = np.random.default_rng(0), 60, RandomMemory(DIM, KAPPA, 12.0)
+    directions = rng.normal(size=(4000, size, DIM))
+    crowds = 1.0 - directions[..., 0] / np.linalg.norm(directions, axis=2)
+    for low, high, crowd, rho in ((math.inf, math.inf, 0.1, 0.05), (0.15, 0.16, 0.17, 0.1), (0.1, 0.1002, 0.35, 0.112)):
+        case, log_tail = chernoff._tilted(memory, chernoff.Case(low, high, crowd, rho, 0.0, 0.0), math.log(size))
+        above = crowds.min(axis=1) > crowd
+        sums = [np.exp(rate).sum(axis=1) for rate in chernoff._log_rates(memory, case, crowds)]
+        exceeded = np.mean(above & (np.maximum(*sums) >= 1.0))
+        assert 0.0 < exceeded < math.exp(log_tail) < 1.0
 
 
 @pytest.mark.parametrize("s", [0.1, 0.25])

@@ -277,12 +277,12 @@ MERGED, CROWDED = _slotted(6, 1e5, 1e-9, 0.0), _slotted(16, 60.0, 1e-6, 0.0)
 MISTAKES = {
     "C1 20 times as many": random_memories._rarely_lost(times(random_memories._published, 20), C1, 2.2, (100, 100)),
     "C2 4 times as many": random_memories._rarely_lost(times(random_memories._pairwise, 4), C2, 2.2, (300, 300)),
-    "C3 1.6 times as many": random_memories._rarely_lost(times(random_memories._chernoff, 1.6), C3, 2.2, (400, 400)),
-    "C3 a third of p": other_probability(
-        random_memories._rarely_lost(random_memories._chernoff, C3, 2.2, (300, 300)), 1 / 3
+    "C3 1.4 times as many": random_memories._rarely_lost(times(random_memories._chernoff, 1.4), C3, 2.2, (300, 300)),
+    "C3 half of p": other_probability(
+        random_memories._rarely_lost(random_memories._chernoff, C3, 2.2, (300, 300)), 1 / 2
     ),
-    "C3 4 times as many, crowded": random_memories._rarely_lost(
-        times(random_memories._chernoff, 4), CROWDED, 2.2, (100, 100)
+    "C3 twice as many, crowded": random_memories._rarely_lost(
+        times(random_memories._chernoff, 2), CROWDED, 2.2, (100, 100)
     ),
     "C3 1.7 times as many, typical": random_memories._rarely_off(
         times(random_memories._typical, 1.7), C3, 2.5, (400, 400), random_memories._ball

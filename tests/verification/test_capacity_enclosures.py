@@ -153,7 +153,7 @@ def mean(dim: int, function, points: list):
 def test_a_plain_chernoff_bound_agrees_with_another_integrator():
     dim, kappa, noop, rho, height, log_patterns = 7, 20.0, 3.0, 0.06, 0.02, 2.0
     tilts = (0.75, 1.75)
-    witness = Witness(0.0, height, height, Case(math.inf, math.inf, rho, *tilts))
+    witness = Witness(0.0, height, Case(math.inf, math.inf, height, rho, *tilts))
     with mp.workdps(20):
         patterns, start = mp.exp(log_patterns), 2 * mp.asin(mp.sqrt(mp.mpf(height) / 2))
         leak = noop * mp.exp(-kappa * (1 - mp.mpf(rho)))
@@ -266,19 +266,17 @@ CLOSE = 0.0145
 def test_a_ball_beyond_half_way_to_its_neighbour_is_not_proved():
     half_way = math.sqrt(0.5 * CLOSE)
     for ball, decided in ((half_way * (1 - 1e-12), True), (half_way * (1 + 1e-12), False)):
-        witness = Witness(0.0, CLOSE, CLOSE, Case(math.inf, math.inf, ball, 3.0, 3.0))
+        witness = Witness(0.0, CLOSE, Case(math.inf, math.inf, CLOSE, ball, 3.0, 3.0))
         assert chernoff_enclosure(SPARSE, witness, 1.0, P, "typical").decided is decided
 
 
 def test_a_ball_beyond_half_way_to_a_single_neighbour_makes_its_tail_1():
     near, far = CLOSE, 1.05 * CLOSE
-    lone = Case(math.inf, math.inf, 0.2 * math.sqrt(2.0 * near), 4.4, 4.4)
+    lone = Case(math.inf, math.inf, far, 0.2 * math.sqrt(2.0 * near), 4.4, 4.4)
 
     def log_bound(share_of_the_way: float, tilts: tuple[float, float]) -> float:
-        shell = Case(near, far, share_of_the_way * math.sqrt(2.0 * near), *tilts)
-        return chernoff_enclosure(
-            RandomMemory(60, 171.0), Witness(0.0, near, far, lone, (shell,)), 30.0, P, "typical"
-        ).low
+        shell = Case(near, far, far, share_of_the_way * math.sqrt(2.0 * near), *tilts)
+        return chernoff_enclosure(RandomMemory(60, 171.0), Witness(0.0, near, lone, (shell,)), 30.0, P, "typical").low
 
     tilts, void = (1.5, -2.0), (-math.inf, -math.inf)
     # Beyond half way the neighbour may outweigh the pattern, and its pull rises with the distance again.
@@ -305,15 +303,36 @@ def test_shells_with_a_gap_are_not_proved(index):
 
 def test_shells_that_fold_back_are_not_proved():
     witness = stored(ROW, "all")
-    rim, last = witness.crowd_cap, witness.shells[-1]
+    rim, last = witness.lone.crowd_cap, witness.shells[-1]
     there = replace(last, low=rim, high=2 * rim)
     back = replace(last, low=2 * rim, high=rim, self_map_log_tilt=-math.inf)
     assert not_stored(replace(witness, shells=(*witness.shells, there, back))) is False
 
 
+@pytest.mark.parametrize("share", [0.5, 0.99, 1.0 - 1e-15])
+def test_a_crowd_that_begins_within_its_shell_makes_its_tail_1(share):
+    # A hundred patterns lie below the shell: taken off as third patterns, they would outweigh the tail.
+    memory, near, far = RandomMemory(3, 1e4), 0.035, 0.036
+    lone = Case(math.inf, math.inf, far, 0.03, 3.0, 3.0)
+
+    def log_bound(crowd_cap: float, log_tilt: float) -> float:
+        shell = Case(near, far, crowd_cap, 0.03, log_tilt, log_tilt)
+        return chernoff_enclosure(memory, Witness(0.0, near, lone, (shell,)), 9.0, P, "typical").low
+
+    assert log_bound(share * far, 3.0) == log_bound(share * far, -math.inf) == log_bound(far, -math.inf)
+
+
+def test_a_third_pattern_that_is_let_in_is_not_proved():
+    # Without the term for the third pattern the caps could be as high as the sphere.
+    witness = stored(ROW, "all")
+    shells = tuple(replace(shell, crowd_cap=1.0) for shell in witness.shells)
+    assert not_stored(replace(witness, shells=shells)) is False
+
+
 def test_a_crowd_that_begins_beyond_the_cap_is_not_proved():
     witness = stored(ROW, "typical")
-    assert not_stored(replace(witness, crowd_cap=1.0001 * witness.cap), "typical") is False
+    lone = replace(witness.lone, crowd_cap=1.0001 * witness.cap)
+    assert not_stored(replace(witness, lone=lone), "typical") is False
 
 
 @pytest.mark.parametrize("name", ["self_map_log_tilt", "contraction_log_tilt"])
@@ -427,7 +446,7 @@ def test_shells_reach_the_crowd_cap_to_the_last_bit():
     memory = RandomMemory.of(8, 2.0, 4.0, noop=1000.0)
     witness = chernoff.chernoff_witness(memory, 1e-6)
     assert witness.shells
-    assert witness.shells[-1].high == witness.crowd_cap
+    assert witness.shells[-1].high == witness.lone.crowd_cap
     assert chernoff_enclosure(memory, witness, witness.log_patterns - 1e-8, 1e-6, "all").decided is True
 
 
