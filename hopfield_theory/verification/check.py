@@ -342,7 +342,8 @@ class _Watched:
             else:
                 unsettled |= candidate.excess < -1
         outcome = Outcome.UNDECIDED if unsettled else Outcome.HOLDS
-        return PartResult(part.name, outcome, self._tried, self._least, self._where)
+        where = "on no instance is the slack a number" if self._lost and not self._tried else self._where
+        return PartResult(part.name, outcome, self._tried, self._least, where)
 
     def _note(self, slack: float, where: Callable[[], str]) -> None:
         if slack < self._least:
