@@ -128,14 +128,13 @@ def _ensemble(parameters: Mapping[str, Any]) -> Ensemble:
 def _check_fills(ensemble: Ensemble, named: Mapping[str, Any]) -> None:
     """Let an ensemble of one's own fill one block, so that what it cannot do is said before anything is measured."""
     block = torch.full((16, 8), math.nan, dtype=torch.float64)
+    name = repr(named.get("ensemble"))
     try:
         ensemble.fill(block, torch.Generator().manual_seed(0), torch.Generator().manual_seed(0))
     except Exception as error:
-        raise ValueError(
-            f"ensemble is {named['ensemble']!r}: its fill fails ({type(error).__name__}: {error})"
-        ) from error
+        raise ValueError(f"ensemble is {name}: its fill fails ({type(error).__name__}: {error})") from error
     if not bool(block.isfinite().all()):
-        raise ValueError(f"ensemble is {named['ensemble']!r}: its fill leaves numbers unset, NaN or infinite")
+        raise ValueError(f"ensemble is {name}: its fill leaves numbers unset, NaN or infinite")
 
 
 def measure(parameters: Mapping[str, Any], seed: int, device: str) -> list[dict[str, Any]]:

@@ -231,6 +231,13 @@ def test_an_ensemble_that_does_not_fill_is_refused_before_anything_is_measured(m
     assert f"ensemble is 'mine:ensemble': {words}" in result.stderr
 
 
+@pytest.mark.parametrize("option", ["-h", "--help"])
+def test_both_spellings_of_help(option):
+    result = CliRunner().invoke(main_module.app, [option])
+    assert result.exit_code == 0
+    assert "Usage" in result.stdout
+
+
 @pytest.mark.slow
 def test_without_a_name_they_are_listed():
     line = [sys.executable, "-m", "simulations"]
