@@ -9,6 +9,8 @@ from typer.testing import CliRunner
 import hopfield_theory as ht
 from hopfield_theory.cli.main import app
 from hopfield_theory.statements.registry import STATEMENTS
+from hopfield_theory.verification.check import check
+from hopfield_theory.verification.instances import Draws
 from hopfield_theory.verification.own import load, probed
 from hopfield_theory.verification.replay import replay, write
 
@@ -74,6 +76,17 @@ def test_a_slack_that_is_never_a_number_is_undecided():
     [verdict] = ht.verify([claim(lambda i: i.xp.log(-i.beta))], instances=100)
     assert verdict.outcome == "undecided"
     assert "on no instance is the slack a number" in verdict.findings()[0]
+
+
+def test_where_a_true_claim_is_undecided_is_said():
+    def slack(i):
+        return (i.dynamics.radius - i.xp.norm(i.dynamics.update(i.query))) / i.dynamics.radius
+
+    own = [claim(slack), claim(slack, name="Q2", hypotheses=lambda i: [i.dynamics.radius])]
+    [open_, settled] = check(own, Draws(0, 500), 0)
+    assert (open_.outcome, settled.outcome) == ("undecided", "holds")
+    assert "κ = 0," in open_.findings()[0]
+    assert "slack" not in open_.findings()[0]
 
 
 @pytest.mark.parametrize(
