@@ -25,7 +25,10 @@ NAMES = sorted(
 )
 FIGURES = Path("build/figures")
 
+app = typer.Typer(add_completion=False, context_settings={"help_option_names": ["-h", "--help"]})
 
+
+@app.command()
 def main(
     names: Annotated[
         list[str] | None,
@@ -120,4 +123,4 @@ def _refuse(why: str) -> None:
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    app()

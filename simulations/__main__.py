@@ -26,7 +26,10 @@ from simulations._shared import presets
 NAMES = sorted(module.name for module in pkgutil.iter_modules(simulations.__path__) if not module.name.startswith("_"))
 RESULTS = Path("build/results")
 
+app = typer.Typer(add_completion=False, context_settings={"help_option_names": ["-h", "--help"]})
 
+
+@app.command()
 def main(
     name: Annotated[str | None, typer.Argument(help=f"One of {', '.join(NAMES)}.", show_default=False)] = None,
     preset: Annotated[
@@ -163,4 +166,4 @@ class _Bar:
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    app()

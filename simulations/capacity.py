@@ -99,7 +99,7 @@ def own_cells(
     grid = _GRIDS.get(preset, {"dims": _FAR[1.0], "lams": (1.0,), "noops": (1.0,), "precision": 0.05})
     named = {} if ensemble is None else {"ensemble": ensemble}
     far = {"dtype": "float32", "shared": _SHARED} if preset == "gpu" else {}
-    _ensemble(named)
+    _check_fills(_ensemble(named), named)
     cells = [
         {"kind": "crossing", "rule": "stored", "dim": dim, "lam": lam, "noop": noop, "precision": grid["precision"]}
         for dim, lam, noop in itertools.product(dims or grid["dims"], lams or grid["lams"], noops or grid["noops"])
@@ -123,6 +123,18 @@ def _ensemble(parameters: Mapping[str, Any]) -> Ensemble:
     if not hasattr(ensemble, "fill"):
         raise ValueError(f"ensemble is {parameters['ensemble']!r}: what it names has no method fill")
     return ensemble
+
+
+def _check_fills(ensemble: Ensemble, named: Mapping[str, Any]) -> None:
+    """Let an ensemble of one's own fill one block, so that what it cannot do is said before anything is measured."""
+    block = torch.full((16, 8), math.nan, dtype=torch.float64)
+    name = repr(named.get("ensemble"))
+    try:
+        ensemble.fill(block, torch.Generator().manual_seed(0), torch.Generator().manual_seed(0))
+    except Exception as error:
+        raise ValueError(f"ensemble is {name}: its fill fails ({type(error).__name__}: {error})") from error
+    if not bool(block.isfinite().all()):
+        raise ValueError(f"ensemble is {name}: its fill leaves numbers unset, NaN or infinite")
 
 
 def measure(parameters: Mapping[str, Any], seed: int, device: str) -> list[dict[str, Any]]:

@@ -214,6 +214,30 @@ def test_bad_input_is_one_line(arguments, words):
     assert words in line
 
 
+@pytest.mark.parametrize(
+    ("fill", "words"),
+    [
+        (lambda block: None, "its fill fails (TypeError: "),
+        (lambda block, generator, common: None, "its fill leaves numbers unset, NaN or infinite"),
+        (lambda block, generator, common: block.zero_().log_(), "its fill leaves numbers unset, NaN or infinite"),
+    ],
+)
+def test_an_ensemble_that_does_not_fill_is_refused_before_anything_is_measured(monkeypatch, fill, words):
+    mine = types.ModuleType("mine")
+    mine.ensemble = types.SimpleNamespace(fill=fill)
+    monkeypatch.setitem(sys.modules, "mine", mine)
+    result = command("capacity", "--ensemble", "mine:ensemble", "--dry-run")
+    assert result.exit_code == 2
+    assert f"ensemble is 'mine:ensemble': {words}" in result.stderr
+
+
+@pytest.mark.parametrize("option", ["-h", "--help"])
+def test_both_spellings_of_help(option):
+    result = CliRunner().invoke(main_module.app, [option])
+    assert result.exit_code == 0
+    assert "Usage" in result.stdout
+
+
 @pytest.mark.slow
 def test_without_a_name_they_are_listed():
     line = [sys.executable, "-m", "simulations"]

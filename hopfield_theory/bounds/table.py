@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from hopfield_theory import _arguments
@@ -37,7 +38,17 @@ class CapacityRow:
     meaning: str
 
 
-def capacity_table(memory: RandomMemory, failure_probability: float) -> list[CapacityRow]:
+# beyond it, and below its inverse, doubles do not resolve the pull of a crowd
+_LARGEST_KAPPA_PER_DIM = 1e12
+_ABSENT = {
+    "C5": "the mean-field retrieval branch has no fold here: it fades",
+    "C9": "no expansion about C5 here: it has no fold, or the fluctuations are too large",
+}
+
+
+def capacity_table(
+    memory: RandomMemory, failure_probability: float, progress: Callable[[int, int], None] = lambda done, whole: None
+) -> list[CapacityRow]:
     """Evaluate C1 to C9.
 
     Parameters
@@ -45,6 +56,13 @@ def capacity_table(memory: RandomMemory, failure_probability: float) -> list[Cap
     memory : RandomMemory
     failure_probability : float, in (0, 1)
         p.
+    progress : function of (done, whole), optional
+        Told before each bound, and at the end.
+
+    Raises
+    ------
+    ValueError
+        If p is out of range, or κ is so extreme that doubles do not resolve the bounds.
 
     Examples
     --------
@@ -53,71 +71,81 @@ def capacity_table(memory: RandomMemory, failure_probability: float) -> list[Cap
     {'C1': 2.0}
     """
     p = _arguments.probability("failure_probability", failure_probability)
+    lowest, highest = memory.dim / _LARGEST_KAPPA_PER_DIM, memory.dim * _LARGEST_KAPPA_PER_DIM
+    if not lowest <= memory.kappa <= highest:
+        raise ValueError(
+            f"kappa is {memory.kappa:g}: the bounds are evaluated for κ = β m² from {lowest:g} to {highest:g} only"
+        )
     sure = f"with probability {1 - p:g}"
-    fold, law = mean_field.fold(memory), finite_size.law(memory)
-    return [
-        CapacityRow(
+    asked = "as published for the dense model"
+
+    def fold() -> float:
+        end = mean_field.fold(memory)
+        return math.nan if end is None else end.log_patterns
+
+    def law() -> float:
+        found = finite_size.law(memory)
+        return math.nan if found is None else found.log_patterns
+
+    bounds: list[tuple[str, Callable[[], float], str, str]] = [
+        (
             "C1",
-            union.published(memory, p),
+            lambda: union.published(memory, p),
             "published",
-            f"as published for the dense model: so many are all stored {sure}",
+            f"{asked}: so many are all stored {sure}"
+            if memory.kappa >= 1.0
+            else f"{asked}, but void here: below κ = 1 there is a single fixed point",
         ),
-        CapacityRow(
+        (
             "C2",
-            union.pairwise(memory, p),
+            lambda: union.pairwise(memory, p),
             "proved",
             f"so many are all stored {sure}: the worst case for a pair, summed over pairs",
         ),
-        CapacityRow(
+        (
             "C3",
-            chernoff(memory, p, "all"),
+            lambda: chernoff(memory, p, "all"),
             "proved",
             f"so many are all stored {sure}: the sum over all others, by a Chernoff bound",
         ),
-        CapacityRow(
+        (
             "C6",
-            ceiling(memory, p, "all"),
+            lambda: ceiling(memory, p, "all"),
             "proved",
             f"too many for all to be stored {sure}: two so close that they share their limit are too likely",
         ),
-        CapacityRow(
+        (
             "C3 typical",
-            chernoff(memory, p, "typical"),
+            lambda: chernoff(memory, p, "typical"),
             "proved",
             f"among so many a given pattern is stored {sure}",
         ),
-        CapacityRow(
+        (
             "C7",
-            ceiling(memory, p, "typical"),
+            lambda: ceiling(memory, p, "typical"),
             "proved",
             f"too many for a given pattern to have a fixed point in the ball of C3 {sure}",
         ),
-        CapacityRow(
+        (
             "C4",
-            float(mean_field.threshold(memory.lam)) * memory.dim,
+            lambda: float(mean_field.threshold(memory.lam)) * memory.dim,
             "proved",
             "exp(α₁ d): the exponent that both sides of C3 and C7 reach as d grows; no bound at this d",
         ),
-        CapacityRow(
-            "C5",
-            math.nan if fold is None else fold.log_patterns,
-            "heuristic",
-            "where the mean-field retrieval branch ends"
-            if fold is not None
-            else "the mean-field retrieval branch has no fold here: it fades",
-        ),
-        CapacityRow(
-            "C9",
-            math.nan if law is None else law.log_patterns,
-            "heuristic",
-            "C5 with the crowd's fluctuations: where half of the patterns are lost at this d"
-            if law is not None
-            else "no expansion about C5 here: it has no fold, or the fluctuations are too large",
-        ),
-        CapacityRow(
+        ("C5", fold, "heuristic", "where the mean-field retrieval branch ends"),
+        ("C9", law, "heuristic", "C5 with the crowd's fluctuations: where half of the patterns are lost at this d"),
+        (
             "C8",
-            union.packing(memory),
+            lambda: union.packing(memory),
             "proved",
             "no memory of patterns of this norm stores more, random or not",
         ),
     ]
+    rows = []
+    for done, (statement, evaluate, how, meaning) in enumerate(bounds):
+        progress(done, len(bounds))
+        log_patterns = evaluate()
+        said = _ABSENT[statement] if math.isnan(log_patterns) else meaning
+        rows.append(CapacityRow(statement, log_patterns, how, said))
+    progress(len(bounds), len(bounds))
+    return rows

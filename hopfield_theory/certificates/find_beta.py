@@ -132,11 +132,13 @@ class BetaSearch(Told):
         """Return the thresholds, who holds out, what blocks and what is lost again, in sentences."""
         whole = len(self.stored_from)
         grid = torch.cat([self.skipped, self.betas])
+        again = self.equal_to.ge(0).nonzero().flatten().tolist()
+        # rows that were left out are in no sample
+        everyone = len(self.sample) in (whole, whole - len(again))
         said = [f"{whole} patterns; grid of {len(grid)} values of β from {grid[0]:.4g} to {grid[-1]:.4g}."]
         if len(self.skipped):
-            whom = "no pattern" if len(self.sample) == whole else f"none of a sample of {len(self.sample)} patterns"
+            whom = "no pattern" if everyone else f"none of a sample of {len(self.sample)} patterns"
             said.append(f"At β = {self.betas[0]:.4g} {whom} is retrieved: smaller β were not examined.")
-        again = self.equal_to.ge(0).nonzero().flatten().tolist()
         if again:
             pairs = [f"{row} (= {int(self.equal_to[row])})" for row in again]
             dropped = "" if bool(self.stored_from[again].isinf().all()) else " and were left out"
@@ -157,7 +159,7 @@ class BetaSearch(Told):
                 for low, high, lost in self.losses[:SHOWN]
             ]
         else:
-            which = "pattern" if len(self.sample) == whole else "pattern of the sample"
+            which = "pattern" if everyone else "pattern of the sample"
             said.append(f"On this grid no {which} that is retrieved at one β is lost at the next.")
         return said
 

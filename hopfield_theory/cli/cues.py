@@ -17,12 +17,13 @@ from hopfield_theory._atomic_write import atomic_write
 from hopfield_theory._sentences import listed
 from hopfield_theory.certificates.certify import guaranteed, shared_with
 from hopfield_theory.cli import render
+from hopfield_theory.cli.shared import naming
 from hopfield_theory.data import corruption
 from hopfield_theory.model.memory import Memory
 from hopfield_theory.model.retrieval import retrieve
 from hopfield_theory.statistics import Interval, wilson
 
-__all__ = ["Level", "data", "lines", "measure", "plot", "table"]
+__all__ = ["Level", "check_plot", "data", "lines", "measure", "plot", "table"]
 
 # so that the noise is not that of which random patterns of the same seed were made
 STREAM = 0x64616D616765
@@ -66,6 +67,8 @@ def measure(
     levels = []
     for index, (damage, level) in enumerate(damages):
         queries = _DAMAGES[damage](raw, level, torch.Generator().manual_seed(STREAM + seed)) + mean
+        with naming(f"--{damage} {level:g}"):
+            memory.prepare(queries)
         promised = guaranteed(memory, queries)
 
         def say(done: int, whole: int, before: int = index) -> None:
@@ -137,6 +140,15 @@ def data(levels: list[Level]) -> list[dict[str, Any]]:
     ]
 
 
+def check_plot(path: str) -> None:
+    """Refuse a file whose ending names no format of figures."""
+    from matplotlib.backend_bases import FigureCanvasBase
+
+    ending, known = Path(path).suffix, sorted(FigureCanvasBase.get_supported_filetypes())
+    if ending.lower().removeprefix(".") not in known:
+        raise ValueError(f"--plot is {path}: its ending must be one of {', '.join(f'.{format}' for format in known)}")
+
+
 def plot(levels: list[Level], path: str) -> None:
     """Draw the rates with their intervals, and the guaranteed share, against the level."""
     from matplotlib.figure import Figure
@@ -152,5 +164,5 @@ def plot(levels: list[Level], path: str) -> None:
         axes.set(xlabel=name, ylabel="share of patterns", ylim=(-0.03, 1.03))
         axes.legend()
     image = io.BytesIO()
-    figure.savefig(image, format=Path(path).suffix.removeprefix(".") or None)
+    figure.savefig(image, format=Path(path).suffix.removeprefix(".").lower())
     atomic_write(path, image.getvalue())

@@ -15,6 +15,7 @@ from typing import Annotated
 
 import typer
 
+from hopfield_theory import _arguments
 from hopfield_theory._atomic_write import atomic_write
 from hopfield_theory.cli.shared import (
     check_folder,
@@ -225,7 +226,7 @@ def retrieve(
     """
     with one_line_errors(source):
         from hopfield_theory.certificates.certify import guaranteed, shared_with
-        from hopfield_theory.cli import render
+        from hopfield_theory.cli import cues, render
         from hopfield_theory.data import corruption
         from hopfield_theory.model.memory import Memory
         from hopfield_theory.model.retrieval import retrieve as run
@@ -247,12 +248,14 @@ def retrieve(
         check_output(plot, source, option="--plot")
         if plot is not None and importlib.util.find_spec("matplotlib") is None:
             raise ImportError("--plot needs matplotlib: pip install 'hopfield-theory[figures]'")
+        if damages:
+            _arguments.integer("seed", seed, 0, 2**32 - 1)
+            if plot is not None:
+                cues.check_plot(plot)
         patterns = load(source, name, columns, drop)
         with naming(source):
             memory = Memory(patterns, beta, noop, centre=centre, normalise=normalise)
         if damages:
-            from hopfield_theory.cli import cues
-
             with naming(source), progress_bar("retrieving") as progress:
                 levels = cues.measure(memory, patterns, damages, seed, tol, max_steps, accelerate, progress)
             if plot is not None:
@@ -263,6 +266,7 @@ def retrieve(
                 str(memory),
                 *cues.lines(levels),
                 cues.table(levels),
+                *([f"Written: {plot}"] if plot is not None else []),
             )
             raise typer.Exit(1 if any("not converged" in level.outcomes for level in levels) else 0)
         expected = None
@@ -337,8 +341,7 @@ def bounds(
         check_output(json)
         memory, described, given = random_memory(dim, beta, scale, norm, kappa, noop)
         with progress_bar("evaluating") as progress:
-            progress(0, 1)
-            rows = capacity_table(memory, failure_probability)
+            rows = capacity_table(memory, failure_probability, progress)
         report(
             json,
             {**given, "failure_probability": failure_probability, "bounds": [vars(row) for row in rows]},

@@ -89,7 +89,7 @@ def certificate_table(proof: Certificate) -> Table:
             _number(float(proof.radius[index])),
             _number(float(proof.error[index])),
             _number(float(proof.contraction[index])),
-            str(int(proof.nearest[index])),
+            str(int(proof.nearest[index])) if proof.nearest[index] >= 0 else "–",
             _number(float(proof.nearest_distance[index])),
             _number(float(proof.gap[index])),
         )
@@ -249,9 +249,14 @@ def _patterns(log_patterns: float, whole: Callable[[float], int] | None = None) 
 def bounds_lines(rows: list[CapacityRow], failure_probability: float) -> list[str]:
     """Say in words how many patterns are surely fine, and how many surely too many."""
     logs = {row.statement: row.log_patterns for row in rows}
-    fine, too_many = max(logs["C2"], logs["C3"]), min(logs["C6"], logs["C8"])
+    # C6 is of a number that is too many, C8 of the largest that is not
+    most = logs["C8"]
+    above = math.log(math.floor(math.exp(most)) + 1) if most < 30.0 else most
+    fine, too_many = max(logs["C2"], logs["C3"]), min(logs["C6"], above)
     sure = f"with probability {1 - failure_probability:g}"
     line = f"Surely fine: {_patterns(fine, math.floor)} patterns are all stored {sure}."
+    if 0 <= fine < math.log(2):
+        line = "Surely fine: a single pattern is stored."
     if fine < 0:
         line = "No number of patterns is proved to be stored here."
     if too_many < math.inf:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import os
+import re
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -36,6 +37,10 @@ __all__ = [
 
 # between two lines of progress
 _SECONDS = 10.0
+# arguments of the library that errors begin with, perhaps after the name of a file, and that are options here
+_OPTIONS = re.compile(
+    r"^(?:[^:]*: )?(betas?|noop|dim|scale|norm|kappa|failure_probability|precision|seed|level|budget)(?= (is|are) )"
+)
 
 
 @contextmanager
@@ -52,6 +57,9 @@ def one_line_errors(source: str) -> Iterator[None]:
         message = str(error) or type(error).__name__
         if isinstance(error, MemoryError):
             message = f"{source}: too large for this machine's memory ({message}); use fewer patterns, or a mapped file"
+        elif isinstance(error, OSError) and error.strerror:
+            message = f"{error.filename or 'standard output'}: {error.strerror}"
+        message = _OPTIONS.sub(lambda found: "--" + found[1].replace("_", "-"), message)
     except RuntimeError as error:
         if "memory" not in str(error):
             raise
@@ -158,6 +166,8 @@ def load(source: str, name: str | None = None, columns: str | None = None, drop:
         if not name is columns is drop is None:
             raise ValueError("--name, --columns and --drop are for files, not for the digits")
         return files.digits()[0]
+    if columns is not None and drop is not None:
+        raise ValueError("--columns and --drop: give one of them")
     chosen, left_out = (None if names is None else names.split(",") for names in (columns, drop))
     return files.open_patterns(source, name, columns=chosen, drop=left_out)
 

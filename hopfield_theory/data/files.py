@@ -41,11 +41,16 @@ _SAFETENSORS_DTYPES = {
     "F32": torch.float32,
     "F64": torch.float64,
 }
+_PACKED = {".gz", ".bz2", ".xz", ".zst", ".zip", ".7z"}
+_DECIMAL_COMMA = re.compile(r"[-+]?\d*,\d+([eE][-+]?\d+)?")
 # what pandas reads as a missing number
 _MISSING = {"NA", "N/A", "n/a", "<NA>", "#N/A", "#NA", "null", "NULL", "None", "NaN", "nan", "-NaN", "-nan"}
 # Older Pythons lack the name of this flag. Without it Linux refuses to map a file larger than the memory as writable,
 # even to private pages that are never written.
 _NO_RESERVE = getattr(mmap, "MAP_NORESERVE", 0x4000 if sys.platform == "linux" else 0)
+
+
+_CHOOSE = "drop them, or choose columns (in the command line by --drop or --columns)"
 
 
 @dataclass(frozen=True)
@@ -98,7 +103,8 @@ def open_patterns(
         the one called "patterns".
     columns, drop : sequence of str, optional
         Columns of a table (text or Parquet) to read, or to leave out; columns without
-        names are called ``0``, ``1``, ….
+        names are called ``0``, ``1``, …. A column that counts the rows, and numbers beside lists, are read only if they
+        are in ``columns``.
 
     Returns
     -------
@@ -135,6 +141,8 @@ def open_patterns(
     if not path.is_file():
         raise ValueError(f"{path}: this is no regular file; name one")
     ending = path.suffix.lower()
+    if ending in _PACKED:
+        raise ValueError(f"{path}: this is a compressed file; unpack it first")
     if ending not in {**_ARRAYS, **_TABLES}:
         raise ValueError(f"{path}: unknown ending {ending!r}; convert it to one of {', '.join([*_ARRAYS, *_TABLES])}")
     try:
@@ -203,9 +211,8 @@ def _reading(path: Path) -> Iterator[None]:
         yield
     except Exception as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
-        raise ValueError(
-            f"{path}: cannot be read as {path.suffix.lower()} ({reason}); write it again as plain numbers"
-        ) from error
+        remedy = "save it as UTF-8" if isinstance(error, UnicodeError) else "write it again as plain numbers"
+        raise ValueError(f"{path}: cannot be read as {path.suffix.lower()} ({reason}); {remedy}") from error
 
 
 def _check_fits(path: Path, num_bytes: float) -> None:
@@ -233,7 +240,7 @@ def _choose(path: Path, names: Sequence[str], name: str | None) -> str:
     if name is None:
         name = names[0] if len(names) == 1 else "patterns"
     if name not in names:
-        held = _listed(names) if names else "no array"
+        held = f"{_listed(names)} (in the command line by --name)" if names else "no array"
         raise ValueError(f"{path}: holds no array called {name!r}; name one of those it holds: {held}")
     return name
 
@@ -288,6 +295,7 @@ def _open_csv(path: Path, name: str | None, choice: Choice) -> np.ndarray:
     _check_nameless(path, name)
     pandas = _extra("pandas")
     _check_fits(path, path.stat().st_size)
+    decimal_commas = False
     with _reading(path), path.open(encoding="utf-8-sig", newline="") as file:
         head = ""
         for line in file:
@@ -299,9 +307,16 @@ def _open_csv(path: Path, name: str | None, choice: Choice) -> np.ndarray:
             raise ValueError("it has blank lines only")
         unquoted = re.sub('"[^"]*"', "", head)
         separator = next((mark for mark in ",;\t" if mark in unquoted), r"\s+")
+        for mark in (";", "\t", None):
+            fields = [field.strip() for field in head.split(mark)]
+            numeric = all(not field or _is_number(field.replace(",", ".")) for field in fields)
+            decimal_commas |= numeric and len(fields) > 1 and any(map(_DECIMAL_COMMA.fullmatch, fields))
         file.seek(0)
         records = (line.split() for line in file) if separator == r"\s+" else csv.reader(file, delimiter=separator)
         count, split = next((count, fields) for count, fields in enumerate(records, start=1) if fields)
+        below = any(map(any, records))
+    if decimal_commas:
+        raise ValueError(f"{path}: its numbers have decimal commas; write numbers with a decimal point")
     first = [field.strip() for field in split]
     numbering = [str(column) for column in range(len(first))]
     numbers = [field for field in first if _is_number(field)]
@@ -314,6 +329,8 @@ def _open_csv(path: Path, name: str | None, choice: Choice) -> np.ndarray:
             "write a line of names above it"
         )
     has_names = bool(words) or (counted and bool(numbers))
+    if has_names and not below:
+        raise ValueError(f"{path}: has a line of names and no row below it; write one pattern a row")
     with _reading(path):
         frame = pandas.read_csv(
             path,
@@ -362,8 +379,10 @@ def _numbers_of(path: Path, frame: Any, choice: Choice) -> np.ndarray:
     if texts:
         names, example = ", ".join(repr(column) for column, _ in texts), texts[0][1].dropna().head(1).tolist()
         comma = bool(example) and re.fullmatch(r"[-+]?\d+,\d+", str(example[0]).strip())
-        hint = "write numbers with a decimal point" if comma else "drop them, or choose columns"
+        hint = "write numbers with a decimal point" if comma else _CHOOSE
         raise ValueError(f"{path}: not of numbers: {names} (such as {', '.join(map(repr, example))}); {hint}")
+    if choice.columns is None and frame.shape[1] > 1:
+        _check_coordinates(path, frame, listed)
     if listed:
         return np.hstack([_stacked(path, frame.iloc[:, place]) for place in range(frame.shape[1])])
     if all(isinstance(dtype, np.dtype) and dtype.kind == "f" for dtype in frame.dtypes):
@@ -372,6 +391,20 @@ def _numbers_of(path: Path, frame: Any, choice: Choice) -> np.ndarray:
         numbers = frame.to_numpy(dtype=np.float64, na_value=np.nan)
     # pandas may return a read-only view, and stores by columns, while patterns are rows.
     return np.require(numbers, requirements=["C", "W"])
+
+
+def _check_coordinates(path: Path, frame: Any, listed: list[int]) -> None:
+    """Refuse columns that are hardly coordinates: numbers beside lists, and numbers of the rows."""
+    single = [str(column) for place, column in enumerate(frame.columns) if place not in listed]
+    if listed and single:
+        raise ValueError(f"{path}: beside lists it holds single numbers in {_listed(single)}; {_CHOOSE}")
+    for place, name in enumerate(single):
+        numbers = frame.iloc[:, place].to_numpy(dtype=np.float64, na_value=np.nan)
+        if len(numbers) > 2 and numbers[0].is_integer() and np.array_equal(numbers - numbers[0], range(len(numbers))):
+            raise ValueError(
+                f"{path}: its column {name!r} counts the rows ({numbers[0]:.0f}, {numbers[1]:.0f}, ...), so it may be "
+                f"no coordinate; {_CHOOSE}"
+            )
 
 
 def _holds_lists(column: Any) -> bool:

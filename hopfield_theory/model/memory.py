@@ -217,7 +217,9 @@ class Memory:
         if x.dim() == 0 or x.shape[-1] != self.dim:
             raise ValueError(f"{name} has shape {tuple(x.shape)}: its last axis must be {self.dim}, as the patterns'")
         if not torch.isfinite(x).all():
-            raise ValueError(f"{name} holds NaN or infinity: every number must be finite")
+            bad = (~torch.isfinite(x.reshape(-1, self.dim))).any(1)
+            where = f", first in row {int(bad.nonzero()[0])}" if x.dim() > 1 else ""
+            raise ValueError(f"{name} holds NaN or infinity{where}: every number must be finite")
         return x
 
     # --- energy and dynamics ---

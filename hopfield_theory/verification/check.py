@@ -68,7 +68,7 @@ class PartResult:
         For an experiment, the distance of the one-sided bound on the frequency from the claim, positive on the claim's
         side; if the frequency is not counted but estimated, in units of the claimed probability.
     where : str
-        The instance of the smallest slack, or what was counted.
+        The instance of the smallest slack, or the first that could not be decided, or what was counted.
     starts, attacked_slack
         Number of starts of searches for a smaller slack, and the smallest slack found; NaN without a search.
     """
@@ -86,12 +86,13 @@ class PartResult:
         """Return the combined result of drawn instances and an attack."""
         graver = max(attack, self, key=lambda part: _SEVERITY.index(part.outcome))
         least = min(self, attack, key=lambda part: part.smallest_slack)
+        shown = graver if graver.outcome is Outcome.UNDECIDED else least
         return dataclasses.replace(
             attack,
             outcome=graver.outcome,
             instances=self.instances + attack.instances,
             smallest_slack=least.smallest_slack,
-            where=least.where,
+            where=shown.where,
             # the search begins with the smallest memories
             counterexample=attack.counterexample or self.counterexample,
         )
@@ -159,9 +160,10 @@ class Verdict(Told):
         # that a claim of one's own is false has been said
         if not self.as_expected and not (statement.proof == "open" and worst.counterexample):
             expected = "a counterexample" if statement.is_false else "no contradiction"
+            slack = "" if worst.outcome is Outcome.UNDECIDED else f", slack {slack_text(worst.smallest_slack)}"
             said.append(
                 f"{statement.name}: {expected} was expected, and it is {self.outcome.value} "
-                f"({worst.name}: {worst.where}, slack {slack_text(worst.smallest_slack)})"
+                f"({worst.name}: {worst.where}{slack})"
             )
         return said
 
@@ -324,7 +326,7 @@ class _Watched:
         self._candidates = sorted(self._candidates, key=lambda c: c.excess)[:_MOST_DECIDED]
 
     def result(self, tick: Callable[[], None]) -> PartResult:
-        part, unsettled = self.part, self._tried == 0
+        part, unsettled, open_at = self.part, self._tried == 0, ""
         violated = sum(candidate.excess < -1 for candidate in self._candidates)
         for candidate in [*self._candidates[: max(_ALWAYS_DECIDED, violated)], *self._lost]:
             tick()
@@ -339,10 +341,11 @@ class _Watched:
             low = 0.0 if abs(low) < _ZERO else low
             if decision.settled or low == 0.0:
                 self._note(low, lambda candidate=candidate: candidate.where)
-            else:
-                unsettled |= candidate.excess < -1
+            elif candidate.excess < -1:
+                unsettled, open_at = True, open_at or candidate.where
         outcome = Outcome.UNDECIDED if unsettled else Outcome.HOLDS
-        return PartResult(part.name, outcome, self._tried, self._least, self._where)
+        where = "on no instance is the slack a number" if self._lost and not self._tried else open_at or self._where
+        return PartResult(part.name, outcome, self._tried, self._least, where)
 
     def _note(self, slack: float, where: Callable[[], str]) -> None:
         if slack < self._least:

@@ -13,13 +13,21 @@ import torch
 
 from hopfield_theory.statements.arithmetic import Arithmetic
 from hopfield_theory.statements.registry import STATEMENTS
-from hopfield_theory.statements.statement import VARIABLES, Implication, Statement
+from hopfield_theory.statements.statement import VARIABLES, Experiment, Implication, Statement, Trend
 from hopfield_theory.verification import ball_arithmetic
 from hopfield_theory.verification.search import slacks
 
 __all__ = ["load", "probed"]
 
 _OPERATIONS = sorted(name for name in vars(Arithmetic) if not name.startswith("_"))
+# what torch says of mistakes that are likely here, and what they are
+_SAID = {
+    "data-dependent control flow": (
+        "Python's if, max and the like cannot choose by a slack: use xp.if_positive, xp.max or xp.min, and return "
+        "hypotheses as a list"
+    ),
+    "must only return Tensors": "a slack is a plain value of Python: make it from the instance, or by xp.number",
+}
 _STATE = ["1/2", "-1/4"]
 _EXAMPLE = {
     "patterns": [["1", "0"], ["0", "3/4"]],
@@ -77,20 +85,31 @@ def probed(statements: Sequence[Statement]) -> list[Statement]:
 
     Raises
     ------
+    TypeError
+        If a name is no text, or the parts are no tuple of parts.
     ValueError
         If a name is taken, or a part cannot be evaluated: it uses something else than numbers, operators, indexing,
         ``@`` and the operations of ``xp``.
     """
     for place, statement in enumerate(statements):
+        if not isinstance(statement.name, str):
+            raise TypeError(f"{statement.name!r}: the name of a claim must be a text, such as 'Q1'")
         taken = {*STATEMENTS, *(other.name for other in statements[:place])}
         if not statement.name or statement.name.upper() in taken or statement.name in taken:
             raise ValueError(f"{statement.name}: the name of a claim must be new; {', '.join(STATEMENTS)} are taken")
-        if not statement.parts:
-            raise ValueError(f"{statement.name}: has no parts")
+        _check_parts(statement)
         for part in statement.parts:
             if isinstance(part, Implication):
                 _probe(statement, part)
     return list(statements)
+
+
+def _check_parts(statement: Statement) -> None:
+    parts = statement.parts
+    if not isinstance(parts, tuple | list) or not all(isinstance(it, Implication | Experiment | Trend) for it in parts):
+        raise TypeError(f"{statement.name}: parts must be a tuple, such as parts=(Implication(...),) with its comma")
+    if not parts:
+        raise ValueError(f"{statement.name}: has no parts")
 
 
 def _probe(statement: Statement, part: Implication) -> None:
@@ -101,8 +120,14 @@ def _probe(statement: Statement, part: Implication) -> None:
     count = min(max(2, part.min_patterns), part.max_patterns or sys.maxsize)
     values = _EXAMPLE | {"patterns": [["1", f"{k}/4"] for k in range(count)]}
     batch = {name: torch.tensor(_floats(values[name]), dtype=torch.float64)[None] for name in VARIABLES}
-    _tried(statement, part, "floats", lambda: slacks([part], batch))
+    _tried(statement, part, "floats", lambda: _number(slacks([part], batch)))
     _tried(statement, part, "ball arithmetic", lambda: ball_arithmetic.decide(part, {n: values[n] for n in part.uses}))
+
+
+def _number(found: list[tuple[torch.Tensor, torch.Tensor]]) -> None:
+    [(hypotheses, conclusion)] = found
+    if (hypotheses.ndim, conclusion.ndim) != (2, 1):
+        raise ValueError("a slack is a vector, where one number is needed")
 
 
 def _floats(value: Any) -> Any:
@@ -116,8 +141,9 @@ def _tried(statement: Statement, part: Implication, where: str, evaluate: Callab
     try:
         evaluate()
     except Exception as error:
+        reason = next((said for words, said in _SAID.items() if words in str(error)), " ".join(str(error).split()))
         raise ValueError(
-            f"{statement.name}, {part.name}: cannot be evaluated in {where} ({' '.join(str(error).split())}); slacks "
+            f"{statement.name}, {part.name}: cannot be evaluated in {where} ({reason}); slacks "
             f"are numbers, made of operators, indexing, @ and of xp.{', xp.'.join(_OPERATIONS)}; a part names what it "
             "uses"
         ) from error

@@ -39,7 +39,9 @@ def file_name(counterexample: Counterexample) -> str:
     >>> file_name(Counterexample("P1", "never farther", {}, ball_arithmetic.Decision((), nothing, 64)))
     'P1-never-farther.json'
     """
-    return f"{counterexample.statement}-{'-'.join(re.findall(r'[a-z0-9]+', counterexample.part.lower()))}.json"
+    # a claim of one's own may have any name, and none may leave the folder
+    statement = "-".join(re.findall(r"[\w-]+", counterexample.statement))
+    return f"{statement}-{'-'.join(re.findall(r'[a-z0-9]+', counterexample.part.lower()))}.json"
 
 
 def write(counterexample: Counterexample, folder: str | os.PathLike[str]) -> Path:
@@ -107,7 +109,9 @@ def _read(path: str | os.PathLike[str]) -> dict[str, Any]:
 def _part(path: str | os.PathLike[str], name: Any, part_name: Any, known: Mapping[str, Statement]) -> Implication:
     statement = known.get(name) if isinstance(name, str) else None
     if statement is None:
-        raise ValueError(f"{path}: {name!r} is no statement; there are {', '.join(known)}")
+        raise ValueError(
+            f"{path}: {name!r} is no statement; there are {', '.join(known)}, and claims of your own by --from"
+        )
     parts = {part.name: part for part in statement.parts if isinstance(part, Implication)}
     part = parts.get(part_name) if isinstance(part_name, str) else None
     if part is None:

@@ -21,6 +21,8 @@ from typer.testing import CliRunner
 
 import hopfield_theory as ht
 from hopfield_theory import _sentences
+from hopfield_theory.bounds import RandomMemory
+from hopfield_theory.bounds.table import CapacityRow, capacity_table
 from hopfield_theory.certificates import certify
 from hopfield_theory.cli import render
 from hopfield_theory.cli.main import app
@@ -239,6 +241,13 @@ HIDING = "retrieve good.npy --hide 0"
         ("certify good.npy --noop -0.5", "--noop is -0.5"),
         ("find-beta good.npy --noop nan", "--noop is nan"),
         ("find-beta good.npy --betas 1,two", "--betas is '1,two'"),
+        ("find-beta good.npy --betas 0,1", "hopfield-theory: --betas are [0.0, 1.0]"),
+        ("certify good.npy --columns a --drop b", "--columns and --drop: give one of them"),
+        ("retrieve good.npy --noise 1 --seed -1", "hopfield-theory: --seed is -1"),
+        ("retrieve good.npy --noise 1 --seed 99999999999999999999", "--seed is 99999999999999999999"),
+        ("retrieve good.npy --noise 1 --plot figure", "--plot is figure: its ending must be one of"),
+        ("retrieve good.npy --noise 1 --plot figure.xyz", "--plot is figure.xyz: its ending must be one of"),
+        ("retrieve good.npy --mask 1 --normalise", "good.npy: --mask 1: query 0 is zero"),
         ("find-beta good.npy --noop inf", "--noop is inf"),
         ("retrieve good.npy", "--query FILE or --hide FRACTION"),
         ("retrieve good.npy --query good.npy --hide 0.5", "--query FILE or --hide FRACTION"),
@@ -256,13 +265,16 @@ HIDING = "retrieve good.npy --hide 0"
         (f"{HIDING} --tol inf", "--tol is inf"),
         (f"{HIDING} --max-steps 0", "--max-steps is 0"),
         (f"{HIDING} --max-steps -1", "--max-steps is -1"),
-        ("bounds --dim 1 --beta 1", "dim is 1"),
-        ("bounds --dim 20 --beta 1 --noop -1", "noop is -1"),
-        ("bounds --dim 20 --beta 1 --scale 0", "scale is 0"),
+        ("bounds --dim 1 --beta 1", "hopfield-theory: --dim is 1"),
+        ("bounds --dim 20 --beta 1 --noop -1", "hopfield-theory: --noop is -1"),
+        ("bounds --dim 20 --beta 1 --scale 0", "hopfield-theory: --scale is 0"),
+        ("bounds --dim 20 --beta 1 --failure-probability 1", "hopfield-theory: --failure-probability is 1.0"),
+        ("bounds --dim 3 --kappa 1e300", "--kappa is 1e+300: the bounds are evaluated for"),
+        ("bounds --dim 3 --kappa 1e-300", "--kappa is 1e-300: the bounds are evaluated for"),
         ("verify T99", "T99: no such statement; there are T1,"),
-        ("verify --level slow", "level is 'slow'"),
-        ("verify --seed -1", "seed is -1"),
-        ("verify --budget 0", "budget is 0"),
+        ("verify --level slow", "hopfield-theory: --level is 'slow'"),
+        ("verify --seed -1", "hopfield-theory: --seed is -1"),
+        ("verify --budget 0", "hopfield-theory: --budget is 0"),
         ("verify T8 --budget 0.001", "ran out"),
     ],
 )
@@ -768,6 +780,36 @@ def test_bounds_say_what_is_surely_fine_and_surely_too_many(tmp_path):
     assert f"of {many} some are not stored" in result.stdout
 
 
+def test_where_one_pattern_alone_is_stored_it_is_not_called_too_many():
+    said = " ".join(run("bounds", "--dim", 3, "--kappa", 1e-3, "--noop", 0).stdout.split())
+    assert "Surely fine: a single pattern is stored. Surely too many: of 2 some are not stored" in said
+    assert "void here: below κ = 1" in said
+
+
+def test_the_bounds_in_words_are_those_of_the_table_where_numbers_overflow():
+    rows = [CapacityRow(name, log, "", "") for name, log in [("C2", 800.0), ("C3", 900.0), ("C6", 1000.0), ("C8", 2e3)]]
+    assert render.bounds_lines(rows, 0.5)[0].startswith("Surely fine: 10^390.87 patterns")
+    assert "Surely too many: of 10^434.29 some" in render.bounds_lines(rows, 0.5)[0]
+
+
+def test_a_bound_that_takes_long_says_how_far_it_is():
+    told = []
+    capacity_table(RandomMemory(8, 8.0), 0.5, lambda *done: told.append(done))
+    assert told == [(done, 10) for done in range(11)]
+
+
+def test_a_file_of_counterexamples_that_is_not_there_is_named():
+    assert "hopfield-theory: nothing.json: No such file" in one_line(run("replay", "nothing.json"))
+
+
+@pytest.mark.parametrize("dropped", [True, False])
+def test_patterns_without_duplicates_are_no_sample(tmp_path, patterns, dropped):
+    np.save(tmp_path / "twice.npy", torch.cat([patterns, patterns[:3]]).numpy())
+    said = run("find-beta", tmp_path / "twice.npy", *["--drop-duplicates"] * dropped).stdout
+    assert "sample" not in said
+    assert "no pattern is retrieved" in said
+
+
 def test_capacity_is_measured_between_the_bounds(tmp_path):
     out = tmp_path / "capacity.json"
     result = run("capacity", "--dim", 8, "--kappa", 8, "--precision", 0.3, "--json", out)
@@ -898,5 +940,5 @@ def test_a_full_disk_names_the_file(tmp_path, source, monkeypatch, option):
     monkeypatch.setattr(Path, "write_bytes", full)
     result = run("retrieve", source, "--noise", "0.1", option, out)
     assert result.exit_code == 2
-    assert result.stderr == f"hopfield-theory: [Errno 28] No space left on device: '{out}'\n"
+    assert result.stderr == f"hopfield-theory: {out}: No space left on device\n"
     assert not out.exists()

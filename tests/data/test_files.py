@@ -166,6 +166,9 @@ def test_endings(tmp_path):
     path = tmp_path / "patterns.mat"
     path.write_bytes(b"x")
     refused(path, "'.mat'", *ENDINGS)
+    packed = tmp_path / "patterns.csv.gz"
+    packed.write_bytes(b"x")
+    refused(packed, "unpack it first")
     with (tmp_path / "A.NPY").open("wb") as file:
         np.save(file, np.ones((2, 3)))
     assert open_patterns(tmp_path / "A.NPY").shape == (2, 3)
@@ -320,6 +323,9 @@ def test_csv(tmp_path, text, expected):
         (",0,1\n0,1,2\n1,3,4\n", {"columns": ["0", "1"]}, [[1, 2], [3, 4]]),
         ("label,0,1\nu,1,2\n", {"drop": ["label"]}, [[1, 2]]),
         ("1,2,3\n", {"drop": ["1"]}, [[1, 3]]),
+        ("id,x\n1,5\n2,5\n3,5\n", {"drop": ["id"]}, [[5], [5], [5]]),
+        ("id,x\n1,5\n2,5\n3,5\n", {"columns": ["id", "x"]}, [[1, 5], [2, 5], [3, 5]]),
+        ("t,x,y\n1,5,1\n2,5,1\n3,5,1\n", {"columns": ["x", "t"]}, [[5, 1], [5, 2], [5, 3]]),
     ],
 )
 def test_chosen_columns(tmp_path, text, chosen, expected):
@@ -346,6 +352,9 @@ def test_lists_in_parquet(tmp_path):
     pd.DataFrame({"embedding": rows, "text": ["u", "w"]}).to_parquet(path)
     np.testing.assert_array_equal(open_patterns(path, columns=["embedding"]).numpy(), rows)
     refused(path, "not of numbers: 'text'")
+    pd.DataFrame({"price": [5.0, 7.0], "embedding": rows}).to_parquet(path)
+    refused(path, "beside lists it holds single numbers in 'price'; drop them, or choose columns")
+    assert open_patterns(path, columns=["price", "embedding"]).tolist() == [[5, 1, 2], [7, 3, 4]]
     pd.DataFrame({"embedding": [np.float32([1, 2]), np.float32([3, 4])]}).to_parquet(path)
     assert open_patterns(path).dtype == torch.float32
     pd.DataFrame({"embedding": [[1.0], [2.0, 3.0]]}).to_parquet(path)
@@ -361,12 +370,18 @@ def test_lists_in_parquet(tmp_path):
         (b"a,2020,2021\nx,1,2\n", "first line mixes words ('a') and numbers"),
         (b"a,b\n1,2\n3,4,5\n", "cannot be read as .csv"),
         (b"a,b\n1,2,3\n", "2 columns in the first line, 3 in the next"),
-        (b"a,b\n", "cannot be read as .csv"),
+        (b"a,b\n", "a line of names and no row below it"),
+        (b"a,b\n\n,\n", "a line of names and no row below it"),
+        (b"1,5;2,25\n3,5;1\n", "write numbers with a decimal point"),
+        (b"1,5\t2\n", "write numbers with a decimal point"),
+        (b"-1,5 2,5e-3\n", "write numbers with a decimal point"),
+        (b"id,x\n7,1\n8,5\n9,1\n", "its column 'id' counts the rows (7, 8, ...), so it may be no coordinate"),
+        (b"0.5,0\n0.1,1\n0.2,2\n", "its column '1' counts the rows (0, 1, ...)"),
         (b"\n\n", "blank lines only"),
         (b",a,b\n0,1,2\n", "first column has no name"),
         (b",0,1\n0,1,2\n", "first column has no name"),
-        (b"\xff\xfe1,2", "cannot be read as .csv"),
-        (b"\xe9,b\n1,2\n", "cannot be read as .csv"),
+        (b"\xff\xfe1,2", "save it as UTF-8"),
+        (b"\xe9,b\n1,2\n", "save it as UTF-8"),
     ],
 )
 def test_bad_csv(tmp_path, text, said):

@@ -319,6 +319,8 @@ def test_bad_states_are_refused(method):
         getattr(memory, method)(1.0)
     with pytest.raises(ValueError, match=f"^{name} holds NaN or infinity"):
         getattr(memory, method)([1.0, math.nan])
+    with pytest.raises(ValueError, match=f"^{name} holds NaN or infinity, first in row 1:"):
+        getattr(memory, method)([[1.0, 0.0], [1.0, math.nan]])
 
 
 @pytest.mark.parametrize("separation", [SoftmaxN(1.0), Entmax(1.5)])

@@ -9,6 +9,8 @@ from typer.testing import CliRunner
 import hopfield_theory as ht
 from hopfield_theory.cli.main import app
 from hopfield_theory.statements.registry import STATEMENTS
+from hopfield_theory.verification.check import check
+from hopfield_theory.verification.instances import Draws
 from hopfield_theory.verification.own import load, probed
 from hopfield_theory.verification.replay import replay, write
 
@@ -62,6 +64,31 @@ def test_what_was_written_is_decided_again(file, tmp_path):
     assert replay(write(found, tmp_path), own) == found
 
 
+def test_a_claim_of_any_name_is_written_inside_the_folder(tmp_path):
+    own = [claim(lambda i: -i.beta, name="../Q 1/β.2")]
+    [verdict] = ht.verify(own, instances=100)
+    path = write(verdict.worst.counterexample, tmp_path / "found")
+    assert (path.name, path.parent) == ("Q-1-β-2-part.json", tmp_path / "found")
+    assert replay(path, own) == verdict.worst.counterexample
+
+
+def test_a_slack_that_is_never_a_number_is_undecided():
+    [verdict] = ht.verify([claim(lambda i: i.xp.log(-i.beta))], instances=100)
+    assert verdict.outcome == "undecided"
+    assert "on no instance is the slack a number" in verdict.findings()[0]
+
+
+def test_where_a_true_claim_is_undecided_is_said():
+    def slack(i):
+        return (i.dynamics.radius - i.xp.norm(i.dynamics.update(i.query))) / i.dynamics.radius
+
+    own = [claim(slack), claim(slack, name="Q2", hypotheses=lambda i: [i.dynamics.radius])]
+    [open_, settled] = check(own, Draws(0, 500), 0)
+    assert (open_.outcome, settled.outcome) == ("undecided", "holds")
+    assert "κ = 0," in open_.findings()[0]
+    assert "slack" not in open_.findings()[0]
+
+
 @pytest.mark.parametrize(
     ("statement", "words"),
     [
@@ -72,10 +99,19 @@ def test_what_was_written_is_decided_again(file, tmp_path):
         (claim(lambda i: i.other[0]), "cannot be evaluated in ball arithmetic"),
         (claim(lambda i: i.query[0], name="t8"), "t8: the name of a claim must be new"),
         (ht.Statement(name="Q1", title="", claim="", parts=()), "Q1: has no parts"),
+        (ht.Statement(name="Q1", title="", claim="", parts=ht.Implication("", len)), "Q1: parts must be a tuple"),
+        (ht.Statement(name="Q1", title="", claim="", parts=(len,)), "Q1: parts must be a tuple"),
+        (claim(lambda i: i.beta, name=3), "3: the name of a claim must be a text"),
+        (claim(lambda i: 3.0), "a slack is a plain value of Python"),
+        (claim(lambda i: i.query), "a slack is a vector, where one number is needed"),
+        (claim(lambda i: i.beta, hypotheses=lambda i: [i.query]), "a slack is a vector, where one number is needed"),
+        (claim(lambda i: max(i.beta, i.noop)), "use xp.if_positive, xp.max"),
+        (claim(lambda i: i.beta if i.beta > 1 else i.noop), "use xp.if_positive, xp.max"),
+        (claim(lambda i: i.beta, hypotheses=lambda i: i.noop), "return hypotheses as a list"),
     ],
 )
 def test_what_cannot_be_checked_is_named(statement, words):
-    with pytest.raises(ValueError, match=re.escape(words)):
+    with pytest.raises((ValueError, TypeError), match=re.escape(words)):
         ht.verify([statement])
 
 
