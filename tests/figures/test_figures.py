@@ -206,8 +206,9 @@ def test_capacity(drawn):
         x, y, low, high = points(panel, "measured")
         np.testing.assert_array_equal(x, chosen["dim"])
         np.testing.assert_allclose(np.log([y, low, high]), chosen[["log_patterns", "log_low", "log_high"]].T)
-        if panel is typical:
-            np.testing.assert_allclose(np.log(curve(panel, "predicted (C5)")[1]), chosen["predicted"])
+    dims, predicted = curve(typical, "predicted (C5)")
+    expected = [mean_field.predicted(RandomMemory.of_lambda(int(dim), 1.0)) for dim in dims]
+    np.testing.assert_allclose(np.log(predicted), expected)
     theory = frames["exponents"].query("kind == 'bounds'").sort_values("dim")
     for panel, column, label in (
         (typical, "chernoff_typical", "proved below (C3)"),
@@ -259,8 +260,8 @@ def test_exponents(drawn):
     explicit = frames["capacity"].query("rule == 'stored' and lam == 1.0 and noop == 1.0").drop_duplicates("dim")
     for panel, label, rows, of in (
         (middle, r"$\lambda = 0.5$", updates, "of"),
-        (below, r"$\lambda = 0.5$, sampled", sampled, "predicted"),
-        (below, r"$\lambda = 1$, explicit", explicit, "predicted"),
+        (below, r"$\lambda = 0.5$, dense, sampled", sampled, "predicted"),
+        (below, r"$\lambda = 1$, OutEff, all drawn", explicit, "predicted"),
     ):
         rows = rows.sort_values("dim")
         x, gap, low, high = points(panel, label)
