@@ -37,8 +37,9 @@ def draw(found: Mapping[str, Found], page: style.Page) -> Drawing:
             for panel, value in zip(panels[:, column], ("kurtosis", "norm"), strict=True):
                 options = {"marker": look.marker, "markersize": 2.0, "linewidth": 0.7, "gid": f"{model} {method}"}
                 panel.plot(each["loss"], each[value], color=look.colour, linestyle=dash, **options)
+        # both panels share the axis: to turn it twice would undo it
+        panels[0, column].invert_xaxis()
         for panel in panels[:, column]:
-            panel.invert_xaxis()
             panel.locator_params(nbins=3)
         style.letter(panels[0, column], "abcd"[column], model)
         panels[1, column].set_xlabel("loss")

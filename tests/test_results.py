@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from figures import models_table
 from figures.__main__ import NAMES, draw
 from figures.results import load
 from figures.results_page import PAGE, ROOT, beyond_folds, caption, crossings, render, rows
@@ -138,6 +139,14 @@ def test_a_table_is_read_back_to_the_last_bit():
 def test_the_captions_are_of_these_tables(name, tmp_path):
     draw(name, ROOT / "results", tmp_path, formats=())
     assert (PICTURES / f"{name}.md").read_text() == (tmp_path / f"{name}.md").read_text()
+
+
+def test_the_page_of_outliers_has_the_tables_of_the_study():
+    page = (ROOT / "docs" / "outliers.md").read_text(encoding="utf-8")
+    study = load(ROOT / "results", "models")
+    for table in models_table.render(study.frame).strip().split("\n\n"):
+        assert table in page
+    assert f"{study.cells} of {study.expected} cells" in page
 
 
 def test_a_picture_stands_with_its_caption():
