@@ -124,7 +124,10 @@ def test_an_attack_joins_what_drawn_instances_found():
     both = drawn.joined(attack)
     assert (both.outcome, both.instances, both.smallest_slack, both.where) == (Outcome.UNDECIDED, 13, 0.2, "here")
     assert (both.starts, both.attacked_slack) == (7, 0.2)
-    assert drawn.joined(dataclasses.replace(attack, smallest_slack=0.9)).where == "there"
+    # what could not be decided is shown, however large the slack of another instance; else the smallest slack
+    far = dataclasses.replace(attack, smallest_slack=0.9)
+    assert drawn.joined(far).where == "here"
+    assert drawn.joined(dataclasses.replace(far, outcome=Outcome.HOLDS)).where == "there"
     assert math.isnan(drawn.attacked_slack)
 
 
