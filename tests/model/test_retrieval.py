@@ -7,6 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hopfield_theory.model import fixed_point
 from hopfield_theory.model.fixed_point import Status, accelerate, iterate
 from hopfield_theory.model.memory import Memory
 from hopfield_theory.model.retrieval import retrieve
@@ -46,6 +47,26 @@ def test_t5_the_smallest_step_is_bounded_by_the_energy_spent(problem):
         rounding = 256 * 2.0**-52 * (memory.radius**2 + float(query @ query) + 2 / memory.beta)
         spent = start - memory.energy(x).item()
         assert min(steps) <= math.sqrt(2 * max(spent, 0) / count) + math.sqrt(2 * rounding / count)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_small_least_squares_of_a_batch_are_those_of_lapack(dtype):
+    """The ridge included, in float64, with nearly parallel and missing differences among them."""
+    generator = torch.Generator().manual_seed(0)
+    df = torch.randn(40, fixed_point._WINDOW, 20, generator=generator, dtype=torch.float64)
+    df[:, 1] = df[:, 0] + 1e-4 * df[:, 1]
+    df, f = df.to(dtype), torch.randn(40, 20, generator=generator, dtype=torch.float64).to(dtype)
+    valid = torch.arange(fixed_point._WINDOW) < torch.arange(40).remainder(fixed_point._WINDOW + 1).unsqueeze(1)
+    found, eps = fixed_point._least_squares(df, f, valid), torch.finfo(dtype).eps
+    assert (found[~valid] == 0).all()
+    for row in range(40):
+        columns, norms = df[row][valid[row]].double().T, df[row][valid[row]].double().norm(dim=-1)
+        whole = torch.cat([columns / norms, eps**0.625 * torch.eye(len(norms), dtype=torch.float64)])
+        right = torch.nn.functional.pad(f[row].double(), (0, len(norms)))
+        best, own = torch.linalg.lstsq(whole, right.unsqueeze(-1)).solution[:, 0], found[row][valid[row]] * norms
+        least, left = ((right - whole @ x).norm() for x in (best, own))
+        # backward stability: as good as an exact solution of columns that are off by a few roundings
+        assert left <= least + 64 * eps * (own.norm() + right.norm())
 
 
 def test_rows_leave_when_they_converge_and_count_their_own_steps():
