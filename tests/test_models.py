@@ -13,13 +13,16 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+import typer
 from PIL import Image
+from typer.testing import CliRunner
 
 from figures import models_table
 from hopfield_theory.attention import softmax_n_attention
 from hopfield_theory.attention.stanhop import Association
 from simulations import _data as data
 from simulations import models, sinks
+from simulations.__main__ import main
 from simulations._architectures import METHODS, MODELS, Size, build
 from simulations._matched import at_loss, change, mean
 from simulations._training import Recipe, Task, train
@@ -204,10 +207,19 @@ def test_the_rate_warms_up_and_falls_to_nothing():
 
 
 @pytest.mark.slow
-def test_a_killed_run_ends_at_the_same_bits(tmp_path):
+def test_a_killed_run_ends_at_the_same_bits(tmp_path, monkeypatch):
     """The command is killed after its first checkpoint; the second run's rows are those of an unbroken one."""
-    line = [sys.executable, "-m", "simulations", "models", "--model", "STanHop", "--method", "Gated_OutEffHop"]
-    process = subprocess.Popen([*line, "--out", str(tmp_path / "a")])
+    size, _, rates = models._PLANS["quick"]["STanHop"]
+    monkeypatch.setitem(models._PLANS["quick"], "STanHop", (size, 20, rates))
+    line = ["models", "--model", "STanHop", "--method", "Gated_OutEffHop", "--out"]
+    shorter = f"""
+import typer
+from simulations import models, __main__ as command
+models._PLANS["quick"]["STanHop"] = (models.{size}, 20, {rates!r})
+typer.run(command.main)
+"""
+    environment = os.environ | {"OMP_NUM_THREADS": str(torch.get_num_threads())}
+    process = subprocess.Popen([sys.executable, "-c", shorter, *line, str(tmp_path / "a")], env=environment)
     while process.poll() is None and not list((tmp_path / "a" / "unfinished").glob("*.pt")):
         time.sleep(0.02)
     os.kill(process.pid, signal.SIGKILL)
@@ -215,8 +227,10 @@ def test_a_killed_run_ends_at_the_same_bits(tmp_path):
     assert not list((tmp_path / "a").glob("*.parquet"))
     assert list((tmp_path / "a" / "unfinished").glob("*.pt"))
     found = []
+    experiments = typer.Typer()
+    experiments.command()(main)
     for name in ("a", "b"):
-        subprocess.run([*line, "--out", str(tmp_path / name)], check=True)
+        assert CliRunner().invoke(experiments, [*line, str(tmp_path / name)]).exit_code == 0
         [path] = (tmp_path / name).glob("*.parquet")
         found.append(pd.read_parquet(path).drop(columns="seconds"))
         assert not list((tmp_path / name / "unfinished").glob("*.pt"))

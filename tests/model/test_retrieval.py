@@ -35,6 +35,7 @@ def test_converged_states_are_fixed_points_and_energy_fell(problem, fast):
         assert (memory.update(found.state) - found.state).norm() <= growth * found.tolerance
 
 
+@settings(max_examples=20)
 @given(problems())
 def test_t5_the_smallest_step_is_bounded_by_the_energy_spent(problem):
     memory, query = problem

@@ -87,7 +87,7 @@ def test_never_weaker_than_the_worst_case(beta, noop, spread):
         memory = Memory(sphere(12, 6, seed, spread=spread), beta, noop)
         proof = certify(memory)
         for index in range(memory.num_patterns):
-            for R in torch.linspace(0.002, 1, 250).tolist():
+            for R in torch.linspace(0.002, 1, 100).tolist():
                 R *= memory.radius
                 error, _ = worst_case(memory, index, R)
                 if error > R * (1 - 1e-9):

@@ -57,13 +57,13 @@ CASES = {
     "cold": {"dim": 16, "kappa": 64.0, "patterns": 12_000, "log_noop": -math.inf, "overlap": 0.5, "noise": 0.5},
     "critical": {"dim": 12, "kappa": 14.0, "patterns": 10_000, "log_noop": 10.0, "overlap": 1.0, "noise": 0.0},
 }
-TRIALS = {"two": 3000, "three": 3000, "ten": 3000, "hundred": 2000, "line": 700}
+TRIALS = {"two": 3000, "three": 3000, "ten": 2000, "hundred": 1000, "line": 300}
 
 
 @pytest.mark.parametrize("ensemble", ["sphere", "gaussian"])
 @pytest.mark.parametrize("case", CASES)
 def test_the_law_is_that_of_explicit_memories(case, ensemble):
-    given, trials = CASES[case], TRIALS.get(case, 250)
+    given, trials = CASES[case], TRIALS.get(case, 120)
     truth = explicit(**given, trials=trials, seed=11, ensemble=ensemble)
     memory = RandomMemory(given["dim"], given["kappa"], given["log_noop"])
     query = {"overlap": given["overlap"], "noise": given["noise"], "ensemble": ensemble}

@@ -50,7 +50,7 @@ def agrees(enclosure: Enclosure, value: float, slack: float = 1e-9) -> bool:
     return enclosure.low <= enclosure.high and max(abs(enclosure.low - value), abs(enclosure.high - value)) < slack
 
 
-@pytest.mark.parametrize("row", ROWS[:2])
+@pytest.mark.parametrize("row", [ROWS[0], pytest.param(ROWS[1], marks=pytest.mark.slow)])
 def test_every_bound_that_the_floats_find_is_confirmed(row):
     found = sandwich(RandomMemory.of(*row), P)
     statements = [("C2", "all"), ("C3", "all"), ("C3", "typical"), ("C6", "all"), ("C7", "typical")]
@@ -309,7 +309,7 @@ def test_shells_that_fold_back_are_not_proved():
     assert not_stored(replace(witness, shells=(*witness.shells, there, back))) is False
 
 
-@pytest.mark.parametrize("share", [0.5, 0.99, 1.0 - 1e-15])
+@pytest.mark.parametrize("share", [0.5, 1.0 - 1e-15])
 def test_a_crowd_that_begins_within_its_shell_makes_its_tail_1(share):
     # A hundred patterns lie below the shell: taken off as third patterns, they would outweigh the tail.
     memory, near, far = RandomMemory(3, 1e4), 0.035, 0.036

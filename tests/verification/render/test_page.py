@@ -20,7 +20,7 @@ PICTURE = bytes.fromhex(
 
 @pytest.fixture(scope="module")
 def verdicts():
-    return table.data(ht.verify(["T8", "T12", "P1", "P14", "C4"], instances=300))
+    return table.data(ht.verify(["T8", "T12", "P1", "P14", "C4"], instances=50))
 
 
 @pytest.fixture(scope="module")
