@@ -74,7 +74,7 @@ def sentences(text):
 
 
 @pytest.mark.parametrize("ending", [".npy", ".npz", ".csv", ".parquet", ".pt", ".safetensors"])
-def test_every_command_reads_every_format(tmp_path, patterns, thresholds, save, ending):
+def test_every_format_is_read(tmp_path, patterns, save, ending):
     path, out = tmp_path / f"patterns{ending}", tmp_path / "out.json"
     save(path, patterns.numpy())
     result = run("certify", path, "--beta", 20, "--noop", 0.5, "--json", out)
@@ -87,10 +87,13 @@ def test_every_command_reads_every_format(tmp_path, patterns, thresholds, save, 
     assert data["certificate"]["radius"] == pytest.approx(proof.radius.tolist(), rel=1e-12)
     assert (data["memory"]["beta"], data["memory"]["noop"], data["memory"]["patterns"]) == (20.0, 0.5, 30)
     assert data["version"] == ht.__version__
-    data = strict(run("retrieve", path, "--query", path, "--beta", 300, "--json", "-").stdout)
+
+
+def test_the_other_commands_read_files_too(source, thresholds):
+    data = strict(run("retrieve", source, "--query", source, "--beta", 300, "--json", "-").stdout)
     assert data["retrieval"]["answer"] == list(range(30))
     assert all(data["retrieval"]["guaranteed"])
-    found = strict(run("find-beta", path, "--noop", 0, "--json", "-").stdout)
+    found = strict(run("find-beta", source, "--noop", 0, "--json", "-").stdout)
     assert found["stored_from"] == thresholds.stored_from.tolist()
 
 
