@@ -88,6 +88,14 @@ def test_pairwise_solves_its_own_equation():
     assert pairs + float(sphere.log_cap(gap / 171.0, dim)) == pytest.approx(math.log(1e-3), rel=1e-9)
 
 
+@pytest.mark.parametrize(("quantifier", "size"), [("all", 8.40e6), ("typical", 1.461e11)])
+def test_so_many_are_proved_to_be_stored(quantifier, size):
+    """The other rows of the table stand in the documents, which a test holds to these functions."""
+    found = stored_witness(quantifier).log_patterns
+    assert math.exp(found) == pytest.approx(size, rel=2e-3)
+    assert union.pairwise(COLD, P) < found
+
+
 @pytest.mark.parametrize(("row", "size"), [(ROWS[0], 8.61e6), (ROWS[2], 7.35e9)])
 def test_pair_ceiling_is_just_above_the_merging_of_isolated_pairs(row, size):
     dim, scale = row
