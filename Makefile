@@ -43,7 +43,7 @@ test: install
 
 # what is slow and not mathematics: a wheel, a browser, a cluster, processes that are killed
 test-slow: install
-	OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive $(BIN)/python -m pytest -q -n auto --dist worksteal -m slow tests
+	OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive $(BIN)/python -m pytest -q -n auto --dist loadgroup -m slow tests
 
 # from the source tree, with a Python that has PyTorch for CUDA: the tests on the card, then the table of ratios
 gpu:

@@ -8,7 +8,7 @@ import hopfield_theory as ht
 from hopfield_theory.verification.render import table
 from hopfield_theory.verification.render.page import page
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("browser")]
 
 EXPLORER = Path(__file__).parents[1] / "docs" / "explorer.html"
 SCREENS = [(390, "light"), (390, "dark"), (1280, "dark"), (1920, "light")]
@@ -19,7 +19,7 @@ FOCUSABLE = ":is(a[href], button, input, select, textarea, summary, [tabindex='0
 def address(request, tmp_path_factory):
     if request.param == "explorer":
         return EXPLORER.as_uri()
-    verdicts = table.data(ht.verify(["T8", "T12", "P1", "P14", "C3", "C4"], instances=50))
+    verdicts = table.data(ht.verify(["T8", "T12", "P1", "P14", "C2", "C4"], instances=50))
     file = tmp_path_factory.mktemp("page") / "verdicts.html"
     file.write_text(page(verdicts, version="0", level="quick", seed=0), encoding="utf-8")
     return file.as_uri()

@@ -11,7 +11,7 @@ from hopfield_theory import Entmax, Memory, retrieve
 from hopfield_theory.certificates.ball_bound import certified_balls
 from hopfield_theory.certificates.rejection import rejection
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("browser")]
 
 PAGE = (Path(__file__).parents[1] / "docs" / "explorer.html").as_uri()
 ALPHA = {"entmax15": 1.5, "sparsemax": 2.0}

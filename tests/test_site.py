@@ -30,6 +30,7 @@ class Loads(HTMLParser):
 
 
 @pytest.mark.slow
+@pytest.mark.xdist_group("browser")
 def test_no_page_loads_anything_from_the_network(site):
     pages = list(site.rglob("*.html"))
     assert len(pages) > 50
@@ -46,6 +47,7 @@ def test_no_page_loads_anything_from_the_network(site):
 
 
 @pytest.mark.slow
+@pytest.mark.xdist_group("browser")
 def test_the_pages_hold_mathematics_and_the_api(site):
     for name, least in (("statements", 58), ("bounds-proofs", 200), ("retrieval-proofs", 80), ("virtual", 40)):
         text = (site / f"{name}.html").read_text(encoding="utf-8")
@@ -63,6 +65,7 @@ def test_the_pages_hold_mathematics_and_the_api(site):
 
 
 @pytest.mark.slow
+@pytest.mark.xdist_group("browser")
 def test_every_page_can_be_found(site):
     index = json.loads((site / "search" / "search_index.json").read_text(encoding="utf-8"))
     found = {entry["location"].partition("#")[0] for entry in index["docs"]}

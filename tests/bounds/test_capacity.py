@@ -194,7 +194,7 @@ def test_void_allowances_prove_nothing():
 
 
 @pytest.mark.slow
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=3)
 @given(st.integers(3, 60), st.floats(0.5, 3.0), st.sampled_from([0.0, 1.0, 100.0]))
 def test_orders_that_must_hold(dim, log10_kappa, noop):
     memory = RandomMemory.of_lambda(dim, 10.0**log10_kappa / dim, noop)
@@ -209,7 +209,7 @@ def test_orders_that_must_hold(dim, log10_kappa, noop):
 def test_exponent_of_both_bounds_tends_to_the_threshold():
     alpha = float(mean_field.threshold(1.0))
     low, high = [], []
-    for dim in (50, 200, 2000):
+    for dim in (100, 2000):
         memory = RandomMemory.of_lambda(dim, 1.0)
         low.append(chernoff.chernoff(memory, P, "typical") / (alpha * dim))
         high.append(crowding.typical_witness(memory, P, 0.5 / dim).log_patterns / (alpha * dim))

@@ -142,6 +142,7 @@ def test_citations_are_those_of_the_project(verdicts):
     assert entry.count("{") == entry.count("}")
 
 
+@pytest.mark.xdist_group("browser")
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("clipboard", "said"), [("window.put = text", "Copied."), ("throw new Error('no')", "The browser does not")]
@@ -161,6 +162,7 @@ def test_a_citation_is_copied_or_selected(text, tmp_path, visit, clipboard, said
     assert not view.is_visible("#cite")
 
 
+@pytest.mark.xdist_group("browser")
 @pytest.mark.slow
 def test_a_link_unfolds_what_it_points_to(text, tmp_path, visit):
     file = tmp_path / "verdicts.html"
@@ -175,6 +177,7 @@ def test_a_link_unfolds_what_it_points_to(text, tmp_path, visit):
     view.wait_for_function("scrollY === 0")
 
 
+@pytest.mark.xdist_group("browser")
 @pytest.mark.slow
 def test_it_filters_and_sorts_in_a_browser(text, tmp_path, visit):
     file = tmp_path / "verdicts.html"
