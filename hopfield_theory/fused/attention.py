@@ -181,7 +181,7 @@ def fused_attention(
 def few_keys(
     query: Tensor, key: Tensor, value: Tensor, n: float | Tensor | None, scale: float | Tensor | None, is_causal: bool
 ) -> Tensor | None:
-    r"""Return what :func:`fused_attention` does for few keys on a CPU, where every question costs as much as the answer.
+    r"""Return what :func:`fused_attention` does for few keys on a CPU, where questions cost as much as the answer.
 
     Parameters
     ----------
