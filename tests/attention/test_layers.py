@@ -484,6 +484,15 @@ def test_queries_of_a_head_may_stop_together():
     further = (alone - loose((stored, state, value))).abs().flatten(1).amax(1)
     assert further[changes.argmin()] > 1e-3
     assert further[changes.argmax()] == 0
+    # the slot's weight changes too
+    one = tuple(x[:1] for x in (stored, state, value))
+    change = (second - first)[:1]
+    whole = torch.cat([change, -change.sum(-1, keepdim=True)], -1).norm()
+    between = (whole + change.norm()).item() / 2
+    once, twice = (layer(update_steps_max=steps, update_steps_eps=0.0)(one) for steps in (1, 2))
+    counted = layer(update_steps_max=2, update_steps_eps=between, stop_together=True)(one)
+    torch.testing.assert_close(counted, twice)
+    assert (once - twice).abs().max() > 1e-4
 
 
 def test_values_that_pass_the_projection_of_the_keys():
