@@ -84,6 +84,23 @@ def measure(shape: tuple[int, int, int, int], kind: str, device: str) -> list[tu
     return [(name, "dense attention", ratios(seconds, "fused", "dense"))]
 
 
+def calls() -> None:
+    """Print what a call costs beside dense attention's, where there is little to compute: one query, no derivatives."""
+    query, key, value = (torch.randn(1, 1, length, 64) for length in (1, 128, 128))
+
+    def many(attend: Callable[..., Tensor]) -> Callable[[], object]:
+        def run() -> None:
+            for _ in range(20):
+                attend(query, key, value)
+
+        return run
+
+    alternatives = {"fused": many(softmax_n_attention), "dense": many(scaled_dot_product_attention)}
+    print(
+        f"  a call of 1 query and 128 keys: fused / dense {ratio(in_turn(alternatives, rounds=1001), 'fused', 'dense')}"
+    )
+
+
 def memory(name: str, length: int) -> None:
     """Print the peak memory, in MiB, of one pass both ways in this process."""
     query, key, value = (torch.randn(1, 8, length, 64, requires_grad=True) for _ in range(3))
@@ -107,6 +124,8 @@ def main() -> None:
         for kind in ("plain", "causal", "masked") if shape[2] <= 2048 else ("plain", "causal"):
             found += measure(shape, kind, device)
     record("attention", found, device)
+    if device == "cpu":
+        calls()
     peaks = {}
     for name in ("fused", "dense"):
         for length in (1024, 8192):

@@ -1,18 +1,25 @@
-"""What is computed between modules, made visible to measurement and rounding: scores, probabilities, residual sums."""
+"""What no module's input or output shows, made visible to measurement and rounding.
+
+Between modules: scores, probabilities, residual sums; inside a module: its products with matrices of its own.
+"""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeGuard
 
 import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
+from torch.utils._pytree import tree_leaves, tree_map
+from torch.utils.weak import WeakTensorKeyDictionary
 
-__all__ = ["Between", "passed", "refuse_compiled"]
+__all__ = ["Between", "Products", "passed", "refuse_compiled"]
 
 _THREAD = threading.local()
+_PRODUCTS = {"__matmul__", "__rmatmul__", "_grouped_mm", "addmm", "baddbmm", "bmm", "einsum", "grouped_mm"}
+_PRODUCTS |= {"grouped_mm_fallback", "linear", "matmul", "mm"}
 _ADDITIONS = {torch.add, Tensor.add, Tensor.__add__, Tensor.__iadd__, Tensor.add_}
 
 
@@ -68,6 +75,66 @@ class Between(TorchFunctionMode):
         """Remove the hooks that follow which module runs."""
         while self.handles:
             self.handles.pop().remove()
+
+
+class Products(TorchFunctionMode):
+    """Pass what a module multiplies by matrices of its own, and the products, through a function of the matrix' name.
+
+    A tensor computed from parameters of the module alone, such as the matrix of one expert, is still a parameter.
+    """
+
+    def __init__(self, module: nn.Module, of: Callable[[str, Tensor], Tensor | None]) -> None:
+        super().__init__()
+        self.of, self.names = of, WeakTensorKeyDictionary()
+        for name, parameter in module.named_parameters(recurse=False):
+            self.names[parameter] = name
+
+    @staticmethod
+    def enter(of: Callable[[str, Tensor], Tensor | None], module: nn.Module, _inputs: Any) -> None:
+        """Begin, as a hook before a module runs."""
+        mode = Products(module, of)
+        mode.__enter__()
+        _modes().append(mode)
+
+    @staticmethod
+    def leave(*_: Any) -> None:
+        """End, as a hook after it."""
+        if _modes():
+            _modes().pop().__exit__(None, None, None)
+
+    def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        numbers = [x for x in tree_leaves((args, kwargs)) if _is_number(x)]
+        own = [x for x in numbers if x in self.names]
+        if not own:
+            return function(*args, **kwargs)
+        name = self.names[max(own, key=Tensor.dim)]
+        if len(own) == len(numbers):
+            result = function(*args, **kwargs)
+            self.names.update((x, name) for x in tree_leaves(result) if _is_number(x))
+            return result
+        if getattr(function, "__name__", None) not in _PRODUCTS:
+            return function(*args, **kwargs)
+
+        def passed_on(x: Any) -> Any:
+            return self.see(f"{name} input", x) if _is_number(x) and x not in self.names else x
+
+        args, kwargs = tree_map(passed_on, (args, kwargs))
+        return self.see(f"{name} output", function(*args, **kwargs))
+
+    def see(self, name: str, x: Tensor) -> Tensor:
+        changed = self.of(name, x)
+        return x if changed is None else changed
+
+
+def _modes() -> list[Products]:
+    if not hasattr(_THREAD, "modes"):
+        _THREAD.modes = []
+    return _THREAD.modes
+
+
+def _is_number(x: Any) -> TypeGuard[Tensor]:
+    return isinstance(x, Tensor) and x.is_floating_point()
 
 
 def _inside() -> list[list[Any]]:

@@ -13,7 +13,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
-from hopfield_theory.fused.attention import drops_weights, fused_attention
+from hopfield_theory.fused.attention import drops_weights, few_keys, fused_attention
 from hopfield_theory.fused.grouped_heads import group_size, repeated_heads
 from hopfield_theory.model.separation import softmax_n
 
@@ -99,17 +99,10 @@ def softmax_n_attention(
     """
     if query.is_nested:
         return _nested(query, key, value, attn_mask, dropout_p, is_causal, scale, enable_gqa, n, log_n, return_lse)
-    if (
-        attn_mask is log_n is None
-        and dropout_p == 0.0
-        and not (enable_gqa or return_lse)
-        and not isinstance(scale, Tensor)
-        and query.is_cpu
-        and not torch.is_autocast_enabled("cpu")
-    ):
-        # the same as below, for short sequences, where every question costs
-        scale = 1.0 / math.sqrt(max(1, query.shape[-1])) if scale is None else _scaled(query, scale)[1]
-        return fused_attention(query, key, value, 1.0 if n is None else n, beta=scale, is_causal=is_causal)
+    if attn_mask is log_n is None and dropout_p == 0.0 and not (enable_gqa or return_lse):
+        found = few_keys(query, key, value, n, scale, is_causal)
+        if found is not None:
+            return found
     if not 0.0 <= dropout_p <= 1.0:
         raise ValueError(f"dropout_p is {dropout_p}: it must be in [0, 1]")
     attn_mask, is_causal = masked(attn_mask, is_causal, query, key)

@@ -11,7 +11,7 @@ projections of the inputs, and
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -58,8 +58,8 @@ class Hopfield(nn.Module):
     stored_pattern_as_static, state_pattern_as_static, pattern_projection_as_static : bool
         Whether inputs enter the association space as they are; their size is then num_heads times that of a head.
     pattern_projection_as_connected : bool
-        Whether values are projections of the projected stored patterns, as in Ramsauer et al. 2021, not of an input of
-        their own.
+        Whether values pass the projection of the stored patterns before their own: with the stored patterns as values,
+        the :math:`Y W_K W_V` of Ramsauer et al. 2021. Both inputs then have one size.
     add_bias_kv : bool
         Whether a learnt stored pattern and its value are appended, which every query sees.
     batch_first : bool
@@ -74,6 +74,10 @@ class Hopfield(nn.Module):
         No-op mass n of every head: 1 is OutEffHop, 0 the dense layer.
     learn_noop : bool
         Whether ``log n`` is learnt, one number per head, starting at ``noop > 0``.
+    stop_together : bool
+        Whether all queries of a head stop at once, as in ``hflayers``: when in every sample the association's weights,
+        that of the no-op slot among them, have changed by no more than ``update_steps_eps`` in the Frobenius norm. What
+        a sample retrieves then depends on its batch, and gradients are those of the updates taken.
 
     Examples
     --------
@@ -108,6 +112,7 @@ class Hopfield(nn.Module):
         disable_out_projection: bool = False,
         noop: float = 1.0,
         learn_noop: bool = False,
+        stop_together: bool = False,
     ) -> None:
         super().__init__()
         hidden_size = input_size if hidden_size is None else hidden_size
@@ -139,17 +144,19 @@ class Hopfield(nn.Module):
             self.register_buffer("scaling", scaling.detach().clone())
         else:
             self.scaling = 1.0 / math.sqrt(hidden_size) if scaling is None else scaling
+        self.hidden_size = hidden_size
         self.update_steps_max, self.update_steps_eps = update_steps_max, update_steps_eps
+        self.stop_together = stop_together
         self.norm_state_pattern = nn.LayerNorm(input_size) if normalize_state_pattern else nn.Identity()
         self.norm_stored_pattern = nn.LayerNorm(stored_size) if normalize_stored_pattern else nn.Identity()
         self.norm_pattern_projection = nn.LayerNorm(value_size) if normalize_pattern_projection else nn.Identity()
         self.connected = pattern_projection_as_connected
         space, values = num_heads * hidden_size, num_heads * pattern_size
-        if pattern_projection_as_connected:
-            if pattern_projection_as_static:
-                raise ValueError("pattern_projection_as_connected and pattern_projection_as_static exclude each other")
-            self.norm_pattern_projection = nn.Identity()
-            value_size = space
+        if pattern_projection_as_connected and stored_size != value_size:
+            raise ValueError(
+                f"stored_pattern_size is {stored_size}, pattern_projection_size {value_size}: connected projections "
+                "take inputs of one size"
+            )
 
         def projection(name: str, size: int, width: int, static: bool) -> nn.Module:
             if static and size != width:
@@ -158,7 +165,8 @@ class Hopfield(nn.Module):
 
         self.state_projection = projection("state_pattern", input_size, space, state_pattern_as_static)
         self.stored_projection = projection("stored_pattern", stored_size, space, stored_pattern_as_static)
-        self.pattern_projection = projection("pattern_projection", value_size, values, pattern_projection_as_static)
+        value_width = space if pattern_projection_as_connected else value_size
+        self.pattern_projection = projection("pattern_projection", value_width, values, pattern_projection_as_static)
         self.stored_size, self.value_size = stored_size, value_size
         if add_bias_kv:
             self.bias_k = nn.Parameter(torch.randn(1, 1, space) * space**-0.5)
@@ -272,6 +280,12 @@ class Hopfield(nn.Module):
         """Return β as a number, or as a tensor that broadcasts to (num_heads, L, 1)."""
         return self.scaling.reshape(-1, 1, 1) if isinstance(self.scaling, Tensor) else self.scaling
 
+    def _expanded(self, patterns: Tensor, input: Tensor) -> Tensor:
+        """Return patterns (1, quantity, size) for every sample of an input, in the layout of the layer."""
+        if self.batch_first:
+            return patterns.expand(len(input), -1, -1)
+        return patterns.transpose(0, 1).expand(-1, input.shape[1], -1)
+
     def _settled(
         self, input: Patterns, padding_mask: Tensor | None, association_mask: Tensor | None
     ) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
@@ -285,8 +299,11 @@ class Hopfield(nn.Module):
         if not self.batch_first:
             stored, state, pattern = (x.transpose(0, 1) for x in (stored, state, pattern))
         state = self.state_projection(self.norm_state_pattern(state))
-        stored = self.stored_projection(self.norm_stored_pattern(stored))
-        pattern = self.pattern_projection(stored if self.connected else self.norm_pattern_projection(pattern))
+        source, pattern = self.norm_stored_pattern(stored), self.norm_pattern_projection(pattern)
+        stored = self.stored_projection(source)
+        if self.connected:
+            pattern = stored if pattern is source else self.stored_projection(pattern)
+        pattern = self.pattern_projection(pattern)
         if self.add_bias_kv:
             stored, pattern = (
                 torch.cat([x, bias.expand(len(x), -1, -1)], 1)
@@ -299,18 +316,32 @@ class Hopfield(nn.Module):
         def update(state: Tensor) -> Tensor:
             return softmax_n_attention(state, key, key, mask, scale=self._scale(), log_n=self.log_n)
 
-        if self.update_steps_max is None:
-            with torch.no_grad():
-                state, moving = query, None
-                for _ in range(_MOST_UPDATES):
-                    state, moving = self._stepped(state, update(state), moving)
-                    if not moving.any():
-                        break
-            return differentiable(update, state)
-        moving = None
-        for _ in range(self.update_steps_max):
-            query, moving = self._stepped(query, update(query), moving)
-        return query
+        if self.update_steps_max is not None or self.stop_together:
+            return self._followed(query, key, mask, update)
+        with torch.no_grad():
+            state = self._followed(query, key, mask, update)
+        return differentiable(update, state)
+
+    def _followed(self, state: Tensor, key: Tensor, mask: Tensor | None, update: Callable[[Tensor], Tensor]) -> Tensor:
+        moving = weights = None
+        for _ in range(_MOST_UPDATES if self.update_steps_max is None else self.update_steps_max):
+            if self.stop_together:
+                before, weights = weights, softmax_n_weights(state, key, mask, scale=self._scale(), log_n=self.log_n)
+                moving = None if before is None else self._changed(weights - before)
+                new = weights @ key
+                state = new if moving is None else torch.where(moving, new, state)
+            else:
+                state, moving = self._stepped(state, update(state), moving)
+            if self.update_steps_max is None and moving is not None and not moving.any():
+                break
+        return state
+
+    def _changed(self, change: Tensor) -> Tensor:
+        """Tell, head by head, where the weights of some sample still change, shape (num_heads, 1, 1)."""
+        change = change.detach()
+        # what the patterns gain the slot loses
+        squares = change.square().sum((-2, -1)) + change.sum(-1).square().sum(-1)
+        return (squares.amax(0).sqrt() > self.update_steps_eps)[:, None, None]
 
     def _joined(self, padding: Tensor | None, mask: Tensor | None, query: Tensor) -> Tensor | None:
         """Join both masks into one of four axes: boolean, True where a pattern may be seen, or additive."""
@@ -357,6 +388,8 @@ class HopfieldPooling(nn.Module):
         Size of the patterns in the set.
     quantity : int, at least 1
         Number of learnt state patterns.
+    trainable : bool
+        Whether they are learnt, or stay as they were drawn.
     **association
         Further arguments of :class:`Hopfield`.
 
@@ -366,12 +399,10 @@ class HopfieldPooling(nn.Module):
     torch.Size([3, 16])
     """
 
-    def __init__(self, input_size: int, quantity: int = 1, **association: object) -> None:
+    def __init__(self, input_size: int, quantity: int = 1, *, trainable: bool = True, **association: object) -> None:
         super().__init__()
-        if quantity < 1:
-            raise ValueError(f"quantity is {quantity}: it must be at least 1")
         self.hopfield = Hopfield(input_size, **association)  # pyright: ignore[reportArgumentType]
-        self.pooling_weights = nn.Parameter(torch.randn(1, quantity, input_size) * 0.02)
+        self.pooling_weights = _patterns(quantity, input_size, trainable)
 
     def forward(
         self,
@@ -392,12 +423,33 @@ class HopfieldPooling(nn.Module):
         -------
         Tensor, shape (B, quantity · output_size)
         """
+        pooled = self.hopfield(self._with_queries(input), stored_pattern_padding_mask, association_mask)
+        return (pooled if self.hopfield.batch_first else pooled.transpose(0, 1)).flatten(1)
+
+    def get_association_matrix(
+        self,
+        input: Tensor | tuple[Tensor, Tensor],
+        stored_pattern_padding_mask: Tensor | None = None,
+        association_mask: Tensor | None = None,
+    ) -> Tensor:
+        """Return the weights of the association, after the updates.
+
+        Parameters
+        ----------
+        input, stored_pattern_padding_mask, association_mask
+            Same as for :meth:`forward`.
+
+        Returns
+        -------
+        Tensor, shape (B, num_heads, quantity, S)
+        """
+        return self.hopfield.get_association_matrix(
+            self._with_queries(input), stored_pattern_padding_mask, association_mask
+        )
+
+    def _with_queries(self, input: Tensor | tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
         stored, values = (input, input) if isinstance(input, Tensor) else input
-        batch_first = self.hopfield.batch_first
-        state = self.pooling_weights.expand(stored.shape[0 if batch_first else 1], -1, -1)
-        state = state if batch_first else state.transpose(0, 1)
-        pooled = self.hopfield((stored, state, values), stored_pattern_padding_mask, association_mask)
-        return (pooled if batch_first else pooled.transpose(0, 1)).flatten(1)
+        return stored, self.hopfield._expanded(self.pooling_weights, stored), values
 
 
 class HopfieldLayer(nn.Module):
@@ -409,6 +461,12 @@ class HopfieldLayer(nn.Module):
         Size of the inputs, the state patterns.
     quantity : int, at least 1
         Number of learnt stored patterns.
+    trainable : bool
+        Whether they are learnt, or stay as they were drawn.
+    lookup_weights_as_separated : bool
+        Whether the targets are patterns of their own, or the stored patterns themselves.
+    lookup_targets_as_trainable : bool
+        Whether targets of their own are learnt.
     **association
         Further arguments of :class:`Hopfield`.
 
@@ -418,35 +476,82 @@ class HopfieldLayer(nn.Module):
     torch.Size([3, 5, 4])
     """
 
-    def __init__(self, input_size: int, quantity: int = 1, **association: object) -> None:
+    def __init__(
+        self,
+        input_size: int,
+        quantity: int = 1,
+        *,
+        trainable: bool = True,
+        lookup_weights_as_separated: bool = True,
+        lookup_targets_as_trainable: bool = True,
+        **association: object,
+    ) -> None:
         super().__init__()
-        if quantity < 1:
-            raise ValueError(f"quantity is {quantity}: it must be at least 1")
         self.hopfield = Hopfield(input_size, **association)  # pyright: ignore[reportArgumentType]
         stored_size, value_size = self.hopfield.stored_size, self.hopfield.value_size
-        self.lookup_weights = nn.Parameter(torch.randn(1, quantity, stored_size) * 0.02)
-        self.lookup_targets = nn.Parameter(torch.randn(1, quantity, value_size) * 0.02)
+        self.lookup_weights = _patterns(quantity, stored_size, trainable)
+        if lookup_weights_as_separated:
+            self.lookup_targets = _patterns(quantity, value_size, lookup_targets_as_trainable)
+        elif stored_size != value_size:
+            raise ValueError(
+                f"stored_pattern_size is {stored_size}, pattern_projection_size {value_size}: targets that are the "
+                "stored patterns have their size"
+            )
+        else:
+            self.lookup_targets = None
 
-    def forward(self, input: Tensor, association_mask: Tensor | None = None) -> Tensor:
+    def forward(
+        self,
+        input: Tensor,
+        stored_pattern_padding_mask: Tensor | None = None,
+        association_mask: Tensor | None = None,
+    ) -> Tensor:
         """Look up.
 
         Parameters
         ----------
         input : Tensor, shape (B, L, input_size)
             Or (L, B, input_size) without ``batch_first``.
-        association_mask : Tensor, optional
-            Same as for :class:`Hopfield`.
+        stored_pattern_padding_mask, association_mask
+            Same as for :class:`Hopfield`; S is ``quantity``.
 
         Returns
         -------
         Tensor, shape (B, L, output_size)
         """
-        batch_first = self.hopfield.batch_first
-        batch = input.shape[0 if batch_first else 1]
-        stored, targets = (x.expand(batch, -1, -1) for x in (self.lookup_weights, self.lookup_targets))
-        if not batch_first:
-            stored, targets = stored.transpose(0, 1), targets.transpose(0, 1)
-        return self.hopfield((stored, input, targets), association_mask=association_mask)
+        return self.hopfield(self._with_patterns(input), stored_pattern_padding_mask, association_mask)
+
+    def get_association_matrix(
+        self,
+        input: Tensor,
+        stored_pattern_padding_mask: Tensor | None = None,
+        association_mask: Tensor | None = None,
+    ) -> Tensor:
+        """Return the weights of the association, after the updates.
+
+        Parameters
+        ----------
+        input, stored_pattern_padding_mask, association_mask
+            Same as for :meth:`forward`.
+
+        Returns
+        -------
+        Tensor, shape (B, num_heads, L, quantity)
+        """
+        return self.hopfield.get_association_matrix(
+            self._with_patterns(input), stored_pattern_padding_mask, association_mask
+        )
+
+    def _with_patterns(self, input: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        stored = self.hopfield._expanded(self.lookup_weights, input)
+        targets = stored if self.lookup_targets is None else self.hopfield._expanded(self.lookup_targets, input)
+        return stored, input, targets
+
+
+def _patterns(quantity: int, size: int, trainable: bool) -> nn.Parameter:
+    if quantity < 1:
+        raise ValueError(f"quantity is {quantity}: it must be at least 1")
+    return nn.Parameter(torch.randn(1, quantity, size) * 0.02, trainable)
 
 
 def from_hflayers(
@@ -456,6 +561,8 @@ def from_hflayers(
 ) -> dict[str, Tensor]:
     """Map the weights of a layer of the ``hflayers`` package to a layer of this package.
 
+    The two are then the same function, gradients included, unless this layer's no-op masses are above 0.
+
     ====================================  =====================================================
     ``hflayers``                          here
     ====================================  =====================================================
@@ -464,7 +571,7 @@ def from_hflayers(
     ``association_core.q_proj_weight``    ``state_projection.weight``; likewise k and v
     ``association_core.in_proj_bias``     the three biases, one after the other
     ``association_core.out_proj``         ``output_projection``
-    ``association_core.bias_k``           ``bias_k``; likewise v
+    ``association_core.bias_k``, bias_v   left out: they are never used
     ``norm_…``, ``pooling_weights``,      the same names
     ``lookup_weights``
     ``target_weights``                    ``lookup_targets``
@@ -488,7 +595,7 @@ def from_hflayers(
     Raises
     ------
     ValueError
-        For weights that this layer does not have, and for options by which the two layers would differ.
+        For weights that either layer does not have, and for options by which the two layers would differ.
 
     Examples
     --------
@@ -503,87 +610,117 @@ def from_hflayers(
             "options is None: a state dict does not show connected projections, zero association, scaling, activation "
             "and epsilons; give the arguments that the other layer was built with, {} for none"
         )
-    if not isinstance(layer, Hopfield):
-        own = {"target_weights": "lookup_targets", "pooling_weights": "pooling_weights"}
-        own["lookup_weights"] = "lookup_weights"
-        inner = {k.removeprefix("hopfield."): v for k, v in state.items() if k.startswith("hopfield.")}
-        learnt = {own[k]: v for k, v in state.items() if k in own}
-        unknown = set(state) - {f"hopfield.{k}" for k in inner} - set(own)
-        if unknown or not set(learnt) <= set(layer.state_dict()):
-            raise ValueError(f"{', '.join(sorted(unknown or learnt))} has no place in this layer")
-        return learnt | {f"hopfield.{k}": v for k, v in from_hflayers(inner, layer.hopfield, options).items()}
-    _check_options(layer, options)
-    names = ("state_projection", "stored_projection", "pattern_projection")
-    sizes = [getattr(getattr(layer, name), "out_features", 0) for name in names]
-    mapped = {name: x.detach().clone() for name, x in layer.state_dict().items() if name in ("log_n", "scaling")}
+    association = layer if isinstance(layer, Hopfield) else layer.hopfield
+    _check_options(association, options)
+    own = layer.state_dict()
+    prefix = "" if layer is association else "hopfield."
+    kept = (f"{prefix}log_n", f"{prefix}scaling")
+    mapped = {name: x.detach().clone() for name, x in own.items() if name in kept}
+    learnt = {"target_weights": "lookup_targets", "pooling_weights": "pooling_weights"}
+    learnt["lookup_weights"] = "lookup_weights"
     for name, tensor in state.items():
-        core = name.removeprefix("association_core.")
-        if core.startswith("norm_"):
-            mapped[core] = tensor
-        elif core in ("in_proj_weight", "in_proj_bias") and tensor.shape[0] == sum(sizes):
-            kind = core.removeprefix("in_proj_")
-            parts = zip(names, tensor.split(sizes), strict=True)
-            mapped |= {f"{own}.{kind}": part for own, part in parts if len(part)}
-        elif core in ("q_proj_weight", "k_proj_weight", "v_proj_weight"):
-            mapped[f"{names['qkv'.index(core[0])]}.weight"] = tensor
-        elif core in ("out_proj.weight", "out_proj.bias"):
-            mapped[f"output_projection.{core.removeprefix('out_proj.')}"] = tensor
-        elif core in ("bias_k", "bias_v") and layer.add_bias_kv:
-            mapped[core] = tensor
+        if name in learnt:
+            # theirs are (quantity, 1, size) where sequences come first
+            places = {learnt[name]: tensor if association.batch_first else tensor.transpose(0, 1)}
+        elif name.startswith(prefix):
+            places = _places(name.removeprefix(prefix), tensor, association, options)
+            places = {f"{prefix}{place}": part for place, part in places.items()}
         else:
-            raise ValueError(f"{name} of shape {tuple(tensor.shape)} has no place in this layer")
-    shapes = {name: tensor.shape for name, tensor in layer.state_dict().items()}
-    for name, tensor in mapped.items():
-        if shapes.get(name) != tensor.shape:
-            raise ValueError(f"{name} of shape {tuple(tensor.shape)} has no place in this layer")
+            places = {name: tensor}
+        for place, part in places.items():
+            if place not in own or own[place].shape != part.shape:
+                raise ValueError(f"{name} of shape {tuple(tensor.shape)} has no place in this layer")
+        mapped |= places
+    missing = [name for name in own if name not in mapped]
+    if missing:
+        raise ValueError(f"the state has no weights for {', '.join(missing)}")
     return mapped
+
+
+def _places(name: str, tensor: Tensor, layer: Hopfield, options: Mapping[str, Any]) -> dict[str, Tensor]:
+    """Say where a weight of the other association goes: it may be split, or left out."""
+    names = ("state_projection", "stored_projection", "pattern_projection")
+    core = name.removeprefix("association_core.")
+    if core in ("in_proj_weight", "in_proj_bias"):
+        sizes = [getattr(getattr(layer, own), "out_features", 0) for own in names]
+        if core == "in_proj_bias" and not sizes[-1]:
+            # theirs has a bias, never used, for static values too
+            tensor = tensor[: sum(sizes)]
+        if len(tensor) != sum(sizes):
+            return {name: tensor}
+        parts = zip(names, tensor.split(sizes), strict=True)
+        return {f"{own}.{core.removeprefix('in_proj_')}": part for own, part in parts if len(part)}
+    if core in ("q_proj_weight", "k_proj_weight", "v_proj_weight"):
+        return {f"{names['qkv'.index(core[0])]}.weight": tensor}
+    if core in ("bias_k", "bias_v") and options.get("concat_bias_pattern"):
+        return {}
+    return {core.replace("out_proj", "output_projection"): tensor}
 
 
 def _check_options(layer: Hopfield, options: Mapping[str, Any]) -> None:
     """Refuse arguments of a layer of ``hflayers`` that make it another function than this layer."""
-    scale = layer.scaling.detach() if isinstance(layer.scaling, Tensor) else torch.tensor(layer.scaling)
-    here = {
+    sides = ("state_pattern", "stored_pattern", "pattern_projection")
+    projections = (layer.state_projection, layer.stored_projection, layer.pattern_projection)
+    static = {f"{side}_as_static": isinstance(p, nn.Identity) for side, p in zip(sides, projections, strict=True)}
+    here = static | {
         "pattern_projection_as_connected": layer.connected,
-        "state_pattern_as_static": isinstance(layer.state_projection, nn.Identity),
-        "stored_pattern_as_static": isinstance(layer.stored_projection, nn.Identity),
-        "pattern_projection_as_static": isinstance(layer.pattern_projection, nn.Identity),
-        "concat_bias_pattern": layer.add_bias_kv,
         "normalize_hopfield_space": False,
         "association_activation": None,
         "batch_first": layer.batch_first,
         "num_heads": layer.num_heads,
+        "dropout": layer.dropout,
         "update_steps_max": layer.update_steps_max,
-        "update_steps_eps": layer.update_steps_eps,
     }
-    theirs = {"num_heads": 1, "batch_first": True, "association_activation": None, "update_steps_max": 0}
-    theirs["update_steps_eps"] = 1e-4
-    for side in ("stored_pattern", "state_pattern", "pattern_projection"):
+    theirs: dict[str, Any] = {"num_heads": 1, "batch_first": True, "association_activation": None, "dropout": 0.0}
+    theirs |= {"update_steps_max": 0, "update_steps_eps": 1e-4}
+    for side in sides:
         norm = getattr(layer, f"norm_{side}")
-        here[f"normalize_{side}"] = theirs[f"normalize_{side}"] = True
-        if not (side == "pattern_projection" and layer.connected):
-            here[f"normalize_{side}"] = isinstance(norm, nn.LayerNorm)
-        here[f"normalize_{side}_eps"] = getattr(norm, "eps", 1e-5)
-        here[f"normalize_{side}_affine"] = theirs[f"normalize_{side}_affine"] = True
-        theirs[f"normalize_{side}_eps"] = 1e-5
-    sizes = {"input_size", "hidden_size", "output_size", "pattern_size", "quantity", "trainable", "dropout"}
-    sizes |= {
-        "disable_out_projection",
-        "stored_pattern_size",
-        "pattern_projection_size",
-        "input_bias",
-        "add_zero_association",
-        "scaling",
-    }
-    sizes |= {"normalize_hopfield_space_affine", "normalize_hopfield_space_eps", "lookup_weights_as_separated"}
-    sizes |= {"lookup_targets_as_trainable"}
-    unknown = set(options) - set(here) - sizes
+        here[f"normalize_{side}"] = isinstance(norm, nn.LayerNorm)
+        theirs |= {f"normalize_{side}": True, f"normalize_{side}_affine": True, f"normalize_{side}_eps": 1e-5}
+        if isinstance(norm, nn.LayerNorm):
+            here |= {f"normalize_{side}_affine": norm.elementwise_affine, f"normalize_{side}_eps": norm.eps}
+    if layer.update_steps_max != 0:
+        here["update_steps_eps"] = layer.update_steps_eps
+    no_matter = {"input_size", "hidden_size", "output_size", "pattern_size", "quantity", "trainable"}
+    no_matter |= {"stored_pattern_size", "pattern_projection_size", "disable_out_projection", "input_bias"}
+    no_matter |= {"normalize_hopfield_space_affine", "normalize_hopfield_space_eps", "lookup_weights_as_separated"}
+    no_matter |= {"lookup_targets_as_trainable", "add_zero_association", "concat_bias_pattern", "scaling"}
+    unknown = set(options) - set(here) - set(theirs) - no_matter
     if unknown:
         raise ValueError(f"options hold {', '.join(sorted(unknown))}, which this layer does not know")
-    different = [name for name, value in here.items() if options.get(name, theirs.get(name, False)) != value]
+    given = theirs | {name: _of_all_heads(name, value) for name, value in options.items()}
+    if given["update_steps_max"] is not None and given["update_steps_max"] < 0:
+        given["update_steps_max"] = None
+    different = [name for name, value in here.items() if given.get(name, False) != value]
     if different:
         raise ValueError(f"the layers differ in {', '.join(different)}")
+    if layer.num_heads > 1 and any(static.values()):
+        raise ValueError(
+            f"num_heads is {layer.num_heads}: there every head takes a static pattern whole, and samples are mixed up; "
+            "here heads share it out"
+        )
+    if layer.add_bias_kv:
+        raise ValueError("add_bias_kv is True: concat_bias_pattern makes weights there, which are never used")
+    if layer.update_steps_max != 0 and not layer.stop_together:
+        raise ValueError("stop_together is False: there all queries of a head stop at once")
     # a zero pattern with the value zero is a slot of mass 1
-    if options.get("add_zero_association") and bool((layer.log_n != 0).any()):
+    if given.get("add_zero_association") and bool((layer.log_n != 0).any()):
         raise ValueError("add_zero_association is True: build this layer with noop=1")
-    if (given := options.get("scaling")) is not None and not torch.allclose(torch.as_tensor(given).to(scale), scale):
-        raise ValueError(f"scaling is {given}: this layer has {layer.scaling}")
+    scaling = given.get("scaling")
+    if scaling is None:
+        whole = all(static.values()) and not layer.connected and isinstance(layer.output_projection, nn.Identity)
+        scaling = 1.0 if whole else 1.0 / math.sqrt(layer.hidden_size)
+    scale = layer.scaling.detach() if isinstance(layer.scaling, Tensor) else torch.tensor(layer.scaling)
+    if not torch.allclose(torch.as_tensor(scaling).to(scale), scale):
+        raise ValueError(f"scaling is {scaling}: this layer has {layer.scaling}")
+
+
+def _of_all_heads(name: str, value: Any) -> Any:
+    """Return the number that a tensor of equal numbers stands for."""
+    if not isinstance(value, Tensor):
+        return value
+    first, *others = value.flatten().tolist()
+    if any(other != first for other in others):
+        more = ": there it multiplies every num_heads-th feature, not a head" if name == "scaling" else ""
+        raise ValueError(f"{name} is {value.tolist()}, not one number for all heads{more}")
+    return first

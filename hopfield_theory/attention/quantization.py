@@ -12,7 +12,8 @@ contexts and residual sums are rounded too. Attention then has to be visible: ``
 
 Every matrix is rounded: weights of linear, convolution and embedding layers, of transformers' ``Conv1D``, stacked
 experts, projections of ``nn.MultiheadAttention``, and any other parameter of two axes or more.
-Norms and biases stay as they are, and so do the activations that ``quantized(...).left_out`` names.
+Norms and biases stay as they are, and so do the activations that ``quantized(...).left_out`` names. Where a module
+holds several matrices, as stacked experts do, what it multiplies by them, and the products, have a range per parameter.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from hopfield_theory import _arguments as arguments
-from hopfield_theory.attention._rounding import Between, refuse_compiled
+from hopfield_theory.attention._rounding import Between, Products, refuse_compiled
 
 __all__ = ["calibrate", "quantized"]
 
@@ -38,6 +39,9 @@ _ACTIVATIONS = (nn.GELU, nn.ReLU, nn.SiLU, nn.Tanh)
 _MOMENTUM = 0.9
 # shares of the largest range among which the mean square error chooses
 _SHARES = 100
+
+# what is between modules, see Between
+_BETWEEN = (["scores"], ["probabilities"], ["context"], ["sum"])
 
 _OfTensor = Callable[[Tensor], Tensor | None]
 Ranges = dict[str, tuple[float, float]]
@@ -80,8 +84,9 @@ def calibrate(
     -------
     dict of str to (float, float)
         Ranges, each including 0. The key is the name of the module of the output (layers with weights, norms,
-        activation functions), or that name and ``input`` (layers that multiply); with the protocol also the name and
-        ``scores``, ``probabilities``, ``context`` or ``sum`` and its number.
+        activation functions), or that name and ``input`` (layers that multiply), or that name, the name of one of
+        several matrices, and ``input`` or ``output``; with the protocol also the name and ``scores``,
+        ``probabilities``, ``context`` or ``sum`` and its number.
 
     Raises
     ------
@@ -176,8 +181,8 @@ def quantized(
     nn.Module
         A model for inference. Biases and norms keep their parameters; weights that are computed from parameters (weight
         norm) become parameters. Its attribute ``left_out`` names the activations that stay in floating point: those
-        without a range, as keys of ``ranges``, and as a module's name and ``inside`` what a module computes between
-        several matrices of its own, such as stacked experts.
+        without a range, as keys of ``ranges``, and as a module's name and ``inside`` those that a module multiplies by
+        its own matrices where they were not all seen.
 
     Raises
     ------
@@ -213,9 +218,11 @@ def quantized(
 
     wanted: list[str] = []
     _hooked(copied, skip, lambda name: wanted.append(name) or rounding(name))
-    inside = [f"{name} inside" for name, module in _chosen(copied, skip) if _multiplies(module) and _hides(module)]
-    cast("Any", copied).left_out = (*(name for name in wanted if name not in ranges), *inside)
-    if any(" " in name and not name.endswith(" input") for name in ranges):
+    products = {name: _products(name, module) for name, module in _chosen(copied, skip)}
+    left = [name for name in wanted if name not in ranges and name not in {x for xs in products.values() for x in xs}]
+    left += [f"{name} inside" for name, keys in products.items() if not ranges.keys() >= set(keys)]
+    cast("Any", copied).left_out = tuple(left)
+    if any(name.split(" ")[1:2] in _BETWEEN for name in ranges):
         _between(copied, lambda name: rounding(name) if name.split(" ")[0] in names else None)
     return copied
 
@@ -289,6 +296,14 @@ def _hides(module: nn.Module) -> bool:
     """Tell whether a module goes from matrix to matrix by itself, where no hook sees the activations."""
     matrices = [p for name, p in module.named_parameters(recurse=False) if _is_matrix(module, name, p)]
     return not isinstance(module, _WHOLE) and (len(matrices) > 1 or any(p.dim() > 2 for p in matrices))
+
+
+def _products(name: str, module: nn.Module) -> list[str]:
+    """Name the inputs and outputs of the products that a module computes by itself."""
+    if not (_multiplies(module) and _hides(module)):
+        return []
+    own = [key for key, p in module.named_parameters(recurse=False) if _is_matrix(module, key, p)]
+    return [f"{name} {key} {side}" for key in own for side in ("input", "output")]
 
 
 def _rounds(module: nn.Module) -> bool:
@@ -387,11 +402,25 @@ def _hooked(model: nn.Module, skip: tuple[str, ...], of: Callable[[str], _OfTens
             handles.append(module.register_forward_hook(functools.partial(_after, after)))
         if before is not None:
             handles.append(module.register_forward_pre_hook(functools.partial(_before, before), with_kwargs=True))
+        inside: dict[str, _OfTensor | None] = {}
+        # a matrix that a module hands to another that multiplies is an activation there
+        if not any(_multiplies(child) for child in module.modules() if child is not module):
+            inside = {key.removeprefix(f"{name} "): of(key) for key in _products(name, module)}
+        if any(inside.values()):
+            enter = functools.partial(Products.enter, functools.partial(_at, inside))
+            handles.append(module.register_forward_pre_hook(enter))
+            handles.append(module.register_forward_hook(Products.leave, always_call=True))
     return handles
 
 
 def _is_number(x: Any) -> TypeGuard[Tensor]:
     return isinstance(x, Tensor) and x.is_floating_point()
+
+
+def _at(functions: dict[str, _OfTensor | None], name: str, x: Tensor) -> Tensor | None:
+    # a parameter that is no matrix has none
+    function = functions.get(name)
+    return None if function is None else function(x)
 
 
 def _after(of: _OfTensor, _module: nn.Module, _inputs: Any, output: Any) -> Any:

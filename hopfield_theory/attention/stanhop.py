@@ -78,6 +78,7 @@ class Association(Hopfield):
             num_heads=num_heads,
             normalize_stored_pattern=False,
             normalize_state_pattern=False,
+            normalize_pattern_projection=False,
             pattern_projection_as_connected=True,
             dropout=dropout,
             noop=noop,

@@ -29,7 +29,7 @@ from hopfield_theory.fused import chunked, cpu, cuda, retrieval
 from hopfield_theory.fused.grouped_heads import repeated_heads
 from hopfield_theory.model.separation import log_noop
 
-__all__ = ["drops_weights", "fused_attention"]
+__all__ = ["drops_weights", "few_keys", "fused_attention"]
 
 _level: Any = getattr(torch._C, "_functorch").maybe_current_level  # noqa: B009
 
@@ -107,7 +107,7 @@ def fused_attention(
         # no query sees the keys behind the last of them
         key, value = key[..., : query.shape[-2], :], value[..., : query.shape[-2], :]
         mask = mask if mask is None or mask.shape[-1] == 1 else mask[..., : query.shape[-2]]
-    gpu = query.device.type == "cuda"
+    gpu = query.is_cuda
     if not isinstance(n, Tensor) and log_n is None and mask is None and _is_simple(query, key, value):
         mass = 0.0 if type(n) is float and n == 1.0 else log_noop(n)
         if -math.inf < beta < math.inf and not dropout_p:
@@ -178,6 +178,40 @@ def fused_attention(
     return out if lse is None or not return_lse else (out, lse.reshape(*lead, length))
 
 
+def few_keys(
+    query: Tensor, key: Tensor, value: Tensor, n: float | Tensor | None, scale: float | Tensor | None, is_causal: bool
+) -> Tensor | None:
+    r"""Return what :func:`fused_attention` does for few keys on a CPU, where questions cost as much as the answer.
+
+    Parameters
+    ----------
+    query, key, value, is_causal
+        Same as for :func:`fused_attention`.
+    n, scale : float, Tensor or None
+        No-op mass and factor of the scores; None for 1 and :math:`1/\sqrt E`.
+
+    Returns
+    -------
+    Tensor, shape (..., L, V), or None
+        None for all but the simplest case, also where :func:`fused_attention` would raise.
+
+    Examples
+    --------
+    >>> key = torch.tensor([[1.0, 0.0], [0.0, 1.0]]).reshape(1, 1, 2, 2)
+    >>> few_keys(torch.zeros(1, 1, 1, 2), key, key, 2.0, None, False)
+    tensor([[[[0.2500, 0.2500]]]])
+    """
+    if (
+        query.is_cpu
+        and (n is None or (type(n) is float and 0 <= n < math.inf))
+        and (scale is None or (type(scale) is float and 0 < scale < math.inf))
+        and _is_simple(query, key, value)
+        and not torch.is_autocast_enabled("cpu")
+    ):
+        return cpu.few_keys(query, key, value, n, scale, is_causal)
+    return None
+
+
 def drops_weights(
     query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, beta: float, is_causal: bool, dropout_p: float
 ) -> bool:
@@ -234,8 +268,11 @@ def _check(query: Tensor, key: Tensor, value: Tensor, beta: float, mask: Tensor 
         raise ValueError(f"beta is {beta}: it must be a finite number")
     if mask is not None and mask.dtype != torch.bool and not mask.is_floating_point():
         raise TypeError(f"mask is {mask.dtype}: it must be boolean or floating point")
+    lead = query.shape[:-2]
+    if key.shape[:-2] == lead == value.shape[:-2]:
+        return lead
     try:
-        return torch.broadcast_shapes(query.shape[:-2], key.shape[:-2], value.shape[:-2])
+        return torch.broadcast_shapes(lead, key.shape[:-2], value.shape[:-2])
     except RuntimeError as error:
         raise ValueError(
             f"the leading shapes of query {tuple(query.shape)}, key {tuple(key.shape)} and value {tuple(value.shape)} "

@@ -66,6 +66,27 @@ def _additive(mask: Tensor | None, query: Tensor) -> Tensor | None:
     return mask.to(query.dtype).contiguous()
 
 
+def few_keys(
+    query: Tensor, key: Tensor, value: Tensor, n: float | None, scale: float | None, is_causal: bool
+) -> Tensor | None:
+    """Return ``o_n`` of four-axis tensors that fit, without a mask; None where :func:`forward` takes more care."""
+    if (
+        _flash is None
+        or query.dtype not in _DTYPES
+        or not 0 < key.shape[2] < _MANY
+        or (is_causal and query.shape[2] != key.shape[2])
+        or not query.numel()
+        or not query.stride(3) == key.stride(3) == value.stride(3) == 1
+    ):
+        return None
+    out, lse = _flash(query, key, value, 0.0, is_causal, scale=scale)
+    if n == 0:
+        return out
+    if n is not None and n != 1:
+        lse.sub_(math.log(n))
+    return out.mul_(lse.sigmoid_().unsqueeze_(-1))
+
+
 def forward(
     query: Tensor,
     key: Tensor,
@@ -77,7 +98,8 @@ def forward(
     with_lse: bool = True,
 ) -> tuple[Tensor, Tensor]:
     """Return ``(o_n, ℓ_n)`` of four-axis tensors; without ``with_lse`` the second is of no meaning for a number."""
-    query, key, value = _unit_stride(query), _unit_stride(key), _unit_stride(value)
+    if not query.stride(-1) == key.stride(-1) == value.stride(-1) == 1:
+        query, key, value = _unit_stride(query), _unit_stride(key), _unit_stride(value)
     additive = None if mask is None else _additive(mask, query)
     # the operator distributes queries over its threads, never keys
     one = key.shape[-2] >= _MANY and additive is None and not is_causal and query.shape[:2] == (1, 1)

@@ -1,5 +1,6 @@
 """The layers: layouts, masks, updates, implicit gradients, energies, and weights of the other package."""
 
+import inspect
 import itertools
 import math
 
@@ -233,6 +234,11 @@ def test_weights_of_the_other_package():
         ({"scaling": 3.0}, "scaling is 3.0"),
         ({"num_heads": 2}, "differ in num_heads"),
         ({"update_steps_max": 5}, "differ in update_steps_max"),
+        ({"update_steps_max": torch.tensor([5, 6])}, r"update_steps_max is \[5, 6\], not one number for all heads"),
+        ({"scaling": torch.tensor([1.0, 2.0])}, "every num_heads-th feature, not a head"),
+        ({"dropout": 0.5}, "differ in dropout"),
+        ({"normalize_stored_pattern_affine": False}, "differ in normalize_stored_pattern_affine"),
+        ({"normalize_hopfield_space": True}, "differ in normalize_hopfield_space"),
         ({"something": 1}, "options hold something"),
     ],
 )
@@ -242,39 +248,267 @@ def test_what_a_state_dict_does_not_show_is_refused(options, message):
         from_hflayers({}, module, options)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "options", "message"),
+    [
+        ({"add_bias_kv": True}, {"concat_bias_pattern": True}, "weights there, which are never used"),
+        ({"update_steps_max": 2}, {"update_steps_max": 2}, "stop_together is False"),
+        ({"scaling": 3.0}, {}, "this layer has 3.0"),
+        (
+            {"num_heads": 2, "hidden_size": 3, "stored_pattern_as_static": True},
+            {"num_heads": 2, "hidden_size": 3, "stored_pattern_as_static": True},
+            "every head takes a static pattern whole",
+        ),
+    ],
+)
+def test_layers_that_are_not_the_other_function_are_refused(arguments, options, message):
+    with pytest.raises(ValueError, match=message):
+        from_hflayers({}, Hopfield(6, **arguments), options)
+
+
+_STATIC = {f"{side}_as_static": True for side in ("state_pattern", "stored_pattern", "pattern_projection")}
+_UNNORMALISED = {
+    f"normalize_{side}{affine}": False
+    for side in ("state_pattern", "stored_pattern", "pattern_projection")
+    for affine in ("", "_affine")
+}
+
+
+def weights_of_hflayers(options, seed=0):
+    """Random weights of an association of the other package, with its names and shapes."""
+    generator = torch.Generator().manual_seed(seed)
+
+    def draw(*shape):
+        return torch.randn(shape, generator=generator, dtype=torch.float64) * 0.6
+
+    heads = options.get("num_heads", 1)
+    hidden = options.get("hidden_size", 6 // heads)
+    wide = options.get("pattern_size", hidden)
+    inputs = {"state_pattern": 6, "stored_pattern": options.get("stored_pattern_size", 6)}
+    inputs["pattern_projection"] = options.get("pattern_projection_size", 6)
+    widths = dict(zip(inputs, (heads * hidden, heads * hidden, heads * wide), strict=True))
+    static = {side: options.get(f"{side}_as_static", False) for side in inputs}
+    core = {}
+    connected = options.get("pattern_projection_as_connected", False)
+    if connected or "pattern_size" in options or set(inputs.values()) != {6}:
+        for side, letter in zip(inputs, "qkv", strict=True):
+            size = heads * hidden if connected and letter == "v" else inputs[side]
+            if not static[side]:
+                core[f"{letter}_proj_weight"] = draw(widths[side], size)
+    elif not all(static.values()):
+        core["in_proj_weight"] = draw(sum(widths[side] for side in inputs if not static[side]), 6)
+    if not all(static.values()):
+        # static values have one too
+        biased = [side for side in inputs if side == "pattern_projection" or not static[side]]
+        core["in_proj_bias"] = draw(sum(widths[side] for side in biased))
+    if options.get("concat_bias_pattern"):
+        core |= {"bias_k": draw(1, 1, heads * hidden), "bias_v": draw(1, 1, heads * hidden)}
+    if not options.get("disable_out_projection"):
+        size = options.get("output_size", 6)
+        core |= {"out_proj.weight": draw(size, heads * wide), "out_proj.bias": draw(size)}
+    state = {f"association_core.{name}": tensor for name, tensor in core.items()}
+    for side, size in inputs.items():
+        if options.get(f"normalize_{side}", True):
+            state |= {f"norm_{side}.weight": 1 + draw(size), f"norm_{side}.bias": draw(size)}
+    return state
+
+
+def association_of_hflayers(state, options, stored, query, value):
+    """What the other package computes (commit f56f929 of ml-jku/hopfield-layers), from its weights, without masks."""
+    core = {name.removeprefix("association_core."): x for name, x in state.items()}
+    heads, static = options.get("num_heads", 1), [options.get(side, False) for side in _STATIC]
+    xs = []
+    for x, side in ((query, "state_pattern"), (stored, "stored_pattern"), (value, "pattern_projection")):
+        scale, shift = (state.get(f"norm_{side}.{kind}") for kind in ("weight", "bias"))
+        centred = x - x.mean(-1, keepdim=True)
+        normal = centred / (centred.square().mean(-1, keepdim=True) + 1e-5).sqrt()
+        xs.append(normal * scale + shift if options.get(f"normalize_{side}", True) else x)
+    matrices, rest = [], core.get("in_proj_weight")
+    for letter, fixed in zip("qkv", static, strict=True):
+        if fixed:
+            matrices.append(None)
+        elif rest is None:
+            matrices.append(core[f"{letter}_proj_weight"])
+        else:
+            rows = len(rest) // (3 - sum(static) - sum(m is not None for m in matrices))
+            matrices.append(rest[:rows])
+            rest = rest[rows:]
+    functions, bias = [], core.get("in_proj_bias")
+    for matrix in matrices:
+        if matrix is None:
+            functions.append(lambda x: x)
+        else:
+            shift, bias = bias[: len(matrix)], bias[len(matrix) :]
+            functions.append(lambda x, matrix=matrix, shift=shift: x @ matrix.T + shift)
+    if options.get("pattern_projection_as_connected"):
+        xs[2] = functions[1](xs[2])
+    q, k, v = (f(x).unflatten(-1, (heads, -1)).transpose(1, 2) for f, x in zip(functions, xs, strict=True))
+    if options.get("add_zero_association"):
+        k, v = (torch.cat([x, torch.zeros_like(x[:, :, :1])], 2) for x in (k, v))
+    beta = options.get("scaling", 1.0 if options == options | _STATIC else q.shape[-1] ** -0.5)
+    most = options.get("update_steps_max", 0)
+    p = torch.softmax(beta * q @ k.mT, -1)
+    taken = torch.zeros(heads)
+    moves = torch.full((heads,), most != 0)
+    while moves.any():
+        new = torch.where(moves[:, None, None], torch.softmax(beta * (p @ k) @ k.mT, -1), p)
+        taken += moves
+        moves = ((new - p).flatten(2).norm(dim=-1).amax(0) > options.get("update_steps_eps", 1e-4)) & moves
+        p = new
+        if most is not None:
+            moves &= taken < most
+    found = (p @ v).transpose(1, 2).flatten(2)
+    if "out_proj.weight" in core:
+        found = found @ core["out_proj.weight"].T + core["out_proj.bias"]
+    return found, p
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"num_heads": 2},
+        {"num_heads": 3, "hidden_size": 4, "pattern_size": 5, "output_size": 2, "stored_pattern_size": 4,
+         "pattern_projection_size": 7, "scaling": 0.7},
+        {"num_heads": 2, "pattern_projection_as_connected": True},
+        {"hidden_size": 6, "pattern_projection_as_connected": True, "pattern_projection_as_static": True},
+        {"pattern_projection_as_static": True},
+        {"state_pattern_as_static": True, "stored_pattern_as_static": True},
+        {**_STATIC, **_UNNORMALISED, "disable_out_projection": True},
+        {"num_heads": 2, **_UNNORMALISED},
+        {"num_heads": 2, "concat_bias_pattern": True, "scaling": torch.tensor([0.5, 0.5])},
+        {"num_heads": 2, "add_zero_association": True, "update_steps_max": 2},
+        {"num_heads": 2, "add_zero_association": True, "update_steps_max": 9, "update_steps_eps": 0.3},
+        {"num_heads": 3, "update_steps_max": -1, "update_steps_eps": 0.05},
+    ],
+)  # fmt: skip
+def test_the_other_package_is_reproduced(options):
+    state = weights_of_hflayers(options)
+    for tensor in state.values():
+        tensor.requires_grad_()
+    sizes = (options.get("stored_pattern_size", 6), 6, options.get("pattern_projection_size", 6))
+    generator = torch.Generator().manual_seed(1)
+    stored, query, value = (
+        torch.randn(3, rows, size, generator=generator, dtype=torch.float64)
+        for rows, size in zip((5, 4, 5), sizes, strict=True)
+    )
+    plain_options = {name: x for name, x in options.items() if not isinstance(x, torch.Tensor)}
+    plain_options |= {"scaling": 0.5} if "concat_bias_pattern" in options else {}
+    if options.get("update_steps_max") == -1:
+        plain_options["update_steps_max"] = None
+    expected, weights = association_of_hflayers(state, plain_options, stored, query, value)
+    arguments = {"hidden_size": 6 // options.get("num_heads", 1)} | plain_options
+    if options == options | _STATIC:
+        arguments["scaling"] = 1.0
+    known = inspect.signature(Hopfield).parameters
+    module = Hopfield(
+        6,
+        noop=float("add_zero_association" in options),
+        stop_together=True,
+        **{k: v for k, v in arguments.items() if k in known},
+    ).double()
+    found = torch.func.functional_call(module, from_hflayers(state, module, options), ((stored, query, value),))
+    torch.testing.assert_close(found, expected)
+    module.load_state_dict(from_hflayers(state, module, options))
+    seen = module.get_association_matrix((stored, query, value))
+    torch.testing.assert_close(seen, weights[..., :5])
+    used = [tensor for name, tensor in state.items() if "core.bias_" not in name]
+    if used:
+        for ours, theirs in zip(*(torch.autograd.grad(x.square().sum(), used) for x in (found, expected)), strict=True):
+            torch.testing.assert_close(ours, theirs)
+
+
 @pytest.mark.parametrize("of", [HopfieldPooling, HopfieldLayer])
-def test_weights_of_pooling_and_lookup(of):
-    torch.manual_seed(0)
-    module, other = (of(6, quantity=3) for _ in range(2))
-    names = {"hopfield.state_projection": "q", "hopfield.stored_projection": "k", "hopfield.pattern_projection": "v"}
-    theirs = {"association_core.in_proj_bias": torch.cat([module.state_dict()[f"{name}.bias"] for name in names])}
-    for name, tensor in module.state_dict().items():
-        layer, _, kind = name.rpartition(".")
-        if layer in names and kind == "weight":
-            theirs[f"association_core.{names[layer]}_proj_weight"] = tensor
-        elif "output_projection" in name:
-            theirs[f"association_core.out_proj.{kind}"] = tensor
-        elif "norm" in name:
-            theirs[name.removeprefix("hopfield.")] = tensor
-    theirs = {f"hopfield.{name}": tensor for name, tensor in theirs.items()}
-    learnt = {"pooling_weights": "pooling_weights", "lookup_weights": "lookup_weights"} | {
-        "lookup_targets": "target_weights"
-    }
-    theirs |= {learnt[k]: v for k, v in module.state_dict().items() if k in learnt}
-    other.load_state_dict(from_hflayers(theirs, other, {}))
-    x = torch.randn(2, 5, 6)
-    assert torch.equal(other(x), module(x))
+@pytest.mark.parametrize("batch_first", [True, False])
+def test_weights_of_pooling_and_lookup(of, batch_first):
+    options = {"num_heads": 2, "batch_first": batch_first}
+    inner = weights_of_hflayers(options)
+    theirs = {f"hopfield.{name}": tensor for name, tensor in inner.items()}
+    generator = torch.Generator().manual_seed(2)
+    learnt, targets = torch.randn(2, 1, 3, 6, generator=generator, dtype=torch.float64)
+    x = torch.randn(2, 5, 6, generator=generator, dtype=torch.float64)
+    many = learnt.expand(2, -1, -1)
+    turned = (lambda t: t) if batch_first else (lambda t: t.transpose(0, 1))
+    if of is HopfieldPooling:
+        module = of(6, quantity=3, hidden_size=3, noop=0.0, **options).double()
+        theirs["pooling_weights"] = turned(learnt)
+        expected, weights = association_of_hflayers(inner, options, x, many, x)
+        expected = expected.flatten(1)
+    else:
+        tied, apart = (
+            of(6, quantity=3, hidden_size=3, noop=0.0, lookup_weights_as_separated=own, **options).double()
+            for own in (False, True)
+        )
+        theirs["lookup_weights"] = turned(learnt)
+        tied.load_state_dict(from_hflayers(theirs, tied, options))
+        expected, _ = association_of_hflayers(inner, options, many, x, many)
+        torch.testing.assert_close(turned(tied(turned(x))), expected)
+        with pytest.raises(ValueError, match="no weights for lookup_targets"):
+            from_hflayers(theirs, apart, options)
+        theirs["target_weights"] = turned(targets)
+        with pytest.raises(ValueError, match=r"target_weights of shape .* has no place"):
+            from_hflayers(theirs, tied, options)
+        module = apart
+        expected, weights = association_of_hflayers(inner, options, many, x, targets.expand(2, -1, -1))
+        expected = turned(expected)
+    module.load_state_dict(from_hflayers(theirs, module, options))
+    torch.testing.assert_close(module(turned(x)), expected)
+    torch.testing.assert_close(module.get_association_matrix(turned(x)), weights)
 
 
-def test_values_that_are_projected_keys():
+def test_learnt_patterns_may_stay_as_they_were_drawn():
+    learn = {"trainable": False, "lookup_targets_as_trainable": True}
+    lookup = HopfieldLayer(6, quantity=3, **learn)
+    assert not lookup.lookup_weights.requires_grad
+    assert lookup.lookup_targets.requires_grad
+    assert not HopfieldPooling(6, trainable=False).pooling_weights.requires_grad
+    x = inputs()[1].float()
+    padding = torch.tensor([[False, True, True]] * 2)
+    seen = (lookup.lookup_weights[:, :1].expand(2, -1, -1), x, lookup.lookup_targets[:, :1].expand(2, -1, -1))
+    torch.testing.assert_close(lookup(x, padding), lookup.hopfield(seen))
+    with pytest.raises(ValueError, match="targets that are the stored patterns"):
+        HopfieldLayer(6, stored_pattern_size=3, lookup_weights_as_separated=False)
+
+
+def test_queries_of_a_head_may_stop_together():
+    stored, state, value = inputs()
+    apart, together = (
+        layer(num_heads=2, update_steps_max=200, update_steps_eps=1e-12, stop_together=both) for both in (False, True)
+    )
+    torch.testing.assert_close(together((stored, state, value)), apart((stored, state, value)))
+    # one sample that still moves keeps the others going
+    first, second = (layer(update_steps_max=steps).get_association_matrix((stored, state, value)) for steps in (0, 1))
+    changes = (second - first).flatten(1).norm(dim=1)
+    loose = layer(update_steps_max=None, update_steps_eps=changes.mean().item(), stop_together=True)
+    alone = torch.cat([loose(tuple(x[i : i + 1] for x in (stored, state, value))) for i in range(2)])
+    further = (alone - loose((stored, state, value))).abs().flatten(1).amax(1)
+    assert further[changes.argmin()] > 1e-3
+    assert further[changes.argmax()] == 0
+    # the slot's weight changes too
+    one = tuple(x[:1] for x in (stored, state, value))
+    change = (second - first)[:1]
+    whole = torch.cat([change, -change.sum(-1, keepdim=True)], -1).norm()
+    between = (whole + change.norm()).item() / 2
+    once, twice = (layer(update_steps_max=steps, update_steps_eps=0.0)(one) for steps in (1, 2))
+    counted = layer(update_steps_max=2, update_steps_eps=between, stop_together=True)(one)
+    torch.testing.assert_close(counted, twice)
+    assert (once - twice).abs().max() > 1e-4
+
+
+def test_values_that_pass_the_projection_of_the_keys():
     module = layer(num_heads=2, hidden_size=3, pattern_projection_as_connected=True)
-    stored, state, _ = inputs()
-    keys = module.stored_projection(module.norm_stored_pattern(stored))
+    stored, state, value = inputs()
+    with torch.no_grad():
+        for p in module.norm_pattern_projection.parameters():
+            p.uniform_(0.5, 1.5)
     query = module.state_projection(module.norm_state_pattern(state)).unflatten(-1, (2, 3)).transpose(1, 2)
-    values = module.pattern_projection(keys).unflatten(-1, (2, 3)).transpose(1, 2)
-    weights = softmax_n_weights(query, keys.unflatten(-1, (2, 3)).transpose(1, 2), scale=module.scaling)
-    expected = module.output_projection((weights @ values).transpose(1, 2).flatten(-2))
-    torch.testing.assert_close(module((stored, state, stored)), expected)
+    key = module.stored_projection(module.norm_stored_pattern(stored)).unflatten(-1, (2, 3)).transpose(1, 2)
+    values = module.pattern_projection(module.stored_projection(module.norm_pattern_projection(value)))
+    weights = softmax_n_weights(query, key, scale=module.scaling)
+    heads = (weights @ values.unflatten(-1, (2, 3)).transpose(1, 2)).transpose(1, 2).flatten(-2)
+    torch.testing.assert_close(module((stored, state, value)), module.output_projection(heads))
+    with pytest.raises(ValueError, match="connected projections take inputs of one size"):
+        Hopfield(6, stored_pattern_size=3, pattern_projection_as_connected=True)
 
 
 def test_static_patterns_and_a_learnt_pattern():

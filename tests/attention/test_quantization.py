@@ -5,6 +5,7 @@ import pytest
 import torch
 from torch import nn
 
+from hopfield_theory.attention import HopfieldPooling
 from hopfield_theory.attention.quantization import calibrate, quantized
 
 
@@ -139,20 +140,96 @@ def test_every_matrix_of_a_language_model_is_rounded(name):
     assert (rough(ids)[0] - model(ids)[0]).abs().max() < 0.3 * model(ids)[0].abs().max()
 
 
-def test_what_stays_in_floating_point_is_named():
-    model, ids = language_model("mixtral"), torch.randint(3, 64, (2, 8))
+class Experts(nn.Module):
+    """Stacked experts, each token to one, with products and slices of the matrices in several ways."""
+
+    def __init__(self, way):
+        super().__init__()
+        self.way = way
+        self.up = nn.Parameter(torch.randn(3, 8, 16))
+        self.up_bias = nn.Parameter(torch.randn(3, 16))
+        self.down = nn.Parameter(torch.randn(3, 16, 8))
+
+    def forward(self, x, chosen):
+        if self.way == "fails":
+            raise KeyError
+        if self.way == "gathered":
+            h = torch.bmm(self.up.mT[chosen], x[:, :, None])[..., 0] + self.up_bias[chosen]
+            return torch.einsum("bi,bio->bo", h.relu(), self.down[chosen])
+        found = torch.zeros_like(x)
+        for i in range(3):
+            rows = torch.where(chosen == i)[0]
+            if self.way == "linear":
+                h = nn.functional.linear(x[rows], self.up[i].T) + self.up_bias[i]
+            else:
+                h = x[rows] @ self.up[i].contiguous() + self.up_bias[i]
+            found[rows] = torch.matmul(h.relu(), self.down[i])
+        return found
+
+
+@pytest.mark.parametrize("way", ["linear", "sliced", "gathered"])
+def test_what_stacked_experts_multiply_is_rounded(way):
+    torch.manual_seed(0)
+    model, chosen = Experts(way), torch.tensor([0, 1, 2, 2, 1, 0, 0])
+    x, other = torch.randn(2, 7, 8)
+    ranges = calibrate(model, [(x, chosen)], run=lambda model, batch: model(*batch))
+    hidden = torch.einsum("bi,bio->bo", x, model.up[chosen])
+    torch.testing.assert_close(ranges[" up output"], (hidden.min().item(), hidden.max().item()))
+    assert ranges[" up input"] == (x.min().item(), x.max().item())
+    assert ranges[" down input"][0] == 0
+    assert ranges[" down input"][1] == pytest.approx((hidden + model.up_bias[chosen]).max().item())
+
+    def grid(x, name):
+        low, high = ranges[name]
+        step = (high - low) / 255
+        zero = round(-low / step)
+        return ((x / step).round() + zero).clamp(0, 255).sub(zero) * step
+
+    rough = quantized(model, ranges)
+    assert rough.left_out == ()
+    h = grid(torch.einsum("bi,bio->bo", grid(grid(other, " input"), " up input"), rough.up[chosen]), " up output")
+    h = grid((h + rough.up_bias[chosen]).relu(), " down input")
+    expected = grid(grid(torch.einsum("bi,bio->bo", h, rough.down[chosen]), " down output"), "")
+    torch.testing.assert_close(rough(other, chosen), expected)
+    assert torch.overrides._len_torch_function_stack() == 0
+    # and what is not rounded is named
+    fewer = {name: ends for name, ends in ranges.items() if name != " down input"}
+    assert quantized(model, fewer).left_out == (" inside",)
+
+
+def test_a_module_that_fails_leaves_nothing_behind():
+    with pytest.raises(KeyError):
+        calibrate(Experts("fails"), [torch.randn(7, 8)], run=lambda model, batch: model(batch, None))
+    assert torch.overrides._len_torch_function_stack() == 0
+    model = Experts("fails")
+    rough = quantized(model, {" up input": (-1.0, 1.0)})
+    with pytest.raises(KeyError):
+        rough(torch.randn(7, 8), None)
+    assert torch.overrides._len_torch_function_stack() == 0
+
+
+@pytest.mark.parametrize("way", ["eager", "batched_mm", "grouped_mm"])
+def test_what_stays_in_floating_point_is_named(way):
+    model, ids = language_model("mixtral"), torch.randint(3, 64, (2, 8), generator=torch.Generator().manual_seed(0))
+    model.set_experts_implementation(way)
     ranges = calibrate(model, [ids])
     experts = [name for name, module in model.named_modules() if name.endswith(".experts")]
     assert len(experts) == 2
-    # experts run by one operator never call their activation function
-    inside = {f"{name} inside" for name in experts}
-    assert inside <= set(quantized(model, ranges).left_out) <= inside | {f"{name}.act_fn" for name in experts}
-    assert not set(ranges) & set(quantized(model, ranges).left_out)
-    fewer = {name: ends for name, ends in ranges.items() if name != "lm_head"}
-    assert set(quantized(model, fewer).left_out) == {"lm_head", *quantized(model, ranges).left_out}
+    assert {f"{name} {key} input" for name in experts for key in ("gate_up_proj", "down_proj")} <= set(ranges)
+    assert quantized(model, ranges).left_out == ()
+    fewer = {name: ends for name, ends in ranges.items() if name not in ("lm_head", f"{experts[0]} down_proj input")}
+    assert set(quantized(model, fewer).left_out) == {"lm_head", f"{experts[0]} inside"}
     # what was asked to stay is no news
-    assert not any(name.startswith("model.") for name in quantized(model, ranges, skip=("model",)).left_out)
+    assert not any(name.startswith("model.") for name in quantized(model, fewer, skip=("model",)).left_out)
     assert quantized(network(), calibrate(network(), [tokens(0)])).left_out == ()
+    # a pattern that is handed on is no matrix
+    pooling = HopfieldPooling(8, quantity=2, normalize_state_pattern=False)
+    seen = calibrate(pooling, [torch.randn(2, 3, 8)])
+    assert not any("pooling_weights" in name for name in seen)
+    # an attention of PyTorch's is one operator
+    attention = nn.MultiheadAttention(16, 2, kdim=8, vdim=8)
+    seen = calibrate(attention, [torch.randn(3, 1, 8)], run=lambda m, x: m(torch.randn(2, 1, 16), x, x))
+    assert " inside" in quantized(attention, seen).left_out
 
 
 def test_other_weights_are_rounded_too():
