@@ -332,6 +332,8 @@ def bounds(
 ) -> None:
     """Evaluate all bounds, from both sides, on the number of random patterns on a sphere that are stored.
 
+    Above 100 000 dimensions those that need integrals are left out, by name.
+
     Exit status 0, or 2 for bad input.
     """
     with one_line_errors("bounds"):

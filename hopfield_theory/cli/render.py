@@ -236,19 +236,25 @@ def retrieval_data(found: Retrieval, answers: Tensor, distances: Tensor, promise
 # --- random memories ---
 
 
+def _decimals(value: float, places: int) -> str:
+    """Write a logarithm with decimals, but with no more than its ten good digits."""
+    return f"{value:.{places}f}" if abs(value) < 10.0 ** (9 - places) else f"{value:.10g}"
+
+
 def _patterns(log_patterns: float, whole: Callable[[float], int] | None = None) -> str:
     """Write a number of patterns that is given by its logarithm; a small one as a whole number if asked for."""
     if not math.isfinite(log_patterns):
         return "none" if log_patterns < 0 else "–"
     if log_patterns >= 30 * math.log(10):
-        return f"10^{log_patterns / math.log(10):.2f}"
+        return f"10^{_decimals(log_patterns / math.log(10), 2)}"
     count = math.exp(log_patterns)
     return str(whole(count)) if whole is not None and count < 1e4 else f"{count:.4g}"
 
 
 def bounds_lines(rows: list[CapacityRow], failure_probability: float) -> list[str]:
     """Say in words how many patterns are surely fine, and how many surely too many."""
-    logs = {row.statement: row.log_patterns for row in rows}
+    void = {"C2": -math.inf, "C3": -math.inf, "C6": math.inf}
+    logs = void | {row.statement: row.log_patterns for row in rows if not math.isnan(row.log_patterns)}
     # C6 is of a number that is too many, C8 of the largest that is not
     most = logs["C8"]
     above = math.log(math.floor(math.exp(most)) + 1) if most < 30.0 else most
@@ -261,6 +267,9 @@ def bounds_lines(rows: list[CapacityRow], failure_probability: float) -> list[st
         line = "No number of patterns is proved to be stored here."
     if too_many < math.inf:
         line += f" Surely too many: of {_patterns(too_many, math.ceil)} some are not stored, {sure}."
+    left_out = [row.statement for row in rows if row.meaning.startswith("left out")]
+    if left_out:
+        line += f" {listed(left_out)} are left out: see the table."
     return [line, "`hopfield-theory capacity`, with the same options, measures where half of the patterns are lost."]
 
 
@@ -272,7 +281,7 @@ def bounds_table(rows: list[CapacityRow]) -> Table:
     table.add_column("what it says")
     for row in rows:
         value = row.log_patterns
-        log = f"{value:.3f}" if math.isfinite(value) else "–"
+        log = _decimals(value, 3) if math.isfinite(value) else "–"
         table.add_row(row.statement, _patterns(value), log, row.how, row.meaning)
     return table
 

@@ -792,6 +792,16 @@ def test_the_bounds_in_words_are_those_of_the_table_where_numbers_overflow():
     assert "Surely too many: of 10^434.29 some" in render.bounds_lines(rows, 0.5)[0]
 
 
+def test_bounds_in_very_many_dimensions_name_what_they_leave_out():
+    result = run("bounds", "--dim", 10_000_000, "--beta", 1, "--scale", 3)
+    assert result.exit_code == 0
+    assert result.stderr == ""
+    said = " ".join(result.stdout.split())
+    assert "Surely fine: 10^2338237.73 patterns" in said
+    assert "C3, C6, C3 typical, C7, C9 are left out" in said
+    assert "10^85154575.43 196075656 proved" in said
+
+
 def test_a_bound_that_takes_long_says_how_far_it_is():
     told = []
     capacity_table(RandomMemory(8, 8.0), 0.5, lambda *done: told.append(done))
