@@ -868,6 +868,45 @@ def test_one_array_of_several_and_some_columns_of_a_table(tmp_path, patterns):
 
 
 @pytest.mark.slow
+def test_queries_have_columns_and_arrays_of_their_own(tmp_path, patterns):
+    rows = patterns.numpy()
+    names = [f"x{k}" for k in range(rows.shape[1])]
+    known, asked = pd.DataFrame(rows, columns=names), pd.DataFrame(rows[::-1].copy(), columns=names)
+    known.insert(0, "id", range(100, 100 + 7 * len(rows), 7))
+    known.to_csv(tmp_path / "known.csv", index=False)
+    asked[names[::-1]].to_csv(tmp_path / "asked.csv", index=False)
+    asked.set_axis([f"y{k}" for k in range(len(names))], axis=1).assign(word="a").to_csv(
+        tmp_path / "odd.csv", index=False
+    )
+    np.savez(tmp_path / "asked.npz", cues=rows[::-1], labels=np.arange(len(rows)))
+    source = ("retrieve", tmp_path / "known.csv", "--drop", "id", "--beta", 20, "--json", "-", "--query")
+    wanted = list(range(len(rows)))[::-1]
+    for query, *options in (
+        ("asked.csv",),
+        ("odd.csv", "--query-drop", "word"),
+        ("odd.csv", "--query-columns", ",".join(f"y{k}" for k in range(len(names)))),
+        ("asked.npz", "--query-name", "cues"),
+    ):
+        found = strict(run(*source, tmp_path / query, *options).stdout)
+        assert found["retrieval"]["answer"] == wanted
+    assert "choose its own (in the command line by --query-drop or --query-columns)" in one_line(
+        run(*source, tmp_path / "odd.csv")
+    )
+    assert "(in the command line by --query-name)" in one_line(run(*source, tmp_path / "asked.npz"))
+    assert "--query-columns and --query-drop: give one of them" in one_line(
+        run(*source, tmp_path / "odd.csv", "--query-columns", "y0", "--query-drop", "word")
+    )
+    assert "they need --query" in one_line(
+        run("retrieve", tmp_path / "known.csv", "--drop", "id", "--hide", 0.5, "--query-name", "cues")
+    )
+
+
+def test_a_missing_number_is_named_by_line_and_column(tmp_path):
+    (tmp_path / "holes.csv").write_text("a,b\n1,2\n3,\n")
+    said = one_line(run("certify", tmp_path / "holes.csv"))
+    assert "line 3 has no number in column 'b'; every cell must be a number" in said
+
+
 def test_a_table_in_a_pipe_is_as_wide_as_its_content(tmp_path):
     path = tmp_path / "wide.csv"
     path.write_text("a,b\n100000,2\n300000,4.5\n-70000,1e-3\n3,1\n")
