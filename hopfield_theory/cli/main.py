@@ -17,6 +17,7 @@ import typer
 
 from hopfield_theory import _arguments
 from hopfield_theory._atomic_write import atomic_write
+from hopfield_theory._sentences import many
 from hopfield_theory.cli.shared import (
     Choice,
     check_folder,
@@ -293,7 +294,8 @@ def retrieve(
             queries = load_queries(query, source, Choice(name, columns, drop), of_queries)
             if queries.shape[1] != memory.dim:
                 raise ValueError(
-                    f"--query {query} has {queries.shape[1]} columns: it must have {memory.dim}, as the patterns do"
+                    f"--query {query} has {many(queries.shape[1], 'column')}: it must have {memory.dim}, as the "
+                    "patterns do"
                 )
         else:
             import torch

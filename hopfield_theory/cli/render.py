@@ -12,7 +12,7 @@ from rich import box
 from rich.table import Table
 from torch import Tensor
 
-from hopfield_theory._sentences import SHOWN, count, listed
+from hopfield_theory._sentences import SHOWN, count, listed, rows_named
 from hopfield_theory.bounds.table import CapacityRow
 from hopfield_theory.certificates.certify import Certificate, Guarantee, Storage
 from hopfield_theory.certificates.find_beta import BetaSearch
@@ -70,9 +70,11 @@ def certificate_lines(memory: Memory, proof: Certificate, least_noop: float) -> 
     constant = [torch.eq(block.amin(1), block.amax(1)) for block in memory.patterns.split(1 << 16)]
     same = torch.cat(constant).nonzero().flatten().tolist() if memory.dim > 1 else []
     if same:
-        lines.append(f"Constant, every coordinate the same: patterns {listed(same)}.")
-    if not bool(proof.stored.all()):
-        lines.append("find-beta says from which β on all are stored.")
+        lines.append(f"Constant, every coordinate the same: {rows_named(same)}.")
+    # of two equal rows, or of one that another overlaps no less, none is stored at any β
+    never = (proof.nearest_distance == 0) | (proof.gap <= 0)
+    if bool((~proof.stored & ~never).any()):
+        lines.append(f"find-beta says from which β on {'the others' if bool(never.any()) else 'all'} are stored.")
     return lines
 
 
@@ -174,17 +176,19 @@ def outcomes(expected: Tensor, answers: Tensor, shared_with: Tensor) -> list[str
 def retrieval_lines(found: Retrieval, answers: Tensor, promised: Guarantee, outcomes: list[str] | None) -> list[str]:
     """Summarise a retrieval in sentences."""
     first, *rest = found.lines()
-    rejected = int(promised.rejected.sum())
+    decided, rejected = int(promised.decided.sum()), int(promised.rejected.sum())
     nothing = f", {rejected} of these at the no-op state" if rejected else ""
     lines = [
         first,
-        f"{int(promised.decided.sum())} of them were guaranteed in advance to end where they did{nothing}.",
+        f"{decided} of them {'was' if decided == 1 else 'were'} guaranteed in advance to end where "
+        f"{'it' if decided == 1 else 'they'} did{nothing}.",
     ]
     if outcomes is not None:
         merged = [f"{row} ({said})" for row, said in enumerate(outcomes) if said.startswith("merged")]
         right = outcomes.count("retrieved")
         lines.append(
-            f"{count(right, len(answers), 'queries', 'query')} ended nearest to the pattern that they were made from."
+            f"{count(right, len(answers), 'queries', 'query')} ended nearest to the pattern that "
+            f"{'it was' if len(answers) == 1 else 'they were'} made from."
         )
         if merged:
             lines.append(

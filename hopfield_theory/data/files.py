@@ -23,6 +23,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from hopfield_theory._sentences import many
 from hopfield_theory.data.ensembles import _NATIVE, _as_tensor, _pattern_dtype, _problem
 
 __all__ = ["digits", "open_patterns", "open_queries"]
@@ -380,7 +381,7 @@ def _open_npy(path: Path, name: str | None) -> np.ndarray:
             raise ValueError("it holds pickled Python objects, which are never loaded")
         missing = offset + math.prod(shape) * dtype.itemsize - path.stat().st_size
         if missing > 0:
-            raise ValueError(f"it is truncated: {missing} bytes are missing")
+            raise ValueError(f"it is truncated: {many(missing, 'byte')} missing")
         return np.ndarray(shape, dtype, buffer=_map(path), offset=offset, order="F" if fortran_order else "C")
 
 
@@ -472,7 +473,7 @@ def _open_csv(path: Path, name: str | None, choice: Choice) -> np.ndarray:
             **({"float_precision": "round_trip"} if int(pandas.__version__.partition(".")[0]) < 3 else {}),
         )
         if frame.shape[1] != len(head.columns):
-            raise ValueError(f"{len(head.columns)} columns in the first line, {frame.shape[1]} in the next")
+            raise ValueError(f"{many(len(head.columns), 'column')} in the first line, {frame.shape[1]} in the next")
     frame.columns = head.columns
     if head.unnamed_first and choice.is_all:
         raise ValueError(

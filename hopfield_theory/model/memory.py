@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from hopfield_theory import _arguments, _arrays
+from hopfield_theory._sentences import many
 from hopfield_theory.fused.attention import fused_attention
 from hopfield_theory.model import memory_file
 from hopfield_theory.model.separation import Separation, SoftmaxN
@@ -176,8 +177,8 @@ class Memory:
 
     def __repr__(self) -> str:
         return (
-            f"Memory({self.num_patterns} patterns in {self.dim} dimensions, beta={self.beta:g}, {self.separation}, "
-            f"{str(self.patterns.dtype).removeprefix('torch.')} on {self.patterns.device})"
+            f"Memory({many(self.num_patterns)} in {many(self.dim, 'dimension')}, beta={self.beta:g}, "
+            f"{self.separation}, {str(self.patterns.dtype).removeprefix('torch.')} on {self.patterns.device})"
         )
 
     # --- the space of the patterns ---
@@ -574,5 +575,5 @@ def _largest_norm(patterns: Tensor) -> float:
 def _values(values: Any, patterns: Tensor) -> Tensor:
     tensor = _matrix("values", _matrix("values", values).to(patterns))
     if len(tensor) != len(patterns):
-        raise ValueError(f"values have {len(tensor)} rows: there must be one per pattern, {len(patterns)}")
+        raise ValueError(f"values have {many(len(tensor), 'row')}: there must be one per pattern, {len(patterns)}")
     return tensor

@@ -923,7 +923,7 @@ def test_a_table_in_a_pipe_is_as_wide_as_its_content(tmp_path):
 
 def test_the_table_of_verdicts_comes_first_if_asked_for():
     plain, tabulated = (run("verify", "T8", *options).stdout.splitlines() for options in ((), ("--table",)))
-    assert plain[-1] == tabulated[-1] == "All 1 verdicts are as expected."
+    assert plain[-1] == tabulated[-1] == "The one verdict is as expected."
     assert plain == tabulated[-len(plain) :]
     assert any(line.lstrip().startswith("T8 ") for line in tabulated)
 

@@ -243,7 +243,7 @@ def test_nothing_is_unpickled(tmp_path, ending):
 @pytest.mark.parametrize(
     ("array", "said"),
     [
-        (np.ones(3), "1 dimensions"),
+        (np.ones(3), "with 1 dimension;"),
         (np.ones((2, 2, 2)), "3 dimensions"),
         (np.array(1.0), "0 dimensions"),
         (np.ones((0, 3)), "no row"),

@@ -283,7 +283,7 @@ def test_array_likes_are_patterns_and_states(array):
         ({"beta": "1"}, TypeError, "beta is '1'"),
         ({"noop": -1.0}, ValueError, "noop is -1.0"),
         ({"noop": 1.0, "separation": Entmax(2.0)}, ValueError, "give one of the two"),
-        ({"values": [[1.0]]}, ValueError, "^values have 1 rows"),
+        ({"values": [[1.0]]}, ValueError, "^values have 1 row"),
         ({"values": [[1.0], [math.nan]]}, ValueError, "^values holds NaN or infinity, first in row 1"),
         ({"values": [1.0]}, ValueError, r"^values has shape \(1,\)"),
         ({"patterns": [[0.0, 0.0], [1.0, 0.0]], "normalise": True}, ValueError, "pattern 0 is zero"),
@@ -350,7 +350,7 @@ def test_bad_patterns_that_are_added_are_named():
     ):
         with pytest.raises(ValueError, match=f"^{match}"):
             memory.with_patterns(more)
-    with pytest.raises(ValueError, match=r"^values have 1 rows"):
+    with pytest.raises(ValueError, match=r"^values have 1 row"):
         Memory(torch.eye(2), values=torch.eye(2)).with_patterns(torch.eye(2), [[1.0, 0.0]])
 
 
