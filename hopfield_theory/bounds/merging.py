@@ -99,7 +99,9 @@ def _pair_bound(log_pair: float, log_loudness: float, log_patterns: float) -> fl
     quiet = 1.0 - math.exp(min(log_patterns + log_loudness, 1.0))
     if quiet <= 0.0 or log_patterns <= 0.0:
         return -math.inf
-    x = math.exp(min(2.0 * log_patterns + math.log1p(-math.exp(-log_patterns)) - math.log(2.0) + log_pair, 300.0))
+    # below 1e-3 the exponential is rounded to 1
+    share = math.log1p(-math.exp(-log_patterns)) if log_patterns > 1e-3 else math.log(-math.expm1(-log_patterns))
+    x = math.exp(min(2.0 * log_patterns + share - math.log(2.0) + log_pair, 300.0))
     bound = max(x * (quiet - 0.5 * x), x * quiet * quiet / (quiet + x))
     return math.log(bound) if bound > 0.0 else -math.inf
 

@@ -135,7 +135,8 @@ class BetaSearch(Told):
         again = self.equal_to.ge(0).nonzero().flatten().tolist()
         # rows that were left out are in no sample
         everyone = len(self.sample) in (whole, whole - len(again))
-        said = [f"{many(whole)}; grid of {many(len(grid), 'value')} of β from {grid[0]:.4g} to {grid[-1]:.4g}."]
+        span = f"from {grid[0]:.4g} to {grid[-1]:.4g}" if len(grid) > 1 else f"= {grid[0]:.4g}"
+        said = [f"{many(whole)}; grid of {many(len(grid), 'value')} of β {span}."]
         if len(self.skipped):
             whom = "no pattern" if everyone else f"none of a sample of {many(len(self.sample))}"
             said.append(f"At β = {self.betas[0]:.4g} {whom} is retrieved: smaller β were not examined.")

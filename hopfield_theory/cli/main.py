@@ -203,7 +203,8 @@ def retrieve(
         str | None, typer.Option(metavar="NAME,…", help="Columns of the file of queries, in place of that.")
     ] = None,
     query_drop: Annotated[
-        str | None, typer.Option(metavar="NAME,…", help="All other columns of the file of queries, in place of that.")
+        str | None,
+        typer.Option(metavar="NAME,…", help="Columns of the file of queries to leave out, in place of that."),
     ] = None,
     hide: Annotated[
         float | None,
@@ -265,7 +266,7 @@ def retrieve(
             raise ValueError("--query FILE or --hide FRACTION, or --noise and --mask with levels: give one of these")
         if plot is not None and not damages:
             raise ValueError(f"--plot is {plot}: it needs --noise or --mask")
-        check_output(plot, source, option="--plot")
+        check_output(plot, source, option="--plot", other=json)
         if plot is not None and importlib.util.find_spec("matplotlib") is None:
             raise ImportError("--plot needs matplotlib: pip install 'hopfield-theory[figures]'")
         if damages:
@@ -446,7 +447,7 @@ def verify(
     """
     with one_line_errors("verify"):
         check_output(json)
-        check_output(html, option="--html")
+        check_output(html, option="--html", other=json)
         if figures is not None and (html is None or not Path(figures).is_dir()):
             raise ValueError(f"--figures {figures}: it must be a folder, and needs --html")
         from hopfield_theory.runs.executors import Processes, Serial

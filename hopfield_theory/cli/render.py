@@ -292,13 +292,17 @@ def bounds_table(rows: list[CapacityRow]) -> Table:
 
 def capacity_lines(found: Crossing, rule: str) -> list[str]:
     """Say where success crosses the rate ½."""
-    it = found.log_patterns
+    it, tried = found.log_patterns, f"({sum(found.trials)} independent memories)"
     what = {
         "stored": "half of the patterns are stored",
         "stored alone": "half of the patterns are stored at a fixed point of their own",
         "all patterns": "all patterns are stored in half of the memories",
         "one update": "half of the patterns are retrieved by one update",
     }[rule]
+    if math.isinf(it.estimate):
+        least = f"less than {what} with any number of patterns, one included"
+        most = f"more than {what} with up to {max(found.num_patterns)} patterns, the most that were drawn"
+        return [f"There is no crossing: {least if it.estimate < 0 else most} {tried}."]
     lines = [
         f"At {_patterns(it.estimate)} patterns [{_patterns(it.low)}, {_patterns(it.high)}] {what}: log M = "
         f"{it.estimate:.3f} [{it.low:.3f}, {it.high:.3f}] ({100 * it.confidence:g}% interval, "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import importlib.metadata
 import os
 import re
@@ -124,11 +125,13 @@ def naming(source: str) -> Iterator[None]:
         raise ValueError(f"{source}: {error}") from error
 
 
-def check_output(json: str | None, *inputs: str, option: str = "--json") -> None:
-    """Check before the work that the result can be written after it."""
+def check_output(json: str | None, *inputs: str, option: str = "--json", other: str | None = None) -> None:
+    """Check before the work that the result can be written after it, and not to the file of another result."""
     if json is None or json == "-":
         return
     path = Path(json)
+    if other is not None and path.resolve() == Path(other).resolve():
+        raise ValueError(f"{option} {json}: another result is written to this file; name another file")
     if path.is_dir() or not path.absolute().parent.is_dir():
         raise ValueError(f"{option} {json}: it must name a file in a folder that exists")
     if path.exists() and not path.is_file():
@@ -181,7 +184,11 @@ class Choice:
         """Return the arguments of the library's functions that open files."""
         if self.columns is not None and self.drop is not None:
             raise ValueError(f"{self.prefix}columns and {self.prefix}drop: give one of them")
-        chosen, left_out = (None if names is None else names.split(",") for names in (self.columns, self.drop))
+        # a name that has a comma stands in quotes
+        chosen, left_out = (
+            None if names is None else [name.strip() for name in next(csv.reader([names], skipinitialspace=True), [])]
+            for names in (self.columns, self.drop)
+        )
         return {"name": self.name, "columns": chosen, "drop": left_out, "finite": True}
 
 

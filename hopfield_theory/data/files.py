@@ -57,7 +57,7 @@ _NO_RESERVE = getattr(mmap, "MAP_NORESERVE", 0x4000 if sys.platform == "linux" e
 _ROW_NAME = re.compile(r"(?i:(.*[\W_])?(id|ids|idx|index|uuid|key|label|labels|target|class))|.*[a-z]I[dD]")
 # in fewer rows whole numbers may be consecutive by chance
 _MANY_ROWS = 10
-_CHOOSE = "drop them, or choose columns (in the command line by --drop or --columns)"
+_CHOOSE = "choose columns, or drop some (in the command line by --columns or --drop)"
 
 
 @dataclass(frozen=True)
@@ -242,7 +242,7 @@ def open_queries(
     missing = [column for column in wanted if column not in held]
     lack = f"has no column {_listed(missing)}, as the patterns have" if missing else "has columns of equal names"
     raise ValueError(
-        f"{path}: {lack}; it has {_listed(held)}; choose its own (in the command line by --drop or --columns)"
+        f"{path}: {lack}; it has {_listed(held)}; choose its own (in the command line by --columns or --drop)"
     )
 
 
@@ -477,7 +477,8 @@ def _open_csv(path: Path, name: str | None, choice: Choice) -> np.ndarray:
     frame.columns = head.columns
     if head.unnamed_first and choice.is_all:
         raise ValueError(
-            f"{path}: its first column has no name, so it may number the rows; drop it by the name 'Unnamed: 0'"
+            f"{path}: its first column has no name, so it may number the rows; drop it by the name 'Unnamed: 0' "
+            "(in the command line by --drop)"
         )
     return _numbers_of(path, frame, choice)
 
@@ -574,20 +575,27 @@ def _numbering(numbers: np.ndarray, alone: bool) -> str:
 
 
 def _holds_lists(column: Any) -> bool:
-    return column.dtype == object and len(column) > 0 and isinstance(column.iloc[0], list | tuple | np.ndarray)
+    held = column.dropna() if column.dtype == object else ()
+    return len(held) > 0 and isinstance(held.iloc[0], list | tuple | np.ndarray)
 
 
 def _stacked(path: Path, column: Any) -> np.ndarray:
     """One column as a matrix: a list per row, or a number per row."""
     if not _holds_lists(column):
         return column.to_numpy(dtype=np.float64, na_value=np.nan)[:, None]
+    missing = np.flatnonzero(column.isna())
+    if missing.size:
+        raise ValueError(f"{path}: row {missing[0]} (from 0) has no list in column {str(column.name)!r}")
     try:
-        return np.stack([np.asarray(row) for row in column]).astype(np.result_type(np.float16, column.iloc[0].dtype))
+        stacked = np.stack([np.asarray(row) for row in column]).astype(np.result_type(np.float16, column.iloc[0].dtype))
     except (TypeError, ValueError, AttributeError):
+        stacked = np.empty(())
+    if stacked.ndim != 2 or stacked.dtype.kind != "f":
         raise ValueError(
             f"{path}: column {str(column.name)!r} holds lists of different lengths, or not of numbers; "
             "write one list of numbers per row, all of one length"
-        ) from None
+        )
+    return stacked
 
 
 def _is_number(text: str) -> bool:

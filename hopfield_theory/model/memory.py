@@ -218,8 +218,8 @@ class Memory:
         if x.dim() == 0 or x.shape[-1] != self.dim:
             raise ValueError(f"{name} has shape {tuple(x.shape)}: its last axis must be {self.dim}, as the patterns'")
         if not torch.isfinite(x).all():
-            bad = (~torch.isfinite(x.reshape(-1, self.dim))).any(1)
-            where = f", first in row {int(bad.nonzero()[0])}" if x.dim() > 1 else ""
+            row, column = (~torch.isfinite(x.reshape(-1, self.dim))).nonzero()[0].tolist()
+            where = f", first in row {row}, column {column} (from 0)" if x.dim() > 1 else ""
             raise ValueError(f"{name} holds NaN or infinity{where}: every number must be finite")
         return x
 
@@ -554,9 +554,11 @@ def _matrix(name: str, array: Any) -> Tensor:
     for block in tensor.split(1 << 16):
         bad = ~torch.isfinite(block).all(1)
         if bad.any():
+            row = int(bad.nonzero()[0])
+            column = int((~torch.isfinite(block[row])).nonzero()[0])
             raise ValueError(
-                f"{name} holds NaN or infinity, first in row {start + int(bad.nonzero()[0])}: "
-                "every number must be finite"
+                f"{name} holds NaN or infinity, first in row {start + row}, column {column} (from 0): every number "
+                "must be finite"
             )
         start += len(block)
     return tensor

@@ -257,6 +257,9 @@ def test_c6_bound_for_written_chances():
     for x, eta in ((0.01, 0.2), (0.3, 0.05), (0.8, 0.0001), (5.0, 0.3)):
         expected = max(x * (1 - eta) - x * x / 2, x * (1 - eta) ** 2 / (1 - eta + x))
         assert bound(x, eta) == pytest.approx(math.log(expected), rel=1e-12)
+    tiny = [merging._pair_bound(0.0, -30.0, size) for size in (1e-300, 1e-12, 9e-4, 2e-3)]
+    # M (M - 1)/2 is half of log M there
+    np.testing.assert_allclose(tiny, np.log(0.5 * np.array([1e-300, 1e-12, 9e-4, 2e-3])), atol=3e-3)
     assert bound(0.3, 1.0) == -math.inf
     assert bound(0.3, 1.5) == -math.inf
     assert merging._pair_bound(0.0, -50.0, 0.0) == -math.inf

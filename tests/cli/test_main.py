@@ -29,7 +29,9 @@ from hopfield_theory.cli.main import app
 from hopfield_theory.cli.main import main as cli
 from hopfield_theory.cli.shared import random_memory
 from hopfield_theory.data import files
+from hopfield_theory.measured.crossing import Crossing
 from hopfield_theory.statements import registry
+from hopfield_theory.statistics import Interval
 
 
 @pytest.fixture(scope="module")
@@ -112,7 +114,7 @@ def test_exit_status_zero_when_all_are_stored(source, patterns):
             1,
             {"status": ["not_stored", "stored", "not_stored"]},
         ),
-        ([[1.0, 1.0], [0.0, 9.0]], "Constant, every coordinate the same: patterns 0.", 1, {}),
+        ([[1.0, 1.0], [0.0, 9.0]], "Constant, every coordinate the same: pattern 0.", 1, {}),
         ([[3.0, 4.0]], "The one pattern proved stored", 0, {"radius": [None]}),
     ],
 )
@@ -889,7 +891,7 @@ def test_queries_have_columns_and_arrays_of_their_own(tmp_path, patterns):
     ):
         found = strict(run(*source, tmp_path / query, *options).stdout)
         assert found["retrieval"]["answer"] == wanted
-    assert "choose its own (in the command line by --query-drop or --query-columns)" in one_line(
+    assert "choose its own (in the command line by --query-columns or --query-drop)" in one_line(
         run(*source, tmp_path / "odd.csv")
     )
     assert "(in the command line by --query-name)" in one_line(run(*source, tmp_path / "asked.npz"))
@@ -991,3 +993,27 @@ def test_a_full_disk_names_the_file(tmp_path, source, monkeypatch, option):
     assert result.exit_code == 2
     assert result.stderr == f"hopfield-theory: {out}: No space left on device\n"
     assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    ("estimate", "said"), [(-math.inf, "one included"), (math.inf, "up to 100 patterns, the most")]
+)
+def test_a_capacity_beyond_what_was_drawn_is_no_number(estimate, said):
+    found = Crossing(Interval(estimate, -math.inf, math.inf, 0.95), 0.0, (1, 100), (5, 5), (10, 10))
+    (line,) = render.capacity_lines(found, "stored")
+    assert line.startswith("There is no crossing: ")
+    assert said in line
+    assert line.endswith("(20 independent memories).")
+
+
+def test_two_results_are_not_written_to_one_file(tmp_path, source):
+    for line in (
+        ("retrieve", source, "--noise", 0.1, "--plot", tmp_path / "a.png", "--json", f"{tmp_path}/./a.png"),
+        ("verify", "T3", "--html", tmp_path / "a.html", "--json", tmp_path / "a.html"),
+    ):
+        assert "another result is written to this file" in one_line(run(*line))
+    assert not list(tmp_path.glob("a.*"))
+
+
+def test_failure_probabilities_below_all_floats_of_a_pair():
+    assert run("bounds", "--dim", 8, "--kappa", 8, "--failure-probability", 1e-300).exit_code == 0

@@ -400,7 +400,7 @@ def test_lists_in_parquet(tmp_path):
     np.testing.assert_array_equal(open_patterns(path, columns=["embedding"]).numpy(), rows)
     refused(path, "not of numbers: 'text'")
     pd.DataFrame({"price": [5.0, 7.0], "embedding": rows}).to_parquet(path)
-    refused(path, "beside lists it holds single numbers in 'price'; drop them, or choose columns")
+    refused(path, "beside lists it holds single numbers in 'price'; choose columns, or drop some")
     assert open_patterns(path, columns=["price", "embedding"]).tolist() == [[5, 1, 2], [7, 3, 4]]
     pd.DataFrame({"text": rows, "image": rows}).to_parquet(path)
     refused(path, "holds several columns of lists, 'text', 'image', which are joined only if columns are chosen")
@@ -410,12 +410,16 @@ def test_lists_in_parquet(tmp_path):
     assert open_patterns(path).dtype == torch.float32
     pd.DataFrame({"embedding": [[1.0], [2.0, 3.0]]}).to_parquet(path)
     refused(path, "column 'embedding' holds lists of different lengths")
+    pd.DataFrame({"embedding": [[[1.0], [2.0]], [[3.0], [4.0]]]}).to_parquet(path)
+    refused(path, "column 'embedding' holds lists of different lengths, or not of numbers")
+    pd.DataFrame({"embedding": [None, [2.0, 3.0]]}).to_parquet(path)
+    refused(path, "row 0 (from 0) has no list in column 'embedding'")
 
 
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        (b"a,b,c\n1,x,y\n", "not of numbers: 'b', 'c' (such as 'x'); drop them, or choose columns"),
+        (b"a,b,c\n1,x,y\n", "not of numbers: 'b', 'c' (such as 'x'); choose columns, or drop some"),
         (b"1,2,3\n1,2,y\n", "not of numbers: '2' (such as"),
         (b"a;b\n1,5;2\n", "not of numbers: 'a' (such as '1,5'); write numbers with a decimal point"),
         (b"a,2020,2021\nx,1,2\n", "first line mixes words ('a') and numbers"),
