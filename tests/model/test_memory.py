@@ -406,6 +406,14 @@ def test_normalising_neither_overflows_nor_underflows(dtype, scale):
     torch.testing.assert_close(memory.patterns, half, rtol=4 * torch.finfo(dtype).eps, atol=0)
 
 
+def test_masked_numbers_are_not_read_as_if_they_were_not():
+    rows = np.ma.masked_array(np.eye(2), mask=False)
+    assert Memory(rows).num_patterns == 2
+    rows[0, 1] = np.ma.masked
+    with pytest.raises(TypeError, match=r"^patterns has masked numbers: fill them"):
+        Memory(rows)
+
+
 def test_bad_rows_are_numbered_over_blocks():
     patterns = torch.zeros(140_000, 1)
     patterns[133_000] = math.nan
