@@ -16,7 +16,7 @@ def floating(name: str, array: Any, dtype: torch.dtype | None = None, device: to
     Raises
     ------
     TypeError
-        If it is complex or not numeric.
+        If it is complex, not numeric, or has masked numbers.
     """
     try:
         if not isinstance(array, Tensor):
@@ -42,6 +42,8 @@ def _holds_arrays(array: Any) -> bool:
 
 
 def _numeric(name: str, array: Any) -> Any:
+    if np.ma.is_masked(array):
+        raise TypeError(f"{name} has masked numbers: fill them, or leave their rows out")
     numbers = np.asarray(array)
     if numbers.dtype.kind == "O" and hasattr(getattr(array, "dtypes", None), "items"):
         # columns of different types; those with missing values are numbers all the same

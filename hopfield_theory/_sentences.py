@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from html import escape
 
-__all__ = ["SHOWN", "Told", "count", "listed", "up"]
+__all__ = ["SHOWN", "Told", "count", "listed", "many", "rows_named", "up", "verb"]
 
 SHOWN = 10
 """Number of patterns, or of what else there may be many, that are named one by one."""
@@ -35,6 +35,21 @@ def count(part: int, whole: int, noun: str = "patterns", singular: str = "patter
     if part == whole and whole:
         return f"All {whole} {noun}" if whole > 1 else f"The one {singular}"
     return f"{part} of {whole} {singular if whole == 1 else noun}"
+
+
+def many(number: int, noun: str = "pattern") -> str:
+    """Return "1 pattern" or "5 patterns", for a noun with a regular plural."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def verb(number: int) -> str:
+    """Return "is" for one, "are" for any other number."""
+    return "is" if number == 1 else "are"
+
+
+def rows_named(names: Sequence[object]) -> str:
+    """Return "pattern 3" or "patterns 3, 4", with no more names than :func:`listed` has."""
+    return f"pattern{'' if len(names) == 1 else 's'} {listed(names)}"
 
 
 def listed(names: Sequence[object]) -> str:

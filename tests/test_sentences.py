@@ -11,6 +11,7 @@ from hopfield_theory import _sentences
 from hopfield_theory.certificates.find_beta import SearchInterruptedError
 from hopfield_theory.cli import render
 from hopfield_theory.verification.own import probed
+from hopfield_theory.verification.verdicts import how_many_as_expected
 
 PATTERNS = torch.tensor([[1.0, 0.1], [1.0, -0.1], [-1.0, 0.0], [-1.0, 0.0]], dtype=torch.float64)
 BATCH = torch.randn(500, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
@@ -110,3 +111,35 @@ def test_a_verdict_that_is_not_expected_says_why():
     wrong = ht.Statement(name="Q1", title="", claim="β < 0", proof="false", parts=(always,))
     [verdict] = ht.verify([wrong], instances=50)
     assert verdict.lines()[0].startswith("Q1: a counterexample was expected, and it is holds (a: ")
+
+
+def test_one_is_not_called_many():
+    one = ht.Memory([[1.0]], beta=2.0)
+    assert repr(one).startswith("Memory(1 pattern in 1 dimension, ")
+    alone = ht.certify(ht.Memory([[1.0, 0.0], [3.0, 0.0]], beta=1.0))
+    assert "1 is certified at no β and lost at every large one, since another pattern overlaps it no less" in (
+        alone.summary()
+    )
+    assert alone.summary().splitlines()[-2].endswith("(normalising removes this): pattern 0.")
+    assert how_many_as_expected([True]) == "The one verdict is as expected."
+    assert how_many_as_expected([]) == "0 of 0 as expected."
+    assert _sentences.many(1) == "1 pattern"
+    assert _sentences.many(0, "cell") == "0 cells"
+    assert _sentences.rows_named([3]) == "pattern 3"
+    assert _sentences.rows_named(range(12)).startswith("patterns 0, 1")
+    assert " 1 patterns" not in ht.find_beta([[1.0, 0.5]], betas=[2.0]).summary()
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        ([[1.0, 0.1], [1.0, -0.1], [-1.0, 0.0]], "find-beta says from which β on all are stored."),
+        ([[1.0, 0.1], [1.0, -0.1], [-1.0, 0.0], [-1.0, 0.0]], "find-beta says from which β on the others are stored."),
+        ([[5.0, 0.0], [-5.0, 0.0], [-5.0, 0.0]], None),
+        ([[1.0, 0.0], [9.0, 0.0]], None),
+    ],
+)
+def test_no_beta_is_promised_where_there_is_none(rows, said):
+    memory = ht.Memory(rows, beta=1.0)
+    lines = render.certificate_lines(memory, ht.certify(memory), math.inf)
+    assert [line for line in lines if line.startswith("find-beta")] == ([] if said is None else [said])

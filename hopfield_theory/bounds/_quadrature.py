@@ -1,10 +1,12 @@
 """Integrals over the angle between a uniform point and a fixed one, and one-dimensional searches."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from functools import lru_cache
 
 import numpy as np
 
+from hopfield_theory import _arguments
 from hopfield_theory._arguments import Floats
 from hopfield_theory.bounds import sphere
 
@@ -12,11 +14,15 @@ from hopfield_theory.bounds import sphere
 LARGEST_LOG_TILT = 300.0
 # Logarithms of size 1e4 carry rounding of 1e-12: a smaller margin than this proves nothing.
 _MARGIN = 1e-9
+# Up to this dimension the integrals are exact to a tenth of that margin.
+LARGEST_DIM = 100_000
 
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(16)
 
 
-def heights(low: float, dim: int, kinks: Sequence[float] = ()) -> tuple[Floats, Floats]:
+# a search asks for one cap many times
+@lru_cache(maxsize=2)
+def heights(low: float, dim: int, kinks: tuple[float, ...] = ()) -> tuple[Floats, Floats]:
     """Return nodes ``u = 1 - cos(theta) > low`` and the logarithms of their weights under the uniform law.
 
     Composite Gauss-Legendre in the angle. Peaks of weighted densities are about ``1/sqrt(d)`` wide in the logarithm of
@@ -33,7 +39,15 @@ def heights(low: float, dim: int, kinks: Sequence[float] = ()) -> tuple[Floats, 
     edges = np.unique(np.concatenate([edges, edge_layer, turns]))
     half = 0.5 * np.diff(edges)[:, None]
     theta = (edges[:-1, None] + half + half * _NODES).ravel()
-    return 2.0 * np.sin(0.5 * theta) ** 2, np.log((half * _WEIGHTS).ravel()) + sphere.log_density(theta, dim)
+    nodes = 2.0 * np.sin(0.5 * theta) ** 2, np.log((half * _WEIGHTS).ravel()) + sphere.log_density(theta, dim)
+    for values in nodes:
+        values.flags.writeable = False
+    return nodes
+
+
+def check_dim(dim: int) -> None:
+    """Refuse a dimension in which rounding may exceed the margin of a proof."""
+    _arguments.integer("dim", dim, 2, LARGEST_DIM)
 
 
 def log_mean(log_weight: Floats, log_values: Floats) -> float:

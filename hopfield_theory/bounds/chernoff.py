@@ -79,6 +79,11 @@ def chernoff(memory: RandomMemory, failure_probability: float, quantifier: str =
     float
         log M; 0 if only a single pattern is certified, ``-inf`` if none is.
 
+    Raises
+    ------
+    ValueError
+        If an argument is out of range, or d is above 100 000, where rounding may exceed the margin of the proof.
+
     Examples
     --------
     >>> all_stored = chernoff(RandomMemory.of(dim=20, beta=1.0, scale=3.0), failure_probability=1e-3)
@@ -117,6 +122,7 @@ def chernoff_witness(memory: RandomMemory, failure_probability: float, quantifie
     """
     log_p = math.log(_arguments.probability("failure_probability", failure_probability))
     _arguments.one_of("quantifier", quantifier, QUANTIFIERS)
+    _quadrature.check_dim(memory.dim)
     nobody = _single(memory)
     if math.isinf(nobody.log_patterns):
         return nobody

@@ -9,6 +9,7 @@ import numpy as np
 from scipy import special
 
 from hopfield_theory import _arguments
+from hopfield_theory._arguments import Floats
 from hopfield_theory.bounds import _quadrature, sphere
 from hopfield_theory.bounds._quadrature import log_mean
 from hopfield_theory.bounds.chernoff import QUANTIFIERS, chernoff_witness
@@ -72,6 +73,11 @@ def ceiling(
     float
         log M, ``inf`` if nothing is proved.
 
+    Raises
+    ------
+    ValueError
+        If an argument is out of range, or d is above 100 000, where rounding may exceed the margin of the proof.
+
     Examples
     --------
     >>> limit = ceiling(RandomMemory.of(dim=20, beta=1.0, scale=3.0), failure_probability=1e-3)
@@ -114,6 +120,7 @@ def typical_witness(memory: RandomMemory, failure_probability: float, error: flo
     True
     """
     p = _arguments.probability("failure_probability", failure_probability)
+    _quadrature.check_dim(memory.dim)
     if error is None:
         stored = chernoff_witness(memory, failure_probability, "typical")
         error = min(max(stored.lone.ball if stored.log_patterns > 0.0 else 0.0, 1.0 / memory.kappa), 0.5)
@@ -214,21 +221,30 @@ class _Crowd:
         with np.errstate(under="ignore"):
             share = np.exp(self._log_weight + self.log_g - mean)
         unit = float((share * self.log_g).sum() / share.sum())
-        tilt = min(others + mean - log_enough, 1.0)
+        # beyond e^400 typical weights a tilt would overflow
+        largest = min(_quadrature.LARGEST_LOG_TILT - log_enough, 400.0 - unit)
         with np.errstate(under="ignore"):
             g = np.exp(np.minimum(self.log_g - unit, 300.0))
-            for _ in range(40):
+
+            def excess(tilt: float) -> tuple[float, Floats]:
+                """Return ``log(M E[g exp(-t g)]/A)``, convex and falling in t, and each node's share of the mean."""
                 terms = self._log_weight + self.log_g - tilt * g
                 top = terms.max()
                 mass = np.exp(terms - top)
-                excess = others + top + math.log(mass.sum()) - log_enough
-                # The logarithm is convex in t: from the left Newton's method is monotone, from the right it may jump
-                # below 0.
-                step = max(float(excess * mass.sum() / (mass * g).sum()), -0.9 * tilt)
+                return float(others + top + math.log(mass.sum()) - log_enough), mass
+
+            # A crowd of e^300 patterns or more has its zero beyond the largest tilt, where Newton's method overflows.
+            if excess(math.exp(largest + unit))[0] >= 0.0:
+                return largest
+            tilt = min(others + mean - log_enough, 1.0)
+            for _ in range(40):
+                above, mass = excess(tilt)
+                # From the left Newton's method is monotone, from the right it may jump below 0.
+                step = max(float(above * mass.sum() / (mass * g).sum()), -0.9 * tilt)
                 tilt += step
                 if abs(step) < 1e-9 * tilt:
                     break
-        return min(math.log(tilt) - unit, _quadrature.LARGEST_LOG_TILT - log_enough)
+        return min(math.log(tilt) - unit, largest)
 
 
 def _typical_solved(memory: RandomMemory, best: TypicalWitness, cap: float, log_survival: float) -> TypicalWitness:
@@ -247,7 +263,7 @@ def _typical_solved(memory: RandomMemory, best: TypicalWitness, cap: float, log_
         for i in order:
             strip = crowds[i].strip(*bounds[i], others, log_survival)
             total = float(np.logaddexp(total, np.logaddexp(*crowds[i].log_tails(strip, others))))
-            if total > log_survival:
+            if not total <= log_survival:
                 return False
         return True
 

@@ -124,6 +124,11 @@ def law(memory: RandomMemory) -> Law | None:
         None where C5 has no fold, and where this is no expansion: the crowd's own response outweighs its cause,
         ``J >= 1``, or the shifts add up to more than 1.
 
+    Raises
+    ------
+    ValueError
+        If d is above 100 000, where the law is C5's and its integrals are long.
+
     Notes
     -----
     Statement C9, heuristic: an expansion, good where the shifts are small. For λ of ½ and 1 it gives about half of the
@@ -138,6 +143,7 @@ def law(memory: RandomMemory) -> Law | None:
     >>> law(RandomMemory.of_lambda(dim=12, lam=1.0, noop=0.0)) is None
     True
     """
+    _quadrature.check_dim(memory.dim)
     end = mean_field.fold(memory)
     if end is None:
         return None

@@ -221,8 +221,10 @@ def _start(memory: RandomMemory) -> float:
     low, high = -abs(log_n) - 50.0, -1e-16
     if kappa > 4.0:
         crest = 0.5 + math.sqrt(0.25 - 1.0 / kappa)
-        if log_excess(math.log(crest)) >= 0.0:
-            low = math.log(crest)
+        # beyond κ = 1e16 the crest rounds to 1, where the excess is not defined
+        at = min(math.log(crest), high)
+        if log_excess(at) >= 0.0:
+            low = at
         else:
             high = -math.log(kappa * crest)
     return math.exp(_quadrature.largest(lambda v: log_excess(v) >= 0.0, low, high, steps=200))

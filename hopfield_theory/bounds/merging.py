@@ -56,6 +56,7 @@ def pair_witness(memory: RandomMemory, failure_probability: float) -> PairWitnes
     True
     """
     log_p = math.log(_arguments.probability("failure_probability", failure_probability))
+    _quadrature.check_dim(memory.dim)
 
     best = PairWitness(math.inf, min(2.0 / memory.kappa, 1.0), 1.0 / memory.kappa)
     for log_tube in np.linspace(-3.0, 1.5, 10):
@@ -98,7 +99,9 @@ def _pair_bound(log_pair: float, log_loudness: float, log_patterns: float) -> fl
     quiet = 1.0 - math.exp(min(log_patterns + log_loudness, 1.0))
     if quiet <= 0.0 or log_patterns <= 0.0:
         return -math.inf
-    x = math.exp(min(2.0 * log_patterns + math.log1p(-math.exp(-log_patterns)) - math.log(2.0) + log_pair, 300.0))
+    # below 1e-3 the exponential is rounded to 1
+    share = math.log1p(-math.exp(-log_patterns)) if log_patterns > 1e-3 else math.log(-math.expm1(-log_patterns))
+    x = math.exp(min(2.0 * log_patterns + share - math.log(2.0) + log_pair, 300.0))
     bound = max(x * (quiet - 0.5 * x), x * quiet * quiet / (quiet + x))
     return math.log(bound) if bound > 0.0 else -math.inf
 
@@ -130,7 +133,7 @@ def _log_loudness(memory: RandomMemory, witness: PairWitness) -> float | None:
     return float(np.logaddexp(np.logaddexp.reduce(log_weight + terms), nearest))
 
 
-def _kinks(memory: RandomMemory, witness: PairWitness) -> list[float]:
+def _kinks(memory: RandomMemory, witness: PairWitness) -> tuple[float, ...]:
     """Heights at which the mean loudness has kinks.
 
     They are where the formula for the distance to the midpoint changes, where a positive part begins under either
@@ -143,7 +146,7 @@ def _kinks(memory: RandomMemory, witness: PairWitness) -> list[float]:
 
     sine = _two_sided_turn(memory.dim) / (kappa * math.sqrt(0.5 * u))
     across = math.sqrt(1.0 - sine * sine) if sine < 1.0 else 1.0
-    return [0.5 * (1.0 - c), *begins, 1.0 - across, 1.0 + across]
+    return 0.5 * (1.0 - c), *begins, 1.0 - across, 1.0 + across
 
 
 def _log_two_sided(x: Floats, dim: int) -> Floats:

@@ -20,6 +20,9 @@ from hopfield_theory._arguments import Floats
 # Below this modulus sqrt(order² + x²) the large-order expansion has not reached double precision at its last term.
 _EXPANSION_MODULUS = 60.0
 _EXPANSION_TERMS = 12
+# From here on the series of a far cap is slow; then a is above 10 000, and so many terms of the fraction are exact.
+_SLOW_SERIES = 0.96
+_FRACTION_TERMS = 10
 
 
 def log_cap(height: ArrayLike, dim: int) -> Floats:
@@ -62,16 +65,35 @@ def log_cap(height: ArrayLike, dim: int) -> Floats:
 
 def _log_far_cap(height: Floats, a: float) -> Floats:
     x = height * (2.0 - height)
-    term = np.ones_like(x)
-    total = np.ones_like(x)
     # Only caps whose share is below e^-500 are needed; the others would make the series slow, and are masked.
-    step = np.where(a * np.log(x) < -400.0, x, 0.0)
+    wanted = a * np.log(x) < -400.0
+    # Close to 1 the series needs too many terms, and the continued fraction few.
+    close = wanted & (x > _SLOW_SERIES)
+    step = np.where(wanted & ~close, x, 0.0)
+    total = np.where(close, _cap_fraction(np.where(close, x, 0.0), a), _cap_series(step, a))
+    return a * np.log(x) + np.log1p(-height) + np.log(total) - math.log(2.0 * a) - special.betaln(a, 0.5)
+
+
+def _cap_series(step: Floats, a: float) -> Floats:
+    """Sum the hypergeometric series ``F(a + ½, 1; a + 1; x)``."""
+    term = np.ones_like(step)
+    total = np.ones_like(step)
     k = 0
     while np.any(term > 1e-17 * total):
         term = term * step * (a + 0.5 + k) / (a + 1.0 + k)
         total = total + term
         k += 1
-    return a * np.log(x) + np.log1p(-height) + np.log(total) - math.log(2.0 * a) - special.betaln(a, 0.5)
+    return total
+
+
+def _cap_fraction(x: Floats, a: float) -> Floats:
+    """Evaluate ``F(a + ½, 1; a + 1; x)`` for a of at least 10 000 by its continued fraction (DLMF 8.17.22)."""
+    rest = np.ones_like(x)
+    for m in range(_FRACTION_TERMS, 0, -1):
+        even = m * (0.5 - m) * x / ((a + 2 * m - 1) * (a + 2 * m))
+        odd = -(a + m) * (a + 0.5 + m) * x / ((a + 2 * m) * (a + 2 * m + 1))
+        rest = 1.0 + even / (1.0 + odd / rest)
+    return 1.0 / (1.0 - (a + 0.5) * x / ((a + 1.0) * rest))
 
 
 def log_density(angle: ArrayLike, dim: int) -> Floats:

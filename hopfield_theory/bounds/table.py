@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from hopfield_theory import _arguments
-from hopfield_theory.bounds import finite_size, mean_field, union
+from hopfield_theory.bounds import _quadrature, finite_size, mean_field, union
 from hopfield_theory.bounds.chernoff import chernoff
 from hopfield_theory.bounds.crowding import ceiling
 from hopfield_theory.bounds.random_memory import RandomMemory
@@ -25,7 +25,7 @@ class CapacityRow:
         Name, C1 to C9.
     log_patterns : float
         Natural logarithm of a number of patterns; ``-inf`` for none, ``inf`` if the bound is void, NaN if there is no
-        such number.
+        such number, or if it is not evaluated in so many dimensions.
     how : str
         ``proved``, ``published`` or ``heuristic``.
     meaning : str
@@ -40,6 +40,11 @@ class CapacityRow:
 
 # beyond it, and below its inverse, doubles do not resolve the pull of a crowd
 _LARGEST_KAPPA_PER_DIM = 1e12
+# beyond it κ itself is rounded to more than the digits of a logarithm that are printed
+_LARGEST_KAPPA = 1e13
+# beyond it the relative error of the special functions, 1e-10, is too much of a logarithm
+_LARGEST_DIM = 10**9
+_INTEGRALS = ("C3", "C6", "C3 typical", "C7", "C9")
 _ABSENT = {
     "C5": "the mean-field retrieval branch has no fold here: it fades",
     "C9": "no expansion about C5 here: it has no fold, or the fluctuations are too large",
@@ -62,7 +67,7 @@ def capacity_table(
     Raises
     ------
     ValueError
-        If p is out of range, or κ is so extreme that doubles do not resolve the bounds.
+        If p is out of range, or κ or d is so extreme that doubles do not resolve the bounds.
 
     Examples
     --------
@@ -71,7 +76,9 @@ def capacity_table(
     {'C1': 2.0}
     """
     p = _arguments.probability("failure_probability", failure_probability)
-    lowest, highest = memory.dim / _LARGEST_KAPPA_PER_DIM, memory.dim * _LARGEST_KAPPA_PER_DIM
+    _arguments.integer("dim", memory.dim, 2, _LARGEST_DIM)
+    lowest = memory.dim / _LARGEST_KAPPA_PER_DIM
+    highest = min(memory.dim * _LARGEST_KAPPA_PER_DIM, _LARGEST_KAPPA)
     if not lowest <= memory.kappa <= highest:
         raise ValueError(
             f"kappa is {memory.kappa:g}: the bounds are evaluated for κ = β m² from {lowest:g} to {highest:g} only"
@@ -144,8 +151,13 @@ def capacity_table(
     rows = []
     for done, (statement, evaluate, how, meaning) in enumerate(bounds):
         progress(done, len(bounds))
-        log_patterns = evaluate()
-        said = _ABSENT[statement] if math.isnan(log_patterns) else meaning
+        # below κ = 1 C6 is one sentence, without integrals
+        short = statement not in _INTEGRALS or (statement == "C6" and memory.kappa < 1.0)
+        if memory.dim > _quadrature.LARGEST_DIM and not short:
+            log_patterns, said = math.nan, f"left out: not evaluated above d = {_quadrature.LARGEST_DIM}"
+        else:
+            log_patterns = evaluate()
+            said = _ABSENT[statement] if math.isnan(log_patterns) else meaning
         rows.append(CapacityRow(statement, log_patterns, how, said))
     progress(len(bounds), len(bounds))
     return rows

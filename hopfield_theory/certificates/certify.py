@@ -25,7 +25,7 @@ from scipy.spatial import KDTree
 from torch import Tensor
 
 from hopfield_theory import _arguments
-from hopfield_theory._sentences import Told, count, listed, up
+from hopfield_theory._sentences import Told, count, rows_named, up, verb
 from hopfield_theory.certificates.ball_bound import CertifiedBalls, certified_balls
 from hopfield_theory.certificates.orbits import arrives, attracting_ball, one_update
 from hopfield_theory.certificates.rejection import Rejection, rejection
@@ -142,25 +142,29 @@ class Certificate(Told, CertifiedBalls):
         if open_:
             followed = int((self.retrieved & ~self.stored).sum())
             said.append(
-                f"Of the undecided, {followed} are retrieved in fact when the query is the pattern itself (not a "
-                "proof)."
+                f"Of the undecided, {followed} {verb(followed)} retrieved in fact when the query is the pattern itself "
+                "(not a proof)."
             )
         again = self.nearest_distance == 0
         merged = _rows((self.merged_with >= 0) & ~again)
         if merged:
             pairs = [f"{index} (with {int(self.merged_with[index])})" for index in merged]
-            said.append(f"Merged, ending at one fixed point with another, so not stored: patterns {listed(pairs)}.")
+            said.append(f"Merged, ending at one fixed point with another, so not stored: {rows_named(pairs)}.")
         repeated = _rows(again)
         if repeated:
             said.append(
-                f"{len(repeated)} rows equal another row, and a pattern cannot be stored twice: patterns "
-                f"{listed(repeated)}."
+                f"{len(repeated)} rows equal another row, and a pattern cannot be stored twice: {rows_named(repeated)}."
             )
         blocked = _rows((self.gap <= 0) & ~again)
         if blocked:
+            than = (
+                "it no less than it overlaps itself"
+                if len(blocked) == 1
+                else "them no less than they overlap themselves"
+            )
             said.append(
-                f"{len(blocked)} are certified at no β and lost at every large one, since another pattern overlaps "
-                f"them no less than they overlap themselves (normalising removes this): patterns {listed(blocked)}."
+                f"{len(blocked)} {verb(len(blocked))} certified at no β and lost at every large one, since another "
+                f"pattern overlaps {than} (normalising removes this): {rows_named(blocked)}."
             )
         return [*said, self._rejection_line(least_noop)]
 

@@ -20,7 +20,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from hopfield_theory._sentences import SHOWN, Told, count, listed, up
+from hopfield_theory._sentences import SHOWN, Told, count, listed, many, rows_named, up, verb
 from hopfield_theory.certificates.ball_bound import CertifiedBalls, certified_balls
 from hopfield_theory.certificates.certify import check_separation
 from hopfield_theory.certificates.endpoints import endpoints
@@ -135,9 +135,10 @@ class BetaSearch(Told):
         again = self.equal_to.ge(0).nonzero().flatten().tolist()
         # rows that were left out are in no sample
         everyone = len(self.sample) in (whole, whole - len(again))
-        said = [f"{whole} patterns; grid of {len(grid)} values of β from {grid[0]:.4g} to {grid[-1]:.4g}."]
+        span = f"from {grid[0]:.4g} to {grid[-1]:.4g}" if len(grid) > 1 else f"= {grid[0]:.4g}"
+        said = [f"{many(whole)}; grid of {many(len(grid), 'value')} of β {span}."]
         if len(self.skipped):
-            whom = "no pattern" if everyone else f"none of a sample of {len(self.sample)} patterns"
+            whom = "no pattern" if everyone else f"none of a sample of {many(len(self.sample))}"
             said.append(f"At β = {self.betas[0]:.4g} {whom} is retrieved: smaller β were not examined.")
         if again:
             pairs = [f"{row} (= {int(self.equal_to[row])})" for row in again]
@@ -148,14 +149,14 @@ class BetaSearch(Told):
         said += self._last_lines()
         reasons = self.blocking
         if reasons:
-            said.append(f"{len(reasons)} of {whole} patterns are not stored at the largest β:")
+            said.append(f"{len(reasons)} of {many(whole)} {verb(len(reasons))} not stored at the largest β:")
             said += [f"  pattern {index}: {reason}" for index, reason in list(reasons.items())[:SHOWN]]
             if len(reasons) > SHOWN:
                 said.append(f"  … and {len(reasons) - SHOWN} more")
         if self.losses:
             said.append("Retrieval is not monotone in β:")
             said += [
-                f"  from β = {low:.4g} to {high:.4g} it loses patterns {listed(lost)}"
+                f"  from β = {low:.4g} to {high:.4g} it loses {rows_named(lost)}"
                 for low, high, lost in self.losses[:SHOWN]
             ]
         else:
@@ -175,12 +176,12 @@ class BetaSearch(Told):
         apart = [float(self.nearest_distance[row]) for row in last]
         low, high = f"{min(apart):.2g}", f"{max(apart):.2g}"
         distance = low if low == high else f"{low} to {high}"
-        close = f"at {distance} from their nearest neighbours"
+        close = f"at {distance} from {'its' if len(last) == 1 else 'their'} nearest neighbour{'s' * (len(last) > 1)}"
         if 2 * len(pairs) == len(last):
-            close = f"{len(pairs)} pair{'' if len(pairs) == 1 else 's'} {distance} apart"
+            close = f"{many(len(pairs), 'pair')} {distance} apart"
         return [
             f"{math.floor(share * 100) / 100:g}% are proved stored from β = {up(before)} on; the last {len(last)}, "
-            f"{close}, only from β = {up(float(self.stored_from[last].max()))} on: patterns {listed(last)}."
+            f"{close}, only from β = {up(float(self.stored_from[last].max()))} on: {rows_named(last)}."
         ]
 
 

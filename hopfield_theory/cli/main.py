@@ -17,12 +17,15 @@ import typer
 
 from hopfield_theory import _arguments
 from hopfield_theory._atomic_write import atomic_write
+from hopfield_theory._sentences import many
 from hopfield_theory.cli.shared import (
+    Choice,
     check_folder,
     check_numbers,
     check_output,
     levels_of,
     load,
+    load_queries,
     naming,
     one_line_errors,
     progress_bar,
@@ -105,7 +108,7 @@ def certify(
 
         check_output(json, source)
         check_numbers(beta=beta, noop=noop)
-        patterns = load(source, name, columns, drop)
+        patterns = load(source, Choice(name, columns, drop))
         with naming(source):
             memory = Memory(patterns, beta, noop, centre=centre, normalise=normalise)
         with progress_bar("certifying") as progress:
@@ -158,7 +161,7 @@ def find_beta(
             grid = None if betas is None else [float(beta) for beta in betas.split(",")]
         except ValueError:
             raise ValueError(f"--betas is {betas!r}: it must be numbers with commas between them") from None
-        patterns = load(source, name, columns, drop)
+        patterns = load(source, Choice(name, columns, drop))
         interrupted = ""
         with naming(source), progress_bar("certifying at each β") as progress:
             options = {"centre": centre, "normalise": normalise, "betas": grid, "drop_duplicates": drop_duplicates}
@@ -186,7 +189,22 @@ def find_beta(
 def retrieve(
     source: Source,
     query: Annotated[
-        str | None, typer.Option(metavar="FILE", help="Queries, one per row, in a file of the same kind.")
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="Queries, one per row. Of a table the columns that the patterns have are read, by their names; of "
+            "other files the array of --name, if there is one.",
+        ),
+    ] = None,
+    query_name: Annotated[
+        str | None, typer.Option("--query-name", help="The array of the file of queries, in place of that.")
+    ] = None,
+    query_columns: Annotated[
+        str | None, typer.Option(metavar="NAME,…", help="Columns of the file of queries, in place of that.")
+    ] = None,
+    query_drop: Annotated[
+        str | None,
+        typer.Option(metavar="NAME,…", help="Columns of the file of queries to leave out, in place of that."),
     ] = None,
     hide: Annotated[
         float | None,
@@ -237,22 +255,25 @@ def retrieve(
             raise ValueError(f"--tol is {tol:g}: it must be a finite number above 0")
         if max_steps < 1:
             raise ValueError(f"--max-steps is {max_steps}: it must be at least 1")
+        of_queries = Choice(query_name, query_columns, query_drop, "--query-")
         if query is not None:
             check_output(json, query)
+        elif of_queries.is_given:
+            raise ValueError("--query-name, --query-columns and --query-drop: they need --query")
         damages = [("noise", level) for level in levels_of("--noise", noise)]
         damages += [("mask", level) for level in levels_of("--mask", mask, 1.0)]
         if (query is not None) + (hide is not None) + bool(damages) != 1:
             raise ValueError("--query FILE or --hide FRACTION, or --noise and --mask with levels: give one of these")
         if plot is not None and not damages:
             raise ValueError(f"--plot is {plot}: it needs --noise or --mask")
-        check_output(plot, source, option="--plot")
+        check_output(plot, source, option="--plot", other=json)
         if plot is not None and importlib.util.find_spec("matplotlib") is None:
             raise ImportError("--plot needs matplotlib: pip install 'hopfield-theory[figures]'")
         if damages:
             _arguments.integer("seed", seed, 0, 2**32 - 1)
             if plot is not None:
                 cues.check_plot(plot)
-        patterns = load(source, name, columns, drop)
+        patterns = load(source, Choice(name, columns, drop))
         with naming(source):
             memory = Memory(patterns, beta, noop, centre=centre, normalise=normalise)
         if damages:
@@ -271,10 +292,11 @@ def retrieve(
             raise typer.Exit(1 if any("not converged" in level.outcomes for level in levels) else 0)
         expected = None
         if query is not None:
-            queries = load(query, name, columns, drop)
+            queries = load_queries(query, source, Choice(name, columns, drop), of_queries)
             if queries.shape[1] != memory.dim:
                 raise ValueError(
-                    f"--query {query} has {queries.shape[1]} columns: it must have {memory.dim}, as the patterns do"
+                    f"--query {query} has {many(queries.shape[1], 'column')}: it must have {memory.dim}, as the "
+                    "patterns do"
                 )
         else:
             import torch
@@ -331,6 +353,8 @@ def bounds(
     json: Json = None,
 ) -> None:
     """Evaluate all bounds, from both sides, on the number of random patterns on a sphere that are stored.
+
+    Above 100 000 dimensions those that need integrals are left out, by name.
 
     Exit status 0, or 2 for bad input.
     """
@@ -423,7 +447,7 @@ def verify(
     """
     with one_line_errors("verify"):
         check_output(json)
-        check_output(html, option="--html")
+        check_output(html, option="--html", other=json)
         if figures is not None and (html is None or not Path(figures).is_dir()):
             raise ValueError(f"--figures {figures}: it must be a folder, and needs --html")
         from hopfield_theory.runs.executors import Processes, Serial

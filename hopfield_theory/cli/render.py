@@ -12,7 +12,7 @@ from rich import box
 from rich.table import Table
 from torch import Tensor
 
-from hopfield_theory._sentences import SHOWN, count, listed
+from hopfield_theory._sentences import SHOWN, count, listed, rows_named
 from hopfield_theory.bounds.table import CapacityRow
 from hopfield_theory.certificates.certify import Certificate, Guarantee, Storage
 from hopfield_theory.certificates.find_beta import BetaSearch
@@ -70,9 +70,11 @@ def certificate_lines(memory: Memory, proof: Certificate, least_noop: float) -> 
     constant = [torch.eq(block.amin(1), block.amax(1)) for block in memory.patterns.split(1 << 16)]
     same = torch.cat(constant).nonzero().flatten().tolist() if memory.dim > 1 else []
     if same:
-        lines.append(f"Constant, every coordinate the same: patterns {listed(same)}.")
-    if not bool(proof.stored.all()):
-        lines.append("find-beta says from which β on all are stored.")
+        lines.append(f"Constant, every coordinate the same: {rows_named(same)}.")
+    # of two equal rows, or of one that another overlaps no less, none is stored at any β
+    never = (proof.nearest_distance == 0) | (proof.gap <= 0)
+    if bool((~proof.stored & ~never).any()):
+        lines.append(f"find-beta says from which β on {'the others' if bool(never.any()) else 'all'} are stored.")
     return lines
 
 
@@ -174,17 +176,19 @@ def outcomes(expected: Tensor, answers: Tensor, shared_with: Tensor) -> list[str
 def retrieval_lines(found: Retrieval, answers: Tensor, promised: Guarantee, outcomes: list[str] | None) -> list[str]:
     """Summarise a retrieval in sentences."""
     first, *rest = found.lines()
-    rejected = int(promised.rejected.sum())
+    decided, rejected = int(promised.decided.sum()), int(promised.rejected.sum())
     nothing = f", {rejected} of these at the no-op state" if rejected else ""
     lines = [
         first,
-        f"{int(promised.decided.sum())} of them were guaranteed in advance to end where they did{nothing}.",
+        f"{decided} of them {'was' if decided == 1 else 'were'} guaranteed in advance to end where "
+        f"{'it' if decided == 1 else 'they'} did{nothing}.",
     ]
     if outcomes is not None:
         merged = [f"{row} ({said})" for row, said in enumerate(outcomes) if said.startswith("merged")]
         right = outcomes.count("retrieved")
         lines.append(
-            f"{count(right, len(answers), 'queries', 'query')} ended nearest to the pattern that they were made from."
+            f"{count(right, len(answers), 'queries', 'query')} ended nearest to the pattern that "
+            f"{'it was' if len(answers) == 1 else 'they were'} made from."
         )
         if merged:
             lines.append(
@@ -236,19 +240,25 @@ def retrieval_data(found: Retrieval, answers: Tensor, distances: Tensor, promise
 # --- random memories ---
 
 
+def _decimals(value: float, places: int) -> str:
+    """Write a logarithm with decimals, but with no more than its ten good digits."""
+    return f"{value:.{places}f}" if abs(value) < 10.0 ** (9 - places) else f"{value:.10g}"
+
+
 def _patterns(log_patterns: float, whole: Callable[[float], int] | None = None) -> str:
     """Write a number of patterns that is given by its logarithm; a small one as a whole number if asked for."""
     if not math.isfinite(log_patterns):
         return "none" if log_patterns < 0 else "–"
     if log_patterns >= 30 * math.log(10):
-        return f"10^{log_patterns / math.log(10):.2f}"
+        return f"10^{_decimals(log_patterns / math.log(10), 2)}"
     count = math.exp(log_patterns)
     return str(whole(count)) if whole is not None and count < 1e4 else f"{count:.4g}"
 
 
 def bounds_lines(rows: list[CapacityRow], failure_probability: float) -> list[str]:
     """Say in words how many patterns are surely fine, and how many surely too many."""
-    logs = {row.statement: row.log_patterns for row in rows}
+    void = {"C2": -math.inf, "C3": -math.inf, "C6": math.inf}
+    logs = void | {row.statement: row.log_patterns for row in rows if not math.isnan(row.log_patterns)}
     # C6 is of a number that is too many, C8 of the largest that is not
     most = logs["C8"]
     above = math.log(math.floor(math.exp(most)) + 1) if most < 30.0 else most
@@ -261,6 +271,9 @@ def bounds_lines(rows: list[CapacityRow], failure_probability: float) -> list[st
         line = "No number of patterns is proved to be stored here."
     if too_many < math.inf:
         line += f" Surely too many: of {_patterns(too_many, math.ceil)} some are not stored, {sure}."
+    left_out = [row.statement for row in rows if row.meaning.startswith("left out")]
+    if left_out:
+        line += f" {listed(left_out)} are left out: see the table."
     return [line, "`hopfield-theory capacity`, with the same options, measures where half of the patterns are lost."]
 
 
@@ -272,20 +285,24 @@ def bounds_table(rows: list[CapacityRow]) -> Table:
     table.add_column("what it says")
     for row in rows:
         value = row.log_patterns
-        log = f"{value:.3f}" if math.isfinite(value) else "–"
+        log = _decimals(value, 3) if math.isfinite(value) else "–"
         table.add_row(row.statement, _patterns(value), log, row.how, row.meaning)
     return table
 
 
 def capacity_lines(found: Crossing, rule: str) -> list[str]:
     """Say where success crosses the rate ½."""
-    it = found.log_patterns
+    it, tried = found.log_patterns, f"({sum(found.trials)} independent memories)"
     what = {
         "stored": "half of the patterns are stored",
         "stored alone": "half of the patterns are stored at a fixed point of their own",
         "all patterns": "all patterns are stored in half of the memories",
         "one update": "half of the patterns are retrieved by one update",
     }[rule]
+    if math.isinf(it.estimate):
+        least = f"less than {what} with any number of patterns, one included"
+        most = f"more than {what} with up to {max(found.num_patterns)} patterns, the most that were drawn"
+        return [f"There is no crossing: {least if it.estimate < 0 else most} {tried}."]
     lines = [
         f"At {_patterns(it.estimate)} patterns [{_patterns(it.low)}, {_patterns(it.high)}] {what}: log M = "
         f"{it.estimate:.3f} [{it.low:.3f}, {it.high:.3f}] ({100 * it.confidence:g}% interval, "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import importlib.metadata
 import os
 import re
@@ -9,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,11 +25,13 @@ if TYPE_CHECKING:
     from hopfield_theory.bounds import RandomMemory
 
 __all__ = [
+    "Choice",
     "check_folder",
     "check_numbers",
     "check_output",
     "levels_of",
     "load",
+    "load_queries",
     "naming",
     "one_line_errors",
     "progress_bar",
@@ -41,6 +45,8 @@ _SECONDS = 10.0
 _OPTIONS = re.compile(
     r"^(?:[^:]*: )?(betas?|noop|dim|scale|norm|kappa|failure_probability|precision|seed|level|budget)(?= (is|are) )"
 )
+
+_CHOICES = re.compile(r"--(name|columns|drop)\b")
 
 
 @contextmanager
@@ -119,11 +125,13 @@ def naming(source: str) -> Iterator[None]:
         raise ValueError(f"{source}: {error}") from error
 
 
-def check_output(json: str | None, *inputs: str, option: str = "--json") -> None:
-    """Check before the work that the result can be written after it."""
+def check_output(json: str | None, *inputs: str, option: str = "--json", other: str | None = None) -> None:
+    """Check before the work that the result can be written after it, and not to the file of another result."""
     if json is None or json == "-":
         return
     path = Path(json)
+    if other is not None and path.resolve() == Path(other).resolve():
+        raise ValueError(f"{option} {json}: another result is written to this file; name another file")
     if path.is_dir() or not path.absolute().parent.is_dir():
         raise ValueError(f"{option} {json}: it must name a file in a folder that exists")
     if path.exists() and not path.is_file():
@@ -158,18 +166,56 @@ def check_folder(name: str) -> None:
         raise ValueError(f"{name}: no file can be written there ({error.strerror}); name another folder") from error
 
 
-def load(source: str, name: str | None = None, columns: str | None = None, drop: str | None = None) -> Tensor:
-    """Read the patterns of a file, or the digits; columns are separated by commas."""
+@dataclass(frozen=True)
+class Choice:
+    """What of a file is read: an array by name, columns of a table, or all but some; as given on the command line."""
+
+    name: str | None = None
+    columns: str | None = None
+    drop: str | None = None
+    prefix: str = "--"
+
+    @property
+    def is_given(self) -> bool:
+        """Whether any of the options was given."""
+        return not self.name is self.columns is self.drop is None
+
+    def options(self) -> dict[str, Any]:
+        """Return the arguments of the library's functions that open files."""
+        if self.columns is not None and self.drop is not None:
+            raise ValueError(f"{self.prefix}columns and {self.prefix}drop: give one of them")
+        # a name that has a comma stands in quotes
+        chosen, left_out = (
+            None if names is None else [name.strip() for name in next(csv.reader([names], skipinitialspace=True), [])]
+            for names in (self.columns, self.drop)
+        )
+        return {"name": self.name, "columns": chosen, "drop": left_out, "finite": True}
+
+
+def load(source: str, choice: Choice) -> Tensor:
+    """Read the patterns of a file, or the digits."""
     from hopfield_theory.data import files
 
     if source == "digits" and not Path(source).exists():
-        if not name is columns is drop is None:
+        if choice.is_given:
             raise ValueError("--name, --columns and --drop are for files, not for the digits")
         return files.digits()[0]
-    if columns is not None and drop is not None:
-        raise ValueError("--columns and --drop: give one of them")
-    chosen, left_out = (None if names is None else names.split(",") for names in (columns, drop))
-    return files.open_patterns(source, name, columns=chosen, drop=left_out)
+    return files.open_patterns(source, **choice.options())
+
+
+def load_queries(query: str, source: str, choice: Choice, own: Choice) -> Tensor:
+    """Read the queries of a file: by their own choice, or else as the patterns of another."""
+    from hopfield_theory.data import files
+
+    if query == "digits" and not Path(query).exists():
+        return load(query, own)
+    try:
+        if own.is_given:
+            return files.open_patterns(query, **own.options())
+        return files.open_queries(query, source, **choice.options())
+    except ValueError as error:
+        # what a message recommends for patterns has another name for queries
+        raise ValueError(_CHOICES.sub(rf"{own.prefix}\1", str(error))) from error
 
 
 @contextmanager

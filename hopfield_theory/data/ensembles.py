@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from hopfield_theory import _arguments
+from hopfield_theory._sentences import many
 
 __all__ = [
     "ArrayPatterns",
@@ -423,7 +424,7 @@ def _problem(data: Tensor | np.ndarray) -> str | None:
     if not real:
         return f"an array of {data.dtype}" + ("" if isinstance(data, np.ndarray) else f" ({data.layout})")
     if len(shape) != 2:
-        return f"an array of shape {shape}, with {len(shape)} dimensions"
+        return f"an array of shape {shape}, with {many(len(shape), 'dimension')}"
     if 0 in shape:
         return f"an array of shape {shape}, with no {'row' if shape[0] == 0 else 'column'}"
     return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import csv
 import importlib
+import itertools
 import json
 import math
 import mmap
@@ -22,9 +23,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from hopfield_theory._sentences import many
 from hopfield_theory.data.ensembles import _NATIVE, _as_tensor, _pattern_dtype, _problem
 
-__all__ = ["digits", "open_patterns"]
+__all__ = ["digits", "open_patterns", "open_queries"]
 
 _SAFETENSORS_DTYPES = {
     "BOOL": torch.bool,
@@ -41,6 +43,7 @@ _SAFETENSORS_DTYPES = {
     "F32": torch.float32,
     "F64": torch.float64,
 }
+_BLANKS = r"\s+"
 _PACKED = {".gz", ".bz2", ".xz", ".zst", ".zip", ".7z"}
 _DECIMAL_COMMA = re.compile(r"[-+]?\d*,\d+([eE][-+]?\d+)?")
 # what pandas reads as a missing number
@@ -50,15 +53,20 @@ _MISSING = {"NA", "N/A", "n/a", "<NA>", "#N/A", "#NA", "null", "NULL", "None", "
 _NO_RESERVE = getattr(mmap, "MAP_NORESERVE", 0x4000 if sys.platform == "linux" else 0)
 
 
-_CHOOSE = "drop them, or choose columns (in the command line by --drop or --columns)"
+# of columns that number or name the rows, such as "id", "image_id", "userId" or "label"
+_ROW_NAME = re.compile(r"(?i:(.*[\W_])?(id|ids|idx|index|uuid|key|label|labels|target|class))|.*[a-z]I[dD]")
+# in fewer rows whole numbers may be consecutive by chance
+_MANY_ROWS = 10
+_CHOOSE = "choose columns, or drop some (in the command line by --columns or --drop)"
 
 
 @dataclass(frozen=True)
 class Choice:
-    """The columns of a table that are read: those in ``columns``, or all but those in ``drop``."""
+    """The columns of a table that are read, those in ``columns`` or all but those in ``drop``; only finite if asked."""
 
     columns: Sequence[str] | None = None
     drop: Sequence[str] | None = None
+    finite: bool = False
 
     @property
     def is_all(self) -> bool:
@@ -81,6 +89,7 @@ def open_patterns(
     *,
     columns: Sequence[str] | None = None,
     drop: Sequence[str] | None = None,
+    finite: bool = False,
 ) -> Tensor:
     """Open a file of patterns, one per row. Nothing in it is ever unpickled.
 
@@ -102,16 +111,19 @@ def open_patterns(
         The array of a ``.npz``, ``.pt`` or ``.safetensors`` file to open. By default the only one, or else
         the one called "patterns".
     columns, drop : sequence of str, optional
-        Columns of a table (text or Parquet) to read, or to leave out; columns without
-        names are called ``0``, ``1``, …. A column that counts the rows, and numbers beside lists, are read only if they
-        are in ``columns``.
+        Columns of a table (text or Parquet) to read, or to leave out; columns without names are called ``0``, ``1``, ….
+        What may be no coordinate is read only if it is in ``columns``: a column with the name of a key ("id", "index",
+        "label", …), one that counts the rows in any order, one with another whole number in each row where most columns
+        have fractions, numbers beside lists, and several columns of lists.
+    finite : bool
+        Whether a table is refused that has missing or infinite numbers, with the line and the column of the first.
 
     Returns
     -------
     Tensor
         Shape ``(M, d)``, on the CPU, ``M >= 1`` and ``d >= 1``. Floats of 16, 32 or 64 bits are not converted;
         integers and booleans become float64. Writing to a mapped tensor changes memory only, never the file.
-        Values are not checked: there may be NaN.
+        Values are not checked unless ``finite`` says so: there may be NaN.
 
     Raises
     ------
@@ -155,7 +167,7 @@ def open_patterns(
 
     if columns is not None and drop is not None:
         raise ValueError("columns and drop: give one of them")
-    choice = Choice(columns, drop)
+    choice = Choice(columns, drop, finite)
     if ending in _TABLES:
         data = _TABLES[ending](path, name, choice)
     elif choice.is_all:
@@ -170,6 +182,93 @@ def open_patterns(
         return torch.as_tensor(data)
     _check_fits(path, math.prod(data.shape) * dtype.itemsize)
     return _as_tensor(data)
+
+
+def open_queries(
+    path: str | os.PathLike[str],
+    patterns: str | os.PathLike[str],
+    name: str | None = None,
+    *,
+    columns: Sequence[str] | None = None,
+    drop: Sequence[str] | None = None,
+    finite: bool = False,
+) -> Tensor:
+    r"""Open a file of queries for the patterns of another file, as that one was opened.
+
+    Of a table the columns of the names that the patterns have are read, in their order, whatever else it holds; of
+    other files the array ``name``, if there is one. Where one of the two files has no names, the queries are read by
+    themselves, as by ``open_patterns(path)``.
+
+    Parameters
+    ----------
+    path : path
+        The file of the queries.
+    patterns : path
+        The file of the patterns.
+    name, columns, drop, finite
+        What ``open_patterns`` was given for the patterns.
+
+    Returns
+    -------
+    Tensor
+        Shape ``(N, d)``, as from ``open_patterns``.
+
+    Raises
+    ------
+    ValueError
+        If a table of queries has names and lacks some of those of the patterns, and as for ``open_patterns``.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     (known, asked) = (pathlib.Path(folder, name) for name in ("known.csv", "asked.csv"))
+    ...     _ = known.write_text("x,y\n1.5,2.5\n"), asked.write_text("y,text,x\n4.5,a,3.5\n")
+    ...     open_queries(asked, known).tolist()
+    [[3.5, 4.5]]
+    """
+    path, patterns = Path(path), Path(patterns)
+    if not all(file.is_file() and file.suffix.lower() in _TABLES for file in (path, patterns)):
+        try:
+            return open_patterns(path, name, finite=finite)
+        except NoSuchArrayError:
+            return open_patterns(path, finite=finite)
+    held, known = _column_names(path), _column_names(patterns)
+    wanted = [known[place] for place in Choice(columns, drop).of(patterns, known)]
+    if len({*wanted}) == len(wanted) and {*wanted} <= {*held}:
+        return open_patterns(path, columns=wanted, finite=finite)
+    if wanted == held or _nameless(held) or _nameless(wanted):
+        return open_patterns(path, finite=finite)
+    missing = [column for column in wanted if column not in held]
+    lack = f"has no column {_listed(missing)}, as the patterns have" if missing else "has columns of equal names"
+    raise ValueError(
+        f"{path}: {lack}; it has {_listed(held)}; choose its own (in the command line by --columns or --drop)"
+    )
+
+
+def _column_names(path: Path) -> list[str]:
+    if path.suffix.lower() != ".parquet":
+        return _head(path).columns
+    with _reading(path):
+        schema = _extra("pyarrow.parquet").read_schema(path)
+    # pandas keeps the index of a frame among the columns
+    index = (schema.pandas_metadata or {}).get("index_columns", [])
+    return [name for name in schema.names if name not in index]
+
+
+def _line(path: Path, row: int) -> str:
+    """Say where a row of a table is: by its line in a text."""
+    if path.suffix.lower() == ".parquet":
+        return f"row {row} (from 0)"
+    head = _head(path)
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        records = itertools.islice(_records(file, head.separator), head.skipped, None)
+        lines = (line for line, fields in records if len(fields) > 1 or "".join(fields).strip())
+        return f"line {next(itertools.islice(lines, row, None))}"
+
+
+def _nameless(columns: list[str]) -> bool:
+    return columns == [str(place) for place in range(len(columns))]
 
 
 def digits() -> tuple[Tensor, Tensor]:
@@ -235,13 +334,17 @@ def _available_memory() -> float:
     return math.inf
 
 
+class NoSuchArrayError(ValueError):
+    """A file has no array of the name that was asked for."""
+
+
 def _choose(path: Path, names: Sequence[str], name: str | None) -> str:
     """Choose the array to open among those of a file."""
     if name is None:
         name = names[0] if len(names) == 1 else "patterns"
     if name not in names:
         held = f"{_listed(names)} (in the command line by --name)" if names else "no array"
-        raise ValueError(f"{path}: holds no array called {name!r}; name one of those it holds: {held}")
+        raise NoSuchArrayError(f"{path}: holds no array called {name!r}; name one of those it holds: {held}")
     return name
 
 
@@ -251,7 +354,9 @@ def _listed(names: Sequence[str]) -> str:
 
 def _check_nameless(path: Path, name: str | None) -> None:
     if name is not None:
-        raise ValueError(f"{path}: holds one array without a name, so {name!r} cannot be asked for; leave name out")
+        raise NoSuchArrayError(
+            f"{path}: holds one array without a name, so {name!r} cannot be asked for; leave name out"
+        )
 
 
 def _map(path: Path) -> mmap.mmap:
@@ -276,7 +381,7 @@ def _open_npy(path: Path, name: str | None) -> np.ndarray:
             raise ValueError("it holds pickled Python objects, which are never loaded")
         missing = offset + math.prod(shape) * dtype.itemsize - path.stat().st_size
         if missing > 0:
-            raise ValueError(f"it is truncated: {missing} bytes are missing")
+            raise ValueError(f"it is truncated: {many(missing, 'byte')} missing")
         return np.ndarray(shape, dtype, buffer=_map(path), offset=offset, order="F" if fortran_order else "C")
 
 
@@ -291,10 +396,26 @@ def _open_npz(path: Path, name: str | None) -> np.ndarray:
             return np.lib.format.read_array(file, allow_pickle=False)
 
 
-def _open_csv(path: Path, name: str | None, choice: Choice) -> np.ndarray:
-    _check_nameless(path, name)
-    pandas = _extra("pandas")
-    _check_fits(path, path.stat().st_size)
+@dataclass(frozen=True)
+class _Head:
+    """What the first lines of a table of text say: its separator, its columns, and how many lines hold their names."""
+
+    separator: str
+    columns: list[str]
+    skipped: int
+    unnamed_first: bool
+
+
+def _records(file: Any, separator: str) -> Iterator[tuple[int, list[str]]]:
+    """Yield the line on which each record ends, and its fields; none for a blank line."""
+    if separator == _BLANKS:
+        yield from ((number, line.split()) for number, line in enumerate(file, start=1))
+    else:
+        reader = csv.reader(file, delimiter=separator)
+        yield from ((reader.line_num, fields) for fields in reader)
+
+
+def _head(path: Path) -> _Head:
     decimal_commas = False
     with _reading(path), path.open(encoding="utf-8-sig", newline="") as file:
         head = ""
@@ -306,15 +427,15 @@ def _open_csv(path: Path, name: str | None, choice: Choice) -> np.ndarray:
         if not head.strip():
             raise ValueError("it has blank lines only")
         unquoted = re.sub('"[^"]*"', "", head)
-        separator = next((mark for mark in ",;\t" if mark in unquoted), r"\s+")
+        separator = next((mark for mark in ",;\t" if mark in unquoted), _BLANKS)
         for mark in (";", "\t", None):
             fields = [field.strip() for field in head.split(mark)]
             numeric = all(not field or _is_number(field.replace(",", ".")) for field in fields)
             decimal_commas |= numeric and len(fields) > 1 and any(map(_DECIMAL_COMMA.fullmatch, fields))
         file.seek(0)
-        records = (line.split() for line in file) if separator == r"\s+" else csv.reader(file, delimiter=separator)
-        count, split = next((count, fields) for count, fields in enumerate(records, start=1) if fields)
-        below = any(map(any, records))
+        records = _records(file, separator)
+        count, split = next((count, fields) for count, (_, fields) in enumerate(records, start=1) if fields)
+        below = any(any(fields) for _, fields in records)
     if decimal_commas:
         raise ValueError(f"{path}: its numbers have decimal commas; write numbers with a decimal point")
     first = [field.strip() for field in split]
@@ -331,23 +452,33 @@ def _open_csv(path: Path, name: str | None, choice: Choice) -> np.ndarray:
     has_names = bool(words) or (counted and bool(numbers))
     if has_names and not below:
         raise ValueError(f"{path}: has a line of names and no row below it; write one pattern a row")
+    columns = [field or f"Unnamed: {place}" for place, field in enumerate(first)] if has_names else numbering
+    return _Head(separator, columns, count if has_names else 0, has_names and first[0] == "")
+
+
+def _open_csv(path: Path, name: str | None, choice: Choice) -> np.ndarray:
+    _check_nameless(path, name)
+    pandas = _extra("pandas")
+    _check_fits(path, path.stat().st_size)
+    head = _head(path)
     with _reading(path):
         frame = pandas.read_csv(
             path,
-            sep=separator,
+            sep=head.separator,
             header=None,
-            skiprows=count if has_names else 0,
+            skiprows=head.skipped,
             encoding="utf-8-sig",
             low_memory=False,
             # before version 3 the default lost digits; from then on it is exact and the option deprecated
             **({"float_precision": "round_trip"} if int(pandas.__version__.partition(".")[0]) < 3 else {}),
         )
-        if frame.shape[1] != len(first):
-            raise ValueError(f"{len(first)} columns in the first line, {frame.shape[1]} in the next")
-    frame.columns = [field or f"Unnamed: {place}" for place, field in enumerate(first)] if has_names else numbering
-    if has_names and first[0] == "" and choice.is_all:
+        if frame.shape[1] != len(head.columns):
+            raise ValueError(f"{many(len(head.columns), 'column')} in the first line, {frame.shape[1]} in the next")
+    frame.columns = head.columns
+    if head.unnamed_first and choice.is_all:
         raise ValueError(
-            f"{path}: its first column has no name, so it may number the rows; drop it by the name 'Unnamed: 0'"
+            f"{path}: its first column has no name, so it may number the rows; drop it by the name 'Unnamed: 0' "
+            "(in the command line by --drop)"
         )
     return _numbers_of(path, frame, choice)
 
@@ -381,47 +512,90 @@ def _numbers_of(path: Path, frame: Any, choice: Choice) -> np.ndarray:
         comma = bool(example) and re.fullmatch(r"[-+]?\d+,\d+", str(example[0]).strip())
         hint = "write numbers with a decimal point" if comma else _CHOOSE
         raise ValueError(f"{path}: not of numbers: {names} (such as {', '.join(map(repr, example))}); {hint}")
-    if choice.columns is None and frame.shape[1] > 1:
+    if choice.columns is None and frame.shape[1] > 1 and len(frame):
         _check_coordinates(path, frame, listed)
-    if listed:
-        return np.hstack([_stacked(path, frame.iloc[:, place]) for place in range(frame.shape[1])])
-    if all(isinstance(dtype, np.dtype) and dtype.kind == "f" for dtype in frame.dtypes):
+    parts = [_stacked(path, frame.iloc[:, place]) for place in range(frame.shape[1])] if listed else []
+    if parts:
+        numbers = np.hstack(parts)
+    elif all(isinstance(dtype, np.dtype) and dtype.kind == "f" for dtype in frame.dtypes):
         numbers = frame.to_numpy()
     else:
         numbers = frame.to_numpy(dtype=np.float64, na_value=np.nan)
+    if choice.finite and not np.isfinite(numbers).all():
+        row, place = np.argwhere(~np.isfinite(numbers))[0].tolist()
+        column = frame.columns[
+            np.repeat(range(len(parts)), [part.shape[1] for part in parts])[place] if parts else place
+        ]
+        what = "no number" if np.isnan(numbers[row, place]) else f"{numbers[row, place]}"
+        rows = int((~np.isfinite(numbers)).any(axis=1).sum())
+        others = f" ({rows} such rows in all)" if rows > 1 else ""
+        raise ValueError(
+            f"{path}: {_line(path, row)} has {what} in column {str(column)!r}{others}; every cell must be a number"
+        )
     # pandas may return a read-only view, and stores by columns, while patterns are rows.
     return np.require(numbers, requirements=["C", "W"])
 
 
 def _check_coordinates(path: Path, frame: Any, listed: list[int]) -> None:
-    """Refuse columns that are hardly coordinates: numbers beside lists, and numbers of the rows."""
-    single = [str(column) for place, column in enumerate(frame.columns) if place not in listed]
+    """Refuse columns that are hardly coordinates: numbers beside lists, several lists, keys and numbers of the rows."""
+    columns = [str(column) for column in frame.columns]
+    single = [column for place, column in enumerate(columns) if place not in listed]
     if listed and single:
         raise ValueError(f"{path}: beside lists it holds single numbers in {_listed(single)}; {_CHOOSE}")
+    if len(listed) > 1:
+        raise ValueError(
+            f"{path}: holds several columns of lists, {_listed(columns)}, which are joined only if columns are chosen "
+            "(in the command line by --columns)"
+        )
+
+    def numbers_in(place: int) -> np.ndarray:
+        return frame.iloc[:, place].to_numpy(dtype=np.float64, na_value=np.nan)
+
+    shares = [float(np.mean(numbers == np.rint(numbers))) for numbers in map(numbers_in, range(len(single)))]
+    mostly_broken = 2 * sum(share < 0.5 for share in shares) >= len(shares)
     for place, name in enumerate(single):
-        numbers = frame.iloc[:, place].to_numpy(dtype=np.float64, na_value=np.nan)
-        if len(numbers) > 2 and numbers[0].is_integer() and np.array_equal(numbers - numbers[0], range(len(numbers))):
-            raise ValueError(
-                f"{path}: its column {name!r} counts the rows ({numbers[0]:.0f}, {numbers[1]:.0f}, ...), so it may be "
-                f"no coordinate; {_CHOOSE}"
-            )
+        what = _numbering(numbers_in(place), mostly_broken) if shares[place] == 1.0 else ""
+        if not what and _ROW_NAME.fullmatch(name):
+            what = "is called like a key or a label"
+        if what:
+            raise ValueError(f"{path}: its column {name!r} {what}, so it may be no coordinate; {_CHOOSE}")
+
+
+def _numbering(numbers: np.ndarray, alone: bool) -> str:
+    """Say how whole numbers tell the rows apart, if they do; ``alone`` says that the other columns have fractions."""
+    if len(numbers) < 3 or not np.isfinite(numbers).all():
+        return ""
+    steps = np.diff(np.sort(numbers))
+    first = f"({numbers[0]:.0f}, {numbers[1]:.0f}, ...)"
+    if (np.diff(numbers) == 1.0).all():
+        return f"counts the rows {first}"
+    if len(numbers) >= _MANY_ROWS and (steps == 1.0).all():
+        return f"counts the rows in another order {first}"
+    return f"holds another whole number in each row {first}" if alone and (steps > 0.0).all() else ""
 
 
 def _holds_lists(column: Any) -> bool:
-    return column.dtype == object and len(column) > 0 and isinstance(column.iloc[0], list | tuple | np.ndarray)
+    held = column.dropna() if column.dtype == object else ()
+    return len(held) > 0 and isinstance(held.iloc[0], list | tuple | np.ndarray)
 
 
 def _stacked(path: Path, column: Any) -> np.ndarray:
     """One column as a matrix: a list per row, or a number per row."""
     if not _holds_lists(column):
         return column.to_numpy(dtype=np.float64, na_value=np.nan)[:, None]
+    missing = np.flatnonzero(column.isna())
+    if missing.size:
+        raise ValueError(f"{path}: row {missing[0]} (from 0) has no list in column {str(column.name)!r}")
     try:
-        return np.stack([np.asarray(row) for row in column]).astype(np.result_type(np.float16, column.iloc[0].dtype))
+        stacked = np.stack([np.asarray(row) for row in column]).astype(np.result_type(np.float16, column.iloc[0].dtype))
     except (TypeError, ValueError, AttributeError):
+        stacked = np.empty(())
+    if stacked.ndim != 2 or stacked.dtype.kind != "f":
         raise ValueError(
             f"{path}: column {str(column.name)!r} holds lists of different lengths, or not of numbers; "
             "write one list of numbers per row, all of one length"
-        ) from None
+        )
+    return stacked
 
 
 def _is_number(text: str) -> bool:

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from hopfield_theory import _arguments, _arrays
+from hopfield_theory._sentences import many
 from hopfield_theory.fused.attention import fused_attention
 from hopfield_theory.model import memory_file
 from hopfield_theory.model.separation import Separation, SoftmaxN
@@ -176,8 +177,8 @@ class Memory:
 
     def __repr__(self) -> str:
         return (
-            f"Memory({self.num_patterns} patterns in {self.dim} dimensions, beta={self.beta:g}, {self.separation}, "
-            f"{str(self.patterns.dtype).removeprefix('torch.')} on {self.patterns.device})"
+            f"Memory({many(self.num_patterns)} in {many(self.dim, 'dimension')}, beta={self.beta:g}, "
+            f"{self.separation}, {str(self.patterns.dtype).removeprefix('torch.')} on {self.patterns.device})"
         )
 
     # --- the space of the patterns ---
@@ -217,8 +218,8 @@ class Memory:
         if x.dim() == 0 or x.shape[-1] != self.dim:
             raise ValueError(f"{name} has shape {tuple(x.shape)}: its last axis must be {self.dim}, as the patterns'")
         if not torch.isfinite(x).all():
-            bad = (~torch.isfinite(x.reshape(-1, self.dim))).any(1)
-            where = f", first in row {int(bad.nonzero()[0])}" if x.dim() > 1 else ""
+            row, column = (~torch.isfinite(x.reshape(-1, self.dim))).nonzero()[0].tolist()
+            where = f", first in row {row}, column {column} (from 0)" if x.dim() > 1 else ""
             raise ValueError(f"{name} holds NaN or infinity{where}: every number must be finite")
         return x
 
@@ -553,9 +554,11 @@ def _matrix(name: str, array: Any) -> Tensor:
     for block in tensor.split(1 << 16):
         bad = ~torch.isfinite(block).all(1)
         if bad.any():
+            row = int(bad.nonzero()[0])
+            column = int((~torch.isfinite(block[row])).nonzero()[0])
             raise ValueError(
-                f"{name} holds NaN or infinity, first in row {start + int(bad.nonzero()[0])}: "
-                "every number must be finite"
+                f"{name} holds NaN or infinity, first in row {start + row}, column {column} (from 0): every number "
+                "must be finite"
             )
         start += len(block)
     return tensor
@@ -574,5 +577,5 @@ def _largest_norm(patterns: Tensor) -> float:
 def _values(values: Any, patterns: Tensor) -> Tensor:
     tensor = _matrix("values", _matrix("values", values).to(patterns))
     if len(tensor) != len(patterns):
-        raise ValueError(f"values have {len(tensor)} rows: there must be one per pattern, {len(patterns)}")
+        raise ValueError(f"values have {many(len(tensor), 'row')}: there must be one per pattern, {len(patterns)}")
     return tensor

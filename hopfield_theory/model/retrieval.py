@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from hopfield_theory import _arguments
-from hopfield_theory._sentences import Told, count
+from hopfield_theory._sentences import Told, count, many
 from hopfield_theory.model import fixed_point
 from hopfield_theory.model.fixed_point import FixedPoint, Progress
 from hopfield_theory.model.memory import Memory
@@ -42,7 +42,7 @@ class Retrieval(Told, FixedPoint):
             return ["No queries."]
         said = [
             f"{count(int(self.converged.sum()), queries, 'queries', 'query')} converged (last step ≤ "
-            f"{self.tolerance:.3g}), after {int(self.steps.double().median())} updates in the median and "
+            f"{self.tolerance:.3g}), after {many(int(self.steps.double().median()), 'update')} in the median and "
             f"{int(self.steps.max())} at most."
         ]
         ambiguous = int(self.ambiguous.sum())

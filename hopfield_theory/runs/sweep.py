@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from hopfield_theory._sentences import many
 from hopfield_theory.data.ensembles import derived_seed
 from hopfield_theory.runs.executors import Executor
 from hopfield_theory.runs.store import Cell, Rows, Scalar, Store, canonical
@@ -108,7 +109,7 @@ class Advance:
 
     def __str__(self) -> str:
         failed = f", {self.failed} failed" if self.failed else ""
-        return f"{self.finished} of {self.cells} cells{failed}, about {_duration(self.seconds_left)} left"
+        return f"{self.finished} of {many(self.cells, 'cell')}{failed}, about {_duration(self.seconds_left)} left"
 
 
 @dataclass(frozen=True)
@@ -136,7 +137,9 @@ class SweepResult:
     @property
     def lines(self) -> list[str]:
         """Failures and a count, as lines of text."""
-        count = f"{len(self.done)} cells measured, {len(self.skipped)} finished before, {len(self.failed)} failed"
+        count = (
+            f"{many(len(self.done), 'cell')} measured, {len(self.skipped)} finished before, {len(self.failed)} failed"
+        )
         return [*(f"failed: {it}" for it in self.failed), count]
 
 
@@ -166,7 +169,7 @@ class DryRun:
 
     def __str__(self) -> str:
         cost = f": about {_duration(self.seconds)} of work, up to {_size(self.bytes)} per cell" if self.left else ""
-        return f"{self.cells} cells, {self.finished} finished, {self.left} left{cost}"
+        return f"{many(self.cells, 'cell')}, {self.finished} finished, {self.left} left{cost}"
 
 
 def cell_seed(seed: int, parameters: Parameters) -> int:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from hopfield_theory._atomic_write import atomic_write
+from hopfield_theory._sentences import many
 from hopfield_theory.statements.registry import STATEMENTS
 from hopfield_theory.statements.statement import VARIABLES, Implication, Statement
 from hopfield_theory.verification import ball_arithmetic
@@ -140,7 +141,7 @@ def _values(path: str | os.PathLike[str], values: Any, part: Implication) -> dic
         raise ValueError(f"{path}: malformed: vectors of {' and '.join(map(str, sorted(dims)))} dimensions")
     count = len(values.get("patterns", [0]))
     if not part.speaks_of(count):
-        raise ValueError(f"{path}: {part.name} says nothing about {count} patterns")
+        raise ValueError(f"{path}: {part.name} says nothing about {many(count)}")
     return values
 
 

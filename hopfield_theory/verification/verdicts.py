@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
-from hopfield_theory._sentences import Told
+from hopfield_theory._sentences import Told, count, verb
 from hopfield_theory.verification.check import Verdict, slack_text
 
 __all__ = ["Verdicts", "how_many_as_expected"]
@@ -55,4 +55,6 @@ def how_many_as_expected(as_expected: Sequence[bool]) -> str:
     '2 of 3 as expected.'
     """
     whole, expected = len(as_expected), sum(as_expected)
-    return f"All {whole} verdicts are as expected." if expected == whole else f"{expected} of {whole} as expected."
+    if not whole or expected < whole:
+        return f"{expected} of {whole} as expected."
+    return f"{count(whole, whole, 'verdicts', 'verdict')} {verb(whole)} as expected."

@@ -226,6 +226,31 @@ def test_noop_mass_matters_only_beyond_lambda():
     assert union.pairwise(RandomMemory(60, 60.0, 80.0), P) == -math.inf
 
 
+@pytest.mark.parametrize("dim", [10**6, 10**7, 10**9])
+def test_what_needs_integrals_is_left_out_in_very_many_dimensions(dim):
+    memory = RandomMemory.of(dim, 1.0, 3.0)
+    rows = {row.statement: row for row in table.capacity_table(memory, P)}
+    left_out = {name for name, row in rows.items() if math.isnan(row.log_patterns)}
+    assert left_out == {"C3", "C6", "C3 typical", "C7", "C9"}
+    assert all(rows[name].meaning == "left out: not evaluated above d = 100000" for name in left_out)
+    logs = [rows[name].log_patterns for name in ("C1", "C2", "C5", "C4", "C8")]
+    assert logs == sorted(logs)
+    for evaluate in (chernoff.chernoff, crowding.ceiling, merging.pair_witness):
+        with pytest.raises(ValueError, match=f"dim is {dim}: it must be an integer in \\[2, 100000\\]"):
+            evaluate(memory, P)
+
+
+def test_dimensions_beyond_all_bounds_are_refused_and_a_cool_memory_is_not():
+    with pytest.raises(ValueError, match="dim is 10000000000: it must be an integer in"):
+        table.capacity_table(RandomMemory(10**10, 1e10), P)
+    with pytest.raises(
+        ValueError, match="kappa is 1e\\+15: the bounds are evaluated for κ = β m² from 1e-07 to 1e\\+13"
+    ):
+        table.capacity_table(RandomMemory(100_000, 1e15), P)
+    rows = {row.statement: row for row in table.capacity_table(RandomMemory(10**6, 0.5), P)}
+    assert rows["C6"].log_patterns == math.log(2.0)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("dim", "kappa", "quantifier"),

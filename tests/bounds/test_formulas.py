@@ -245,8 +245,8 @@ def test_kinks_of_c6_are_where_its_terms_change(s):
     # neither across a weak pair nor in the plane, where the other side of a pair is a sign, does the bound change
     for kappa in (KAPPA, 1e5):
         plane = RandomMemory(2, kappa)
-        assert merging._kinks(plane, merging.PairWitness(0.0, u, s))[-2:] == [0.0, 2.0]
-    assert merging._kinks(RandomMemory(DIM, KAPPA), merging.PairWitness(0.0, 1e-4, s))[-2:] == [0.0, 2.0]
+        assert merging._kinks(plane, merging.PairWitness(0.0, u, s))[-2:] == (0.0, 2.0)
+    assert merging._kinks(RandomMemory(DIM, KAPPA), merging.PairWitness(0.0, 1e-4, s))[-2:] == (0.0, 2.0)
 
 
 def test_c6_bound_for_written_chances():
@@ -257,6 +257,9 @@ def test_c6_bound_for_written_chances():
     for x, eta in ((0.01, 0.2), (0.3, 0.05), (0.8, 0.0001), (5.0, 0.3)):
         expected = max(x * (1 - eta) - x * x / 2, x * (1 - eta) ** 2 / (1 - eta + x))
         assert bound(x, eta) == pytest.approx(math.log(expected), rel=1e-12)
+    tiny = [merging._pair_bound(0.0, -30.0, size) for size in (1e-300, 1e-12, 9e-4, 2e-3)]
+    # M (M - 1)/2 is half of log M there
+    np.testing.assert_allclose(tiny, np.log(0.5 * np.array([1e-300, 1e-12, 9e-4, 2e-3])), atol=3e-3)
     assert bound(0.3, 1.0) == -math.inf
     assert bound(0.3, 1.5) == -math.inf
     assert merging._pair_bound(0.0, -50.0, 0.0) == -math.inf
@@ -313,6 +316,21 @@ def test_tilts_of_c7_are_stationary(rise):
     pull = mean(lambda u: g(u) * math.exp(-tilt * g(u)), cap)
     assert math.exp(others) * pull == pytest.approx(needed, rel=1e-6)
     assert crowd._tilt(math.log(needed), crowd.log_least() - 1e-9) == -math.inf
+
+
+def test_crowds_beyond_the_floats_have_the_largest_tilt_of_c7():
+    # e^1e5 patterns: the mean pull is certain, and Newton's method would look for the tilt beyond the floats
+    memory = RandomMemory(100_000, 9e5)
+    crowd = crowding._Crowd(memory, 1e-5, 2e-5, 4e-6, 5e-6)
+    for rise in (1e-6, 3.0, 1e4):
+        assert crowd._tilt(math.log(crowd.needed), crowd.log_least() + rise) + math.log(crowd.needed) == 300.0
+
+
+def test_what_is_no_number_excludes_nothing(monkeypatch):
+    monkeypatch.setattr(crowding._Crowd, "log_tails", lambda *_: (math.nan, 0.0))
+    nothing = crowding.TypicalWitness(50.0, 0.1, 0.1, ())
+    with np.errstate(invalid="ignore"):
+        assert crowding._typical_solved(MEMORY, nothing, 0.3, -1e-3) == nothing
 
 
 def test_tilts_of_c7_stay_within_the_floats():

@@ -109,6 +109,10 @@ def test_no_overflow_at_the_extremes(dim, kappa, log_noop):
     assert not math.isnan(mean_field.predicted(memory))
 
 
+def test_the_branch_starts_at_overlap_one_where_doubles_do_not_resolve_it():
+    assert mean_field._start(RandomMemory(100_000, 1e17, 0.0)) == pytest.approx(1.0, abs=2e-16)
+
+
 @pytest.mark.parametrize("kappa", [0.5, 3.0, 4.5, 8.0, 40.0])
 @pytest.mark.parametrize("log_noop", [-20.0, -1.0, 0.0, 1.0, 3.0, 30.0])
 def test_the_branch_starts_at_the_largest_overlap_that_the_slot_leaves(kappa, log_noop):

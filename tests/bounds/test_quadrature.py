@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+from flint import arb, ctx
 from scipy import integrate
 
 from hopfield_theory import _arguments
@@ -31,6 +32,17 @@ def test_weights_are_those_of_the_sphere_above_a_height(dim, low):
     assert np.all(np.diff(nodes) > 0.0)
     share = -math.expm1(float(sphere.log_cap(low, dim)))
     assert math.exp(_quadrature.log_mean(log_weights, np.zeros_like(nodes))) == pytest.approx(share, rel=1e-10)
+
+
+@pytest.mark.parametrize("kappa", [1e2, 1e6, 1e17])
+def test_integrals_are_exact_to_a_tenth_of_the_margin_up_to_the_largest_dimension(kappa):
+    dim = _quadrature.LARGEST_DIM
+    nodes, log_weights = _quadrature.heights(min(1e-9, 0.1 * dim / kappa), dim)
+    k, order = arb(kappa), arb(dim) / 2 - 1
+    with ctx.workprec(400):
+        expected = (order + 1).lgamma() + order * (2 / k).log() + k.bessel_i(order).log() - k
+        error = expected - arb(_quadrature.log_mean(log_weights, -kappa * nodes))
+    assert abs(float(error)) < 0.1 * _quadrature._MARGIN
 
 
 @pytest.mark.parametrize("kink", [0.4, 0.9, 1.3])

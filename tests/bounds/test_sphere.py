@@ -61,6 +61,16 @@ def test_log_cap_against_ball_arithmetic(dim):
         assert agrees(value, reference) or (value == 0.0 and abs(reference) < 1e-300), height
 
 
+@pytest.mark.parametrize("dim", [10**6, 10**9])
+def test_caps_of_almost_half_a_sphere_in_very_many_dimensions(dim):
+    # the share is e^-500 and less; the series has up to 50 000 terms here
+    for log_share in (-600.0, -5e3, -1e-3 * dim):
+        height = 1.0 - math.sqrt(-math.expm1(2.0 * log_share / dim))
+        u, a = arb(height), arb(dim - 1) / 2
+        expected = (u * (2 - u)).beta_lower(a, arb(1) / 2, regularized=True).log() - arb(2).log()
+        assert agrees(float(sphere.log_cap(height, dim)), expected)
+
+
 def test_log_cap_ends():
     assert sphere.log_cap(0.0, 7) == -math.inf
     assert sphere.log_cap(2.0, 7) == 0.0

@@ -29,7 +29,9 @@ from hopfield_theory.cli.main import app
 from hopfield_theory.cli.main import main as cli
 from hopfield_theory.cli.shared import random_memory
 from hopfield_theory.data import files
+from hopfield_theory.measured.crossing import Crossing
 from hopfield_theory.statements import registry
+from hopfield_theory.statistics import Interval
 
 
 @pytest.fixture(scope="module")
@@ -115,7 +117,7 @@ def test_exit_status_zero_when_all_are_stored(source, patterns):
             1,
             {"status": ["not_stored", "stored", "not_stored"]},
         ),
-        ([[1.0, 1.0], [0.0, 9.0]], "Constant, every coordinate the same: patterns 0.", 1, {}),
+        ([[1.0, 1.0], [0.0, 9.0]], "Constant, every coordinate the same: pattern 0.", 1, {}),
         ([[3.0, 4.0]], "The one pattern proved stored", 0, {"radius": [None]}),
     ],
 )
@@ -749,7 +751,7 @@ def test_verify_says_where_it_went_without_the_digits(monkeypatch):
 
     result = run("verify", "T8", "--json", "-")
     assert strict(result.stdout)["verdicts"][0]["statement"] == "T8"
-    assert "All 1 verdicts" in result.stderr
+    assert "The one verdict is as expected." in result.stderr
     assert "digits" not in result.stderr
     monkeypatch.setattr(files, "digits", missing)
     result = run("verify", "T8")
@@ -793,6 +795,16 @@ def test_the_bounds_in_words_are_those_of_the_table_where_numbers_overflow():
     rows = [CapacityRow(name, log, "", "") for name, log in [("C2", 800.0), ("C3", 900.0), ("C6", 1000.0), ("C8", 2e3)]]
     assert render.bounds_lines(rows, 0.5)[0].startswith("Surely fine: 10^390.87 patterns")
     assert "Surely too many: of 10^434.29 some" in render.bounds_lines(rows, 0.5)[0]
+
+
+def test_bounds_in_very_many_dimensions_name_what_they_leave_out():
+    result = run("bounds", "--dim", 10_000_000, "--beta", 1, "--scale", 3)
+    assert result.exit_code == 0
+    assert result.stderr == ""
+    said = " ".join(result.stdout.split())
+    assert "Surely fine: 10^2338237.73 patterns" in said
+    assert "C3, C6, C3 typical, C7, C9 are left out" in said
+    assert "10^85154575.43 196075656 proved" in said
 
 
 def test_a_bound_that_takes_long_says_how_far_it_is():
@@ -861,6 +873,45 @@ def test_one_array_of_several_and_some_columns_of_a_table(tmp_path, patterns):
 
 
 @pytest.mark.slow
+def test_queries_have_columns_and_arrays_of_their_own(tmp_path, patterns):
+    rows = patterns.numpy()
+    names = [f"x{k}" for k in range(rows.shape[1])]
+    known, asked = pd.DataFrame(rows, columns=names), pd.DataFrame(rows[::-1].copy(), columns=names)
+    known.insert(0, "id", range(100, 100 + 7 * len(rows), 7))
+    known.to_csv(tmp_path / "known.csv", index=False)
+    asked[names[::-1]].to_csv(tmp_path / "asked.csv", index=False)
+    asked.set_axis([f"y{k}" for k in range(len(names))], axis=1).assign(word="a").to_csv(
+        tmp_path / "odd.csv", index=False
+    )
+    np.savez(tmp_path / "asked.npz", cues=rows[::-1], labels=np.arange(len(rows)))
+    source = ("retrieve", tmp_path / "known.csv", "--drop", "id", "--beta", 20, "--json", "-", "--query")
+    wanted = list(range(len(rows)))[::-1]
+    for query, *options in (
+        ("asked.csv",),
+        ("odd.csv", "--query-drop", "word"),
+        ("odd.csv", "--query-columns", ",".join(f"y{k}" for k in range(len(names)))),
+        ("asked.npz", "--query-name", "cues"),
+    ):
+        found = strict(run(*source, tmp_path / query, *options).stdout)
+        assert found["retrieval"]["answer"] == wanted
+    assert "choose its own (in the command line by --query-columns or --query-drop)" in one_line(
+        run(*source, tmp_path / "odd.csv")
+    )
+    assert "(in the command line by --query-name)" in one_line(run(*source, tmp_path / "asked.npz"))
+    assert "--query-columns and --query-drop: give one of them" in one_line(
+        run(*source, tmp_path / "odd.csv", "--query-columns", "y0", "--query-drop", "word")
+    )
+    assert "they need --query" in one_line(
+        run("retrieve", tmp_path / "known.csv", "--drop", "id", "--hide", 0.5, "--query-name", "cues")
+    )
+
+
+def test_a_missing_number_is_named_by_line_and_column(tmp_path):
+    (tmp_path / "holes.csv").write_text("a,b\n1,2\n3,\n")
+    said = one_line(run("certify", tmp_path / "holes.csv"))
+    assert "line 3 has no number in column 'b'; every cell must be a number" in said
+
+
 def test_a_table_in_a_pipe_is_as_wide_as_its_content(tmp_path):
     path = tmp_path / "wide.csv"
     path.write_text("a,b\n100000,2\n300000,4.5\n-70000,1e-3\n3,1\n")
@@ -877,7 +928,7 @@ def test_a_table_in_a_pipe_is_as_wide_as_its_content(tmp_path):
 
 def test_the_table_of_verdicts_comes_first_if_asked_for():
     plain, tabulated = (run("verify", "T8", *options).stdout.splitlines() for options in ((), ("--table",)))
-    assert plain[-1] == tabulated[-1] == "All 1 verdicts are as expected."
+    assert plain[-1] == tabulated[-1] == "The one verdict is as expected."
     assert plain == tabulated[-len(plain) :]
     assert any(line.lstrip().startswith("T8 ") for line in tabulated)
 
@@ -945,3 +996,27 @@ def test_a_full_disk_names_the_file(tmp_path, source, monkeypatch, option):
     assert result.exit_code == 2
     assert result.stderr == f"hopfield-theory: {out}: No space left on device\n"
     assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    ("estimate", "said"), [(-math.inf, "one included"), (math.inf, "up to 100 patterns, the most")]
+)
+def test_a_capacity_beyond_what_was_drawn_is_no_number(estimate, said):
+    found = Crossing(Interval(estimate, -math.inf, math.inf, 0.95), 0.0, (1, 100), (5, 5), (10, 10))
+    (line,) = render.capacity_lines(found, "stored")
+    assert line.startswith("There is no crossing: ")
+    assert said in line
+    assert line.endswith("(20 independent memories).")
+
+
+def test_two_results_are_not_written_to_one_file(tmp_path, source):
+    for line in (
+        ("retrieve", source, "--noise", 0.1, "--plot", tmp_path / "a.png", "--json", f"{tmp_path}/./a.png"),
+        ("verify", "T3", "--html", tmp_path / "a.html", "--json", tmp_path / "a.html"),
+    ):
+        assert "another result is written to this file" in one_line(run(*line))
+    assert not list(tmp_path.glob("a.*"))
+
+
+def test_failure_probabilities_below_all_floats_of_a_pair():
+    assert run("bounds", "--dim", 8, "--kappa", 8, "--failure-probability", 1e-300).exit_code == 0

@@ -4,6 +4,7 @@ import builtins
 import json
 import math
 import pickle
+import re
 import struct
 import sys
 import warnings
@@ -20,7 +21,7 @@ from safetensors.torch import save_file
 
 import hopfield_theory.data.files as module
 from hopfield_theory.data.ensembles import ArrayPatterns
-from hopfield_theory.data.files import digits, open_patterns
+from hopfield_theory.data.files import digits, open_patterns, open_queries
 
 FLOATS = [np.float16, np.float32, np.float64]
 
@@ -242,7 +243,7 @@ def test_nothing_is_unpickled(tmp_path, ending):
 @pytest.mark.parametrize(
     ("array", "said"),
     [
-        (np.ones(3), "1 dimensions"),
+        (np.ones(3), "with 1 dimension;"),
         (np.ones((2, 2, 2)), "3 dimensions"),
         (np.array(1.0), "0 dimensions"),
         (np.ones((0, 3)), "no row"),
@@ -334,6 +335,52 @@ def test_chosen_columns(tmp_path, text, chosen, expected):
     np.testing.assert_array_equal(open_patterns(path, **chosen).numpy(), expected)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        # whole numbers like all others, repeated, or of two rows; names that only contain a key's
+        "a,b\n3,5\n1,5\n7,5\n",
+        "a,b,c\n3,0.5,1\n3,0.1,2\n7,0.1,2\n",
+        "a,b\n3,0.5\n1,0.1\n",
+        "a,b\n9,2\n3,4.5\n-7,0.5\n4,1\n",
+        "width,idea,classes,valid\n3,5,1,1\n1,5,1,1\n7,5,1,1\n",
+        "x\n1\n2\n3\n",
+    ],
+)
+def test_whole_numbers_that_are_coordinates(tmp_path, text):
+    path = tmp_path / "patterns.csv"
+    path.write_text(text)
+    np.testing.assert_array_equal(open_patterns(path), pd.read_csv(path).to_numpy())
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("a,b\n1,2\n3,\n", "line 3 has no number in column 'b'; every cell must be a number"),
+        ("a,b\n1,2\n\n  \n3\n,\n", "line 5 has no number in column 'b' (2 such rows in all)"),
+        ('"a\nb",c\n1,2\n-inf,2\n', "line 4 has -inf in column 'a\\nb'"),
+        ("1,,3\n4,5,6\n", "line 1 has no number in column '1'"),
+        ("1 2\n\n3 nan\n", "line 3 has no number in column '1'"),
+    ],
+)
+def test_missing_numbers_are_named_by_line_and_column(tmp_path, text, said):
+    path = tmp_path / "patterns.csv"
+    path.write_text(text)
+    with pytest.raises(ValueError, match=f"{re.escape(f'{path}: {said}')}"):
+        open_patterns(path, finite=True)
+    assert not torch.isfinite(open_patterns(path)).all()
+
+
+def test_missing_numbers_of_parquet_are_named_by_row_and_column(tmp_path):
+    path = tmp_path / "patterns.parquet"
+    pd.DataFrame({"a": [1, 2], "b": [0.5, None]}).to_parquet(path)
+    with pytest.raises(ValueError, match=r"row 1 \(from 0\) has no number in column 'b'; every"):
+        open_patterns(path, finite=True)
+    pd.DataFrame({"u": [[1.0, 2.0]], "v": [[3.0, math.nan]]}).to_parquet(path)
+    with pytest.raises(ValueError, match=r"row 0 \(from 0\) has no number in column 'v'; every"):
+        open_patterns(path, columns=["u", "v"], finite=True)
+
+
 def test_choices_that_cannot_be_met(tmp_path):
     path = tmp_path / "patterns.csv"
     path.write_text("a,b\n1,2\n")
@@ -353,18 +400,26 @@ def test_lists_in_parquet(tmp_path):
     np.testing.assert_array_equal(open_patterns(path, columns=["embedding"]).numpy(), rows)
     refused(path, "not of numbers: 'text'")
     pd.DataFrame({"price": [5.0, 7.0], "embedding": rows}).to_parquet(path)
-    refused(path, "beside lists it holds single numbers in 'price'; drop them, or choose columns")
+    refused(path, "beside lists it holds single numbers in 'price'; choose columns, or drop some")
     assert open_patterns(path, columns=["price", "embedding"]).tolist() == [[5, 1, 2], [7, 3, 4]]
+    pd.DataFrame({"text": rows, "image": rows}).to_parquet(path)
+    refused(path, "holds several columns of lists, 'text', 'image', which are joined only if columns are chosen")
+    assert open_patterns(path, columns=["image"]).tolist() == rows
+    assert open_patterns(path, columns=["text", "image"]).tolist() == [[1, 2, 1, 2], [3, 4, 3, 4]]
     pd.DataFrame({"embedding": [np.float32([1, 2]), np.float32([3, 4])]}).to_parquet(path)
     assert open_patterns(path).dtype == torch.float32
     pd.DataFrame({"embedding": [[1.0], [2.0, 3.0]]}).to_parquet(path)
     refused(path, "column 'embedding' holds lists of different lengths")
+    pd.DataFrame({"embedding": [[[1.0], [2.0]], [[3.0], [4.0]]]}).to_parquet(path)
+    refused(path, "column 'embedding' holds lists of different lengths, or not of numbers")
+    pd.DataFrame({"embedding": [None, [2.0, 3.0]]}).to_parquet(path)
+    refused(path, "row 0 (from 0) has no list in column 'embedding'")
 
 
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        (b"a,b,c\n1,x,y\n", "not of numbers: 'b', 'c' (such as 'x'); drop them, or choose columns"),
+        (b"a,b,c\n1,x,y\n", "not of numbers: 'b', 'c' (such as 'x'); choose columns, or drop some"),
         (b"1,2,3\n1,2,y\n", "not of numbers: '2' (such as"),
         (b"a;b\n1,5;2\n", "not of numbers: 'a' (such as '1,5'); write numbers with a decimal point"),
         (b"a,2020,2021\nx,1,2\n", "first line mixes words ('a') and numbers"),
@@ -377,6 +432,18 @@ def test_lists_in_parquet(tmp_path):
         (b"-1,5 2,5e-3\n", "write numbers with a decimal point"),
         (b"id,x\n7,1\n8,5\n9,1\n", "its column 'id' counts the rows (7, 8, ...), so it may be no coordinate"),
         (b"0.5,0\n0.1,1\n0.2,2\n", "its column '1' counts the rows (0, 1, ...)"),
+        (
+            b"t,x,y\n1007,1.5,2\n1001,2.5,0.1\n1003,1,0.5\n",
+            "its column 't' holds another whole number in each row (1007, 1001",
+        ),
+        (b"0.5,2\n0.1,0\n0.2,1\n", "its column '1' holds another whole number in each row (2, 0, ...)"),
+        (
+            b"a,b\n" + b"".join(b"%d,%d\n" % (7 * k % 10, k % 3) for k in range(10)),
+            "counts the rows in another order (0, 7",
+        ),
+        (b"x,label\n0.5,1\n0.25,1\n", "its column 'label' is called like a key or a label, so it may be no coordinate"),
+        (b"image_id,x\n7,3\n9,3\n", "its column 'image_id' is called like"),
+        (b"x,userId\n7,3\n9,3\n", "its column 'userId' is called like"),
         (b"\n\n", "blank lines only"),
         (b",a,b\n0,1,2\n", "first column has no name"),
         (b",0,1\n0,1,2\n", "first column has no name"),
@@ -464,3 +531,60 @@ def test_digits():
     assert (patterns.shape, patterns.dtype, labels.shape) == ((1797, 64), torch.float64, (1797,))
     assert labels.bincount().tolist() == [178, 182, 177, 183, 181, 182, 181, 179, 174, 180]
     assert patterns.sum() == 561718
+
+
+@pytest.mark.parametrize(
+    ("known", "asked", "chosen", "expected"),
+    [
+        # by name: another order, more columns, a choice of the patterns' that the queries need not have
+        ("x,y\n1,2\n", "y,z,x\n4,5,3\n", {}, [[3, 4]]),
+        ("id,x,y\n7,1,2\n", "x,y\n3,4\n", {"drop": ["id"]}, [[3, 4]]),
+        ("id,x,y\n7,1,2\n", "x,y,word\n3,4,a\n", {"columns": ["y", "x"]}, [[4, 3]]),
+        ("1,2,3\n", "4,5,6\n", {"columns": ["2", "0"]}, [[6, 4]]),
+        # by place, where one of the two has no names, or names are there twice
+        ("x,y\n1,2\n", "3,4\n", {}, [[3, 4]]),
+        ("1,2\n", "x,y\n3,4\n", {}, [[3, 4]]),
+        ("x,x\n1,2\n", "x,x\n3,4\n", {}, [[3, 4]]),
+        ("1,2,3\n", "4,5\n", {"drop": ["0"]}, [[4, 5]]),
+    ],
+)
+def test_queries_of_a_table_are_read_by_the_names_of_the_patterns(tmp_path, known, asked, chosen, expected):
+    for name, text in (("known.csv", known), ("asked.csv", asked)):
+        (tmp_path / name).write_text(text)
+    assert open_queries(tmp_path / "asked.csv", tmp_path / "known.csv", **chosen).tolist() == expected
+
+
+@pytest.mark.parametrize(
+    ("known", "asked", "said"),
+    [
+        ("x,y\n1,2\n", "x,z\n3,4\n", "has no column 'y', as the patterns have; it has 'x', 'z'; choose its own"),
+        ("x,x\n1,2\n", "x,y\n3,4\n", "has columns of equal names; it has 'x', 'y'"),
+    ],
+)
+def test_queries_of_other_names_are_not_guessed(tmp_path, known, asked, said):
+    for name, text in (("known.csv", known), ("asked.csv", asked)):
+        (tmp_path / name).write_text(text)
+    with pytest.raises(ValueError, match=re.escape(said)):
+        open_queries(tmp_path / "asked.csv", tmp_path / "known.csv")
+
+
+def test_queries_of_parquet_without_its_index(tmp_path):
+    pd.DataFrame({"x": [1.0], "y": [2.0]}, index=["p"]).to_parquet(tmp_path / "known.parquet")
+    pd.DataFrame({"y": [4.0], "x": [3.0], "text": ["a"]}).to_parquet(tmp_path / "asked.parquet")
+    assert open_queries(tmp_path / "asked.parquet", tmp_path / "known.parquet").tolist() == [[3, 4]]
+
+
+def test_queries_of_an_archive_have_the_array_of_that_name_or_their_own(tmp_path):
+    rows = np.eye(2)
+    np.savez(tmp_path / "known.npz", train=rows, test=2 * rows)
+    np.savez(tmp_path / "same.npz", train=3 * rows, test=rows)
+    np.savez(tmp_path / "other.npz", asked=4 * rows)
+    np.save(tmp_path / "plain.npy", 5 * rows)
+    (tmp_path / "table.csv").write_text("6,0\n0,6\n")
+    for asked, factor in (("same.npz", 3), ("other.npz", 4), ("plain.npy", 5), ("table.csv", 6)):
+        assert open_queries(tmp_path / asked, tmp_path / "known.npz", "train").tolist() == (factor * rows).tolist()
+    np.savez(tmp_path / "several.npz", a=rows, b=rows)
+    with pytest.raises(ValueError, match="name one of those it holds: 'a', 'b'"):
+        open_queries(tmp_path / "several.npz", tmp_path / "known.npz", "train")
+    with pytest.raises(FileNotFoundError):
+        open_queries(tmp_path / "nothing.npz", tmp_path / "known.npz", "train")

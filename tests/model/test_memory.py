@@ -283,7 +283,7 @@ def test_array_likes_are_patterns_and_states(array):
         ({"beta": "1"}, TypeError, "beta is '1'"),
         ({"noop": -1.0}, ValueError, "noop is -1.0"),
         ({"noop": 1.0, "separation": Entmax(2.0)}, ValueError, "give one of the two"),
-        ({"values": [[1.0]]}, ValueError, "^values have 1 rows"),
+        ({"values": [[1.0]]}, ValueError, "^values have 1 row"),
         ({"values": [[1.0], [math.nan]]}, ValueError, "^values holds NaN or infinity, first in row 1"),
         ({"values": [1.0]}, ValueError, r"^values has shape \(1,\)"),
         ({"patterns": [[0.0, 0.0], [1.0, 0.0]], "normalise": True}, ValueError, "pattern 0 is zero"),
@@ -319,7 +319,7 @@ def test_bad_states_are_refused(method):
         getattr(memory, method)(1.0)
     with pytest.raises(ValueError, match=f"^{name} holds NaN or infinity"):
         getattr(memory, method)([1.0, math.nan])
-    with pytest.raises(ValueError, match=f"^{name} holds NaN or infinity, first in row 1:"):
+    with pytest.raises(ValueError, match=f"^{name} holds NaN or infinity, first in row 1, column 1 "):
         getattr(memory, method)([[1.0, 0.0], [1.0, math.nan]])
 
 
@@ -350,7 +350,7 @@ def test_bad_patterns_that_are_added_are_named():
     ):
         with pytest.raises(ValueError, match=f"^{match}"):
             memory.with_patterns(more)
-    with pytest.raises(ValueError, match=r"^values have 1 rows"):
+    with pytest.raises(ValueError, match=r"^values have 1 row"):
         Memory(torch.eye(2), values=torch.eye(2)).with_patterns(torch.eye(2), [[1.0, 0.0]])
 
 
@@ -406,10 +406,18 @@ def test_normalising_neither_overflows_nor_underflows(dtype, scale):
     torch.testing.assert_close(memory.patterns, half, rtol=4 * torch.finfo(dtype).eps, atol=0)
 
 
+def test_masked_numbers_are_not_read_as_if_they_were_not():
+    rows = np.ma.masked_array(np.eye(2), mask=False)
+    assert Memory(rows).num_patterns == 2
+    rows[0, 1] = np.ma.masked
+    with pytest.raises(TypeError, match=r"^patterns has masked numbers: fill them"):
+        Memory(rows)
+
+
 def test_bad_rows_are_numbered_over_blocks():
     patterns = torch.zeros(140_000, 1)
     patterns[133_000] = math.nan
-    with pytest.raises(ValueError, match=r"^patterns holds NaN or infinity, first in row 133000:"):
+    with pytest.raises(ValueError, match=r"^patterns holds NaN or infinity, first in row 133000, column 0 "):
         Memory(patterns)
     patterns[133_000] = 5.0
     assert Memory(patterns).radius == 5.0

@@ -103,7 +103,7 @@ def test_missing_fields_are_named(written):
 
 def test_too_few_patterns_for_a_claim_are_refused(written):
     part = STATEMENTS["P18"].parts[0]
-    with pytest.raises(ValueError, match="one update says nothing about 1 patterns"):
+    with pytest.raises(ValueError, match="one update says nothing about 1 pattern"):
         replay(changed(written, statement="P18", part=part.name))
 
 
