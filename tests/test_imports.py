@@ -13,7 +13,6 @@ import pytest
 
 import hopfield_theory as ht
 
-
 WITHOUT_TORCH = [
     "import hopfield_theory",
     "import hopfield_theory.bounds",
