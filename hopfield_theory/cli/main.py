@@ -29,6 +29,7 @@ from hopfield_theory.cli.shared import (
     naming,
     one_line_errors,
     progress_bar,
+    progress_words,
     random_memory,
     report,
 )
@@ -406,9 +407,14 @@ def capacity(
         memory, described, given = random_memory(dim, beta, scale, norm, kappa, noop)
         if rule not in ("stored", "stored alone", "all patterns", "one update"):
             raise ValueError(f"--rule is {rule!r}: it must be stored, 'stored alone', 'all patterns' or 'one update'")
-        with progress_bar("measuring") as progress:
-            progress(0, 1)
-            found = measured(Setting(memory, Rule(rule)), seed, precision=precision)
+        # of more numbers one memory takes seconds, and a search some hundred
+        most = min(1e7, 1e8 / memory.dim)
+        if most < 2.0:
+            raise ValueError(f"--dim is {dim}: no memory of more than 1e8 numbers is drawn, which here is one pattern")
+        with progress_words("measuring") as progress:
+            found = measured(
+                Setting(memory, Rule(rule)), seed, precision=precision, most_patterns=most, progress=progress
+            )
         report(
             json,
             {**given, "rule": rule, "seed": seed, "log_patterns": vars(found.log_patterns)},

@@ -35,6 +35,7 @@ __all__ = [
     "naming",
     "one_line_errors",
     "progress_bar",
+    "progress_words",
     "random_memory",
     "report",
 ]
@@ -234,6 +235,27 @@ def progress_bar(what: str) -> Iterator[Callable[[int, int], None]]:
         yield lambda done, whole: bar.update(task, completed=done, total=whole)
 
 
+@contextmanager
+def progress_words(what: str) -> Iterator[Callable[[str], None]]:
+    """Say on standard error what is done: beside a spinner on a terminal, elsewhere in a line every ten seconds."""
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        said = time.monotonic()
+
+        def say(doing: str) -> None:
+            nonlocal said
+            if time.monotonic() - said >= _SECONDS:
+                said = time.monotonic()
+                print(f"{what}: {doing}", file=sys.stderr, flush=True)
+
+        yield say
+        return
+    with console.status(what) as status:
+        yield lambda doing: status.update(f"{what}: {doing}")
+
+
 def _lines(what: str) -> Callable[[int, int], None]:
     begun = said = time.monotonic()
 
@@ -243,7 +265,9 @@ def _lines(what: str) -> Callable[[int, int], None]:
         if now - said < _SECONDS:
             return
         said = now
-        left = f"about {(now - begun) * (whole - done) / done:.0f} s left" if done else "time left unknown"
+        # the first pieces of work are not of the usual size
+        known = 10 * done >= whole
+        left = f"about {(now - begun) * (whole - done) / done:.0f} s left" if known else "time left unknown"
         print(f"{what}: {done} of {whole} after {now - begun:.0f} s, {left}", file=sys.stderr, flush=True)
 
     return say

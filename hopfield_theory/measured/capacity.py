@@ -378,7 +378,7 @@ def capacity(
     """
 
     def measure(size: int, trials: int, first: int) -> int:
-        progress(f"M = {size}")
+        progress(f"M = {size}, {trials} memories")
         each = min(shared, size)
         more: dict[str, Any] = options if each == 1 else options | {"queries": each}
         found = outcomes(setting, size, math.ceil(trials / each), seed, first=first, **more)

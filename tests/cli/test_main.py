@@ -472,6 +472,25 @@ def test_without_a_terminal_progress_is_said_in_lines(source, monkeypatch):
     assert lines[-1].startswith("certifying at each β: 60 of 60")
 
 
+def test_a_measurement_says_what_it_looks_at(monkeypatch):
+    monkeypatch.setattr("hopfield_theory.cli.shared._SECONDS", 0.0)
+    lines = run("capacity", "--dim", 4, "--kappa", 8, "--precision", 0.5).stderr.splitlines()
+    assert all(re.fullmatch(r"measuring: M = \d+, \d+ memories", line) for line in lines)
+    assert len(lines) > 2
+
+
+def test_no_memory_of_more_numbers_than_a_machine_can_draw_is_measured(monkeypatch):
+    assert "--dim is 60000000: no memory of more than" in one_line(run("capacity", "--dim", 60_000_000, "--kappa", 1e9))
+    monkeypatch.setattr("hopfield_theory.measured.capacity._guess", lambda setting, top: top)
+    asked = []
+    monkeypatch.setattr(
+        "hopfield_theory.measured.capacity.outcomes",
+        lambda setting, size, trials, seed, **more: asked.append(size) or np.ones((trials, 1), dtype=bool),
+    )
+    run("capacity", "--dim", 1_000_000, "--kappa", 1e7)
+    assert max(asked) == 101
+
+
 def test_an_interrupted_search_says_what_it_found(source, monkeypatch):
     def interrupt(*_, **__):
         raise KeyboardInterrupt
