@@ -2,11 +2,13 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hopfield_theory.certificates.certify import certify, guaranteed
 from hopfield_theory.model import fixed_point
 from hopfield_theory.model.fixed_point import Status, accelerate, iterate
 from hopfield_theory.model.memory import Memory
@@ -262,3 +264,9 @@ def test_energies_are_those_of_the_final_states():
 def test_any_number_of_steps_is_taken():
     for fast in (False, True):
         assert retrieve(Memory(torch.eye(2)), torch.eye(2), max_steps=10**20, accelerate=fast).converged.all()
+
+
+@pytest.mark.parametrize("function", [retrieve, guaranteed, lambda patterns, _: certify(patterns)])
+def test_patterns_alone_are_no_memory(function):
+    with pytest.raises(TypeError, match=r"memory is ndarray: it must be a Memory, as of Memory\(patterns, beta\)"):
+        function(np.eye(3), np.eye(3))
