@@ -230,6 +230,7 @@ def test_noop_mass_matters_only_beyond_lambda():
 def test_what_needs_integrals_is_left_out_in_very_many_dimensions(dim):
     memory = RandomMemory.of(dim, 1.0, 3.0)
     rows = {row.statement: row for row in table.capacity_table(memory, P)}
+    assert {row.how for row in rows.values()} == {"published", "proved", "heuristic"}
     left_out = {name for name, row in rows.items() if math.isnan(row.log_patterns)}
     assert left_out == {"C3", "C6", "C3 typical", "C7", "C9"}
     assert all(rows[name].meaning == "left out: not evaluated above d = 100000" for name in left_out)

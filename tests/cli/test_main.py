@@ -409,6 +409,7 @@ def test_the_digits_that_block_are_named(tmp_path):
     assert result.exit_code == 1
     shown = ", ".join(map(str, blocked[:10]))
     assert f"{len(blocked)} are certified at no β" in sentences(result.stdout)
+    assert "overlaps them no less than they overlap themselves" in sentences(result.stdout)
     assert f"patterns {shown}, … ({len(blocked)} in all)." in sentences(result.stdout)
     result = run("find-beta", path, "--json", tmp_path / "o.json")
     assert result.exit_code == 1

@@ -59,6 +59,10 @@ def choose(query=(2, 4, 16, 64), key=None, value=None, dtype=HALF, mask=None, be
         # few queries on many keys
         ({"query": (1, 4, 8, 64), "key": (1, 4, 8192, 64), "needs_grad": False}, "flash"),
         ({"query": (1, 4, 8, 64), "key": (1, 4, 8192, 64)}, "cudnn"),
+        ({"query": (1, 4, 1, 64), "key": (1, 4, 8192, 64), "needs_grad": False}, "cudnn"),
+        # old cards
+        ({"dtype": torch.float32, "capability": (5, 0)}, "efficient"),
+        ({"dtype": torch.float32, "capability": (3, 7)}, None),
         # masks
         ({"mask": torch.ones(2, 1, 1, 16, dtype=torch.bool)}, "cudnn"),
         ({"mask": torch.ones(2, 1, 1, 16, dtype=torch.bool), "capability": AMPERE}, "efficient"),
