@@ -1,9 +1,10 @@
 """A crowd of random patterns keeps fixed points away from each of them: the bound C7; the upper bound by C6 and C7."""
 
+import copy
 import itertools
 import math
-from dataclasses import dataclass
-from functools import lru_cache
+from dataclasses import dataclass, replace
+from functools import cache, lru_cache
 
 import numpy as np
 from scipy import special
@@ -22,12 +23,38 @@ _STRIPS = 48
 _SQUARED_DEVIATIONS, _FOR_RARER = 16.0, 6.0
 
 
+# Patterns are let into the ball where keeping them out takes more than this share of the survival.
+_NEGLIGIBLE = 0.01
+# With patterns inside: shares of the survival that a pattern below the floor and all inner tails may take, the cosines
+# and the caps (in units of the crowd's height) that are tried, and how close the search comes to the least log M.
+_FLOOR_SHARE, _INSIDE_SHARE = 0.2, 0.1
+_COSINES = (0.5, 0.75, 0.92, 0.98)
+_CAPS = (0.85, 0.7, 0.5)
+_PRECISION = 1e-3
+# Terms of the inner moment: its last one stands for all higher ones.
+_TERMS = 8
+
+
+@dataclass(frozen=True)
+class Inside:
+    """What the patterns below a strip's rim may pull back: at most ``allowance``, whatever the fixed point's direction.
+
+    ``log_tilt`` is the logarithm of the Chernoff parameter, ``cosine`` the rim of the cap of directions of which the
+    fixed point's is the mean.
+    """
+
+    allowance: float
+    log_tilt: float
+    cosine: float
+
+
 @dataclass(frozen=True)
 class Strip:
     """One range ``low < 1 - <x, ξ>/m² <= high`` of overlaps in which C7 excludes fixed points, and its tilts.
 
     ``slack`` is the logarithm of the factor that the crowd's pull may lose to a common direction; ``log_tilt`` and
-    ``side_log_tilt`` are the logarithms of the Chernoff parameters for the pull and for that direction.
+    ``side_log_tilt`` are the logarithms of the Chernoff parameters for the pull and for that direction. A strip that
+    ends above the witness's floor needs to say what is ``inside``.
     """
 
     low: float
@@ -35,16 +62,27 @@ class Strip:
     slack: float
     log_tilt: float
     side_log_tilt: float
+    inside: Inside | None = None
 
 
 @dataclass(frozen=True)
 class TypicalWitness:
-    """Free parameters of C7: no fixed point within ``error`` (in units of m); patterns below ``cap`` are left out."""
+    """Free parameters of C7: no fixed point within ``error`` (in units of m).
+
+    Patterns below ``cap``, or below the rim of a strip beyond it, are left out of the crowd. There is no pattern below
+    ``floor``, by default the error.
+    """
 
     log_patterns: float
     error: float
     cap: float
     strips: tuple[Strip, ...]
+    floor: float | None = None
+
+    @property
+    def least_height(self) -> float:
+        """Height below which there is no pattern, up to a probability that is counted."""
+        return self.error if self.floor is None else self.floor
 
 
 def ceiling(
@@ -110,6 +148,13 @@ def typical_witness(memory: RandomMemory, failure_probability: float, error: flo
     Patterns below a cap may be left out of both sums. As the strips get narrower and the dimension grows, the bound
     approaches the mean-field curve C5.
 
+    Below the strip no pattern may lie, which for a wide ``error`` is asked in vain. Where it takes more than a hundredth
+    of the probability, or leaves nothing proved, patterns from a lower floor on are let in if that proves more. With
+    ``f = (a_+ - u) exp(-κ u (1 - a_+))`` they pull back by at most ``F = Σ f exp(κ <τ_ν, v>)``, and A becomes ``A + y``
+    if ``F < y`` for all v. F being convex, ``exp(s F)`` at v is at most its mean over any directions whose mean is v.
+    The directions within a cosine c of that of v, a share Q of the sphere, have the mean cosine m, so
+    that ``F >= y`` for some v with probability at most ``exp(M E[exp(s f exp(κ R |τ| cos)) - 1] - s y)/Q``, ``R = b/m``.
+
     Parameters are the same as for ``ceiling``.
 
     Examples
@@ -131,6 +176,9 @@ def typical_witness(memory: RandomMemory, failure_probability: float, error: flo
     for cap in np.geomspace(1.05 * error, max(30.0 * error, 0.8 * crowd), 12):
         if cap < 1.0:
             best = _typical_solved(memory, best, float(cap), log_survival)
+    empty = _log_others(best.log_patterns) + float(sphere.log_cap(error, memory.dim))
+    if memory.dim > 2 and not empty <= log_survival + math.log(_NEGLIGIBLE):
+        best = _solved_with_patterns_inside(memory, best, log_survival)
     return best
 
 
@@ -141,7 +189,7 @@ def log_typical_survival(memory: RandomMemory, witness: TypicalWitness, log_patt
     ----------
     memory : RandomMemory
     witness : TypicalWitness
-        Error, cap and strips, which must cover the overlaps up to the error.
+        Error, cap, floor and strips, which must cover the overlaps up to the error.
     log_patterns : float
         log M; M - 1 other patterns are counted.
 
@@ -153,9 +201,16 @@ def log_typical_survival(memory: RandomMemory, witness: TypicalWitness, log_patt
     True
     """
     others = _log_others(log_patterns)
-    parts = [others + float(sphere.log_cap(witness.error, memory.dim))]
+    floor = witness.least_height
+    parts = [others + float(sphere.log_cap(floor, memory.dim))]
     for strip in witness.strips:
-        parts += _Crowd(memory, witness.error, witness.cap, strip.low, strip.high).log_tails(strip, others)
+        crowd = _Crowd(memory, witness.error, witness.cap, strip.low, strip.high)
+        if strip.high > floor:
+            if strip.inside is None:
+                return max(0.0, float(np.logaddexp.reduce(parts)))
+            crowd = crowd.pulled_back(strip.inside.allowance)
+            parts.append(_Inner(memory, crowd, floor, strip.inside.cosine).log_tail(strip.inside, others))
+        parts += crowd.log_tails(strip, others)
     return float(np.logaddexp.reduce(parts))
 
 
@@ -163,7 +218,8 @@ class _Crowd:
     """The crowd's pull in one strip of C7: weights g above the cap, the pull A that suffices, and ``κ b``."""
 
     def __init__(self, memory: RandomMemory, error: float, cap: float, low: float, high: float) -> None:
-        height, self._log_weight = _quadrature.heights(cap, memory.dim)
+        self.high = high
+        height, self._log_weight = _quadrature.heights(max(cap, high), memory.dim)
         self._dim = memory.dim - 1
         self.log_g = np.log(height - high) - memory.kappa * height * (1.0 - low)
         self._log_side = self.log_g + 0.5 * np.log(height * (2.0 - height))
@@ -171,6 +227,12 @@ class _Crowd:
         leak = (1.0 - high) * math.exp(min(memory.log_noop - memory.kappa * (1.0 - low), 300.0))
         self.needed = high - leak
         self.across = memory.kappa * math.sqrt(min(max(error * error - low * low, 0.0), high * (2.0 - high)))
+
+    def pulled_back(self, allowance: float) -> "_Crowd":
+        """Return the crowd that has to outweigh what patterns inside pull back."""
+        crowd = copy.copy(self)
+        crowd.needed += allowance
+        return crowd
 
     def log_least(self) -> float:
         """Logarithm of the number of patterns whose mean pull is just enough, ``-inf`` if none is needed."""
@@ -245,6 +307,117 @@ class _Crowd:
                 if abs(step) < 1e-9 * tilt:
                     break
         return min(math.log(tilt) - unit, largest)
+
+
+class _Inner:
+    """The patterns between the floor and the rim of a strip of C7, which pull back in the worst direction."""
+
+    def __init__(self, memory: RandomMemory, crowd: _Crowd, floor: float, cosine: float) -> None:
+        dim = memory.dim - 1
+        self._log_share = float(sphere.log_cap(1.0 - cosine, dim))
+        log_mean_cosine = 0.5 * (dim - 1) * math.log1p(-(cosine**2)) - self._log_share
+        log_mean_cosine -= math.log(dim - 1) + special.betaln(0.5, 0.5 * (dim - 1))
+        height, log_weight = _quadrature.heights(floor, memory.dim, (crowd.high,))
+        inside = height < crowd.high
+        height, self._weight = height[inside], np.exp(log_weight[inside])
+        across = crowd.across * math.exp(-log_mean_cosine) * np.sqrt(height * (2.0 - height))
+        log_pull = np.log(crowd.high - height) - memory.kappa * height * (1.0 - crowd.high)
+        self._log_worst = log_pull + across
+        # the j-th power of a pull in the mean over directions, in units of that in the worst one
+        self._moments = [
+            np.exp(sphere.log_mgf_across(j * across, memory.dim) - j * across) for j in range(1, _TERMS + 1)
+        ]
+
+    def log_tail(self, inside: Inside, others: float) -> float:
+        """Logarithm of the probability that the patterns pull back more than allowed in some direction."""
+        exponent = self._exponent(inside.log_tilt, others) - math.exp(inside.log_tilt) * inside.allowance
+        return min(0.0, exponent - self._log_share)
+
+    def least(self, others: float, log_tail: float, cosine: float) -> Inside:
+        """Return the smallest allowance that is exceeded with at most a given probability."""
+
+        def log_allowance(log_tilt: float) -> float:
+            needed = self._exponent(log_tilt, others) - self._log_share - log_tail
+            return math.log(needed) - log_tilt
+
+        unit = -float(self._log_worst.max())
+        log_tilt, log_least = _quadrature.minimum(log_allowance, unit - 3.0, unit + 4.0, steps=12)
+        return Inside(math.exp(log_least), log_tilt, cosine)
+
+    def _exponent(self, log_tilt: float, others: float) -> float:
+        """Bound ``M E[exp(s f exp(κ R |τ| cos)) - 1]``: powers below the last term's are exact."""
+        worst = np.exp(np.minimum(log_tilt + self._log_worst, 300.0))
+        term, rest, total = np.ones_like(worst), np.expm1(worst), np.zeros_like(worst)
+        for j in range(1, _TERMS):
+            term = term * worst / j
+            rest = rest - term
+            total = total + term * self._moments[j - 1]
+        # what rounding leaves of small powers is below the margin of a proof
+        total = total + np.maximum(rest, 0.0) * self._moments[-1]
+        return math.exp(min(others, 300.0)) * float(self._weight @ total)
+
+
+def _solved_with_patterns_inside(memory: RandomMemory, best: TypicalWitness, log_survival: float) -> TypicalWitness:
+    """Return the least number of patterns proved with a floor below the error, or ``best`` if that is less."""
+    edges = np.linspace(0.0, best.error, _STRIPS + 1).tolist()
+    height = 1.0 - float(sphere.bessel_ratio(memory.kappa, memory.dim))
+    rows = {
+        cap * height: [_Crowd(memory, best.error, cap * height, a, b) for a, b in itertools.pairwise(edges)]
+        for cap in _CAPS
+    }
+    log_tail = log_survival + math.log(_INSIDE_SHARE / _STRIPS)
+
+    def attempt(log_patterns: float, known: tuple[Strip, ...] = ()) -> TypicalWitness | None:
+        """Return a witness if there is one; the cosines of a ``known`` one for more patterns are good here too."""
+        others = _log_others(log_patterns)
+        floor = _floor(memory, others, log_survival + math.log(_FLOOR_SHARE), edges)
+        empty = others + float(sphere.log_cap(floor, memory.dim))
+        cosines = [(strip.inside.cosine,) if strip.inside else _COSINES for strip in known] or [_COSINES] * _STRIPS
+
+        @cache
+        def inside(index: int) -> Inside | None:
+            crowd = next(iter(rows.values()))[index]
+            if crowd.high <= floor:
+                return None
+            tries = [_Inner(memory, crowd, floor, cosine).least(others, log_tail, cosine) for cosine in cosines[index]]
+            return min(tries, key=lambda found: found.allowance)
+
+        for cap, row in rows.items():
+            strips, total = [], empty
+            for index in reversed(range(_STRIPS)):
+                crowd, pulled = row[index], inside(index)
+                if pulled is not None:
+                    crowd, total = crowd.pulled_back(pulled.allowance), float(np.logaddexp(total, log_tail))
+                strip = crowd.strip(edges[index], edges[index + 1], others, log_survival)
+                total = float(np.logaddexp(total, np.logaddexp(*crowd.log_tails(strip, others))))
+                if not total <= log_survival:
+                    break
+                strips.insert(0, replace(strip, inside=pulled))
+            else:
+                return TypicalWitness(log_patterns, best.error, cap, tuple(strips), floor)
+        return None
+
+    low = max(0.0, min(max(crowd.log_least() for crowd in row) for row in rows.values()))
+    tries = (low + rise for rise in (0.5, 1.0, 2.0, 3.0, 4.0, 6.0, 9.0) if low + rise < best.log_patterns)
+    found = next(filter(None, map(attempt, tries)), None)
+    if found is None:
+        return best
+    while found.log_patterns - low > _PRECISION:
+        middle = 0.5 * (low + found.log_patterns)
+        better = attempt(middle, found.strips)
+        low, found = (low, better) if better else (middle, found)
+    return found
+
+
+def _floor(memory: RandomMemory, others: float, log_share: float, edges: list[float]) -> float:
+    """Return the largest height below which a pattern is rare enough, or the edge of a strip right above it."""
+
+    def rare(height: float) -> bool:
+        return others + float(sphere.log_cap(height, memory.dim)) <= log_share
+
+    floor = _quadrature.largest(rare, 0.0, edges[-1])
+    above = next((edge for edge in edges if edge >= floor), floor)
+    return above if above <= floor * (1.0 + 1e-3 / memory.dim) else floor
 
 
 def _typical_solved(memory: RandomMemory, best: TypicalWitness, cap: float, log_survival: float) -> TypicalWitness:

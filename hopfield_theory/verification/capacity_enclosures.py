@@ -23,7 +23,7 @@ from scipy import special
 from hopfield_theory import _arguments
 from hopfield_theory.bounds import _quadrature, sphere
 from hopfield_theory.bounds.chernoff import QUANTIFIERS, Case, Witness, chernoff_witness
-from hopfield_theory.bounds.crowding import Strip, TypicalWitness, typical_witness
+from hopfield_theory.bounds.crowding import Inside, Strip, TypicalWitness, typical_witness
 from hopfield_theory.bounds.merging import PairWitness, pair_witness
 from hopfield_theory.bounds.random_memory import RandomMemory
 from hopfield_theory.bounds.union import pairwise
@@ -45,6 +45,8 @@ Function = Callable[[Ball, Ball], Ball]
 
 _PRECISION = 128
 _TOLERANCE = 2.0**-60
+# Terms of the inner moment of C7, as in the floats: with any number of them the bound is valid.
+_TERMS = 8
 # How far log M is moved from the value in floats: well above their errors, well below any displayed digit.
 _STEP = 1e-8
 
@@ -127,7 +129,8 @@ def typical_enclosure(
 ) -> Enclosure:
     """Enclose the C7 upper bound on the probability of a fixed point within the witness's error of a pattern.
 
-    Decided True if it is at most ``1 - p``. If the strips do not cover the overlaps up to the error, it is 1.
+    Decided True if it is at most ``1 - p``. If the strips do not cover the overlaps up to the error, it is 1, and so is
+    the tail of a strip beyond the floor that does not say what is inside.
 
     Examples
     --------
@@ -465,26 +468,36 @@ def _amplifications(memory: RandomMemory, h: Ball) -> list[_Piece]:
 
 
 def _survival(memory: RandomMemory, witness: TypicalWitness, patterns: Ball) -> Ball:
-    # Patterns above the cap pull outwards only if the strips end below it.
-    if not (_tiles(witness.strips, 0.0, witness.error) and witness.error <= min(witness.cap, 1.0)):
+    if not (_tiles(witness.strips, 0.0, witness.error) and witness.error < 1.0):
         return arb(1)
-    total = (patterns - 1) * _cap(arb(witness.error), memory.dim)
+    total = (patterns - 1) * _cap(arb(witness.least_height), memory.dim)
     for strip in witness.strips:
         total += _strip_tails(memory, witness, strip, patterns - 1)
     return total
 
 
 def _strip_tails(memory: RandomMemory, witness: TypicalWitness, strip: Strip, others: Ball) -> Ball:
-    """Enclose the probability that a fixed point in a strip is not excluded: pull too weak, or direction too strong."""
+    """Enclose the probability that a fixed point in a strip is not excluded.
+
+    The patterns inside pull back too much, the crowd pulls too little, or its direction is too strong.
+    """
     kappa, low, high, slack = arb(memory.kappa), arb(strip.low), arb(strip.high), arb(strip.slack)
     needed = high - (1 - high) * _leak(memory, 1 - low)
+    reach = (arb(witness.error) ** 2 - low**2).min(high * (2 - high)).sqrt()
+    inner = arb(0)
+    if strip.high > witness.least_height:
+        if strip.inside is None:
+            return arb(1)
+        inner = _inner_tail(memory, witness.least_height, strip.high, reach, strip.inside, others)
+        needed += arb(strip.inside.allowance)
     if needed <= 0:
-        return arb(0)
+        return inner
     if _positive(needed, slack) is not True:
         return arb(1) if slack <= 0 else _open()
     tilt, side_tilt = arb(strip.log_tilt).exp(), arb(strip.side_log_tilt).exp()
     enough = needed * slack.exp()
-    rim, end = _half_angle(arb(witness.cap)), arb.pi() / 2
+    # only patterns above the strip pull outwards
+    rim, end = _half_angle(arb(max(witness.cap, strip.high))), arb.pi() / 2
 
     def pull(sine: Ball) -> Ball:
         return (2 * sine**2 - high) * (-2 * kappa * (1 - low) * sine**2).exp()
@@ -496,11 +509,38 @@ def _strip_tails(memory: RandomMemory, witness: TypicalWitness, strip: Strip, ot
         return ((2 * side_tilt * sine * cosine * pull(sine)) ** 2 / (2 * (memory.dim - 1))).expm1()
 
     weak = _probability_bound(tilt * enough - others * _mean(memory.dim, kept, rim, end))
-    reach = (arb(witness.error) ** 2 - low**2).min(high * (2 - high)).sqrt()
     direction = side_tilt * enough * slack / (kappa * reach)
     moment = (direction**2 / 4).hypgeom_0f1(arb(memory.dim - 1) / 2)
     strong = _probability_bound(others * _mean(memory.dim, grown, rim, end) - moment.log())
-    return weak + strong
+    return inner + weak + strong
+
+
+def _inner_tail(memory: RandomMemory, floor: float, high: float, reach: Ball, inside: Inside, others: Ball) -> Ball:
+    """Enclose the probability that patterns between the floor and a strip's rim pull back more than allowed."""
+    dim, kappa, rim, cosine = memory.dim - 1, arb(memory.kappa), arb(high), arb(inside.cosine)
+    if dim < 2 or not 0 < inside.cosine < 1 or inside.allowance <= 0:
+        return arb(1)
+    share, half = _cap(1 - cosine, dim), arb(dim - 1) / 2
+    beta = arb(0.5).gamma() * half.gamma() / (half + 0.5).gamma()
+    mean_cosine = (1 - cosine**2) ** half / ((dim - 1) * beta * share)
+    tilt, radius = arb(inside.log_tilt).exp(), kappa * reach / mean_cosine
+
+    def grown(sine: Ball, cosine: Ball) -> Ball:
+        pull = tilt * (rim - 2 * sine**2) * (-2 * kappa * (1 - rim) * sine**2).exp()
+        across = 2 * radius * sine * cosine
+        worst = pull * across.exp()
+        term, total, rest = acb(1), acb(0), worst.expm1()
+        for power in range(1, _TERMS + 1):
+            moment = ((power * across) ** 2 / 4).hypgeom_0f1(acb(dim) / 2)
+            if power == _TERMS:
+                total += rest * moment * (-power * across).exp()
+            term = term * pull / power
+            total += term * moment if power < _TERMS else 0
+            rest -= term * (power * across).exp()
+        return total
+
+    moment = _mean(memory.dim, grown, _half_angle(arb(floor)), _half_angle(rim))
+    return _probability_bound(others * moment - tilt * arb(inside.allowance) - share.log())
 
 
 def _pairwise_failure(memory: RandomMemory, patterns: Ball) -> Ball:

@@ -123,6 +123,81 @@ def test_c7(error):
     assert tails[1] < 0.0
 
 
+INNER = (0.05, 0.2, 0.5)
+
+
+def inner(cosine, memory=MEMORY):
+    floor, high, error = INNER
+    crowd = crowding._Crowd(memory, error, 0.3, 0.18, high)
+    return crowding._Inner(memory, crowd, floor, cosine)
+
+
+@pytest.mark.parametrize("cosine", [0.3, 0.8])
+def test_c7_with_patterns_inside(cosine):
+    """The moment is a mean over heights and directions, of which the last term is an upper bound."""
+    floor, high, error = INNER
+
+    def directions(function, low=-1.0):
+        norm = special.beta(0.5, 0.5 * (DIM - 2))
+        return integrate.quad(lambda c: function(c) * (1 - c * c) ** (0.5 * DIM - 2) / norm, low, 1.0)[0]
+
+    share = directions(lambda c: 1.0, cosine)
+    radius = math.sqrt(error**2 - 0.18**2) * share / directions(lambda c: c, cosine)
+
+    def exact(u, tilt):
+        pull = tilt * (high - u) * math.exp(-KAPPA * u * (1 - high))
+        across = KAPPA * radius * math.sqrt(u * (2 - u))
+        return directions(lambda c: math.expm1(pull * math.exp(across * c)))
+
+    found, others = inner(cosine), 30.0
+    least = found.least(math.log(others), math.log(1e-2), cosine)
+    tilt = math.exp(least.log_tilt)
+    nodes, weights = np.polynomial.legendre.leggauss(24)
+    low, far = math.acos(1 - floor), math.acos(1 - high)
+    angles = low + 0.5 * (far - low) * (1 + nodes)
+    density = 0.5 * (far - low) * weights * np.sin(angles) ** (DIM - 2) / special.beta(0.5, 0.5 * (DIM - 1))
+    moment = others * sum(w * exact(1 - math.cos(a), tilt) for w, a in zip(density, angles, strict=True))
+    bound = found._exponent(least.log_tilt, math.log(others))
+    assert moment < bound < 4.0 * moment
+    # at a small tilt hardly anything is left to the last term
+    small = others * sum(w * exact(1 - math.cos(a), 0.01 * tilt) for w, a in zip(density, angles, strict=True))
+    assert found._exponent(least.log_tilt + math.log(0.01), math.log(others)) == pytest.approx(small, rel=1e-5)
+    assert found.log_tail(least, math.log(others)) == pytest.approx(math.log(1e-2), rel=1e-9)
+    assert bound - tilt * least.allowance - math.log(share) == pytest.approx(math.log(1e-2), rel=1e-9)
+
+
+def test_c7_tails_bound_how_often_patterns_inside_pull_back_too_much():
+    """The pull in the best of many directions, found by ascent, for random patterns between the floor and the rim."""
+    floor, high, error = INNER
+    rng, size, log_tail = np.random.default_rng(0), 200, math.log(0.3)
+    memory = RandomMemory(DIM, 12.0)
+    least = min(
+        (inner(c, memory).least(math.log(size), log_tail, c) for c in (0.3, 0.6, 0.9)), key=lambda i: i.allowance
+    )
+    reach = math.sqrt(error**2 - 0.18**2)
+    pulls = []
+    for _ in range(400):
+        patterns = rng.normal(size=(size, DIM))
+        patterns /= np.linalg.norm(patterns, axis=1, keepdims=True)
+        height = 1 - patterns[:, 0]
+        kept = (floor <= height) & (height < high)
+        if not kept.any():
+            pulls.append(0.0)
+            continue
+        across = patterns[kept, 1:]
+        pull = (high - height[kept]) * np.exp(-12.0 * height[kept] * (1 - high))
+        v = np.concatenate([across, rng.normal(size=(8, DIM - 1))])
+        for _ in range(30):
+            v *= reach / np.linalg.norm(v, axis=1, keepdims=True)
+            values = pull * np.exp(12.0 * v @ across.T)
+            v = values @ across
+        pulls.append(values.sum(axis=1).max())
+    exceeded = np.mean(np.array(pulls) >= least.allowance)
+    assert exceeded < 0.3
+    # the bound is about sums that occur: half the allowance is exceeded now and then
+    assert np.mean(np.array(pulls) >= 0.4 * least.allowance) > 0.01
+
+
 def test_c3_summands_and_their_allowances():
     u = np.array([0.5, 0.9, 1.4, 2.0])
     w = np.sqrt(2 * u)

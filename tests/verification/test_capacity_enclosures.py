@@ -369,12 +369,96 @@ def test_strips_with_a_gap_are_not_proved():
     assert still_near({"high": math.nextafter(strips[-1].high, 0.0)}, -1) is False
 
 
-def test_strips_that_reach_beyond_the_cap_leave_the_bound_void():
+def test_strips_that_reach_beyond_the_cap_begin_their_crowd_themselves():
+    memory, witness = RandomMemory.of(*ROW), lost(ROW)
+    at = witness.log_patterns + STEP
+    planted = replace(witness, cap=0.5 * witness.error)
+    found = typical_enclosure(memory, planted, at, P)
+    assert agrees(found, crowding.log_typical_survival(memory, planted, at))
+    # in the last strip nearly nothing is between the cap and the rim, in the first ones much is
+    assert found.low > typical_enclosure(memory, witness, at, P).high
+
+
+def test_strips_beyond_the_floor_that_do_not_say_what_is_inside_are_not_proved():
     witness = lost(ROW)
-    planted = replace(witness, cap=0.98 * witness.error)
-    found = typical_enclosure(RandomMemory.of(*ROW), planted, witness.log_patterns + STEP, P)
-    assert agrees(found, 0.0, 1e-300)
-    assert found.decided is False
+    assert still_near({"floor": witness.error}) is True
+    assert still_near({"floor": math.nextafter(witness.error, 0.0)}) is False
+    assert still_near({"floor": 1e-3 * witness.error}) is False
+    memory = RandomMemory.of(*ROW)
+    planted = replace(witness, floor=0.5 * witness.error)
+    assert crowding.log_typical_survival(memory, planted, witness.log_patterns) == 0.0
+
+
+INSIDE = RandomMemory.of_lambda(12, 0.5, 0.0)
+
+
+@cache
+def inside() -> crowding.TypicalWitness:
+    return crowding.typical_witness(INSIDE, 0.5, 0.5)
+
+
+def test_a_crowd_with_patterns_inside_agrees_with_the_floats():
+    witness = inside()
+    at = witness.log_patterns + STEP
+    assert 0.0 < witness.floor < witness.error
+    found = typical_enclosure(INSIDE, witness, at, 0.5)
+    assert agrees(found, crowding.log_typical_survival(INSIDE, witness, at))
+    assert found.decided is True
+    assert typical_enclosure(INSIDE, witness, witness.log_patterns - 0.05, 0.5).decided is False
+
+
+def strip_tail(strip: crowding.Strip) -> float:
+    witness = inside()
+    with ctx.workprec(128):
+        others = arb(witness.log_patterns).exp() - 1
+        return float(capacity_enclosures._strip_tails(INSIDE, witness, strip, others).upper())
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"allowance": lambda given: 0.5 * given},
+        {"allowance": lambda _: 0.0},
+        {"allowance": lambda given: -given},
+        {"log_tilt": lambda given: given - 1.0},
+        {"log_tilt": lambda given: given + 1.0},
+        {"cosine": lambda _: 0.0},
+        {"cosine": lambda _: 1.0},
+        {"cosine": lambda _: 0.9999},
+        None,
+    ],
+)
+def test_what_is_inside_is_not_forgotten(changes):
+    strip = inside().strips[-8]
+    assert strip_tail(strip) < 0.2
+    given = strip.inside
+    planted = changes and replace(given, **{name: change(getattr(given, name)) for name, change in changes.items()})
+    assert strip_tail(replace(strip, inside=planted)) > 0.5
+
+
+def test_what_is_inside_agrees_with_another_integrator():
+    dim, kappa, floor, reach, log_others = 3, 12.0, 0.1, 0.2, 1.0
+    given = crowding.Inside(0.6, 1.2, 0.6)
+    with mp.workdps(20):
+        rim, tilt = mp.acos(mp.mpf(given.cosine)), mp.exp(given.log_tilt)
+        share, mean_cosine = rim / mp.pi, mp.sin(rim) / rim
+
+        def moment(theta):
+            u = 1 - mp.cos(theta)
+            pull = tilt * (mp.mpf(0.3) - u) * mp.exp(-kappa * u * (1 - mp.mpf(0.3)))
+            across = kappa * reach / mean_cosine * mp.sin(theta)
+            powers = [pull**j / mp.factorial(j) for j in range(8)]
+            rest = mp.exp(pull * mp.exp(across)) - sum(p * mp.exp(j * across) for j, p in enumerate(powers))
+            terms = [p * mp.besseli(0, j * across) for j, p in enumerate(powers)][1:]
+            return sum(terms) + rest * mp.besseli(0, 8 * across) * mp.exp(-8 * across)
+
+        points = [mp.acos(1 - mp.mpf(height)) for height in (floor, 0.3)]
+        expected = mp.exp(log_others) * mean(dim, moment, points) - tilt * mp.mpf(0.6) - mp.log(share)
+    assert -3.0 < expected < -0.3
+    with ctx.workprec(128):
+        others = arb(log_others).exp()
+        tail = capacity_enclosures._inner_tail(RandomMemory(dim, kappa), floor, 0.3, arb(reach), given, others)
+        assert float(tail.log()) == pytest.approx(float(expected), abs=1e-12)
 
 
 @pytest.mark.slow
