@@ -33,6 +33,9 @@ _CAPS = (0.85, 0.7, 0.5)
 _PRECISION = 1e-3
 # Terms of the inner moment: its last one stands for all higher ones.
 _TERMS = 8
+_POWERS = np.arange(1, _TERMS + 1)
+# An allowance exceeds what it has to be by twice the margin of a tail.
+_ROUNDING = 2e-9
 
 
 @dataclass(frozen=True)
@@ -148,12 +151,12 @@ def typical_witness(memory: RandomMemory, failure_probability: float, error: flo
     Patterns below a cap may be left out of both sums. As the strips get narrower and the dimension grows, the bound
     approaches the mean-field curve C5.
 
-    Below the strip no pattern may lie, which for a wide ``error`` is asked in vain. Where it takes more than a hundredth
-    of the probability, or leaves nothing proved, patterns from a lower floor on are let in if that proves more. With
+    That no pattern is below the strip is asked in vain for a wide ``error``. Where it takes more than a hundredth of
+    the probability, or leaves nothing proved, patterns above a lower floor are let in if that proves more. With
     ``f = (a_+ - u) exp(-κ u (1 - a_+))`` they pull back by at most ``F = Σ f exp(κ <τ_ν, v>)``, and A becomes ``A + y``
-    if ``F < y`` for all v. F being convex, ``exp(s F)`` at v is at most its mean over any directions whose mean is v.
-    The directions within a cosine c of that of v, a share Q of the sphere, have the mean cosine m, so
-    that ``F >= y`` for some v with probability at most ``exp(M E[exp(s f exp(κ R |τ| cos)) - 1] - s y)/Q``, ``R = b/m``.
+    if ``F < y`` for all v. As F is convex, ``exp(s F)`` at v is at most its mean over states whose mean is v: those of
+    length ``R = b/m`` within a cosine c of v, of mean cosine m, a share Q of all directions. So ``F >= y`` for some v
+    with probability at most ``exp(M E[exp(s f exp(κ R |τ| cos)) - 1] - s y)/Q``.
 
     Parameters are the same as for ``ceiling``.
 
@@ -319,42 +322,49 @@ class _Inner:
         log_mean_cosine -= math.log(dim - 1) + special.betaln(0.5, 0.5 * (dim - 1))
         height, log_weight = _quadrature.heights(floor, memory.dim, (crowd.high,))
         inside = height < crowd.high
-        height, self._weight = height[inside], np.exp(log_weight[inside])
+        height, log_weight = height[inside], log_weight[inside]
         across = crowd.across * math.exp(-log_mean_cosine) * np.sqrt(height * (2.0 - height))
         log_pull = np.log(crowd.high - height) - memory.kappa * height * (1.0 - crowd.high)
         self._log_worst = log_pull + across
-        # the j-th power of a pull in the mean over directions, in units of that in the worst one
-        self._moments = [
-            np.exp(sphere.log_mgf_across(j * across, memory.dim) - j * across) for j in range(1, _TERMS + 1)
-        ]
+        # weighted powers of a pull in the mean over directions; of the last, the part that the worst one leaves
+        self._log_terms = np.stack(
+            [
+                log_weight + j * log_pull + sphere.log_mgf_across(j * across, memory.dim) - math.lgamma(j + 1)
+                for j in _POWERS
+            ]
+        )
+        self._log_terms[-1] -= _TERMS * self._log_worst - math.lgamma(_TERMS + 1)
 
     def log_tail(self, inside: Inside, others: float) -> float:
         """Logarithm of the probability that the patterns pull back more than allowed in some direction."""
-        exponent = self._exponent(inside.log_tilt, others) - math.exp(inside.log_tilt) * inside.allowance
-        return min(0.0, exponent - self._log_share)
+        if inside.allowance <= 0.0:
+            return 0.0
+        allowed = inside.log_tilt + math.log(inside.allowance)
+        return min(0.0, _quadrature.log_gap(allowed, self._log_exponent(inside.log_tilt, others)) - self._log_share)
 
     def least(self, others: float, log_tail: float, cosine: float) -> Inside:
         """Return the smallest allowance that is exceeded with at most a given probability."""
 
         def log_allowance(log_tilt: float) -> float:
-            needed = self._exponent(log_tilt, others) - self._log_share - log_tail
-            return math.log(needed) - log_tilt
+            needed = np.logaddexp(self._log_exponent(log_tilt, others), math.log(-self._log_share - log_tail))
+            return float(needed) + _ROUNDING - log_tilt
 
-        unit = -float(self._log_worst.max())
+        unit = min(-float(self._log_worst.max()), _quadrature.LARGEST_LOG_TILT - 4.0)
         log_tilt, log_least = _quadrature.minimum(log_allowance, unit - 3.0, unit + 4.0, steps=12)
-        return Inside(math.exp(log_least), log_tilt, cosine)
+        return Inside(math.exp(min(log_least, 700.0)), log_tilt, cosine)
 
-    def _exponent(self, log_tilt: float, others: float) -> float:
-        """Bound ``M E[exp(s f exp(κ R |τ| cos)) - 1]``: powers below the last term's are exact."""
-        worst = np.exp(np.minimum(log_tilt + self._log_worst, 300.0))
-        term, rest, total = np.ones_like(worst), np.expm1(worst), np.zeros_like(worst)
-        for j in range(1, _TERMS):
-            term = term * worst / j
-            rest = rest - term
-            total = total + term * self._moments[j - 1]
-        # what rounding leaves of small powers is below the margin of a proof
-        total = total + np.maximum(rest, 0.0) * self._moments[-1]
-        return math.exp(min(others, 300.0)) * float(self._weight @ total)
+    def _log_exponent(self, log_tilt: float, others: float) -> float:
+        """Logarithm of the bound on ``M E[exp(s f exp(κ R |τ| cos)) - 1]``: powers below the last are exact."""
+        worst = np.exp(np.clip(log_tilt + self._log_worst, -700.0, 300.0))
+        # far below 1 the series cancels, and its first omitted power and a factor bound the rest
+        exact = np.expm1(worst) - sum(worst**j / math.factorial(j) for j in range(1, _TERMS))
+        with np.errstate(under="ignore"):
+            small = worst**_TERMS / math.factorial(_TERMS) * np.exp(np.minimum(worst, 1.0))
+        terms = self._log_terms + log_tilt * _POWERS[:, None]
+        terms[-1] = self._log_terms[-1] + np.log(np.maximum(np.where(worst > 0.05, exact, small), 1e-300))
+        top = float(terms.max())
+        with np.errstate(under="ignore"):
+            return others + top + math.log(np.exp(terms - top).sum())
 
 
 def _solved_with_patterns_inside(memory: RandomMemory, best: TypicalWitness, log_survival: float) -> TypicalWitness:
@@ -371,6 +381,8 @@ def _solved_with_patterns_inside(memory: RandomMemory, best: TypicalWitness, log
         """Return a witness if there is one; the cosines of a ``known`` one for more patterns are good here too."""
         others = _log_others(log_patterns)
         floor = _floor(memory, others, log_survival + math.log(_FLOOR_SHARE), edges)
+        if floor == 0.0:
+            return None
         empty = others + float(sphere.log_cap(floor, memory.dim))
         cosines = [(strip.inside.cosine,) if strip.inside else _COSINES for strip in known] or [_COSINES] * _STRIPS
 
@@ -398,7 +410,7 @@ def _solved_with_patterns_inside(memory: RandomMemory, best: TypicalWitness, log
         return None
 
     low = max(0.0, min(max(crowd.log_least() for crowd in row) for row in rows.values()))
-    tries = (low + rise for rise in (0.5, 1.0, 2.0, 3.0, 4.0, 6.0, 9.0) if low + rise < best.log_patterns)
+    tries = (low + rise for rise in (0.5, 1.0, 2.0, 4.0, 8.0) if low + rise < best.log_patterns)
     found = next(filter(None, map(attempt, tries)), None)
     if found is None:
         return best

@@ -676,30 +676,35 @@ STATEMENTS = (
         name="C7",
         title="Ceiling for a typical pattern",
         claim=(
-            "Lengths in units of m. Let M patterns be independent and uniform on the sphere, ρ < 1, and cover (0, ρ]"
-            " by strips (a₋, a₊]. For each take z, t, θ > 0 and put A = a₊ − (1 − a₊) n e^{−κ(1 − a₋)}, g = (u − a₊)"
-            " e^{−κu(1 − a₋)} for heights u above a cap larger than ρ and g = 0 below, τ the part of a pattern "
-            "across the given one, b² = min(ρ² − a₋², a₊(2 − a₊)) and B = A e^z z/(κb). Then a fixed point lies "
-            "within ρ of a given pattern with probability at most (M − 1) P(u < ρ) + Σ over strips with A > 0 of "
-            "exp(tAe^z + (M − 1) E[e^{−tg} − 1]) + exp((M − 1) E[Ψ_{d−1}(θg|τ|) − 1])/Ψ_{d−1}(θB). The limit of a "
-            "pattern is a fixed point."
+            "Lengths in units of m. Let M patterns be independent and uniform on the sphere, h ≤ ρ < 1, and cover (0, "
+            "ρ] by strips (a₋, a₊]. For each take z, t, θ > 0, and where a₊ > h also y, s > 0 and 0 < c < 1, else y = "
+            "0. Put A = y + a₊ − (1 − a₊) n e^{−κ(1 − a₋)}; g = (u − a₊) e^{−κu(1 − a₋)} for heights u above a cap of "
+            "at least a₊, and g = 0 below; f = (a₊ − u) e^{−κu(1 − a₊)} for h ≤ u < a₊, and f = 0 elsewhere; τ the "
+            "part of a pattern across the given one; b² = min(ρ² − a₋², a₊(2 − a₊)), B = A e^z z/(κb); and R = b/μ, "
+            "where Q is the share of the directions across whose cosine with a given one, v, is at least c, and μ the "
+            "mean of that cosine among them. Then a fixed point lies within ρ of a given pattern with probability at "
+            "most (M − 1) P(u < h) + Σ over strips with A > 0 of exp(tAe^z + (M − 1) E[e^{−tg} − 1]) + exp((M − 1) "
+            "E[Ψ_{d−1}(θg|τ|) − 1])/Ψ_{d−1}(θB) + Σ over strips with a₊ > h of exp((M − 1) E[exp(s f e^{κR⟨τ,v⟩}) − "
+            "1] − sy)/Q, |v| = 1. The limit of a pattern is a fixed point."
         ),
         formula=(
-            r"P(\exists\,x^*\in B(\xi,\rho m))\le(M-1)P(u<\rho)+\sum_{a_-}\Bigl(e^{tAe^z+(M-1)E[e^{-tg}-1]}"
-            r"+\frac{e^{(M-1)E[\Psi_{d-1}(\theta g|\tau|)-1]}}{\Psi_{d-1}(\theta B)}\Bigr)"
+            r"P(\exists\,x^*\in B(\xi,\rho m))\le(M-1)P(u<h)+\sum_{a_-}\Bigl(e^{tAe^z+(M-1)E[e^{-tg}-1]}"
+            r"+\frac{e^{(M-1)E[\Psi_{d-1}(\theta g|\tau|)-1]}}{\Psi_{d-1}(\theta B)}"
+            r"+\frac{e^{(M-1)E[\exp(sfe^{\kappa R\langle\tau,v\rangle})-1]-sy}}{Q}\Bigr)"
         ),
         source=_DERIVED,
         proof=_HERE,
         why=(
             "The component of a fixed point along ξ obeys an exact identity. By Jensen's inequality it has no "
-            "solution in a strip where Σ g is large and |Σ g τ| small; Chernoff's inequality bounds the chance of "
-            "anything else."
+            "solution in a strip where Σ g is large, |Σ g τ| small, and what patterns nearer than the strip pull back "
+            "small in all directions; Chernoff's inequality bounds the chance of anything else."
         ),
         proved_in="docs/bounds-proofs.md#c7-patterns-that-no-fixed-point-is-near",
         kind=Kind.PROBABILISTIC,
         parts=(
             _typical_lost(_crowding(0.1), _dense(12, 12.0, 0.5), (40, 2000), 0.1),
             _typical_lost(_crowding(0.2), _slotted(16, 8.0, 0.5, 2.0), (100, 5000), 0.2),
+            _typical_lost(_crowding(_RETRIEVAL), _dense(12, 6.0, 0.5), (200, 5000), _RETRIEVAL),
             _rarely_near(95, 0.02, RandomMemory(16, 8.0, -math.inf), (60, 2000)),
             _rarely_near(135, 0.04, RandomMemory(16, 8.0), (60, 2000)),
         ),

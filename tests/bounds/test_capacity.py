@@ -1,8 +1,10 @@
 import math
+import re
 import subprocess
 import sys
 from dataclasses import replace
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -315,6 +317,69 @@ def test_simulation_lies_between_the_typical_bounds():
     assert successes[1] < 0.5
 
 
+@pytest.mark.parametrize("dim", [12, 14, 16])
+def test_above_the_ceiling_with_patterns_inside_fewer_than_half_have_a_fixed_point_within_half_the_radius(dim):
+    """Fixed points are looked for from the pattern and from random states of the ball around it."""
+    rng, memory = np.random.default_rng(dim), RandomMemory.of_lambda(dim, 0.5, 0.0)
+    witness = crowding.typical_witness(memory, 0.5, 0.5)
+    size, near, crowded = math.ceil(math.exp(witness.log_patterns)), 0, 0
+    for _ in range(60):
+        patterns = sphere_points(rng, size, dim, 1.0)
+        starts = patterns[0] + sphere_points(rng, 20, dim, 0.5) * rng.uniform(size=(20, 1)) ** (1 / dim)
+        ends = run(patterns, np.concatenate([patterns[:1], starts]), memory.kappa, 0.0, steps=500)
+        near += bool(np.linalg.norm(ends - patterns[0], axis=1).min() <= 0.5)
+        crowded += bool((1 - patterns[1:] @ patterns[0]).min() < 0.5)
+    assert near < 30
+    # nearly every ball has patterns in the part that they were kept out of before
+    assert crowded > 30
+
+
+def test_patterns_are_let_in_only_where_that_proves_more():
+    today = crowding.typical_witness(COLD, P)
+    assert today.floor is None
+    assert all(strip.inside is None for strip in today.strips)
+    assert today.least_height == today.error
+    # so many are needed here that one would be nearer than any float
+    assert crowding.typical_witness(RandomMemory(3, 200.0), P).log_patterns == math.inf
+    # without patterns inside nothing was proved here, and in two dimensions nothing is
+    wide = crowding.typical_witness(RandomMemory.of_lambda(16, 1.0), 0.5, 0.35)
+    assert wide.floor < wide.error
+    assert all((strip.inside is not None) == (strip.high > wide.floor) for strip in wide.strips)
+    assert mean_field.predicted(RandomMemory.of_lambda(16, 1.0), 0.35) < wide.log_patterns < 9.6
+    assert crowding.typical_witness(RandomMemory.of_lambda(2, 1.0), 0.5, 0.5).log_patterns == math.inf
+
+
+PROOFS = Path(__file__).parents[2] / "docs" / "bounds-proofs.md"
+
+
+@pytest.mark.parametrize(
+    ("name", "lam", "dim"),
+    [
+        ("½", 0.5, 32),
+        pytest.param("1", 1.0, 16, marks=pytest.mark.slow),
+        pytest.param("1", 1.0, 64, marks=pytest.mark.slow),
+    ],
+)
+def test_the_table_of_ceilings_with_patterns_inside(name, lam, dim):
+    memory = RandomMemory.of_lambda(dim, lam)
+    found = re.search(rf"^\| {name} \| {dim} \| (.*) \|$", PROOFS.read_text(encoding="utf-8"), re.MULTILINE)
+    *ceilings, fold = map(float, found.group(1).split(" | "))
+    assert mean_field.fold(memory).log_patterns == pytest.approx(fold, abs=5.1e-3)
+    for error, printed in zip((0.25, 0.35, 0.5), ceilings, strict=True):
+        # numbers are rounded up, and the search stops within a thousandth
+        ceiling = crowding.ceiling(memory, 0.5, "typical", error)
+        assert printed - 0.0115 < ceiling <= printed
+
+
+def test_floors_are_rare_heights_or_the_edges_right_above():
+    memory, edges = RandomMemory(12, 6.0), [0.0, 0.1, 0.2, 0.3]
+    log_share = float(sphere.log_cap(0.15, 12))
+    assert crowding._floor(memory, 0.0, log_share, edges) == pytest.approx(0.15, rel=1e-12)
+    for height, floor in ((0.2 * (1 - 1e-7), 0.2), (0.2 * (1 + 1e-7), 0.2 * (1 + 1e-7)), (0.9, 0.3)):
+        log_share = float(sphere.log_cap(height, 12))
+        assert crowding._floor(memory, 0.0, log_share, edges) == pytest.approx(floor, rel=1e-12)
+
+
 def test_forced_distance_holds_for_pairs_and_is_ln3_over_2_beta_m():
     assert union.forced_distance(beta=2.0, radius=3.0) == pytest.approx(math.log(3.0) / 12.0)
     # An isolated pair splits at β D² = 4, that is at D = 2/sqrt(β), with m >= D/2.
@@ -471,7 +536,8 @@ def test_the_default_error_of_the_typical_ceiling(monkeypatch, log_patterns, bal
     """The ball of C3 where it stores anything, at least 1/κ and at most ½."""
     lone = chernoff.Case(math.inf, math.inf, 0.1, ball, 0.0, 0.0)
     monkeypatch.setattr(crowding, "chernoff_witness", lambda *_: chernoff.Witness(log_patterns, 0.1, lone))
-    monkeypatch.setattr(crowding, "_typical_solved", lambda memory, best, *_: best)
+    for search in ("_typical_solved", "_solved_with_patterns_inside"):
+        monkeypatch.setattr(crowding, search, lambda memory, best, *_: best)
     found = crowding.typical_witness.__wrapped__(COLD, P)
     assert (found.error, found.log_patterns, found.strips) == (error, math.inf, ())
 

@@ -198,6 +198,9 @@ MISTAKES = {
     "C7 a fifth as many": random_memories._typical_lost(
         raised(random_memories._crowding(0.1), 1 / 5), TYPICAL, (200, 200), 0.1
     ),
+    "C7 a thirtieth as many, within m/2": random_memories._typical_lost(
+        raised(random_memories._crowding(0.5), 1 / 30), _dense(12, 6.0, 0.5), (400, 400), 0.5
+    ),
 }
 
 
