@@ -327,12 +327,9 @@ class _Inner:
         log_pull = np.log(crowd.high - height) - memory.kappa * height * (1.0 - crowd.high)
         self._log_worst = log_pull + across
         # weighted powers of a pull in the mean over directions; of the last, the part that the worst one leaves
-        self._log_terms = np.stack(
-            [
-                log_weight + j * log_pull + sphere.log_mgf_across(j * across, memory.dim) - math.lgamma(j + 1)
-                for j in _POWERS
-            ]
-        )
+        powers = _POWERS[:, None]
+        self._log_terms = log_weight + powers * log_pull - special.gammaln(powers + 1.0)
+        self._log_terms += sphere.log_mgf_across(powers * across, memory.dim)
         self._log_terms[-1] -= _TERMS * self._log_worst - math.lgamma(_TERMS + 1)
 
     def log_tail(self, inside: Inside, others: float) -> float:

@@ -317,7 +317,9 @@ def test_simulation_lies_between_the_typical_bounds():
     assert successes[1] < 0.5
 
 
-@pytest.mark.parametrize("dim", [12, 14, 16])
+@pytest.mark.parametrize(
+    "dim", [12, pytest.param(14, marks=pytest.mark.slow), pytest.param(16, marks=pytest.mark.slow)]
+)
 def test_above_the_ceiling_with_patterns_inside_fewer_than_half_have_a_fixed_point_within_half_the_radius(dim):
     """Fixed points are looked for from the pattern and from random states of the ball around it."""
     rng, memory = np.random.default_rng(dim), RandomMemory.of_lambda(dim, 0.5, 0.0)
@@ -352,14 +354,8 @@ def test_patterns_are_let_in_only_where_that_proves_more():
 PROOFS = Path(__file__).parents[2] / "docs" / "bounds-proofs.md"
 
 
-@pytest.mark.parametrize(
-    ("name", "lam", "dim"),
-    [
-        ("½", 0.5, 32),
-        pytest.param("1", 1.0, 16, marks=pytest.mark.slow),
-        pytest.param("1", 1.0, 64, marks=pytest.mark.slow),
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "lam", "dim"), [("½", 0.5, 32), ("1", 1.0, 16), ("1", 1.0, 64)])
 def test_the_table_of_ceilings_with_patterns_inside(name, lam, dim):
     memory = RandomMemory.of_lambda(dim, lam)
     found = re.search(rf"^\| {name} \| {dim} \| (.*) \|$", PROOFS.read_text(encoding="utf-8"), re.MULTILINE)
