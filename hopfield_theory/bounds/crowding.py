@@ -352,7 +352,12 @@ class _Inner:
 
     def _log_exponent(self, log_tilt: float, others: float) -> float:
         """Logarithm of the bound on ``M E[exp(s f exp(κ R |τ| cos)) - 1]``: powers below the last are exact."""
-        worst = np.exp(np.clip(log_tilt + self._log_worst, -700.0, 300.0))
+        log_worst = log_tilt + self._log_worst
+        if not log_worst.size:
+            return -math.inf
+        if log_worst.max() > math.log(600.0):
+            return math.inf
+        worst = np.exp(np.maximum(log_worst, -700.0))
         # far below 1 the series cancels, and its first omitted power and a factor bound the rest
         exact = np.expm1(worst) - sum(worst**j / math.factorial(j) for j in range(1, _TERMS))
         with np.errstate(under="ignore"):

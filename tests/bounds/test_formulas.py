@@ -166,7 +166,12 @@ def test_c7_with_patterns_inside(cosine):
     )
     assert found.log_tail(least, math.log(others)) == pytest.approx(math.log(1e-2), rel=1e-7)
     assert bound - tilt * least.allowance - math.log(share) == pytest.approx(math.log(1e-2), rel=1e-7)
+    # no allowance, a tilt beyond all floats, and a strip without room for a pattern
     assert found.log_tail(crowding.Inside(-1.0, 0.0, cosine), 1.0) == 0.0
+    assert found.log_tail(crowding.Inside(1.0, 20.0, cosine), 1.0) == 0.0
+    crowd = crowding._Crowd(MEMORY, error, 0.3, 0.18, high)
+    narrow = crowding._Inner(MEMORY, crowd, math.nextafter(high, 0.0), cosine)
+    assert narrow.log_tail(crowding.Inside(1.0, 5.0, cosine), 1.0) < -100.0
 
 
 def test_c7_tails_bound_how_often_patterns_inside_pull_back_too_much():
