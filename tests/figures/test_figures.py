@@ -381,9 +381,7 @@ def test_another_page(made, tmp_path):
         assert image.width / 100 == pytest.approx(5.5, abs=0.01)
 
 
-@pytest.mark.parametrize(
-    ("name", "page"), [*((name, "icml") for name in NAMES), *((name, "neurips") for name in SOME)]
-)
+@pytest.mark.parametrize(("name", "page"), [*((name, "icml") for name in NAMES), *((name, "neurips") for name in SOME)])
 def test_every_text_can_be_read(name, page, made):
     with style.applied():
         figure, _ = unrendered(name, made, page)
