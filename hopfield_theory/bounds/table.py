@@ -10,6 +10,7 @@ from hopfield_theory import _arguments
 from hopfield_theory.bounds import _quadrature, finite_size, mean_field, union
 from hopfield_theory.bounds.chernoff import chernoff
 from hopfield_theory.bounds.crowding import ceiling
+from hopfield_theory.bounds.merging import pair_witness
 from hopfield_theory.bounds.random_memory import RandomMemory
 
 __all__ = ["CapacityRow", "capacity_table"]
@@ -94,6 +95,10 @@ def capacity_table(
         found = finite_size.law(memory)
         return math.nan if found is None else found.log_patterns
 
+    def merged() -> float:
+        # below κ = 1 the update contracts the whole space (T7), and two patterns share its one fixed point
+        return math.log(2.0) if memory.kappa < 1.0 else pair_witness(memory, p).log_patterns
+
     bounds: list[tuple[str, Callable[[], float], str, str]] = [
         (
             "C1",
@@ -117,7 +122,7 @@ def capacity_table(
         ),
         (
             "C6",
-            lambda: ceiling(memory, p, "all"),
+            merged,
             "proved",
             f"too many for all to be stored {sure}: two so close that they share their limit are too likely",
         ),
@@ -158,6 +163,8 @@ def capacity_table(
         else:
             log_patterns = evaluate()
             said = _ABSENT[statement] if math.isnan(log_patterns) else meaning
+            if log_patterns == math.inf:
+                said = f"no number is proved {meaning}"
         rows.append(CapacityRow(statement, log_patterns, how, said))
     progress(len(bounds), len(bounds))
     return rows

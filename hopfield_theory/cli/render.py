@@ -257,7 +257,7 @@ def _patterns(log_patterns: float, whole: Callable[[float], int] | None = None) 
 
 def bounds_lines(rows: list[CapacityRow], failure_probability: float) -> list[str]:
     """Say in words how many patterns are surely fine, and how many surely too many."""
-    void = {"C2": -math.inf, "C3": -math.inf, "C6": math.inf}
+    void = {"C2": -math.inf, "C3": -math.inf, "C6": math.inf, "C7": math.inf}
     logs = void | {row.statement: row.log_patterns for row in rows if not math.isnan(row.log_patterns)}
     # C6 is of a number that is too many, C8 of the largest that is not
     most = logs["C8"]
@@ -271,6 +271,9 @@ def bounds_lines(rows: list[CapacityRow], failure_probability: float) -> list[st
         line = "No number of patterns is proved to be stored here."
     if too_many < math.inf:
         line += f" Surely too many: of {_patterns(too_many, math.ceil)} some are not stored, {sure}."
+    if logs["C7"] < too_many:
+        # a pattern may be stored in a larger ball all the same
+        line += f" Of {_patterns(logs['C7'], math.ceil)} a given pattern has no fixed point in the ball of C3, {sure}."
     left_out = [row.statement for row in rows if row.meaning.startswith("left out")]
     if left_out:
         line += f" {listed(left_out)} are left out: see the table."

@@ -805,6 +805,14 @@ def test_bounds_say_what_is_surely_fine_and_surely_too_many(tmp_path):
     assert f"of {many} some are not stored" in result.stdout
 
 
+def test_too_many_in_the_ball_of_c3_is_not_called_too_many_for_every_ball():
+    """At d = 16, κ = 16 no pair is surely merged: C7 is about one ball, and a larger one may hold a fixed point."""
+    said = sentences(run("bounds", "--dim", 16, "--kappa", 16, "--failure-probability", 0.5).stdout)
+    assert "Surely fine: 98 patterns are all stored with probability 0.5. Surely too many: of 2.981e+27 some" in said
+    assert "Of 3679 a given pattern has no fixed point in the ball of C3, with probability 0.5." in said
+    assert "no number is proved too many for all to be stored" in said
+
+
 def test_where_one_pattern_alone_is_stored_it_is_not_called_too_many():
     said = " ".join(run("bounds", "--dim", 3, "--kappa", 1e-3, "--noop", 0).stdout.split())
     assert "Surely fine: a single pattern is stored. Surely too many: of 2 some are not stored" in said
