@@ -22,6 +22,9 @@ _CYLINDER_SIDES = 2
 _LONGEST_CHAIN, _LEAST_SHARE = 16, 0.02
 # Limits are put this far inside what the proof allows, so that rounding does not decide.
 _ROUNDING = 1e-12
+# The share by which limits lie above the least, well above the margin below which an exponent counts as 0;
+# that of vectors is well above the error of a table as well.
+_CLEAR, _CLEAR_OF_TABLE = 1e-6, 3e-4
 # About the number of tails that count: each may take this part of what the patterns below the cap leave of p.
 _TAILS = 100.0
 # Where the search begins: κ times the radius, the first target over the radius, and the share of p for patterns below
@@ -222,8 +225,7 @@ def _sound(memory: RandomMemory, witness: Witness) -> bool:
         and rho < 1.0
         and _covers(stages, rho)
         and all(_reaches(memory, stage) for stage in stages)
-        and math.hypot(end.target, end.width) <= rho
-        and (len(stages) == 1 or (end.target <= stages[-2].target and end.width <= stages[-2].width))
+        and _ends_within(stages, rho)
         and last.high >= end.target
         and last.across >= end.width
         and _slope(memory, last) + witness.stretch < 1.0
@@ -236,11 +238,17 @@ def _covers(stages: Sequence[Stage], ball: float) -> bool:
     def reach(low: float) -> float:
         return math.sqrt(max(ball * ball - max(low, 0.0) ** 2, 0.0))
 
-    first = stages[0]
-    covered = _tiles(first, -ball, ball, reach)
+    covered = _tiles(stages[0], -ball, ball, reach)
     for before, stage in itertools.pairwise(stages):
         covered &= _tiles(stage, 0.0, before.target, lambda _, width=before.width: width)
     return covered
+
+
+def _ends_within(stages: Sequence[Stage], ball: float) -> bool:
+    """Whether the last cylinder lies within the ball and within the cylinder before it."""
+    end = stages[-1]
+    nested = len(stages) == 1 or (end.target <= stages[-2].target and end.width <= stages[-2].width)
+    return nested and math.hypot(end.target, end.width) <= ball
 
 
 def _tiles(stage: Stage, low: float, high: float, reach: Callable[[float], float]) -> bool:
@@ -250,11 +258,14 @@ def _tiles(stage: Stage, low: float, high: float, reach: Callable[[float], float
         if cell.high < begin or cell.across < reach(begin):
             return False
         begin = cell.high
-    begins = [low, *(side.high for side in stage.sides)]
-    return begin >= high and all(
-        side.low <= end <= side.high and side.across >= reach(end)
-        for end, side in zip(begins, (*stage.sides, Side(low, begins[-1], math.inf, (), ())), strict=True)
-    ) and begins[-1] >= high
+    if begin < high:
+        return False
+    begin = low
+    for side in stage.sides:
+        if not side.low <= begin <= side.high or side.across < reach(begin):
+            return False
+        begin = side.high
+    return begin >= high
 
 
 def _reaches(memory: RandomMemory, stage: Stage) -> bool:
@@ -362,9 +373,15 @@ class _Crowd:
         if kind == "vector":
             growth = _log_log_mgf(log_tilt + rate, self._dim)
             log_gain = float(_log_log_mgf(np.array(log_gain), self._dim))
-            return _Event(log_gain, _quadrature.log_tilted(growth, self._log_weight, 0.0))
+            return _Event(log_gain, self._log_grown(growth))
         log_count = math.log(self._dim - 1) if kind == "matrix" else 0.0
-        return _Event(log_gain, _quadrature.log_tilted(rate, self._log_weight, log_tilt) - log_count, log_count)
+        return _Event(log_gain, self._log_grown(log_tilt + rate) - log_count, log_count)
+
+    def _log_grown(self, log_exponent: Floats) -> float:
+        """Return ``log E[exp(f) - 1]`` from log f, infinite where it is far beyond any use."""
+        if log_exponent.max() > 2.0 * _quadrature.LARGEST_LOG_TILT:
+            return math.inf
+        return _quadrature.log_tilted(log_exponent, self._log_weight, 0.0)
 
     def limited(
         self, kinds: Sequence[str], rates: Sequence[Floats], log_patterns: float, level: float
@@ -381,7 +398,7 @@ class _Crowd:
         log_level, log_patterns = math.log(level + log_count), log_patterns - log_count
 
         def log_limit(log_tilt: float) -> float:
-            mean = log_patterns + _quadrature.log_tilted(rate, self._log_weight, log_tilt)
+            mean = log_patterns + self._log_grown(log_tilt + rate)
             return float(np.logaddexp(mean, log_level)) - log_tilt
 
         # The best t solves M E[t f exp(t f) - exp(t f) + 1] = level, whose left side lies between the second moment
@@ -389,23 +406,31 @@ class _Crowd:
         square = _quadrature.log_mean(self._log_weight, 2.0 * rate)
         high = 0.5 * (math.log(2.0) + log_level - log_patterns - square)
         low = min(-float(rate.max()), high - 0.5)
-        log_tilt, least = _quadrature.minimum(log_limit, low, high, steps=12)
-        return math.exp(least), log_tilt
+        log_tilt, least = _quadrature.minimum(log_limit, low, high, steps=8)
+        return _within_floats(least, log_tilt)
 
     def _vector_limit(self, rate: Floats, log_patterns: float, level: float) -> tuple[float, float]:
         log_x, log_psi = _mgf_table(self._dim)
 
         def log_limit(log_tilt: float) -> float:
-            growth = np.interp(log_tilt + rate, log_x, log_psi)
-            grown = log_patterns + _quadrature.log_tilted(growth, self._log_weight, 0.0)
+            grown = log_patterns + self._log_grown(np.interp(log_tilt + rate, log_x, log_psi))
             return float(np.interp(np.logaddexp(grown, math.log(level)), log_psi, log_x)) - log_tilt
 
         # A Gaussian sum has its best tilt between these; a summand that is large on its own has a lower one.
         square = log_patterns + _quadrature.log_mean(self._log_weight, 2.0 * rate) - math.log(2.0 * (self._dim - 1))
         high = 0.5 * (math.log(level + 20.0 * self._dim) - square)
         low = min(0.5 * (math.log(0.3 * level) - square), -float(rate.max()))
-        log_tilt, least = _quadrature.minimum(log_limit, low, high, steps=16)
-        return math.exp(least), log_tilt
+        log_tilt, least = _quadrature.minimum(log_limit, low, high, steps=10)
+        return _within_floats(least + _CLEAR_OF_TABLE, log_tilt)
+
+
+def _within_floats(log_limit: float, log_tilt: float) -> tuple[float, float]:
+    """Return a limit of which products of two stay above 0, and a tilt that it does not overflow; no room is e^300.
+
+    Sums over crowds of e^20 patterns and more hardly fluctuate: their limits are raised to where their tails count.
+    """
+    log_limit = min(max(log_limit + _CLEAR, -_quadrature.LARGEST_LOG_TILT), _quadrature.LARGEST_LOG_TILT)
+    return math.exp(log_limit), min(log_tilt, _quadrature.LARGEST_LOG_TILT - log_limit)
 
 
 def _log_curvature(s: Floats) -> Floats:
@@ -521,7 +546,7 @@ class _Chain:
         stages: list[Stage] = []
         while stage is not None and len(stages) < _LONGEST_CHAIN:
             stages.append(stage)
-            if math.hypot(stage.target, stage.width) <= self.ball:
+            if _ends_within(stages, self.ball):
                 found = self._contracted(stage)
                 if found is not None:
                     return Witness(self.log_patterns, self.cap, self.ball, tuple(stages), *found)
