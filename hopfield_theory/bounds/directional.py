@@ -414,7 +414,8 @@ class _Crowd:
 
         def log_limit(log_tilt: float) -> float:
             grown = log_patterns + self._log_grown(np.interp(log_tilt + rate, log_x, log_psi))
-            return float(np.interp(np.logaddexp(grown, math.log(level)), log_psi, log_x)) - log_tilt
+            gain = float(np.logaddexp(grown, math.log(level)))
+            return float(np.interp(gain, log_psi, log_x)) - log_tilt if gain < log_psi[-1] else math.inf
 
         # A Gaussian sum has its best tilt between these; a summand that is large on its own has a lower one.
         square = log_patterns + _quadrature.log_mean(self._log_weight, 2.0 * rate) - math.log(2.0 * (self._dim - 1))
