@@ -15,11 +15,13 @@ from hopfield_theory.bounds.chernoff import QUANTIFIERS
 from hopfield_theory.bounds.random_memory import RandomMemory
 
 # Cells of the ball, and the shares of its radius at which its sides end; sides of a cylinder.
-_CELLS, _LAST_CELL = 12, 0.01
-_SIDES = (0.0, 0.4, 0.7, 0.9, 1.0)
+_CELLS, _LAST_CELL = 7, 0.01
+_SIDES = (0.0, 0.5, 0.85, 1.0)
 _CYLINDER_SIDES = 2
 # A chain is given up when it is longer, or when a stage brings less than this share.
 _LONGEST_CHAIN, _LEAST_SHARE = 16, 0.02
+# The shares of the way, tried in turn, by which a target stays behind an estimate of the nearest one.
+_MARGINS = (0.02, 0.3)
 # Limits are put this far inside what the proof allows, so that rounding does not decide.
 _ROUNDING = 1e-12
 # The share by which limits lie above the least, well above the margin below which an exponent counts as 0;
@@ -118,7 +120,7 @@ def directional(memory: RandomMemory, failure_probability: float, quantifier: st
     Examples
     --------
     >>> one_stored = directional(RandomMemory.of(dim=75, beta=1.0, scale=1.0), 1e-3, "typical")
-    >>> 4.2e18 < math.exp(one_stored) < 4.4e18
+    >>> 4.1e18 < math.exp(one_stored) < 4.2e18
     True
     """
     witness = directional_witness(memory, failure_probability, quantifier)
@@ -406,7 +408,7 @@ class _Crowd:
         square = _quadrature.log_mean(self._log_weight, 2.0 * rate)
         high = 0.5 * (math.log(2.0) + log_level - log_patterns - square)
         low = min(-float(rate.max()), high - 0.5)
-        log_tilt, least = _quadrature.minimum(log_limit, low, high, steps=8)
+        log_tilt, least = _quadrature.minimum(log_limit, low, high, steps=4 if high - low < 1.0 else 8)
         return _within_floats(least, log_tilt)
 
     def _vector_limit(self, rate: Floats, log_patterns: float, level: float) -> tuple[float, float]:
@@ -421,7 +423,7 @@ class _Crowd:
         square = log_patterns + _quadrature.log_mean(self._log_weight, 2.0 * rate) - math.log(2.0 * (self._dim - 1))
         high = 0.5 * (math.log(level + 20.0 * self._dim) - square)
         low = min(0.5 * (math.log(0.3 * level) - square), -float(rate.max()))
-        log_tilt, least = _quadrature.minimum(log_limit, low, high, steps=10)
+        log_tilt, least = _quadrature.minimum(log_limit, low, high, steps=7)
         return _within_floats(least + _CLEAR_OF_TABLE, log_tilt)
 
 
@@ -559,7 +561,7 @@ class _Chain:
         shares = [0.0, *(1.0 - x for x in np.geomspace(1.0, _LAST_CELL, _CELLS)[1:]), 1.0]
         cells = []
         # The end of the ball that the crowd pulls most comes first: most attempts fail there.
-        for low, high in reversed(list(itertools.pairwise((0.0, *shares)))):
+        for low, high in reversed(list(itertools.pairwise(shares))):
             cell = self._cell(crowd, crowd.excess(target), self.ball * high, self._across(low))
             room = target - (1.0 - target) * _leak(self.memory, cell.high)
             if (filled := _filled(cell, room, _pulled(cell, self.memory.kappa))) is None:
@@ -576,28 +578,32 @@ class _Chain:
         """Return the stage from the cylinder in which another one ends to the nearest target, None if it is too far."""
         high = end.target
 
-        def pulled(target: float) -> tuple[Cell, float]:
-            crowd = self._crowd(target)
-            cell = self._cell(crowd, crowd.excess(target), high, end.width)
-            return cell, _pulled(cell, self.memory.kappa) + (1.0 - target) * _leak(self.memory, high)
+        crowd = self._crowd(high)
+        cell = self._cell(crowd, crowd.excess(high), high, end.width)
+        leak = _leak(self.memory, high)
+        pulled = _pulled(cell, self.memory.kappa) + (1.0 - high) * leak
+        if pulled >= high:
+            return None
+        # The pull is convex in the target: where its chord reaches the target, so does the pull. Its part along the
+        # pattern tells how much it grows.
+        rate = crowd.cell_rates(crowd.excess(pulled), high, end.width)[0]
+        along, _ = crowd.limit("scalar", rate, self.log_patterns, self.level)
+        growth = pulled * max(along / cell.limits[0] - 1.0, 0.0)
+        target = pulled + growth * (high - pulled) / (growth + high - pulled)
+        for margin in _MARGINS:
+            behind = target + margin * (high - target)
+            if behind > (1.0 - _LEAST_SHARE) * high:
+                return None
+            crowd = self._crowd(behind)
+            cell = self._cell(crowd, crowd.excess(behind), high, end.width)
+            filled = _filled(cell, behind - (1.0 - behind) * leak, _pulled(cell, self.memory.kappa))
+            if filled is not None:
+                return self._staged(behind, [filled], self._cylinder_sides(crowd, end))
+        return None
 
-        _, least = pulled(high)
-        if least >= high:
-            return None
-        # The pull is convex in the target: where its chord reaches the target, so does the pull.
-        _, most = pulled(least)
-        target = least + (most - least) * (high - least) / (most - least + high - least)
-        target += 0.01 * (high - target)
-        if target > (1.0 - _LEAST_SHARE) * high:
-            return None
-        cell, _ = pulled(target)
-        room = target - (1.0 - target) * _leak(self.memory, high)
-        if (filled := _filled(cell, room, _pulled(cell, self.memory.kappa))) is None:
-            return None
-        rims = np.linspace(0.0, high, _CYLINDER_SIDES + 1).tolist()
-        crowd = self._crowd(target)
-        sides = [self._side(crowd, low, rim, end.width) for low, rim in itertools.pairwise(rims)]
-        return self._staged(target, [filled], sides)
+    def _cylinder_sides(self, crowd: _Crowd, end: Stage) -> list[Side]:
+        rims = np.linspace(0.0, end.target, _CYLINDER_SIDES + 1).tolist()
+        return [self._side(crowd, low, high, end.width) for low, high in itertools.pairwise(rims)]
 
     def _contracted(self, end: Stage) -> tuple[Cell, float, float] | None:
         kappa = self.memory.kappa
