@@ -29,9 +29,9 @@ _ROUNDING = 1e-12
 _CLEAR, _CLEAR_OF_TABLE = 1e-6, 3e-4
 # About the number of tails that count: each may take this part of what the patterns below the cap leave of p.
 _TAILS = 100.0
-# Where the search begins: κ times the radius, the first target over the radius, and the share of p for patterns below
-# the cap. Its steps in the logarithms of the three, and the changes of log M that are worth one.
-_BALLS, _TARGETS, _SHARE = (1.0, 3.0), (0.5, 1.0), 0.3
+# Where the search may begin: κ times the radius, the first target over the radius, and the share of p for patterns
+# below the cap. Its steps in the logarithms of the three, and the changes of log M that are worth one.
+_STARTS = ((2.0, 1.0, 0.3), (0.7, 0.7, 0.3), (8.0, 0.5, 0.3))
 _STEPS = ((0.4, 0.03), (0.15, 0.01))
 
 
@@ -366,8 +366,8 @@ class _Crowd:
         return -self._kappa * self._height * (1.0 - high)
 
     def events(self, kinds: Sequence[str], rates: Sequence[Floats], limited: Cell | Side) -> Iterator[_Event]:
-        for kind, *arguments in zip(kinds, rates, limited.limits, limited.log_tilts, strict=True):
-            yield self.event(kind, *arguments)
+        for kind, rate, limit, log_tilt in zip(kinds, rates, limited.limits, limited.log_tilts, strict=True):
+            yield self.event(kind, rate, limit, log_tilt)
 
     def event(self, kind: str, rate: Floats, limit: float, log_tilt: float) -> _Event:
         """Return the tail of one sum beyond its limit."""
@@ -475,12 +475,11 @@ class _Search:
 
     def best(self) -> Witness | None:
         """Return the witness of most patterns that a pattern search finds."""
-        starts = itertools.product(_BALLS, _TARGETS)
-        places = [(math.log(x / self._memory.kappa), math.log(y), math.log(_SHARE)) for x, y in starts]
-        better = [place for place in places if self._climbs(place, _STEPS[0][1])]
-        if not better:
+        scale = np.array([1.0 / self._memory.kappa, 1.0, 1.0])
+        starts = (tuple(np.log(scale * start).tolist()) for start in _STARTS)
+        place = next((start for start in starts if self._begins(start)), None)
+        if place is None:
             return None
-        place = better[-1]
         moves = [tuple(sign * (k == axis) for k in range(3)) for axis in range(3) for sign in (1.0, -1.0)]
         for step, gain in _STEPS:
             failed = 0
@@ -496,8 +495,7 @@ class _Search:
 
     def _climbs(self, place: tuple[float, ...], gain: float) -> bool:
         """Whether a place is better than the best so far by a gain; keep what is found there."""
-        if self._best is None:
-            return self._begins(place)
+        assert self._best is not None
         found = self._built(place, self._best.log_patterns + gain)
         if found is None:
             return False

@@ -784,7 +784,7 @@ STATEMENTS = (
         proved_in="docs/bounds-proofs.md#c10-patterns-that-are-stored-by-direction",
         kind=Kind.PROBABILISTIC,
         parts=(
-            _typical_stored(_directional_typical, _slotted(16, 16.0, 0.1, 0.0), (200, 5000), _directional_ball),
+            _typical_stored(_directional_typical, _slotted(40, 12.0, 0.1, 0.0), (100, 2000), _directional_ball),
             _all_stored(_directional, _dense(24, 12.0, 0.3), (60, 1000)),
         ),
         experiment="capacity",

@@ -122,7 +122,7 @@ def directional_enclosure(
 
     Examples
     --------
-    >>> memory = RandomMemory(dim=16, kappa=16.0)
+    >>> memory = RandomMemory(dim=40, kappa=12.0)
     >>> witness = directional.directional_witness(memory, 0.1, "typical")
     >>> found = directional_enclosure(memory, witness, witness.log_patterns - 1e-8, 0.1, "typical")
     >>> found.decided, found.high - found.low < 1e-12

@@ -11,7 +11,7 @@ from scipy import integrate, special
 from hopfield_theory.bounds import RandomMemory, chernoff, crowding, directional
 from hopfield_theory.bounds.directional import Cell, Side, Stage, Witness
 
-SMALL, P = RandomMemory(16, 16.0), 0.1
+SMALL, P = RandomMemory(24, 12.0), 0.2
 ROW = RandomMemory.of(75, 1.0, 1.0)
 
 

@@ -153,7 +153,7 @@ def first_near(patterns, limits, _):
 
 CROWDED = _dense(4, 200.0, 0.1)
 TYPICAL = _dense(12, 12.0, 0.5)
-CROWD = _slotted(16, 16.0, 0.1, 0.0)
+CROWD = _slotted(40, 12.0, 0.1, 0.0)
 FOLD = _dense(20, 10.0, 0.5)
 LAW = _dense(16, 8.0, 0.5)
 
