@@ -268,6 +268,43 @@ def test_the_functions_of_the_series_increase_and_join():
         assert np.exp(function(s)) == pytest.approx(phi(k, s), rel=1e-12)
 
 
+def test_limits_take_the_room_that_the_proof_gives_them():
+    """Inequalities (3), (4) and the slope of the proof, written anew: the search makes equalities of them."""
+    witness, kappa, slot = found(), SMALL.kappa, math.exp(SMALL.log_noop)
+
+    def pulled(cell):
+        reach = kappa * cell.across
+        return cell.limits[0] + reach * cell.limits[1] + reach**2 * cell.limits[2]
+
+    for stage in witness.stages:
+        z, widths = stage.target, []
+        for cell in stage.cells:
+            taken = pulled(cell) + (1 - z) * slot * math.exp(-kappa * (1 - cell.high))
+            assert taken == pytest.approx(z, rel=1e-10)
+            assert min(cell.limits) > 1e-7 * z
+        for side in stage.sides:
+            drift, change, spread, growth = side.limits
+            widths.append(drift + math.sqrt(change * spread) + kappa * side.across * growth)
+            assert min(drift, math.sqrt(change * spread), growth) > 1e-7 * stage.width
+        assert widths == pytest.approx([stage.width] * len(widths), rel=1e-10)
+    last = witness.contraction
+    a = last.high
+    slope = kappa * a * a + (kappa * (1 - a) ** 2 - 1) * slot * math.exp(-kappa * (1 - a)) + pulled(last)
+    assert slope + witness.stretch == pytest.approx(1.0, rel=1e-10)
+    assert witness.stretch > 1e-3
+
+
+def test_the_last_cylinder_lies_in_the_ball_and_in_the_one_before():
+    def ends(*sizes, ball=0.1):
+        return directional._ends_within([Stage(target, width, (), ()) for target, width in sizes], ball)
+
+    assert ends((0.06, 0.079))
+    assert not ends((0.06, 0.081))
+    assert ends((0.2, 0.2), (0.06, 0.079))
+    assert not ends((0.05, 0.2), (0.06, 0.079))
+    assert not ends((0.2, 0.07), (0.06, 0.079))
+
+
 # --- planted mistakes ---
 
 
@@ -275,10 +312,6 @@ def changed(witness, index, **changes):
     stages = list(witness.stages)
     stages[index] = dataclasses.replace(stages[index], **changes)
     return dataclasses.replace(witness, stages=tuple(stages))
-
-
-def lowered(limited, **changes):
-    return dataclasses.replace(limited, **changes)
 
 
 def mistakes():
@@ -291,10 +324,19 @@ def mistakes():
     yield "the first cell left out", changed(witness, 0, cells=cells[1:])
     yield "the last cell left out", changed(witness, 0, cells=cells[:-1])
     yield "a cell in between left out", changed(witness, 0, cells=cells[:3] + cells[4:])
-    yield "a thin cell", changed(witness, 0, cells=(*cells[:-1], lowered(cells[-1], across=0.9 * cells[-1].across)))
+    yield (
+        "a thin cell",
+        changed(witness, 0, cells=(*cells[:-1], dataclasses.replace(cells[-1], across=0.9 * cells[-1].across))),
+    )
     yield "a side left out", changed(witness, 0, sides=sides[1:])
-    yield "a side with a gap", changed(witness, 0, sides=(sides[0], lowered(sides[1], low=1e-6), *sides[2:]))
-    yield "a thin side", changed(witness, 0, sides=(lowered(sides[0], across=0.99 * witness.ball), *sides[1:]))
+    yield (
+        "a side with a gap",
+        changed(witness, 0, sides=(sides[0], dataclasses.replace(sides[1], low=1e-6), *sides[2:])),
+    )
+    yield (
+        "a thin side",
+        changed(witness, 0, sides=(dataclasses.replace(sides[0], across=0.99 * witness.ball), *sides[1:])),
+    )
     yield "a target too near", changed(witness, 0, target=0.999 * first.target)
     yield "a width too small", changed(witness, 0, width=0.999 * first.width)
     yield "a cylinder not covered", changed(witness, 0, width=1.001 * first.width)
@@ -302,16 +344,16 @@ def mistakes():
     yield "no way to the second", dataclasses.replace(witness, stages=(first, *witness.stages[2:]))
     yield (
         "a second stage that only begins near",
-        changed(witness, 1, cells=(lowered(second.cells[0], high=0.9 * second.cells[0].high),)),
+        changed(witness, 1, cells=(dataclasses.replace(second.cells[0], high=0.9 * second.cells[0].high),)),
     )
     high, stretch = witness.contraction.high, witness.stretch
     yield (
         "a contraction nearer by",
-        dataclasses.replace(witness, contraction=lowered(witness.contraction, high=0.9 * high)),
+        dataclasses.replace(witness, contraction=dataclasses.replace(witness.contraction, high=0.9 * high)),
     )
     yield (
         "a contraction that is thinner",
-        dataclasses.replace(witness, contraction=lowered(witness.contraction, across=0.9 * last.width)),
+        dataclasses.replace(witness, contraction=dataclasses.replace(witness.contraction, across=0.9 * last.width)),
     )
     yield "a slope of 1", dataclasses.replace(witness, stretch=stretch + 1e-6)
 
