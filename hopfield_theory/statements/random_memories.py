@@ -1,4 +1,4 @@
-"""C1 to C7 and C9: lower and upper bounds on the number of random patterns that a memory stores.
+"""C1 to C7, C9 and C10: lower and upper bounds on the number of random patterns that a memory stores.
 
 Experiments run in units of the radius m: patterns are uniform on the unit sphere, and κ = βm² is the inverse
 temperature.
@@ -21,6 +21,7 @@ from torch import Tensor
 from hopfield_theory.bounds import RandomMemory, finite_size, mean_field, sphere, union
 from hopfield_theory.bounds.chernoff import Witness, chernoff, chernoff_witness
 from hopfield_theory.bounds.crowding import typical_witness
+from hopfield_theory.bounds.directional import directional, directional_witness
 from hopfield_theory.bounds.merging import pair_witness
 from hopfield_theory.data.ensembles import derived_seed
 from hopfield_theory.model import batched
@@ -338,6 +339,20 @@ def _typical(setting: _Setting) -> float:
 
 def _ball(setting: _Setting) -> float:
     return _typical_witness(setting).lone.ball
+
+
+def _directional(setting: _Setting) -> float:
+    return directional(setting.memory, setting.failure_probability)
+
+
+def _directional_typical(setting: _Setting) -> float:
+    return directional(setting.memory, setting.failure_probability, "typical")
+
+
+def _directional_ball(setting: _Setting) -> float:
+    witness = directional_witness(setting.memory, setting.failure_probability, "typical")
+    assert witness is not None
+    return witness.ball
 
 
 @functools.cache
@@ -744,5 +759,40 @@ STATEMENTS = (
         experiment="capacity",
         figure="law",
         closed_form="bounds.finite_size.law",
+    ),
+    Statement(
+        name="C10",
+        title="Chernoff bound by direction",
+        claim=(
+            "Lengths in units of m; patterns are (1 − u)ξ + τ and states (1 − a)ξ + v, τ and v across a given pattern"
+            " ξ; D = d − 1, and λ is the largest eigenvalue. Take a cap u₀, a ball ρ < 1 with 2ρ ≤ √(2u₀), and limits"
+            " on sums over the patterns above u₀, such that by Σ c e^{−κu(1−a) + κ⟨τ,v⟩} ≤ Σ ch + κb|Σ chτ| + κ²b² "
+            "λ(Σ ch φ(κb|τ|) ττᵀ) for a ≤ y and |v| ≤ b, with h = e^{−κu(1−y)} and φ(s) = (eˢ − 1 − s)/s², and by a "
+            "like bound across ξ, updates carry the ball in stages into a cylinder within it and contract that "
+            "(docs/bounds-proofs.md). Let the sum over the limits g of e^{−tg + M E[e^{tk} − 1]} for sums of numbers "
+            "k, of e^{M E[Ψ_D(tk) − 1]}/Ψ_D(tg) for vectors of length k and of D e^{−tg + M E[e^{tk} − 1]/D} for "
+            "matrices of eigenvalue k, with a t > 0 for each, be S. Of M patterns, independent and uniform on the "
+            "sphere, a given one is stored, with its limit within ρ, with probability at least 1 − M P(u₀) − S, and "
+            "all are with at least 1 − ½M² P(u₀) − M S."
+        ),
+        formula=(
+            r"\sum_\nu c_\nu r_\nu\le\sum ch+\kappa b\,\bigl|\sum ch\tau\bigr|"
+            r"+\kappa^2b^2\lambda\bigl(\sum ch\,\varphi(\kappa b|\tau|)\tau\tau^T\bigr)"
+        ),
+        source=_DERIVED,
+        proof=_HERE,
+        why=(
+            "The crowd's parts across ξ nearly cancel: their first order is the length of a sum of isotropic vectors, "
+            "their second the largest eigenvalue of a random matrix (Ahlswede and Winter). A union bound over the "
+            "tails of all sums leaves what is asked."
+        ),
+        proved_in="docs/bounds-proofs.md#c10-patterns-that-are-stored-by-direction",
+        kind=Kind.PROBABILISTIC,
+        parts=(
+            _typical_stored(_directional_typical, _slotted(40, 12.0, 0.1, 0.0), (100, 2000), _directional_ball),
+            _all_stored(_directional, _dense(24, 12.0, 0.3), (60, 1000)),
+        ),
+        experiment="capacity",
+        closed_form="bounds.directional.directional",
     ),
 )

@@ -1,4 +1,4 @@
-"""Capacity bounds C1, C2, C3, C6 and C7 in ball arithmetic: every rounding error is part of the answer.
+"""Capacity bounds C1, C2, C3, C6, C7 and C10 in ball arithmetic: every rounding error is part of the answer.
 
 The functions of ``hopfield_theory.bounds`` search for good parameters and evaluate the bounds in floats. Here their
 parameters are taken as exact binary numbers, and the bound is evaluated again: numbers are balls that contain the true
@@ -12,6 +12,7 @@ Integrals run over half the angle ``φ = θ/2`` between a uniform point and a fi
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ from flint import acb, arb, ctx
 from scipy import special
 
 from hopfield_theory import _arguments
-from hopfield_theory.bounds import _quadrature, sphere
+from hopfield_theory.bounds import _quadrature, directional, sphere
 from hopfield_theory.bounds.chernoff import QUANTIFIERS, Case, Witness, chernoff_witness
 from hopfield_theory.bounds.crowding import Inside, Strip, TypicalWitness, typical_witness
 from hopfield_theory.bounds.merging import PairWitness, pair_witness
@@ -30,7 +31,9 @@ from hopfield_theory.bounds.union import pairwise
 
 __all__ = [
     "Enclosure",
+    "by_direction",
     "chernoff_enclosure",
+    "directional_enclosure",
     "pairs_enclosure",
     "pairwise_enclosure",
     "published_base_enclosure",
@@ -58,14 +61,14 @@ class Enclosure:
     Parameters
     ----------
     statement : str
-        "C2", "C3", "C6" or "C7".
+        "C2", "C3", "C6", "C7" or "C10".
     quantifier : {"all", "typical"}
         Whether the probability is about all patterns or a given one.
     log_patterns : float
         log M, at which the bound was evaluated.
     low, high : float
-        Enclosure of the logarithm of the bound: an upper (C2, C3) or lower (C6) bound on the probability of a failure,
-        or an upper bound on the probability of a fixed point nearby (C7).
+        Enclosure of the logarithm of the bound: an upper (C2, C3, C10) or lower (C6) bound on the probability of a
+        failure, or an upper bound on the probability of a fixed point nearby (C7).
     target : float
         Logarithm, rounded, of the probability with which the bound is compared.
     decided : bool or None
@@ -104,6 +107,34 @@ def chernoff_enclosure(
     with ctx.workprec(_PRECISION):
         bound = _failure(memory, witness, _patterns(log_patterns), quantifier)
         return _enclosure("C3", quantifier, log_patterns, bound, bound <= p, bound > p, math.log(p))
+
+
+def directional_enclosure(
+    memory: RandomMemory,
+    witness: directional.Witness,
+    log_patterns: float,
+    failure_probability: float,
+    quantifier: str,
+) -> Enclosure:
+    """Enclose the C10 bound on the probability that patterns are not stored; decided True if it is at most p.
+
+    All arguments are exact. If cells or sides leave a gap, if the limits do not put an image into its cylinder or the
+    last cylinder into the ball, or if they do not imply a contraction there, the bound is 1. The witness's
+    ``log_patterns`` is not used.
+
+    Examples
+    --------
+    >>> memory = RandomMemory(dim=40, kappa=12.0)
+    >>> witness = directional.directional_witness(memory, 0.1, "typical")
+    >>> found = directional_enclosure(memory, witness, witness.log_patterns - 1e-8, 0.1, "typical")
+    >>> found.decided, found.high - found.low < 1e-12
+    (True, True)
+    """
+    _arguments.one_of("quantifier", quantifier, QUANTIFIERS)
+    p = _arguments.probability("failure_probability", failure_probability)
+    with ctx.workprec(_PRECISION):
+        bound = _directional_failure(memory, witness, _patterns(log_patterns), quantifier)
+        return _enclosure("C10", quantifier, log_patterns, bound, bound <= p, bound > p, math.log(p))
 
 
 def pairs_enclosure(
@@ -206,6 +237,23 @@ def sandwich(memory: RandomMemory, failure_probability: float) -> list[Enclosure
     lost = typical_witness(memory, p)
     if math.isfinite(lost.log_patterns):
         found.append(typical_enclosure(memory, lost, lost.log_patterns + _STEP, p))
+    return found
+
+
+def by_direction(memory: RandomMemory, failure_probability: float) -> list[Enclosure]:
+    """Decide in balls the capacity bounds C10 (all, typical) found in floats, at ``log M`` moved down by 1e-8.
+
+    Examples
+    --------
+    >>> by_direction(RandomMemory(16, 0.5), 0.1)  # below κ = 1 there is none
+    []
+    """
+    found = []
+    for quantifier in QUANTIFIERS:
+        stored = directional.directional_witness(memory, failure_probability, quantifier)
+        if stored is not None and stored.log_patterns > _STEP:
+            at = stored.log_patterns - _STEP
+            found.append(directional_enclosure(memory, stored, at, failure_probability, quantifier))
     return found
 
 
@@ -375,6 +423,174 @@ def _tails(memory: RandomMemory, case: Case, allowances: _Allowances, patterns: 
     displacing = _probability_bound(patterns * _mean(memory.dim, displaced, rim, end) - pull)
     stretching = _probability_bound(patterns * _mean(memory.dim, stretched, onset, end) - push)
     return (displacing + stretching).min(arb(1))
+
+
+def _directional_failure(memory: RandomMemory, witness: directional.Witness, patterns: Ball, quantifier: str) -> Ball:
+    stored = _stored_within_limits(memory, witness)
+    if stored is not True:
+        return arb(1) if stored is False else _open()
+    every, ordered = (patterns, arb(0.5)) if quantifier == "all" else (arb(1), arb(1))
+    total = ordered * patterns * _cap(arb(witness.cap), memory.dim)
+    for stage in witness.stages:
+        for cell in stage.cells:
+            total += _cell_tails(memory, witness, cell, stage.target, lambda u, z=stage.target: u - z, patterns)
+        for side in stage.sides:
+            total += _side_tails(memory, witness, side, patterns)
+    kappa, last = arb(memory.kappa), witness.contraction
+    centre = arb(last.high)
+    onset = centre + 1 / kappa.sqrt()
+    total += _cell_tails(memory, witness, last, onset, lambda u: kappa * (u - centre) ** 2 - 1, patterns)
+
+    def stretched(sine: Ball, cosine: Ball) -> Ball:
+        across = 2 * sine * cosine
+        return (kappa * last.across * across).exp() * kappa * _along(memory, last.high, sine) * across**2
+
+    stretch = _Limited("matrix", stretched, witness.stretch, witness.stretch_log_tilt)
+    return every * (total + _limit_tail(memory, stretch, _half_angle(arb(witness.cap)), patterns))
+
+
+def _stored_within_limits(memory: RandomMemory, witness: directional.Witness) -> bool | None:
+    """Return whether a pattern is stored where no sum exceeds its limit, None if the balls do not decide it."""
+    rho, stages, last = arb(witness.ball), witness.stages, witness.contraction
+    end, before = stages[-1], stages[-2:][0]
+    exact = (
+        last.high >= end.target
+        and last.across >= end.width
+        and end.target <= before.target
+        and end.width <= before.width
+        and all(0.0 < stage.target < 1.0 for stage in stages)
+        and 0.0 < witness.ball < 1.0
+    )
+    if not exact:
+        return False
+    slacks = [2 * arb(witness.cap) - 4 * rho**2, rho**2 - arb(end.target) ** 2 - arb(end.width) ** 2]
+    reach = [*_reach(stages[0], -witness.ball, witness.ball, lambda low: rho**2 - arb(max(low, 0.0)) ** 2)]
+    for earlier, stage in itertools.pairwise(stages):
+        reach += _reach(stage, 0.0, earlier.target, lambda _, width=earlier.width: arb(width) ** 2)
+    for stage in stages:
+        target = arb(stage.target)
+        for cell in stage.cells:
+            leak = _leak(memory, 1 - arb(cell.high))
+            slacks.append(target - (1 - target) * leak - _pulled(memory, cell))
+        for side in stage.sides:
+            drift, change, spread, growth = map(arb, side.limits)
+            moved = drift + (change * spread).sqrt() + arb(memory.kappa) * side.across * growth
+            slacks.append(stage.width - moved)
+    kappa, a = arb(memory.kappa), arb(last.high)
+    leak = (kappa * (1 - a) ** 2 - 1).max(arb(0)) * _leak(memory, 1 - a)
+    contracted = _positive(1 - kappa * a**2 - leak - _pulled(memory, last) - witness.stretch)
+    slacks += reach
+    if contracted is False or any(slack < 0 for slack in slacks):
+        return False
+    return True if contracted and all(slack >= 0 for slack in slacks) else None
+
+
+def _reach(stage: directional.Stage, low: float, high: float, square: Callable[[float], Ball]) -> list[Ball]:
+    """Return slacks that are not negative if cells and sides cover ``low <= a <= high``, |v|² up to a square."""
+    slacks, begin = [], low
+    for cell in stage.cells:
+        slacks += [arb(cell.high) - begin, arb(cell.across) ** 2 - square(begin)]
+        begin = cell.high
+    slacks.append(arb(begin) - high)
+    begin = low
+    for side in stage.sides:
+        slacks += [arb(begin) - side.low, arb(side.high) - begin, arb(side.across) ** 2 - square(begin)]
+        begin = side.high
+    return [*slacks, arb(begin) - high]
+
+
+def _pulled(memory: RandomMemory, cell: directional.Cell) -> Ball:
+    along, drift, spread = map(arb, cell.limits)
+    reach = arb(memory.kappa) * cell.across
+    return along + reach * drift + reach**2 * spread
+
+
+def _along(memory: RandomMemory, high: float, sine: Ball) -> Ball:
+    """Weight ``exp(-κ u (1 - high))`` of a pattern, relative to that at the state's target."""
+    return (-2 * arb(memory.kappa) * (1 - arb(high)) * sine**2).exp()
+
+
+@dataclass(frozen=True)
+class _Limited:
+    """A sum over the crowd with a limit: the size of a summand, and the logarithm of the Chernoff parameter."""
+
+    kind: str
+    size: Function
+    limit: float
+    log_tilt: float
+
+
+def _limit_tail(memory: RandomMemory, limited: _Limited, start: Ball, patterns: Ball) -> Ball:
+    """Enclose the bound on the probability that a sum exceeds its limit."""
+    tilt, across = arb(limited.log_tilt).exp(), memory.dim - 1
+    gain = tilt * limited.limit
+    if limited.kind == "vector":
+
+        def grown(sine: Ball, cosine: Ball) -> Ball:
+            return ((tilt * limited.size(sine, cosine)) ** 2 / 4).hypgeom_0f1(arb(across) / 2) - 1
+
+        growth = patterns * _mean(memory.dim, grown, start, arb.pi() / 2)
+        return _probability_bound(growth - (gain**2 / 4).hypgeom_0f1(arb(across) / 2).log())
+
+    def raised(sine: Ball, cosine: Ball) -> Ball:
+        return (tilt * limited.size(sine, cosine)).expm1()
+
+    growth = patterns * _mean(memory.dim, raised, start, arb.pi() / 2)
+    if limited.kind == "matrix":
+        return _probability_bound(growth / across - gain + arb(across).log())
+    return _probability_bound(growth - gain)
+
+
+def _cell_tails(
+    memory: RandomMemory,
+    witness: directional.Witness,
+    cell: directional.Cell,
+    onset: float | Ball,
+    factor: Callable[[Ball], Ball],
+    patterns: Ball,
+) -> Ball:
+    """Enclose the three tails of a cell, the factor being positive from the onset on."""
+    start = _half_angle(arb(witness.cap)).max(_half_angle(arb(onset)))
+    reach = arb(memory.kappa) * cell.across
+
+    def along(sine: Ball, _cosine: Ball) -> Ball:
+        return factor(2 * sine**2) * _along(memory, cell.high, sine)
+
+    def drift(sine: Ball, cosine: Ball) -> Ball:
+        return along(sine, cosine) * 2 * sine * cosine
+
+    def spread(sine: Ball, cosine: Ball) -> Ball:
+        across = 2 * sine * cosine
+        # φ₂(s) = ½ 1F1(1; 3; s)
+        return along(sine, cosine) * across**2 * (reach * across).hypgeom_1f1(1, 3) / 2
+
+    sums = zip(("scalar", "vector", "matrix"), (along, drift, spread), cell.limits, cell.log_tilts, strict=True)
+    return sum((_limit_tail(memory, _Limited(*limited), start, patterns) for limited in sums), arb(0))
+
+
+def _side_tails(memory: RandomMemory, witness: directional.Witness, side: directional.Side, patterns: Ball) -> Ball:
+    """Enclose the four tails of a side."""
+    kappa = arb(memory.kappa)
+    width = arb(side.high) - side.low
+
+    def drift(sine: Ball, cosine: Ball) -> Ball:
+        return _along(memory, side.high, sine) * 2 * sine * cosine
+
+    def change(sine: Ball, _cosine: Ball) -> Ball:
+        return -_along(memory, side.high, sine) * (-2 * kappa * width * sine**2).expm1()
+
+    def spread(sine: Ball, cosine: Ball) -> Ball:
+        return change(sine, cosine) * (2 * sine * cosine) ** 2
+
+    def growth(sine: Ball, cosine: Ball) -> Ball:
+        across = 2 * sine * cosine
+        # φ₁(s) = 1F1(1; 2; s)
+        return _along(memory, side.high, sine) * across**2 * (kappa * side.across * across).hypgeom_1f1(1, 2)
+
+    kinds = ("vector", "scalar", "matrix", "matrix")
+    sums = zip(kinds, (drift, change, spread, growth), side.limits, side.log_tilts, strict=True)
+    start = _half_angle(arb(witness.cap))
+    return sum((_limit_tail(memory, _Limited(*limited), start, patterns) for limited in sums), arb(0))
 
 
 def _pair_failure(memory: RandomMemory, witness: PairWitness, patterns: Ball) -> Ball:

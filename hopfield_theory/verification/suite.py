@@ -34,7 +34,7 @@ INSTANCES = {"quick": 60_000, "full": 600_000}
 TABLE = ((20, 1.0, 3.0), (75, 1.0, 1.0), (30, 1.0, 2.0))
 """Dimension, β and K at which capacity bounds are re-evaluated in ball arithmetic, for p = 0.001 and n = 1."""
 
-ENCLOSED = frozenset(("C2", "C3", "C6", "C7"))
+ENCLOSED = frozenset(("C2", "C3", "C6", "C7", "C10"))
 """The statements of those bounds."""
 
 _FAILURE = 1e-3
@@ -122,7 +122,12 @@ def verify(
         *(
             functools.partial(_enclosed, row, effort)
             for row in (TABLE if full else TABLE[:1])
-            if ENCLOSED & {s.name for s in known}
+            if (ENCLOSED - {"C10"}) & {s.name for s in known}
+        ),
+        *(
+            functools.partial(_enclosed_by_direction, row, effort)
+            for row in (TABLE if full else ())
+            if "C10" in {s.name for s in known}
         ),
     ]
     # functions of one's own cannot be sent to other processes
@@ -199,6 +204,11 @@ def _name(named: str | Statement) -> str:
 def _enclosed(row: tuple[int, float, float], effort: _Effort) -> list[_Found]:
     effort.deadline.check()
     return [*capacity_enclosures.sandwich(RandomMemory.of(*row), _FAILURE)]
+
+
+def _enclosed_by_direction(row: tuple[int, float, float], effort: _Effort) -> list[_Found]:
+    effort.deadline.check()
+    return [*capacity_enclosures.by_direction(RandomMemory.of(*row), _FAILURE)]
 
 
 def _groups(wanted: list[Statement]) -> list[tuple[str, ...]]:

@@ -43,8 +43,8 @@ def raised(log_patterns, factor):
     return lambda setting: log_patterns(setting) + math.log(factor)
 
 
-def test_eight_statements_with_parts_of_their_kind():
-    assert [statement.name for statement in random_memories.STATEMENTS] == [f"C{i}" for i in (*range(1, 8), 9)]
+def test_nine_statements_with_parts_of_their_kind():
+    assert [statement.name for statement in random_memories.STATEMENTS] == [f"C{i}" for i in (*range(1, 8), 9, 10)]
     for statement in random_memories.STATEMENTS:
         kind = Trend if statement.kind is Kind.ASYMPTOTIC else Experiment
         assert statement.parts
@@ -153,6 +153,7 @@ def first_near(patterns, limits, _):
 
 CROWDED = _dense(4, 200.0, 0.1)
 TYPICAL = _dense(12, 12.0, 0.5)
+CROWD = _slotted(40, 12.0, 0.1, 0.0)
 FOLD = _dense(20, 10.0, 0.5)
 LAW = _dense(16, 8.0, 0.5)
 
@@ -187,6 +188,12 @@ MISTAKES = {
     ),
     "C3 ten times as many, typical": random_memories._typical_stored(
         raised(random_memories._typical, 10), TYPICAL, (60, 60), random_memories._ball
+    ),
+    "C10 ten times as many, typical": random_memories._typical_stored(
+        raised(random_memories._directional_typical, 10), CROWD, (60, 60), random_memories._directional_ball
+    ),
+    "C10 a tenth of the ball": random_memories._typical_stored(
+        random_memories._directional_typical, CROWD, (60, 60), lambda s: 0.1 * random_memories._directional_ball(s)
     ),
     "C5 twice the fold": random_memories._short_of_fold(raised(random_memories._mean_field, 2), FOLD, (60, 60)),
     "C5 half the fold": random_memories._past_fold(raised(random_memories._mean_field, 0.5), FOLD, (60, 60)),

@@ -10,13 +10,15 @@ import pytest
 from flint import arb, ctx
 from mpmath import mp
 
-from hopfield_theory.bounds import RandomMemory, chernoff, crowding, merging, union
+from hopfield_theory.bounds import RandomMemory, chernoff, crowding, directional, merging, union
 from hopfield_theory.bounds.chernoff import Case, Witness
 from hopfield_theory.bounds.merging import PairWitness
 from hopfield_theory.verification import capacity_enclosures
 from hopfield_theory.verification.capacity_enclosures import (
     Enclosure,
+    by_direction,
     chernoff_enclosure,
+    directional_enclosure,
     pairs_enclosure,
     pairwise_enclosure,
     published_base_enclosure,
@@ -542,3 +544,76 @@ def test_kinks_of_the_merging_bound_cost_no_digits(dim, beta, scale, noop):
     enclosure = pairs_enclosure(memory, witness, witness.log_patterns + 1e-8, 1e-3)
     assert enclosure.decided is True
     assert merging.log_pair_failure(memory, witness, enclosure.log_patterns) == pytest.approx(enclosure.low, abs=1e-12)
+
+
+# --- by direction ---
+
+AROUND = RandomMemory(40, 12.0)
+
+
+@cache
+def around() -> directional.Witness:
+    witness = directional.directional_witness(AROUND, 0.1, "typical")
+    assert witness is not None
+    return witness
+
+
+def by_limits(witness: directional.Witness, log_patterns: float, quantifier: str = "typical") -> Enclosure:
+    return directional_enclosure(AROUND, witness, log_patterns, 0.1, quantifier)
+
+
+def test_bounds_by_direction_agree_with_the_floats():
+    witness = around()
+    at = witness.log_patterns - STEP
+    for quantifier, decided in (("typical", True), ("all", False)):
+        found = by_limits(witness, at, quantifier)
+        assert agrees(found, directional.log_failure(AROUND, witness, at, quantifier))
+        assert found.decided is decided
+    assert by_limits(witness, witness.log_patterns + 1e-2).decided is False
+
+
+@pytest.mark.slow
+def test_every_bound_by_direction_that_the_floats_find_is_confirmed():
+    found = by_direction(AROUND, 0.1)
+    assert [(e.quantifier, e.decided) for e in found] == [("all", True), ("typical", True)]
+    assert all(e.high - e.low < 1e-12 for e in found)
+
+
+def staged(witness: directional.Witness, index: int, **changes) -> directional.Witness:
+    stages = list(witness.stages)
+    stages[index] = replace(stages[index], **changes)
+    return replace(witness, stages=tuple(stages))
+
+
+@pytest.mark.parametrize(
+    "planted",
+    [
+        lambda w: replace(w, cap=1.99 * w.ball**2),
+        lambda w: replace(w, ball=w.ball * (1 + 1e-9)),
+        lambda w: replace(w, ball=0.99 * w.stages[-1].target),
+        lambda w: staged(w, 0, cells=w.stages[0].cells[:-1]),
+        lambda w: staged(w, 0, cells=w.stages[0].cells[:3] + w.stages[0].cells[4:]),
+        lambda w: staged(w, 0, sides=w.stages[0].sides[1:]),
+        lambda w: staged(w, 0, sides=w.stages[0].sides[:-1]),
+        lambda w: staged(w, 0, target=0.999 * w.stages[0].target),
+        lambda w: staged(w, 0, width=0.999 * w.stages[0].width),
+        lambda w: staged(w, 0, width=1.001 * w.stages[0].width),
+        lambda w: staged(w, -1, target=1.001 * w.stages[-2].target),
+        lambda w: replace(w, stages=(w.stages[0], *w.stages[2:])),
+        lambda w: replace(w, contraction=replace(w.contraction, high=0.999 * w.contraction.high)),
+        lambda w: replace(w, contraction=replace(w.contraction, across=0.999 * w.contraction.across)),
+        lambda w: replace(w, stretch=w.stretch + 1e-9),
+    ],
+)
+def test_a_witness_by_direction_that_implies_nothing_is_not_proved(planted):
+    found = by_limits(planted(around()), 1e-6)
+    assert agrees(found, 0.0, 1e-300)
+    assert found.decided is False
+
+
+@pytest.mark.parametrize("kind", ["cells", "sides"])
+def test_a_tilt_of_the_wrong_sign_is_not_proved_by_direction(kind):
+    witness = around()
+    (first, *rest) = getattr(witness.stages[-1], kind)
+    wrong = replace(first, log_tilts=tuple(-5.0 for _ in first.log_tilts))
+    assert by_limits(staged(witness, -1, **{kind: (wrong, *rest)}), witness.log_patterns - STEP).decided is False
