@@ -117,6 +117,11 @@ def directional(memory: RandomMemory, failure_probability: float, quantifier: st
     float
         log M, ``-inf`` if nothing is found.
 
+    Raises
+    ------
+    ValueError
+        If an argument is out of range, or d is above 100 000, where rounding may exceed the margin of the proof.
+
     Examples
     --------
     >>> one_stored = directional(RandomMemory.of(dim=75, beta=1.0, scale=1.0), 1e-3, "typical")
@@ -151,6 +156,7 @@ def directional_witness(memory: RandomMemory, failure_probability: float, quanti
     """
     log_p = math.log(_arguments.probability("failure_probability", failure_probability))
     _arguments.one_of("quantifier", quantifier, QUANTIFIERS)
+    _quadrature.check_dim(memory.dim)
     # Below κ = 1 the update contracts the whole space: there is nothing to find.
     if memory.kappa < 1.0:
         return None

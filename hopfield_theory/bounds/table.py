@@ -10,6 +10,7 @@ from hopfield_theory import _arguments
 from hopfield_theory.bounds import _quadrature, finite_size, mean_field, union
 from hopfield_theory.bounds.chernoff import chernoff
 from hopfield_theory.bounds.crowding import ceiling
+from hopfield_theory.bounds.directional import directional
 from hopfield_theory.bounds.merging import pair_witness
 from hopfield_theory.bounds.random_memory import RandomMemory
 
@@ -23,7 +24,7 @@ class CapacityRow:
     Attributes
     ----------
     statement : str
-        Name, C1 to C9.
+        Name, C1 to C10.
     log_patterns : float
         Natural logarithm of a number of patterns; ``-inf`` for none, ``inf`` if the bound is void, NaN if there is no
         such number, or if it is not evaluated in so many dimensions.
@@ -45,7 +46,7 @@ _LARGEST_KAPPA_PER_DIM = 1e12
 _LARGEST_KAPPA = 1e13
 # beyond it the relative error of the special functions, 1e-10, is too much of a logarithm
 _LARGEST_DIM = 10**9
-_INTEGRALS = ("C3", "C6", "C3 typical", "C7", "C9")
+_INTEGRALS = ("C3", "C10", "C6", "C3 typical", "C10 typical", "C7", "C9")
 _ABSENT = {
     "C5": "the mean-field retrieval branch has no fold here: it fades",
     "C9": "no expansion about C5 here: it has no fold, or the fluctuations are too large",
@@ -121,6 +122,12 @@ def capacity_table(
             f"so many are all stored {sure}: the sum over all others, by a Chernoff bound",
         ),
         (
+            "C10",
+            lambda: directional(memory, p, "all"),
+            "proved",
+            f"so many are all stored {sure}, in larger balls: the sum over all others, by direction",
+        ),
+        (
             "C6",
             merged,
             "proved",
@@ -131,6 +138,12 @@ def capacity_table(
             lambda: chernoff(memory, p, "typical"),
             "proved",
             f"among so many a given pattern is stored {sure}",
+        ),
+        (
+            "C10 typical",
+            lambda: directional(memory, p, "typical"),
+            "proved",
+            f"among so many a given pattern is stored {sure}, in a larger ball",
         ),
         (
             "C7",

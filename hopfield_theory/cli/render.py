@@ -257,12 +257,12 @@ def _patterns(log_patterns: float, whole: Callable[[float], int] | None = None) 
 
 def bounds_lines(rows: list[CapacityRow], failure_probability: float) -> list[str]:
     """Say in words how many patterns are surely fine, and how many surely too many."""
-    void = {"C2": -math.inf, "C3": -math.inf, "C6": math.inf, "C7": math.inf}
+    void = {"C2": -math.inf, "C3": -math.inf, "C10": -math.inf, "C6": math.inf, "C7": math.inf}
     logs = void | {row.statement: row.log_patterns for row in rows if not math.isnan(row.log_patterns)}
     # C6 is of a number that is too many, C8 of the largest that is not
     most = logs["C8"]
     above = math.log(math.floor(math.exp(most)) + 1) if most < 30.0 else most
-    fine, too_many = max(logs["C2"], logs["C3"]), min(logs["C6"], above)
+    fine, too_many = max(logs["C2"], logs["C3"], logs["C10"]), min(logs["C6"], above)
     sure = f"with probability {1 - failure_probability:g}"
     line = f"Surely fine: {_patterns(fine, math.floor)} patterns are all stored {sure}."
     if 0 <= fine < math.log(2):

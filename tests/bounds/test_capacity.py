@@ -16,6 +16,7 @@ from hopfield_theory.bounds import (
     RandomMemory,
     chernoff,
     crowding,
+    directional,
     mean_field,
     merging,
     one_update,
@@ -234,11 +235,11 @@ def test_what_needs_integrals_is_left_out_in_very_many_dimensions(dim):
     rows = {row.statement: row for row in table.capacity_table(memory, P)}
     assert {row.how for row in rows.values()} == {"published", "proved", "heuristic"}
     left_out = {name for name, row in rows.items() if math.isnan(row.log_patterns)}
-    assert left_out == {"C3", "C6", "C3 typical", "C7", "C9"}
+    assert left_out == {"C3", "C10", "C6", "C3 typical", "C10 typical", "C7", "C9"}
     assert all(rows[name].meaning == "left out: not evaluated above d = 100000" for name in left_out)
     logs = [rows[name].log_patterns for name in ("C1", "C2", "C5", "C4", "C8")]
     assert logs == sorted(logs)
-    for evaluate in (chernoff.chernoff, crowding.ceiling, merging.pair_witness):
+    for evaluate in (chernoff.chernoff, crowding.ceiling, directional.directional, merging.pair_witness):
         with pytest.raises(ValueError, match=f"dim is {dim}: it must be an integer in \\[2, 100000\\]"):
             evaluate(memory, P)
 
