@@ -116,7 +116,7 @@ def memories(
     --------
     >>> from hypothesis import find
     >>> find(memories(), lambda memory: memory.num_patterns > 1)
-    Memory(2 patterns in 1 dimensions, beta=1, SoftmaxN(noop=0.0), float64 on cpu)
+    Memory(2 patterns in 1 dimension, beta=1, SoftmaxN(noop=0.0), float64 on cpu)
     """
     patterns = draw(pattern_sets(min_patterns=min_patterns, max_patterns=max_patterns, max_dim=max_dim))
     kind = st.builds(SoftmaxN, noops()) if softmax_only else separations()

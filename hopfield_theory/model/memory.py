@@ -537,7 +537,7 @@ class Memory:
         >>> path = tempfile.mkdtemp() + "/memory.safetensors"
         >>> Memory([[1.0, 0.0]], beta=2.0).save(path)
         >>> Memory.load(path)
-        Memory(1 patterns in 2 dimensions, beta=2, SoftmaxN(noop=1.0), float32 on cpu)
+        Memory(1 pattern in 2 dimensions, beta=2, SoftmaxN(noop=1.0), float32 on cpu)
         """
         tensors, separation, about = memory_file.read(path)
         memory = cls(tensors["patterns"], about["beta"], separation=separation, values=tensors.get("values"))
