@@ -217,7 +217,13 @@ def entry(log_patterns, column):
     return f"{mantissa}e{int(exponent)}"
 
 
-@pytest.mark.parametrize("row", BOUNDS_ROW.findall(COMMANDS), ids=lambda row: row[2])
+@pytest.mark.parametrize(
+    "row",
+    [
+        pytest.param(row, id=row[2], marks=[pytest.mark.slow] * (index > 0))
+        for index, row in enumerate(BOUNDS_ROW.findall(COMMANDS))
+    ],
+)
 def test_the_table_of_bounds(row):
     beta, scale, dim = map(int, row[:3])
     logs = {it.statement: it.log_patterns for it in table.capacity_table(ht.RandomMemory.of(dim, beta, scale), 1e-3)}

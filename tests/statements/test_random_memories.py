@@ -58,12 +58,14 @@ def test_names_of_experiments_tell_their_streams_apart():
         assert len(set(names)) == len(names)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("experiment", EXPERIMENTS)
 def test_true_statements_are_not_contradicted(experiment):
     # half of what the verification does
     assert not contradicted(experiment, trials=(experiment.trials[0] + 1) // 2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("trend", TRENDS)
 def test_trends_hold(trend):
     assert trend.slack() >= 0

@@ -238,6 +238,7 @@ def contradicted(part, seed=0, trials=None):
     return found.high < part.probability() if part.at_least else found.low > part.probability()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", RARE)
 def test_true_statements_are_not_contradicted(part):
     assert part.probability() < 1.1e-6

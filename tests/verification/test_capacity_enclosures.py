@@ -104,7 +104,7 @@ def test_a_strong_noop_slot_next_to_a_pair_agrees_with_the_floats():
     assert found.decided is True
 
 
-@pytest.mark.parametrize("row", [ROWS[0], ROWS[2]])
+@pytest.mark.parametrize("row", [ROWS[0], pytest.param(ROWS[2], marks=pytest.mark.slow)])
 def test_lost_patterns_agree_with_the_floats(row):
     memory, witness = RandomMemory.of(*row), lost(row)
     at = witness.log_patterns + STEP
@@ -311,8 +311,7 @@ def test_shells_that_fold_back_are_not_proved():
     assert not_stored(replace(witness, shells=(*witness.shells, there, back))) is False
 
 
-@pytest.mark.parametrize("share", [0.5, 1.0 - 1e-15])
-def test_a_crowd_that_begins_within_its_shell_makes_its_tail_1(share):
+def test_a_crowd_that_begins_within_its_shell_makes_its_tail_1():
     # A hundred patterns lie below the shell: taken off as third patterns, they would outweigh the tail.
     memory, near, far = RandomMemory(3, 1e4), 0.035, 0.036
     lone = Case(math.inf, math.inf, far, 0.03, 3.0, 3.0)
@@ -321,7 +320,7 @@ def test_a_crowd_that_begins_within_its_shell_makes_its_tail_1(share):
         shell = Case(near, far, crowd_cap, 0.03, log_tilt, log_tilt)
         return chernoff_enclosure(memory, Witness(0.0, near, lone, (shell,)), 9.0, P, "typical").low
 
-    assert log_bound(share * far, 3.0) == log_bound(share * far, -math.inf) == log_bound(far, -math.inf)
+    assert log_bound((1.0 - 1e-15) * far, 3.0) == log_bound((1.0 - 1e-15) * far, -math.inf) == log_bound(far, -math.inf)
 
 
 def test_a_third_pattern_that_is_let_in_is_not_proved():

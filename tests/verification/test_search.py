@@ -43,7 +43,7 @@ def test_an_error_that_only_the_fixed_point_shows_is_found():
     assert attacked(STATEMENTS["C8"], part, 0, QUICK).outcome == Outcome.FALSIFIED
 
 
-@pytest.mark.parametrize("name", ["T3", "T4", "T9", "T10", "T14", "T16", "T17", "T18", "T19", "P10", "P13", "P17"])
+@pytest.mark.parametrize("name", ["T3", "T10", "T14", "T17", "T19", "P13"])
 def test_true_statements_survive(name):
     statement = STATEMENTS[name]
     for part in statement.parts:
