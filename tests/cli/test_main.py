@@ -800,9 +800,10 @@ def test_bounds_say_what_is_surely_fine_and_surely_too_many(tmp_path):
     result = run("bounds", "--dim", 128, "--beta", 8, "--norm", 1, "--json", out)
     assert "norm 1, β = 8" in result.stdout.splitlines()[0]
     logs = {row["statement"]: row["log_patterns"] for row in json.loads(out.read_text())["bounds"]}
-    few, many = math.floor(math.exp(logs["C3"])), math.ceil(math.exp(logs["C6"]))
+    few, many = math.floor(math.exp(max(logs["C3"], logs["C10"]))), math.ceil(math.exp(logs["C7"]))
+    assert logs["C6"] is None
     assert f"Surely fine: {few} patterns" in result.stdout
-    assert f"of {many} some are not stored" in result.stdout
+    assert f"Of {many} a given pattern has no fixed point in the ball of C3" in sentences(result.stdout)
 
 
 def test_too_many_in_the_ball_of_c3_is_not_called_too_many_for_every_ball():
