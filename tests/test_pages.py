@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 
 import hopfield_theory as ht
 import simulations.__main__
-from hopfield_theory.bounds import table
+from hopfield_theory.bounds import crowding, table
 from hopfield_theory.certificates import find_beta
 from hopfield_theory.cli.main import app
 from website import pages, tutorials
@@ -248,3 +248,30 @@ def test_commands_and_options_in_the_prose():
         assert {word for word in rest if word.startswith("--")} <= options[name], command
     assert set(re.findall(r"`(--[\w-]+)", pages.prose(COMMANDS))) <= set().union(*options.values())
     assert {name for name, those in options.items() if "--json" not in those} == {"replay"}
+
+
+# --- ceilings of C7 with patterns inside the ball ---
+
+CEILINGS = re.findall(
+    r"^\| (½|1) \| (\d+) \| (\S+) \| (\S+) \| (\S+) \| \S+ \|$",
+    (DOCS / "bounds-proofs.md").read_text(encoding="utf-8"),
+    re.MULTILINE,
+)
+
+
+def test_the_results_quote_the_ceilings_of_the_proof():
+    rows = re.findall(
+        r"^\| (½|1) \| (\d+) \| [\d.]+ \| (\S+) \| (\S+) \|$", (DOCS / "results.md").read_text("utf-8"), re.MULTILINE
+    )
+    assert len(rows) == 6
+    assert {(lam, dim, wide, half) for lam, dim, _, wide, half in CEILINGS} >= set(rows)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("row", [row for row in CEILINGS if int(row[1]) in (12, 20)], ids=" ".join)
+def test_the_ceilings_are_those_of_c7_rounded_up(row):
+    lam, dim, *shown = row
+    memory = ht.RandomMemory.of_lambda(int(dim), 0.5 if lam == "½" else 1.0)
+    for error, ceiling in zip((0.25, 0.35, 0.5), shown, strict=True):
+        found = crowding.typical_witness(memory, 0.5, error).log_patterns
+        assert ceiling == f"{math.ceil(100 * found) / 100:.2f}"

@@ -125,7 +125,7 @@ def capacity_table(
             "C10",
             lambda: directional(memory, p, "all"),
             "proved",
-            f"so many are all stored {sure}, in larger balls: the sum over all others, by direction",
+            f"so many are all stored {sure}, in balls of its own: the sum over all others, by direction",
         ),
         (
             "C6",
@@ -143,7 +143,7 @@ def capacity_table(
             "C10 typical",
             lambda: directional(memory, p, "typical"),
             "proved",
-            f"among so many a given pattern is stored {sure}, in a larger ball",
+            f"among so many a given pattern is stored {sure}, in a ball of its own",
         ),
         (
             "C7",
