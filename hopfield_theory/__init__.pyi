@@ -5,10 +5,10 @@ from .attention.baselines import clipped_attention as clipped_attention
 from .attention.baselines import clipped_weights as clipped_weights
 from .attention.functional import softmax_n_attention as softmax_n_attention
 from .attention.functional import softmax_n_weights as softmax_n_weights
+from .attention.hflayers import from_hflayers as from_hflayers
 from .attention.layers import Hopfield as Hopfield
 from .attention.layers import HopfieldLayer as HopfieldLayer
 from .attention.layers import HopfieldPooling as HopfieldPooling
-from .attention.layers import from_hflayers as from_hflayers
 from .bounds.random_memory import RandomMemory as RandomMemory
 from .certificates.certify import Certificate as Certificate
 from .certificates.certify import Guarantee as Guarantee

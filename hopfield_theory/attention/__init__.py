@@ -2,7 +2,8 @@
 
 from hopfield_theory.attention.baselines import AttentionGate, clipped_attention, clipped_weights
 from hopfield_theory.attention.functional import softmax_n_attention, softmax_n_weights
-from hopfield_theory.attention.layers import Hopfield, HopfieldLayer, HopfieldPooling, from_hflayers
+from hopfield_theory.attention.hflayers import from_hflayers
+from hopfield_theory.attention.layers import Hopfield, HopfieldLayer, HopfieldPooling
 
 __all__ = [
     "AttentionGate",
