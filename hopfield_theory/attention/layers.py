@@ -1,8 +1,8 @@
 r"""Hopfield layers: association, pooling and lookup, with a no-op slot.
 
-Arguments, tensor layouts and defaults mostly follow the layers of Ramsauer et al. 2021 (arXiv:2008.02217), whose weights
-:mod:`hopfield_theory.attention.hflayers` maps. In each head the state patterns q, the stored patterns k and the values v
-are projections of the inputs, and
+Arguments, tensor layouts and defaults mostly follow the layers of Ramsauer et al. 2021 (arXiv:2008.02217);
+``attention.hflayers`` maps their weights. In each head the state patterns q, the stored patterns k and the values v are
+projections of the inputs, and
 
 .. math:: q \leftarrow k^\top\mathrm{softmax}_n(\beta\, k q) \quad\text{(updates)}, \qquad
           o = v^\top\mathrm{softmax}_n(\beta\, k q).
