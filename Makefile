@@ -49,7 +49,7 @@ test-slow: install
 gpu:
 	mkdir -p $(OUT)
 	status=0; \
-	timeout 150 $(PYTHON) -m pytest -q -o filterwarnings=default -p no:cacheprovider tests/gpu > $(OUT)/gpu-tests.txt 2>&1 || status=$$?; \
+	timeout 150 $(PYTHON) -m pytest -q -n 8 -o filterwarnings=default -p no:cacheprovider tests/gpu > $(OUT)/gpu-tests.txt 2>&1 || status=$$?; \
 	tail -n 25 $(OUT)/gpu-tests.txt; \
 	$(PYTHON) -m benchmarks.gpu $(OUT) || status=$$?; \
 	exit $$status

@@ -11,6 +11,7 @@ import hashlib
 import importlib.util
 import io
 import itertools
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -201,9 +202,14 @@ def _docstrings(path: Path) -> Iterator[str]:
         tree = ast.parse(path.read_bytes())
     except (SyntaxError, ValueError):
         return
-    for node in ast.walk(tree):
+    # statements alone, in the order of ast.walk: most nodes are parts of expressions, which hold no docstring
+    nodes: deque[ast.AST] = deque([tree])
+    while nodes:
+        node = nodes.popleft()
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             yield ast.get_docstring(node) or ""
+        below = ast.iter_child_nodes(node)
+        nodes.extend(each for each in below if isinstance(each, ast.stmt | ast.excepthandler | ast.match_case))
 
 
 def _own_text(path: Path) -> Iterator[str]:

@@ -26,7 +26,7 @@ PRESETS = ("quick", "cpu", "gpu")
 STUCK = 0.98
 _QUICK = Size(layers=2, width=32, heads=2, length=32, batch=16, held_out=32)
 _CPU = Size(6, 128, 4, 64, batch=8, held_out=256, vocabulary=2000, characters=8_000_000)
-_GPU = Size(6, 512, 8, 128, batch=32, held_out=512, vocabulary=8000, characters=20_000_000, dropout=0.1)
+_GPU = Size(6, 512, 8, 128, batch=32, held_out=512, vocabulary=8000, characters=8_000_000, dropout=0.1)
 # sizes, steps, learning rates that are tried
 _PLANS: dict[str, dict[str, tuple[Size, int, str]]] = {
     "quick": {

@@ -15,7 +15,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from entmax import entmax_bisect
 from torch import Tensor, nn
 
 from hopfield_theory import _arguments as arguments
@@ -99,6 +98,9 @@ class Association(Hopfield):
         scores = self._scale() * query @ key.mT
         if not isinstance(self.entmax, str):
             return Entmax(self.entmax).weights(scores)
+        # only this variant needs it
+        from entmax import entmax_bisect
+
         return entmax_bisect(scores, alpha=1 + self.logit_alpha.sigmoid(), dim=-1)  # pyright: ignore[reportArgumentType]
 
     def forward(self, input: Any) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]

@@ -21,6 +21,7 @@ from hopfield_theory.bounds import mean_field
 from hopfield_theory.bounds.random_memory import RandomMemory
 from hopfield_theory.certificates.ball_bound import certified_balls
 from hopfield_theory.data.ensembles import Ensemble, PatternSource, RandomPatterns, Sphere, derived_seed
+from hopfield_theory.fused import kernels
 from hopfield_theory.fused.drawn import DrawnPatterns, draws
 from hopfield_theory.measured.crossing import Crossing, crossing
 from hopfield_theory.model import batched
@@ -37,6 +38,8 @@ _TOLERANCE, _APART, _STEPS = 1e-8, 1e-5, 2000
 _STREAMED_TOLERANCE = 1e-5
 # whose exponential is a float
 _LARGEST_LOG_NOOP = 709.0
+# queries of a memory from which on drawing its patterns at each update is quicker than reading them
+_MANY = 16
 
 
 class Rule(enum.StrEnum):
@@ -165,7 +168,7 @@ class _Task:
             ends = self._ends(start, targets)
             near = (torch.linalg.vector_norm(ends - targets, dim=-1) <= setting.error).all(-1)
             return (near & batched.storable(targets, ends, _APART)).cpu().numpy()[:, None]
-        if self.num_patterns * setting.memory.dim > _HELD:
+        if self._is_streamed:
             found = [self._streamed_success(*three) for three in zip(sources, start, targets, strict=True)]
             return torch.stack(found).cpu().numpy()
         patterns = torch.stack([source.tensor() for source in sources])
@@ -198,11 +201,21 @@ class _Task:
         found[rows] = certified_balls(held, rows).radius > 0
         return found
 
+    @property
+    def _can_draw(self) -> bool:
+        """Whether a kernel draws the patterns that it uses."""
+        cuda = torch.device(self.device).type == "cuda"
+        return cuda and self.dtype == torch.float32 and draws(self.setting.ensemble) and kernels.available()
+
+    @property
+    def _is_streamed(self) -> bool:
+        large = self.num_patterns * self.setting.memory.dim > _HELD
+        many = self.queries >= _MANY and self.setting.rule != Rule.ALL
+        return large or (many and self._can_draw)
+
     def _source(self, index: int) -> PatternSource:
         ensemble, dim = self.setting.ensemble, self.setting.memory.dim
-        streamed = self.num_patterns * dim > _HELD and torch.device(self.device).type == "cuda"
-        # a kernel draws what it uses, in float32
-        kind = DrawnPatterns if streamed and self.dtype == torch.float32 and draws(ensemble) else RandomPatterns
+        kind = DrawnPatterns if self._is_streamed and self._can_draw else RandomPatterns
         options: dict[str, Any] = {"seed": self.seed, "cell": (index,), "dtype": self.dtype, "device": self.device}
         return kind(ensemble, self.num_patterns, dim, **options)
 

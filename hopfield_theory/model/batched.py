@@ -7,12 +7,15 @@ import math
 import torch
 from torch import Tensor
 
-from hopfield_theory.model.fixed_point import FixedPoint, iterate_many
+from hopfield_theory.fused import kernels
+from hopfield_theory.model.fixed_point import FixedPoint, Status, iterate_many
 
 __all__ = ["distances", "fixed_points", "storable", "update"]
 
 # updates of a whole batch before the converged queries leave it
 _TOGETHER = 25
+# queries of a memory up to which a kernel for each is quicker than matrix products
+_FEW = 8
 
 
 def update(x: Tensor, patterns: Tensor, beta: float, log_noop: float) -> Tensor:
@@ -63,6 +66,15 @@ def fixed_points(
     >>> (found.state - patterns).norm(dim=-1).max() < 1e-6, found.converged.all()
     (tensor(True), tensor(True))
     """
+    if queries.is_cuda and queries.shape[1] <= _FEW and kernels.available():
+        from hopfield_theory.fused.kernels import small_memories
+
+        found = small_memories.fixed_points(queries, patterns, beta, log_noop, tol, max_steps)
+        if found is not None:
+            state, steps, residual = found
+            moving = ~(residual <= tol)
+            status = moving.long() * int(Status.STEPS_EXHAUSTED)
+            return FixedPoint(state, steps, residual, status, torch.zeros_like(moving))
     return iterate_many(
         lambda x, own: update(x, own, beta, log_noop), (patterns,), queries, tol, max_steps, every=_TOGETHER
     )

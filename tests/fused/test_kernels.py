@@ -79,6 +79,22 @@ KERNELS = {
         ["*fp64"] * 4 + ["*i64", "i64", "i32", "i64", "*fp64", "*fp64", "*i64"],
         {"SEGMENT": 1024},
     ),
+    **{
+        f"small memories {dtype}{' running' * running}": (
+            "small_memories",
+            "_pull_parts",
+            [f"*{dtype}"] * 3 + ["*i32"] + [f"*{dtype}"] * 3 + ["i32"] * 3,
+            {"width": 22, "COLUMNS": 32, "TILE": 128, "RUNNING": running},
+        )
+        for dtype in ("fp32", "fp64")
+        for running in (False, True)
+    },
+    "small memories, joined": (
+        "small_memories",
+        "_join_parts",
+        ["*fp64"] * 2 + ["*i32", "*i64"] + ["*fp64"] * 4 + ["i32"],
+        {"width": 22, "COLUMNS": 32, "PARTS": 256},
+    ),
 }
 # bytes of the stack: wide sums do not fit into registers
 SPILLS = {"pull 64": 128, "pull 128": 512, "pull, other values": 512}

@@ -13,6 +13,7 @@ from hopfield_theory.data.ensembles import Gaussian, Rademacher, Sphere
 from hopfield_theory.fused import retrieval
 from hopfield_theory.fused.drawn import DrawnPatterns
 from hopfield_theory.measured.capacity import Setting, outcomes
+from hopfield_theory.model import batched
 from hopfield_theory.model.stream import Stream
 
 if not torch.cuda.is_available():
@@ -115,6 +116,26 @@ def test_certificates_are_the_cpu_s(count, beta, noop):
         else:
             # the CPU's first sweep may be in float32
             torch.testing.assert_close(other, one, rtol=1e-4, atol=1e-9, equal_nan=True)
+
+
+@pytest.mark.parametrize(
+    ("count", "dim", "beta", "queries"), [(13_000, 18, 18.0, 1), (700, 22, 500.0, 2), (9, 3, 4.0, 8)]
+)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+def test_limits_of_many_memories_are_the_cpu_s(dtype, count, dim, beta, queries):
+    generator = torch.Generator().manual_seed(3)
+    stored = torch.nn.functional.normalize(torch.randn(20, count, dim, generator=generator, dtype=torch.float64), dim=2)
+    tol = 1e-9 if dtype == torch.float64 else 1e-5
+    here = batched.fixed_points(stored[:, :queries], stored, beta, 0.0, tol=1e-9, max_steps=5000)
+    there = batched.fixed_points(
+        stored[:, :queries].to("cuda", dtype), stored.to("cuda", dtype), beta, 0.0, tol=tol, max_steps=5000
+    )
+    assert there.converged.all()
+    # slow queries stop with a rest of a step over one minus the rate
+    assert (there.state.cpu().double() - here.state).norm(dim=-1).max() < 300 * tol
+    # it goes on for what the CPU does to a multiple of 25 updates
+    assert dtype == torch.float32 or (there.steps.cpu() <= here.steps).all()
+    assert dtype == torch.float32 or (there.steps.cpu() > here.steps - 25).all()
 
 
 def test_outcomes_have_the_cpu_s_law():
