@@ -4,13 +4,14 @@ Names are loaded when they are first used, so that ``import hopfield_theory.boun
 in the stub ``__init__.pyi``.
 """
 
-import importlib.metadata
 from typing import Any
 
 import lazy_loader
+
+from hopfield_theory._version import version
 
 _lazy, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
 
 
 def __getattr__(name: str) -> Any:
-    return importlib.metadata.version("hopfield-theory") if name == "__version__" else _lazy(name)
+    return version() if name == "__version__" else _lazy(name)

@@ -13,7 +13,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
-from hopfield_theory.fused.attention import drops_weights, few_keys, fused_attention
+from hopfield_theory.fused.attention import attend_at_once, drops_weights, fused_attention
 from hopfield_theory.fused.grouped_heads import group_size, repeated_heads
 from hopfield_theory.model.separation import softmax_n
 
@@ -100,7 +100,7 @@ def softmax_n_attention(
     if query.is_nested:
         return _nested(query, key, value, attn_mask, dropout_p, is_causal, scale, enable_gqa, n, log_n, return_lse)
     if attn_mask is log_n is None and dropout_p == 0.0 and not (enable_gqa or return_lse):
-        found = few_keys(query, key, value, n, scale, is_causal)
+        found = attend_at_once(query, key, value, n, scale, is_causal)
         if found is not None:
             return found
     if not 0.0 <= dropout_p <= 1.0:

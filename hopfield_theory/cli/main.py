@@ -5,7 +5,6 @@ Torch is imported by the commands, not for the help.
 
 from __future__ import annotations
 
-import importlib.metadata
 import importlib.util
 import os
 import sys
@@ -18,6 +17,7 @@ import typer
 from hopfield_theory import _arguments
 from hopfield_theory._atomic_write import atomic_write
 from hopfield_theory._sentences import many
+from hopfield_theory._version import version
 from hopfield_theory.cli.shared import (
     Choice,
     check_folder,
@@ -72,7 +72,7 @@ Json = Annotated[
 
 def _version(wanted: bool) -> None:
     if wanted:
-        print(f"hopfield-theory {importlib.metadata.version('hopfield-theory')}")
+        print(f"hopfield-theory {version()}")
         raise typer.Exit
 
 
@@ -479,11 +479,10 @@ def verify(
             found = [part.counterexample for v in verdicts for part in v.parts if part.counterexample is not None]
             lines += [f"Written: {files.write(counterexample, counterexamples)}" for counterexample in found]
         if html is not None:
-            version = importlib.metadata.version("hopfield-theory")
             from hopfield_theory.verification.render.page import page
 
             folder = None if figures is None else Path(figures)
-            atomic_write(html, page(rows, version=version, level=level, seed=seed, figures=folder).encode())
+            atomic_write(html, page(rows, version=version(), level=level, seed=seed, figures=folder).encode())
             lines.append(f"Written: {html}")
         has_digits = digits() is not None
         if not has_digits:

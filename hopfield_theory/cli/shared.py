@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import importlib.metadata
 import os
 import re
 import sys
@@ -18,6 +17,7 @@ import typer
 
 from hopfield_theory import _arguments
 from hopfield_theory._atomic_write import atomic_write
+from hopfield_theory._version import version
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -279,7 +279,7 @@ def report(json: str | None, data: dict[str, Any], *blocks: Any) -> None:
 
     from hopfield_theory.cli import render
 
-    data = {"version": importlib.metadata.version("hopfield-theory")} | data
+    data = {"version": version()} | data
     console = Console(stderr=json == "-", highlight=False, soft_wrap=False)
     if not console.is_terminal and "COLUMNS" not in os.environ:
         # a pipe has no width: tables are as wide as their content

@@ -29,7 +29,7 @@ from hopfield_theory.fused import chunked, cpu, cuda, retrieval
 from hopfield_theory.fused.grouped_heads import repeated_heads
 from hopfield_theory.model.separation import log_noop
 
-__all__ = ["drops_weights", "few_keys", "fused_attention"]
+__all__ = ["attend_at_once", "drops_weights", "fused_attention"]
 
 _level: Any = getattr(torch._C, "_functorch").maybe_current_level  # noqa: B009
 
@@ -111,13 +111,10 @@ def fused_attention(
     if not isinstance(n, Tensor) and log_n is None and mask is None and _is_simple(query, key, value):
         mass = 0.0 if type(n) is float and n == 1.0 else log_noop(n)
         if -math.inf < beta < math.inf and not dropout_p:
-            if (
-                gpu
-                and not retrieval.applies(query, key, value, None, is_causal)
-                and (name := cuda.operator(query, key, value, None, beta, is_causal, needs_grad=False))
-            ):
-                out, lse = cuda.attend(name, query, key, value, mass, None, beta, is_causal, with_lse=return_lse)
-                return (out, lse) if return_lse else out
+            if gpu and not return_lse and not retrieval.applies(query, key, value, None, is_causal):
+                out = cuda.attend_simply(query, key, value, float(mass), beta, is_causal)
+                if out is not None:
+                    return out
             if cpu.applies(query, key, value, None, beta, is_causal):
                 out, lse = cpu.forward(query, key, value, mass, None, beta, is_causal, return_lse)
                 return (out, lse) if return_lse else out
@@ -178,10 +175,12 @@ def fused_attention(
     return out if lse is None or not return_lse else (out, lse.reshape(*lead, length))
 
 
-def few_keys(
+def attend_at_once(
     query: Tensor, key: Tensor, value: Tensor, n: float | Tensor | None, scale: float | Tensor | None, is_causal: bool
 ) -> Tensor | None:
-    r"""Return what :func:`fused_attention` does for few keys on a CPU, where questions cost as much as the answer.
+    r"""Return what :func:`fused_attention` does, where questions could cost as much as the answer.
+
+    That is for few keys on a CPU, and on a GPU for what an operator takes as it is.
 
     Parameters
     ----------
@@ -198,17 +197,22 @@ def few_keys(
     Examples
     --------
     >>> key = torch.tensor([[1.0, 0.0], [0.0, 1.0]]).reshape(1, 1, 2, 2)
-    >>> few_keys(torch.zeros(1, 1, 1, 2), key, key, 2.0, None, False)
+    >>> attend_at_once(torch.zeros(1, 1, 1, 2), key, key, 2.0, None, False)
     tensor([[[[0.2500, 0.2500]]]])
     """
     if (
-        query.is_cpu
-        and (n is None or (type(n) is float and 0 <= n < math.inf))
+        (n is None or (type(n) is float and 0 <= n < math.inf))
         and (scale is None or (type(scale) is float and 0 < scale < math.inf))
         and _is_simple(query, key, value)
-        and not torch.is_autocast_enabled("cpu")
     ):
-        return cpu.few_keys(query, key, value, n, scale, is_causal)
+        if query.is_cpu and not torch.is_autocast_enabled("cpu"):
+            return cpu.few_keys(query, key, value, n, scale, is_causal)
+        if query.is_cuda and not torch.is_autocast_enabled("cuda") and query.shape[3] > 0:
+            if retrieval.applies(query, key, value, None, is_causal):
+                return None
+            beta = query.shape[3] ** -0.5 if scale is None else scale
+            mass = 0.0 if n is None else math.log(n) if n else -math.inf
+            return cuda.attend_simply(query, key, value, mass, beta, is_causal)
     return None
 
 

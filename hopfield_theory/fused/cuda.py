@@ -18,13 +18,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from hopfield_theory.fused.gate import gate_, mass_gradient
+from hopfield_theory.fused.gate import gate_, gate_seen_, mass_gradient
 
-__all__ = ["attend", "chosen", "compute_capability", "operator", "takes_groups"]
+__all__ = ["attend", "attend_simply", "chosen", "compute_capability", "operator", "takes_groups"]
 
 _HALF = (torch.float16, torch.bfloat16)
 _aten: Any = torch.ops.aten
 _functorch: Any = getattr(torch._C, "_functorch")  # noqa: B009
+_CUDNN = _aten._scaled_dot_product_cudnn_attention.default
+_FLASH = _aten._scaled_dot_product_flash_attention.default
+_EFFICIENT = _aten._scaled_dot_product_efficient_attention.default
 # the launch grids of the operators end here
 _MOST = 65535
 _FEW_ROWS, _MANY_KEYS = 64, 4096
@@ -116,7 +119,7 @@ def operator(
         and not (grouped and needs_grad)
     )
     # it shares out the keys of few queries among the processors
-    if flash and 1 < length <= _FEW_ROWS and keys >= _MANY_KEYS and not needs_grad and _allowed("flash"):
+    if flash and length <= _FEW_ROWS and keys >= _MANY_KEYS and not needs_grad and _allowed("flash"):
         return "flash"
     if cudnn and _allowed("cudnn"):
         return "cudnn"
@@ -129,12 +132,18 @@ def _even(tensor: Tensor, width: int) -> Tensor:
     """Widen with zero columns, and copy what the operators misread: rows that do not begin at multiples of 16 bytes."""
     if tensor.shape[-1] != width:
         return torch.nn.functional.pad(tensor, (0, width - tensor.shape[-1]))
-    strides = zip(tensor.stride()[:-1], tensor.shape[:-1], strict=True)
-    dense = tensor.stride(-1) == 1 and all(size == 1 or (step > 0 and step % 8 == 0) for step, size in strides)
     # an address cannot be traced
-    if dense and (torch.compiler.is_compiling() or tensor.data_ptr() % 16 == 0):
+    if _is_dense(tensor) and (torch.compiler.is_compiling() or tensor.data_ptr() % 16 == 0):
         return tensor
     return tensor.clone(memory_format=torch.contiguous_format)
+
+
+def _is_dense(tensor: Tensor) -> bool:
+    """Tell whether rows are in one piece, of multiples of eight numbers, and so far apart."""
+    if tensor.shape[-1] % 8 == 0 and tensor.is_contiguous():
+        return True
+    strides = zip(tensor.stride()[:-1], tensor.shape[:-1], strict=True)
+    return tensor.stride(-1) == 1 and all(size == 1 or (step > 0 and step % 8 == 0) for step, size in strides)
 
 
 def _eights(width: int) -> int:
@@ -147,6 +156,8 @@ def _bias(mask: Tensor | None, query: Tensor, key: Tensor, name: str) -> Tensor 
         return None
     keys = key.shape[-2]
     mask = mask.expand(*mask.shape[:-1], keys)
+    if name != "efficient" and mask.dtype == torch.bool and not torch.compiler.is_compiling():
+        return torch.where(mask, _number(0.0, query.dtype), _number(-math.inf, query.dtype))
     if name == "efficient":
         # its rows begin at multiples of 16 numbers
         room = query.new_zeros(*mask.shape[:-1], -(-keys // 16) * 16)[..., :keys]
@@ -154,6 +165,11 @@ def _bias(mask: Tensor | None, query: Tensor, key: Tensor, name: str) -> Tensor 
         room = query.new_zeros(mask.shape)
     bias = room.masked_fill_(~mask, -math.inf) if mask.dtype == torch.bool else room.copy_(mask)
     return bias.expand(query.shape[0], query.shape[1], query.shape[2], keys) if name == "efficient" else bias
+
+
+@functools.cache
+def _number(x: float, dtype: torch.dtype) -> Tensor:
+    return torch.tensor(x, dtype=dtype)
 
 
 def _unseeing(mask: Tensor) -> Tensor:
@@ -166,18 +182,10 @@ def _call(
 ) -> tuple[Any, ...]:
     """Call an operator; return its output, its log-sum-exp in a shape of its own, and what its backward pass wants."""
     if name == "cudnn":
-        out, lse, *more = _aten._scaled_dot_product_cudnn_attention(
-            query, key, value, bias, True, dropout, causal, False, scale=beta
-        )
-        return (out, lse, *more[:6])
+        return _CUDNN(query, key, value, bias, True, dropout, causal, False, scale=beta)[:8]
     if name == "flash":
-        out, lse, *more = _aten._scaled_dot_product_flash_attention(
-            query, key, value, dropout, causal, False, scale=beta
-        )
-        return (out, lse, *more[:6])
-    out, lse, seed, offset = _aten._scaled_dot_product_efficient_attention(
-        query, key, value, bias, True, dropout, causal, scale=beta
-    )
+        return _FLASH(query, key, value, dropout, causal, False, scale=beta)[:8]
+    out, lse, seed, offset = _EFFICIENT(query, key, value, bias, True, dropout, causal, scale=beta)
     return out, lse, None, None, 0, 0, seed, offset
 
 
@@ -224,7 +232,7 @@ def _widths(name: str, query: Tensor, value: Tensor) -> tuple[int, int]:
     return (both, both) if name == "flash" else (width, value_width)
 
 
-def _run(name, query, key, value, log_n, mask, beta, causal, dropout):
+def _run(name, query, key, value, log_n, mask, beta, causal, dropout, keep):
     width, value_width = _widths(name, query, value)
     # a negative scale is that of the negated queries
     query = -query if beta < 0 else query
@@ -234,7 +242,9 @@ def _run(name, query, key, value, log_n, mask, beta, causal, dropout):
     rows = _rows(lse, query.shape[2])
     if mask is not None:
         rows.masked_fill_(_unseeing(mask), -math.inf)
-    if mask is not None or isinstance(log_n, Tensor) or log_n != -math.inf:
+    if mask is None and not isinstance(log_n, Tensor) and not torch.compiler.is_compiling():
+        gate_seen_(out, rows, log_n, keep)
+    else:
         gate_(out, rows, log_n)
     return query, key, value, bias, out, lse, rows, more
 
@@ -272,6 +282,47 @@ def _learns(*arguments: Any) -> bool:
     return torch.is_grad_enabled() and any(isinstance(x, Tensor) and x.requires_grad for x in arguments)
 
 
+def attend_simply(
+    query: Tensor, key: Tensor, value: Tensor, log_n: float, beta: float, is_causal: bool
+) -> Tensor | None:
+    """Return :math:`o_n` of four-axis tensors that fit, by the steps that the simplest case needs, without derivatives.
+
+    ``None`` where no operator is right for the tensors as they are.
+    """
+    # a GPU waits for these questions, where there is little to compute: they are asked once
+    name = _simplest(
+        query.shape, key.shape, query.stride(), key.stride(), value.stride(), query.dtype, query.device, is_causal,
+        _allowed("cudnn"), _allowed("flash"), _allowed("efficient"),
+    )  # fmt: skip
+    if name is None or not beta > 0 or (query.data_ptr() | key.data_ptr() | value.data_ptr()) % 16:
+        return None
+    out, lse, *_ = _call(name, query, key, value, None, 0.0, is_causal, beta)
+    gate_seen_(out, _rows(lse, query.shape[2]), log_n, False)
+    return out
+
+
+@functools.lru_cache(maxsize=4096)
+def _simplest(
+    queries: torch.Size,
+    keys: torch.Size,
+    query_stride: tuple[int, ...],
+    key_stride: tuple[int, ...],
+    value_stride: tuple[int, ...],
+    dtype: torch.dtype,
+    device: torch.device,
+    is_causal: bool,
+    *allowed: bool,
+) -> str | None:
+    query, key, value = (
+        torch.empty_strided(shape, stride, dtype=dtype, device="meta")
+        for shape, stride in ((queries, query_stride), (keys, key_stride), (keys, value_stride))
+    )
+    if queries[3] % 8 or not all(map(_is_dense, (query, key, value))):
+        return None
+    capability = compute_capability(device)
+    return operator(query, key, value, None, 1.0, is_causal, needs_grad=False, capability=capability)
+
+
 def attend(
     name: str,
     query: Tensor,
@@ -291,7 +342,7 @@ def attend(
     if _learns(query, key, value, log_n):
         found = _Attend.apply(query, key, value, log_n, mask, name, beta, is_causal, dropout, with_lse)
         return found if with_lse else (found, None)
-    *_, out, _, rows, _ = _run(name, query, key, value, log_n, mask, beta, is_causal, dropout)
+    *_, out, _, rows, _ = _run(name, query, key, value, log_n, mask, beta, is_causal, dropout, with_lse)
     return out[..., : value.shape[-1]], _reported(rows, log_n, mask) if with_lse else None
 
 
@@ -300,7 +351,7 @@ class _Attend(torch.autograd.Function):
     def forward(ctx, query, key, value, log_n, mask, name, beta, is_causal, dropout, with_lse):
         ctx.widths = query.shape[-1], value.shape[-1]
         query, key, value, bias, out, lse, rows, more = _run(
-            name, query, key, value, log_n, mask, beta, is_causal, dropout
+            name, query, key, value, log_n, mask, beta, is_causal, dropout, True
         )
         starts_q, starts_k, *most, seed, offset = more
         ctx.save_for_backward(
@@ -316,8 +367,10 @@ class _Attend(torch.autograd.Function):
     def backward(ctx, grad_out, grad_lse=None):  # pyright: ignore[reportIncompatibleMethodOverride]
         if grad_out is None and grad_lse is None:
             return (None,) * 10
-        learns = ctx.needs_input_grad[3]
-        grads = _Backward.apply(grad_out, grad_lse, *ctx.saved_tensors, ctx.widths, ctx.call, learns)
+        # what is not differentiated again needs no function of its own
+        again = torch.is_grad_enabled() or torch.compiler.is_compiling()
+        backward: Any = _Backward.apply if again else _gradients
+        grads = backward(grad_out, grad_lse, *ctx.saved_tensors, ctx.widths, ctx.call, ctx.needs_input_grad[3])
         return (*grads, *(None,) * 6)
 
 
@@ -325,60 +378,48 @@ class _Backward(torch.autograd.Function):
     """A function of its own, so that differentiating it again is refused."""
 
     @staticmethod
-    def forward(
-        ctx,
-        grad,
-        grad_lse,
-        query,
-        key,
-        value,
-        bias,
-        out,
-        lse,
-        log_n,
-        starts_q,
-        starts_k,
-        seed,
-        offset,
-        widths,
-        call,
-        learns,
-    ):
-        name, most, dropout, is_causal, beta = call
-        width, value_width = widths
-        # a copy in the strides of the output: cuDNN misreads gradients that have others
-        g = torch.empty_like(out)
-        if out.shape[-1] != value_width:
-            g.zero_()
-        if grad is None:
-            g.zero_()
-        else:
-            g[..., :value_width].copy_(grad)
-        grad_log_n = None
-        if learns:
-            rows = _rows(lse, query.shape[2])
-            grad_log_n = mass_gradient(out, g, rows, log_n)
-            if grad_lse is not None:
-                grad_log_n = grad_log_n + torch.exp(log_n.to(rows.dtype) - rows) * grad_lse
-            grad_log_n = grad_log_n.sum_to_size(log_n.shape).to(log_n.dtype)
-        if grad_lse is not None:
-            out, g, value = _with_columns(out, g, value, grad_lse)
-        more = starts_q, starts_k, *most, seed, offset
-        grads = _call_backward(name, g, query, key, value, bias, out, lse, more, dropout, is_causal, abs(beta))
-        grad_query, grad_key, grad_value = grads
-        grad_query = grad_query[..., :width]
-        return (
-            -grad_query if beta < 0 else grad_query,
-            grad_key[..., :width],
-            grad_value[..., :value_width],
-            grad_log_n,
-        )
+    def forward(ctx, *arguments):
+        return _gradients(*arguments)
 
     @staticmethod
     def backward(ctx, *grads):
         raise NotImplementedError(
             "the fused attention has first derivatives only: for second ones use softmax_n(beta * q @ k.mT) @ v"
         )
+
+
+def _gradients(
+    grad, grad_lse, query, key, value, bias, out, lse, log_n, starts_q, starts_k, seed, offset, widths, call, learns
+):  # fmt: skip
+    name, most, dropout, is_causal, beta = call
+    width, value_width = widths
+    # a copy in the strides of the output: cuDNN misreads gradients that have others
+    g = torch.empty_like(out)
+    if out.shape[-1] != value_width:
+        g.zero_()
+    if grad is None:
+        g.zero_()
+    else:
+        g[..., :value_width].copy_(grad)
+    grad_log_n = None
+    if learns:
+        rows = _rows(lse, query.shape[2])
+        grad_log_n = mass_gradient(out, g, rows, log_n)
+        if grad_lse is not None:
+            grad_log_n = grad_log_n + torch.exp(log_n.to(rows.dtype) - rows) * grad_lse
+        grad_log_n = grad_log_n.sum_to_size(log_n.shape).to(log_n.dtype)
+    if grad_lse is not None:
+        out, g, value = _with_columns(out, g, value, grad_lse)
+    more = starts_q, starts_k, *most, seed, offset
+    grads = _call_backward(name, g, query, key, value, bias, out, lse, more, dropout, is_causal, abs(beta))
+    grad_query, grad_key, grad_value = grads
+    grad_query = grad_query[..., :width]
+    return (
+        -grad_query if beta < 0 else grad_query,
+        grad_key[..., :width],
+        grad_value[..., :value_width],
+        grad_log_n,
+    )
 
 
 def _with_columns(out: Tensor, grad: Tensor, value: Tensor, grad_lse: Tensor) -> tuple[Tensor, Tensor, Tensor]:

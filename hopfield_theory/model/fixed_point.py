@@ -309,8 +309,9 @@ def _trial(rows: dict[str, Tensor], residual: Tensor) -> tuple[Tensor, Tensor]:
 def _least_squares(df: Tensor, f: Tensor, valid: Tensor) -> Tensor:
     """``argmin_γ ‖f − Σ γ_i df_i‖`` over the valid differences, unit columns, slightly regularised.
 
-    By Gram and Schmidt's method, modified, with f as a last column: as stable as Householder's QR for least squares
-    (Björck 1967), and a few operations on the whole batch, where a batched QR takes the rows one by one.
+    On a CPU by Gram and Schmidt's method, modified, with f as a last column: as stable as Householder's QR for least
+    squares (Björck 1967), and a few operations on the whole batch, where a batched QR takes the rows one by one. A GPU
+    takes them together, and each operation costs a launch.
     """
     dtype = df.dtype
     # PyTorch solves no triangular systems in the half types
@@ -323,15 +324,22 @@ def _least_squares(df: Tensor, f: Tensor, valid: Tensor) -> Tensor:
     # the columns and f, each as a row, on top of the ridge's
     rest = torch.nn.functional.pad(torch.cat([columns, f.unsqueeze(1)], 1), (0, window))
     rest[:, :window, -window:] = ridge * torch.eye(window, dtype=df.dtype, device=df.device)
-    triangle = df.new_zeros(len(df), window, window + 1)
-    for index in range(window):
-        length = torch.linalg.vector_norm(rest[:, index], dim=-1)
-        unit = rest[:, index] / length.unsqueeze(-1)
-        triangle[:, index, index] = length
-        triangle[:, index, index + 1 :] = (rest[:, index + 1 :] * unit.unsqueeze(1)).sum(-1)
-        rest[:, index + 1 :] -= triangle[:, index, index + 1 :].unsqueeze(-1) * unit.unsqueeze(1)
+    triangle = torch.linalg.qr(rest.mT, mode="r").R[:, :window] if df.is_cuda else _triangle(rest)
     solution = torch.linalg.solve_triangular(triangle[..., :window], triangle[..., window:], upper=True)
     return (solution.squeeze(-1) / norms).to(dtype)
+
+
+def _triangle(rows: Tensor) -> Tensor:
+    """All rows but the last of the triangle R of a QR decomposition, of columns that are given as rows."""
+    window = rows.shape[1] - 1
+    triangle = rows.new_zeros(len(rows), window, window + 1)
+    for index in range(window):
+        length = torch.linalg.vector_norm(rows[:, index], dim=-1)
+        unit = rows[:, index] / length.unsqueeze(-1)
+        triangle[:, index, index] = length
+        triangle[:, index, index + 1 :] = (rows[:, index + 1 :] * unit.unsqueeze(1)).sum(-1)
+        rows[:, index + 1 :] -= triangle[:, index, index + 1 :].unsqueeze(-1) * unit.unsqueeze(1)
+    return triangle
 
 
 def differentiable(update: Callable[[Tensor], Tensor], state: Tensor, tol: float = 1e-6) -> Tensor:

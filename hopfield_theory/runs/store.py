@@ -8,7 +8,6 @@ metadata a digest of the decoded table: a damaged file is never read as a result
 from __future__ import annotations
 
 import hashlib
-import importlib.metadata
 import io
 import json
 import math
@@ -24,6 +23,7 @@ import torch
 
 from hopfield_theory import _arguments
 from hopfield_theory._atomic_write import atomic_write
+from hopfield_theory._version import version
 
 try:
     import pandas as pd
@@ -85,7 +85,7 @@ class Cell:
     preset: str
     seed: int
     parameters: Mapping[str, Scalar]
-    version: str = field(default_factory=lambda: importlib.metadata.version("hopfield-theory"))
+    version: str = field(default_factory=version)
 
     def __post_init__(self) -> None:
         for role, name in (("experiment", self.experiment), ("preset", self.preset)):

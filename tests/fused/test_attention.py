@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from hopfield_theory.fused import chunked, cpu
-from hopfield_theory.fused.attention import few_keys, fused_attention
+from hopfield_theory.fused.attention import attend_at_once, fused_attention
 from hopfield_theory.model.separation import lse_n, softmax_n
 
 
@@ -168,7 +168,7 @@ def test_few_keys_are_answered_at_once(n):
     # heads as models lay them out: rows apart
     query, key, value = torch.randn(3, 2, 6, 3, 4, dtype=torch.float64, generator=generator).transpose(2, 3)
     for is_causal in (False, True):
-        found = few_keys(query, key, value, n, 0.3, is_causal)
+        found = attend_at_once(query, key, value, n, 0.3, is_causal)
         expected, _ = plain(query, key, value, math.log(n) if n else -math.inf, 0.3, is_causal=is_causal)
         torch.testing.assert_close(found, expected)
 
@@ -176,24 +176,24 @@ def test_few_keys_are_answered_at_once(n):
 @pytest.mark.parametrize("n", [torch.ones(()), -1.0, math.nan, math.inf])
 def test_few_keys_leave_other_masses_to_the_others(n):
     x = torch.ones(1, 1, 2, 4)
-    assert few_keys(x, x, x, n, None, False) is None
+    assert attend_at_once(x, x, x, n, None, False) is None
 
 
 def test_few_keys_leave_the_rest_to_the_others():
     x = torch.ones(1, 1, 2, 4)
-    assert few_keys(x, x, x, None, None, True) is not None
+    assert attend_at_once(x, x, x, None, None, True) is not None
     for scale in (torch.ones(()), 0.0, -1.0, math.nan, math.inf):
-        assert few_keys(x, x, x, None, scale, False) is None
+        assert attend_at_once(x, x, x, None, scale, False) is None
     many, apart, twice, none = torch.ones(1, 1, 1024, 4), torch.ones(1, 1, 4, 2).mT, x.double(), x[..., :0, :]
     for arguments in (
         (x[0], x[0], x[0]), (x, many, many), (x, apart, apart), (x, twice, twice), (x, none, none), (none, x, x),
         (x, x, x[..., :2]), (x, x[..., :2], x[..., :2]), (x, x.expand(2, -1, -1, -1), x), (x.int(), x.int(), x.int()),
         (x.clone().requires_grad_(), x, x), (x.to("meta"),) * 3,
     ):  # fmt: skip
-        assert few_keys(*arguments, None, None, False) is None
-    assert few_keys(x, x[..., :1, :], x[..., :1, :], None, None, True) is None
+        assert attend_at_once(*arguments, None, None, False) is None
+    assert attend_at_once(x, x[..., :1, :], x[..., :1, :], None, None, True) is None
     with torch.autocast("cpu"):
-        assert few_keys(x, x, x, None, None, False) is None
+        assert attend_at_once(x, x, x, None, None, False) is None
 
 
 def test_few_queries_share_out_the_keys():

@@ -59,7 +59,7 @@ def choose(query=(2, 4, 16, 64), key=None, value=None, dtype=HALF, mask=None, be
         # few queries on many keys
         ({"query": (1, 4, 8, 64), "key": (1, 4, 8192, 64), "needs_grad": False}, "flash"),
         ({"query": (1, 4, 8, 64), "key": (1, 4, 8192, 64)}, "cudnn"),
-        ({"query": (1, 4, 1, 64), "key": (1, 4, 8192, 64), "needs_grad": False}, "cudnn"),
+        ({"query": (1, 4, 1, 64), "key": (1, 4, 8192, 64), "needs_grad": False}, "flash"),
         # old cards
         ({"dtype": torch.float32, "capability": (5, 0)}, "efficient"),
         ({"dtype": torch.float32, "capability": (3, 7)}, None),
@@ -277,6 +277,23 @@ def test_without_gradients_the_answer_is_the_same(operators):
         assert torch.equal(x, y)
 
 
+@pytest.mark.parametrize("log_n", [0.0, 2.0, -math.inf])
+@pytest.mark.parametrize("causal", [False, True])
+def test_the_simplest_case_has_the_same_answer(operators, monkeypatch, log_n, causal):
+    monkeypatch.setattr(cuda, "compute_capability", lambda device: HOPPER)
+    generator = torch.Generator().manual_seed(1)
+    query, key, value = (torch.randn(2, 4, rows, 16, generator=generator).to(HALF) for rows in (9, 13, 13))
+    with torch.no_grad():
+        expected, _ = cuda.attend("cudnn", query, key, value, log_n, None, 0.6, causal)
+        torch.testing.assert_close(cuda.attend_simply(query, key, value, log_n, 0.6, causal), expected)
+        # layouts, widths, scales and types that need more than that
+        shifted = torch.cat([query.new_zeros(1), query.flatten()])[1:].view(query.shape)
+        assert cuda.attend_simply(shifted, key, value, log_n, 0.6, causal) is None
+        assert cuda.attend_simply(query[..., :5], key[..., :5], value[..., :5], log_n, 0.6, causal) is None
+        assert cuda.attend_simply(query, key, value, log_n, -0.6, causal) is None
+        assert cuda.attend_simply(query.double(), key.double(), value.double(), log_n, 0.6, causal) is None
+
+
 def test_a_bfloat16_gradient_of_the_log_sum_exp_keeps_sixteen_bits(operators):
     query, key, value, *_ = problem({}, dtype=HALF)
     _, lse = cuda.attend("cudnn", query, key, value, 0.0, None, 0.6, False)
@@ -317,12 +334,12 @@ def test_the_real_operators_take_these_arguments(kind, name):
         mask = torch.ones(2, 1, 1, 50, dtype=torch.bool, device="meta") if kind == "padding" else None
         log_n = torch.zeros(1, 4, 1, device="meta") if kind == "learnt" else 0.0
         causal = kind == "causal"
-        *kept, rows, more = cuda._run(name, query, key, value, log_n, mask, 0.1, causal, 0.0)
+        *kept, rows, more = cuda._run(name, query, key, value, log_n, mask, 0.1, causal, 0.0, True)
         assert rows.shape == (2, 4, 40)
         starts_q, starts_k, *most, seed, offset = more
         grad_lse = torch.empty(2, 4, 40, device="meta") if kind == "lse" else None
-        grads = cuda._Backward.forward(
-            None, torch.empty(2, 4, 40, value_width, dtype=dtype, device="meta"), grad_lse, *kept,
+        grads = cuda._gradients(
+            torch.empty(2, 4, 40, value_width, dtype=dtype, device="meta"), grad_lse, *kept,
             log_n if kind == "learnt" else None, starts_q, starts_k, seed, offset, (width, value_width),
             (name, most, 0.0, causal, 0.1), kind == "learnt",
         )  # fmt: skip

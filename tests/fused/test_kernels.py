@@ -31,7 +31,7 @@ for told, (module, name, types, constants) in kernels.items():
     stacks[told] = int(re.search(r"STACK:(\\d+)", usage)[1])
 print(json.dumps(stacks))
 """
-HALVES = ["*fp16"] * 2 + ["*fp32"] * 5 + ["i64"] * 3 + ["i32", "fp32"] + ["*fp32"] * 4 + ["i32"]
+HALVES = ["*fp16"] * 2 + ["*fp32"] * 3 + ["i64"] * 3 + ["i32", "fp32"] + ["*fp32"] * 4 + ["i32"]
 
 
 def pull(width, kind, same=True):
@@ -83,7 +83,7 @@ KERNELS = {
         f"small memories {dtype}{' running' * running}": (
             "small_memories",
             "_pull_parts",
-            [f"*{dtype}"] * 3 + ["*i32"] + [f"*{dtype}"] * 3 + ["i32"] * 3,
+            [f"*{dtype}"] * 3 + ["*i32"] + [f"*{dtype}"] * 3 + ["i32"] * 4,
             {"width": 22, "COLUMNS": 32, "TILE": 128, "RUNNING": running},
         )
         for dtype in ("fp32", "fp64")

@@ -98,9 +98,17 @@ def problem(shape, kind, dtype):
     return query, key, value, log_n, mask, kind == "causal"
 
 
-@pytest.mark.parametrize("dtype", [BF16, F16, F32, F64], ids=str)
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("shape", SHAPES)
+# float16 takes the paths of bfloat16, float64 one that a CPU has too: each shape and each kind once
+CASES = [
+    (shape, kind, dtype)
+    for dtype in (BF16, F16, F32, F64)
+    for kind in KINDS
+    for shape in SHAPES
+    if dtype in (BF16, F32) or shape == "square" or kind == "plain"
+]
+
+
+@pytest.mark.parametrize(("shape", "kind", "dtype"), CASES, ids=str)
 def test_values_and_gradients(shape, kind, dtype):
     query, key, value, log_n, mask, causal = problem(shape, kind, dtype)
     scale = query.shape[-1] ** -0.5

@@ -12,7 +12,7 @@ from torch import Tensor
 __all__ = ["segment_sums"]
 
 
-@triton.jit(do_not_specialize=["start", "plane"])
+@triton.jit(do_not_specialize=["start", "segments", "plane"])
 def _segment_sums(
     overlap, other_square, own_square, tilt, own, start, segments, plane, square_error, sums, places,
     SEGMENT: tl.constexpr,

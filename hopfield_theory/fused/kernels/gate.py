@@ -12,7 +12,7 @@ from torch import Tensor
 __all__ = ["gate_", "mass_gradient"]
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["heads", "length", "blocks"])
 def _gate(
     out, lse, log_n, heads, length, blocks, out_b, out_h, out_l, lse_b, lse_h, lse_l, mass_b, mass_h, mass_l, width,
     NUMBER: tl.constexpr, COLUMNS: tl.constexpr, ROWS: tl.constexpr,
@@ -48,7 +48,7 @@ def _gate(
     tl.store(cells, values.to(out.dtype.element_ty), mask=inside)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["heads", "length", "blocks"])
 def _mass_gradient(
     out, grad, lse, log_n, result, heads, length, blocks,
     out_b, out_h, out_l, grad_b, grad_h, grad_l, lse_b, lse_h, lse_l, mass_b, mass_h, mass_l, width,

@@ -26,6 +26,7 @@ _LOG2E = math.log2(math.e)
 # patterns of one part: the error of its weights stays below 2⁻²³ of its sum
 _PART = 1 << 17
 _UNIT = 1024.0
+_OPTIONS = {"num_warps": 4, "num_stages": 2}
 
 
 @triton.jit
@@ -34,9 +35,18 @@ def _halves(x):
     return high, (x - high.to(tl.float32)).to(tl.float16)
 
 
-@triton.jit(do_not_specialize=["seed", "first", "count", "tiles"])
+@triton.jit
+def _unit(x):
+    """Return the power of two that brings the largest number into [2⁹, 2¹⁰), if it is above 2⁻¹⁰⁰, and its inverse."""
+    most = tl.max(tl.max(tl.abs(x), axis=1), axis=0)
+    exponent = tl.maximum((tl.cast(most, tl.int32, bitcast=True) >> 23) & 0xFF, 27)
+    up, down = (263 - exponent) << 23, (exponent - 9) << 23
+    return tl.cast(up, tl.float32, bitcast=True), tl.cast(down, tl.float32, bitcast=True)
+
+
+@triton.jit(do_not_specialize=["seed", "first", "count", "tiles", "queries"])
 def _pull(
-    query_high, query_low, factor, keys, key_scale, values, value_scale, seed, first, count, tiles, size,
+    query_high, query_low, factor, keys, values, seed, first, count, tiles, size,
     top, total, mean, longest, queries,
     width: tl.constexpr, value_width: tl.constexpr, ROWS: tl.constexpr, TILE: tl.constexpr, WIDTH: tl.constexpr,
     VALUE_WIDTH: tl.constexpr, KIND: tl.constexpr, SAME: tl.constexpr,
@@ -55,7 +65,6 @@ def _pull(
     mixed = tl.zeros((ROWS, VALUE_WIDTH), tl.float32)
     far = tl.zeros((TILE,), tl.float32)
     begin = part * tiles * TILE
-    of_keys, of_values = tl.load(key_scale), tl.load(value_scale)
     for tile in range(0, tiles):
         start = begin + tile * TILE
         index = start + tl.arange(0, TILE).to(tl.int64)
@@ -65,8 +74,10 @@ def _pull(
                 keys + index[:, None] * width + column[None, :],
                 mask=held[:, None] & (column < width)[None, :], other=0.0,
             )  # fmt: skip
-            k = k * of_keys
+            unit, of_keys = _unit(k)
+            k = k * unit
         else:
+            of_keys = 1.0
             k = unit_rows(seed, first + start, size, width, TILE, WIDTH, KIND)
             if KIND == 1:
                 far = tl.maximum(far, tl.where(held, tl.sum(k * k, axis=1), 0.0))
@@ -74,7 +85,7 @@ def _pull(
         z = tl.dot(qh, tl.trans(kl))
         z = tl.dot(ql, tl.trans(kh), z)
         z = tl.dot(qh, tl.trans(kh), z)
-        z = tl.where(held[None, :], z * to_score[:, None], float("-inf"))
+        z = tl.where(held[None, :], z * (to_score * of_keys)[:, None], float("-inf"))
         new = tl.maximum(most, tl.max(z, axis=1))
         shift = tl.where(new == float("-inf"), 0.0, new)
         again = tl.exp2(most - shift)
@@ -83,16 +94,18 @@ def _pull(
         ph, pl = _halves(weights * 32768.0)
         if SAME:
             vh, vl = kh, kl
+            of_values = of_keys
         else:
             v = tl.load(
                 values + index[:, None] * value_width + value_column[None, :],
                 mask=held[:, None] & (value_column < value_width)[None, :], other=0.0,
             )  # fmt: skip
-            vh, vl = _halves(v * of_values)
+            unit, of_values = _unit(v)
+            vh, vl = _halves(v * unit)
         added = tl.dot(ph, vl)
         added = tl.dot(pl, vh, added)
         added = tl.dot(ph, vh, added)
-        mixed = mixed * again[:, None] + added
+        mixed = mixed * again[:, None] + added * (of_values * 0.000030517578125)
         most = new
     place = part * queries + row
     tl.store(top + place, most, mask=there)
@@ -105,7 +118,7 @@ def _pull(
         tl.store(longest + part, tl.max(far, axis=0))
 
 
-@triton.jit(do_not_specialize=["count", "tiles"])
+@triton.jit(do_not_specialize=["count", "tiles", "queries"])
 def _pull_double(
     query, keys, values, count, tiles, top, total, mean, queries, width: tl.constexpr, value_width: tl.constexpr,
     ROWS: tl.constexpr, TILE: tl.constexpr, WIDTH: tl.constexpr, VALUE_WIDTH: tl.constexpr, SAME: tl.constexpr,
@@ -177,7 +190,7 @@ def _merged(top: Tensor, total: Tensor, mean: Tensor, base: float) -> tuple[Tens
     return average, shift.double() * math.log(base) + whole.log()
 
 
-def _prepared(query: Tensor, scale: Tensor | float) -> tuple[Tensor, Tensor, Tensor]:
+def _prepared(query: Tensor, scale: float) -> tuple[Tensor, Tensor, Tensor]:
     """Queries in two halves, and the factor that makes base-2 scores of products."""
     exponent = _exponents(query.abs().amax(1))
     scaled = torch.ldexp(query, (10 - exponent).unsqueeze(1))
@@ -186,7 +199,7 @@ def _prepared(query: Tensor, scale: Tensor | float) -> tuple[Tensor, Tensor, Ten
     return high, (scaled - high.float()).half(), factor.float()
 
 
-def _launch(query, factors, keys, values, scales, drawn, count, parts, kind, size):
+def _launch(query, factors, keys, values, drawn, count, parts, kind, size):
     queries, width = query[0].shape
     value_width = values.shape[1]
     tile = 64 if max(width, value_width) <= 64 else 32
@@ -197,10 +210,9 @@ def _launch(query, factors, keys, values, scales, drawn, count, parts, kind, siz
     seed, first = drawn
     launch: Any = _pull[(number, triton.cdiv(queries, 64))]
     launch(
-        *query, factors, keys, scales[0], values, scales[1], seed, first, count, tiles, size,
+        *query, factors, keys, values, seed, first, count, tiles, size,
         top, total, mean, longest, queries, width=width, value_width=value_width, ROWS=64, TILE=tile,
-        WIDTH=_columns(width), VALUE_WIDTH=_columns(value_width), KIND=kind, SAME=values is keys, num_warps=4,
-        num_stages=2,
+        WIDTH=_columns(width), VALUE_WIDTH=_columns(value_width), KIND=kind, SAME=values is keys, **_OPTIONS,
     )  # fmt: skip
     return top, total, mean, longest
 
@@ -210,16 +222,11 @@ def pull_float32(query: Tensor, keys: Tensor, values: Tensor, beta: float) -> tu
 
     ``query`` is (N, d), ``keys`` (M, d) and ``values`` (M, V), contiguous; widths are at most 128.
     """
-    exponents = [_exponents(torch.linalg.vector_norm(x, ord=math.inf)) for x in (keys, values)]
-    one = torch.ones((), dtype=torch.float64, device=query.device)
-    units = [torch.ldexp(one, exponent - 10) for exponent in exponents]
-    high, low, factors = _prepared(query, units[0] * beta)
+    high, low, factors = _prepared(query, beta)
     top, total, mean, _ = _launch(
-        (high, low), factors, keys, values, [(1 / unit).float() for unit in units], (0, 0), len(keys),
-        1056 if len(query) <= 64 else 264, -1, 1.0,
-    )  # fmt: skip
-    average, lse = _merged(top, total, mean, 2.0)
-    return average * (units[1] / 32768), lse
+        (high, low), factors, keys, values, (0, 0), len(keys), 1056 if len(query) <= 64 else 264, -1, 1.0
+    )
+    return _merged(top, total, mean, 2.0)
 
 
 def pull_drawn(
@@ -233,12 +240,10 @@ def pull_drawn(
     # normal numbers reach 6.8
     size = _UNIT if kind == 0 else _UNIT / 8
     high, low, factors = _prepared(query, beta * scale / size)
-    top, total, mean, longest = _launch(
-        (high, low), factors, query, query, [factors, factors], (seed, first), count, 4096, kind, size
-    )
+    top, total, mean, longest = _launch((high, low), factors, query, query, (seed, first), count, 4096, kind, size)
     average, lse = _merged(top, total, mean, 2.0)
     norm = math.sqrt(longest.max().item()) * scale / size if kind == 1 else None
-    return average * (scale / size / 32768), lse, norm
+    return average * (scale / size), lse, norm
 
 
 def pull_float64(query: Tensor, keys: Tensor, values: Tensor, beta: float) -> tuple[Tensor, Tensor]:

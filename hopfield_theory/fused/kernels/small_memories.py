@@ -29,9 +29,10 @@ _WIDEST = 128
 _PROGRAMS = 132 * 16
 
 
+# a stride that is a multiple of 16 lets it read several numbers at once
 @triton.jit(do_not_specialize=["count", "span", "queries"])
 def _pull_parts(
-    x, patterns, constants, done, sums, tops, means, count, span, queries,
+    x, patterns, constants, done, sums, tops, means, count, stride, span, queries,
     width: tl.constexpr, COLUMNS: tl.constexpr, TILE: tl.constexpr, RUNNING: tl.constexpr,
 ):  # fmt: skip
     query = tl.program_id(0).to(tl.int64)
@@ -40,7 +41,7 @@ def _pull_parts(
         column = tl.arange(0, COLUMNS)
         live = column < width
         state = tl.load(x + query * width + column, mask=live, other=0.0) * tl.load(constants)
-        own = patterns + (query // queries) * width * count
+        own = patterns + (query // queries) * width * stride
         shift = tl.load(constants + 1)
         total = tl.zeros((TILE,), state.dtype)
         mixed = tl.zeros((COLUMNS, TILE), state.dtype)
@@ -49,7 +50,7 @@ def _pull_parts(
         for first in range(part * span, end, TILE):
             row = first + tl.arange(0, TILE)
             held = row < end
-            k = tl.load(own + column[:, None] * count + row[None, :], mask=live[:, None] & held[None, :], other=0.0)
+            k = tl.load(own + column[:, None] * stride + row[None, :], mask=live[:, None] & held[None, :], other=0.0)
             z = tl.where(held, tl.sum(k * state[:, None], axis=0), float("-inf"))
             if RUNNING:
                 new = tl.maximum(most, z)
@@ -87,7 +88,7 @@ def _join_parts(
         share = tl.exp(tops_here - top)
         total = tl.sum(share * tl.load(sums + cell, mask=held, other=0.0), axis=0) + tl.exp(log_noop - top)
         mixed = tl.load(means + cell[:, None] * width + column[None, :], mask=held[:, None] & live[None, :], other=0.0)
-        new = tl.sum(share[:, None] * mixed, axis=0) / total
+        new = tl.fdiv(tl.sum(share[:, None] * mixed, axis=0), total)
         old = tl.load(x + query * width + column, mask=live, other=0.0)
         moved = tl.sqrt(tl.sum((new - old) * (new - old), axis=0))
         tl.store(x + query * width + column, new, mask=live)
@@ -132,7 +133,9 @@ def fixed_points(
     running = not 2.0 * bound <= _DEEPEST[queries.dtype]
     lowest = -1e30 if running else bound
     constants = torch.tensor([beta, lowest, log_noop, tol], **like)
-    whole = patterns.mT.contiguous()
+    stride = -(-count // 16) * 16
+    whole = torch.empty(memories, width, stride, **like)
+    whole[..., :count].copy_(patterns.mT)
     done = torch.zeros(number, dtype=torch.int32, device=queries.device)
     steps = torch.zeros(number, dtype=torch.int64, device=queries.device)
     residual = torch.full((number,), math.inf, **like)
@@ -144,12 +147,12 @@ def fixed_points(
     def update(times: int) -> None:
         for _ in range(times):
             pull(
-                x, whole, constants, done, sums, tops, means, count, span, each, width=width, COLUMNS=columns,
+                x, whole, constants, done, sums, tops, means, count, stride, span, each, width=width, COLUMNS=columns,
                 TILE=tile, RUNNING=running, num_warps=4,
             )  # fmt: skip
             join(
                 x, constants, done, steps, residual, sums, tops, means, parts, width=width, COLUMNS=columns,
-                PARTS=triton.next_power_of_2(parts), num_warps=4,
+                PARTS=_JOINED // columns, num_warps=4,
             )  # fmt: skip
 
     replay: Callable[[], None] | None = None

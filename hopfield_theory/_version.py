@@ -1,0 +1,26 @@
+"""The version of the library, installed or run from its source tree."""
+
+from __future__ import annotations
+
+import functools
+import importlib.metadata
+import tomllib
+from pathlib import Path
+
+__all__ = ["version"]
+
+
+@functools.cache
+def version() -> str:
+    """Return the version.
+
+    Examples
+    --------
+    >>> version().count(".")
+    2
+    """
+    try:
+        return importlib.metadata.version("hopfield-theory")
+    except importlib.metadata.PackageNotFoundError:
+        project = Path(__file__).parents[1] / "pyproject.toml"
+        return tomllib.loads(project.read_text(encoding="utf-8"))["project"]["version"]
