@@ -23,7 +23,7 @@ GROUPS = {"attention": 100, "models": 60, "memories": 60, "drawn": 60, "certific
 Row = dict[str, Any]
 
 
-def milliseconds(alternatives: dict[str, Callable[[], object]], budget: float = 1.5) -> dict[str, list[float]]:
+def milliseconds(alternatives: dict[str, Callable[[], object]], budget: float = 0.8) -> dict[str, list[float]]:
     """Time of a call of each alternative, in turn: of some calls in a row, as a model makes them, without waiting."""
     for run in alternatives.values():
         run()
