@@ -22,6 +22,8 @@ from hopfield_theory.data.ensembles import derived_seed
 
 __all__ = ["Recipe", "Task", "train"]
 
+_PLAIN_STEPS = 3
+
 
 @dataclass(frozen=True)
 class Task:
@@ -74,12 +76,26 @@ def train(task: Task, recipe: Recipe, seed: int, device: str, checkpoint: Path |
     seed : int
         Seed of batches and dropout, at least 0.
     device : str
-        On CUDA the forward pass runs in bfloat16.
+        On CUDA the forward pass runs in bfloat16, and a step as one graph.
     checkpoint : path, optional
         Where the state is kept at each measurement, and from where it goes on if it is there.
     """
     model, rows, begin = task.model, [], 0
-    optimiser = torch.optim.AdamW(_groups(model, recipe.weight_decay), lr=recipe.rate, fused=device == "cuda")
+    cuda = device == "cuda"
+    # what is recorded reads its numbers from tensors
+    options: dict[str, Any] = {"lr": torch.tensor(recipe.rate, device=device), "fused": True, "capturable": True}
+    options = options if cuda else {"lr": recipe.rate}
+    optimiser = torch.optim.AdamW(_groups(model, recipe.weight_decay), **options)
+
+    def step_on(batch: tuple[Tensor, ...]) -> None:
+        with torch.autocast("cuda", torch.bfloat16, enabled=cuda):
+            loss = task.loss(model.train(), batch)
+        optimiser.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(model.parameters(), recipe.clip_norm)
+        optimiser.step()
+
+    train_step = _Recorded(step_on, optimiser.zero_grad) if cuda else step_on
     if checkpoint is not None and checkpoint.exists():
         state = torch.load(io.BytesIO(checkpoint.read_bytes()), map_location=device, weights_only=True)
         model.load_state_dict(state["model"])
@@ -91,14 +107,10 @@ def train(task: Task, recipe: Recipe, seed: int, device: str, checkpoint: Path |
                 rows.append({"step": 0, **task.measure(model.eval())})
             torch.manual_seed(derived_seed(seed, step, 0))
             batch = task.draw(torch.Generator().manual_seed(derived_seed(seed, step, 1)))
+            rate = recipe.rate * recipe.share(step)
             for group in optimiser.param_groups:
-                group["lr"] = recipe.rate * recipe.share(step)
-            with torch.autocast("cuda", torch.bfloat16, enabled=device == "cuda"):
-                loss = task.loss(model.train(), tuple(x.to(device) for x in batch))
-            optimiser.zero_grad()
-            loss.backward()
-            nn.utils.clip_grad_norm_(model.parameters(), recipe.clip_norm)
-            optimiser.step()
+                group["lr"] = group["lr"].fill_(rate) if cuda else rate
+            train_step(tuple(x.to(device) for x in batch))
             if recipe.is_measured(step + 1):
                 rows.append({"step": step + 1, **task.measure(model.eval())})
                 if checkpoint is not None:
@@ -108,6 +120,33 @@ def train(task: Task, recipe: Recipe, seed: int, device: str, checkpoint: Path |
                     break
     model.eval()
     return rows
+
+
+class _Recorded:
+    """A step of a GPU as one CUDA graph, recorded after three plain ones: launching its kernels would take longer."""
+
+    def __init__(self, step: Callable[[tuple[Tensor, ...]], None], clear: Callable[[], None]) -> None:
+        self._step, self._clear, self._done = step, clear, 0
+        self._stream = torch.cuda.Stream()
+        self._graph, self._batch = torch.cuda.CUDAGraph(), ()
+
+    def __call__(self, batch: tuple[Tensor, ...]) -> None:
+        if self._done < _PLAIN_STEPS:
+            self._stream.wait_stream(torch.cuda.current_stream())
+            with torch.cuda.stream(self._stream):
+                self._step(batch)
+            torch.cuda.current_stream().wait_stream(self._stream)
+        else:
+            if self._done == _PLAIN_STEPS:
+                self._batch = tuple(x.clone() for x in batch)
+                self._clear()
+                # nothing is computed while it is recorded
+                with torch.cuda.graph(self._graph, stream=self._stream):
+                    self._step(self._batch)
+            for mine, given in zip(self._batch, batch, strict=True):
+                mine.copy_(given)
+            self._graph.replay()
+        self._done += 1
 
 
 def _groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:

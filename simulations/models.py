@@ -26,7 +26,7 @@ PRESETS = ("quick", "cpu", "gpu")
 STUCK = 0.98
 _QUICK = Size(layers=2, width=32, heads=2, length=32, batch=16, held_out=32)
 _CPU = Size(6, 128, 4, 64, batch=8, held_out=256, vocabulary=2000, characters=8_000_000)
-_GPU = Size(6, 512, 8, 128, batch=32, held_out=512, vocabulary=8000, characters=8_000_000, dropout=0.1)
+_GPU = Size(6, 256, 4, 128, batch=32, held_out=256, vocabulary=8000, characters=8_000_000)
 # sizes, steps, learning rates that are tried
 _PLANS: dict[str, dict[str, tuple[Size, int, str]]] = {
     "quick": {
@@ -42,8 +42,8 @@ _PLANS: dict[str, dict[str, tuple[Size, int, str]]] = {
         "STanHop": (replace(_CPU, layers=3, width=64, length=48, horizon=6, batch=32), 1000, "0.0003,0.001"),
     },
     "gpu": {
-        "BERT": (_GPU, 4000, "0.0003,0.001"),
-        "OPT": (_GPU, 4000, "0.0003,0.001"),
+        "BERT": (_GPU, 4000, "0.001,0.002"),
+        "OPT": (_GPU, 4000, "0.001,0.002"),
         "ViT": (replace(_GPU, layers=12, width=384, heads=6, batch=64, held_out=180, patch=1), 2000, "0.0003,0.001"),
         "STanHop": (replace(_GPU, layers=11, width=256, heads=4, length=168), 1000, "0.0001,0.0003"),
     },

@@ -108,14 +108,14 @@ def fused_attention(
         key, value = key[..., : query.shape[-2], :], value[..., : query.shape[-2], :]
         mask = mask if mask is None or mask.shape[-1] == 1 else mask[..., : query.shape[-2]]
     gpu = query.is_cuda
-    if not isinstance(n, Tensor) and log_n is None and mask is None and _is_simple(query, key, value):
+    if not isinstance(n, Tensor) and log_n is None and mask is None and not dropout_p and _fits(query, key, value):
         mass = 0.0 if type(n) is float and n == 1.0 else log_noop(n)
-        if -math.inf < beta < math.inf and not dropout_p:
+        if -math.inf < beta < math.inf:
             if gpu and not return_lse and not retrieval.applies(query, key, value, None, is_causal):
                 out = cuda.attend_simply(query, key, value, float(mass), beta, is_causal)
                 if out is not None:
                     return out
-            if cpu.applies(query, key, value, None, beta, is_causal):
+            if not _learns(query, key, value) and cpu.applies(query, key, value, None, beta, is_causal):
                 out, lse = cpu.forward(query, key, value, mass, None, beta, is_causal, return_lse)
                 return (out, lse) if return_lse else out
     shared = enable_gqa and gpu and cuda.takes_groups(query, key, value)
@@ -203,9 +203,9 @@ def attend_at_once(
     if (
         (n is None or (type(n) is float and 0 <= n < math.inf))
         and (scale is None or (type(scale) is float and 0 < scale < math.inf))
-        and _is_simple(query, key, value)
+        and _fits(query, key, value)
     ):
-        if query.is_cpu and not torch.is_autocast_enabled("cpu"):
+        if query.is_cpu and not _learns(query, key, value) and not torch.is_autocast_enabled("cpu"):
             return cpu.few_keys(query, key, value, n, scale, is_causal)
         if query.is_cuda and not torch.is_autocast_enabled("cuda") and query.shape[3] > 0:
             if retrieval.applies(query, key, value, None, is_causal):
@@ -238,8 +238,12 @@ def drops_weights(
     )
 
 
-def _is_simple(query: Tensor, key: Tensor, value: Tensor) -> bool:
-    """Tell whether these are plain tensors that fit, to be computed without derivatives, outside of transforms."""
+def _learns(query: Tensor, key: Tensor, value: Tensor) -> bool:
+    return (query.requires_grad or key.requires_grad or value.requires_grad) and torch.is_grad_enabled()
+
+
+def _fits(query: Tensor, key: Tensor, value: Tensor) -> bool:
+    """Tell whether these are plain tensors that fit, outside of transforms."""
     # a call of few keys costs as much as these questions: no slices, no loops
     shape, keys = query.shape, key.shape
     return (
@@ -249,7 +253,6 @@ def _is_simple(query: Tensor, key: Tensor, value: Tensor) -> bool:
         and shape[1] == keys[1]
         and shape[0] == keys[0]
         and query.dtype == key.dtype == value.dtype
-        and not ((query.requires_grad or key.requires_grad or value.requires_grad) and torch.is_grad_enabled())
         and _level() is None
         and not torch.compiler.is_compiling()
     )

@@ -28,6 +28,9 @@ _functorch: Any = getattr(torch._C, "_functorch")  # noqa: B009
 _CUDNN = _aten._scaled_dot_product_cudnn_attention.default
 _FLASH = _aten._scaled_dot_product_flash_attention.default
 _EFFICIENT = _aten._scaled_dot_product_efficient_attention.default
+_CUDNN_BACKWARD = _aten._scaled_dot_product_cudnn_attention_backward.default
+_FLASH_BACKWARD = _aten._scaled_dot_product_flash_attention_backward.default
+_EFFICIENT_BACKWARD = _aten._scaled_dot_product_efficient_attention_backward.default
 # the launch grids of the operators end here
 _MOST = 65535
 _FEW_ROWS, _MANY_KEYS = 64, 4096
@@ -157,7 +160,8 @@ def _bias(mask: Tensor | None, query: Tensor, key: Tensor, name: str) -> Tensor 
     keys = key.shape[-2]
     mask = mask.expand(*mask.shape[:-1], keys)
     if name != "efficient" and mask.dtype == torch.bool and not torch.compiler.is_compiling():
-        return torch.where(mask, _number(0.0, query.dtype), _number(-math.inf, query.dtype))
+        # the logarithms of 1 and 0, by two kernels
+        return mask.to(query.dtype, memory_format=torch.contiguous_format).log_()
     if name == "efficient":
         # its rows begin at multiples of 16 numbers
         room = query.new_zeros(*mask.shape[:-1], -(-keys // 16) * 16)[..., :keys]
@@ -165,11 +169,6 @@ def _bias(mask: Tensor | None, query: Tensor, key: Tensor, name: str) -> Tensor 
         room = query.new_zeros(mask.shape)
     bias = room.masked_fill_(~mask, -math.inf) if mask.dtype == torch.bool else room.copy_(mask)
     return bias.expand(query.shape[0], query.shape[1], query.shape[2], keys) if name == "efficient" else bias
-
-
-@functools.cache
-def _number(x: float, dtype: torch.dtype) -> Tensor:
-    return torch.tensor(x, dtype=dtype)
 
 
 def _unseeing(mask: Tensor) -> Tensor:
@@ -206,16 +205,16 @@ def _call_backward(
     """Call the operator's backward pass; return the gradients for query, key and value."""
     starts_q, starts_k, most_q, most_k, seed, offset = more
     if name == "cudnn":
-        return _aten._scaled_dot_product_cudnn_attention_backward(
+        return _CUDNN_BACKWARD(
             grad, query, key, value, out, lse, seed, offset, bias, starts_q, starts_k, most_q, most_k, dropout, causal,
             scale=beta,
         )  # fmt: skip
     if name == "flash":
-        return _aten._scaled_dot_product_flash_attention_backward(
+        return _FLASH_BACKWARD(
             grad, query, key, value, out, lse, starts_q, starts_k, most_q, most_k, dropout, causal, seed, offset,
             scale=beta,
         )  # fmt: skip
-    return _aten._scaled_dot_product_efficient_attention_backward(
+    return _EFFICIENT_BACKWARD(
         grad, query, key, value, bias, out, lse, seed, offset, dropout, [True, True, True, False], causal, scale=beta
     )[:3]
 
@@ -285,17 +284,20 @@ def _learns(*arguments: Any) -> bool:
 def attend_simply(
     query: Tensor, key: Tensor, value: Tensor, log_n: float, beta: float, is_causal: bool
 ) -> Tensor | None:
-    """Return :math:`o_n` of four-axis tensors that fit, by the steps that the simplest case needs, without derivatives.
+    """Return :math:`o_n` of four-axis tensors that fit, by the steps that the simplest case needs.
 
     ``None`` where no operator is right for the tensors as they are.
     """
+    learns = _learns(query, key, value)
     # a GPU waits for these questions, where there is little to compute: they are asked once
     name = _simplest(
         query.shape, key.shape, query.stride(), key.stride(), value.stride(), query.dtype, query.device, is_causal,
-        _allowed("cudnn"), _allowed("flash"), _allowed("efficient"),
+        learns, _allowed("cudnn"), _allowed("flash"), _allowed("efficient"),
     )  # fmt: skip
     if name is None or not beta > 0 or (query.data_ptr() | key.data_ptr() | value.data_ptr()) % 16:
         return None
+    if learns:
+        return _Attend.apply(query, key, value, log_n, None, name, beta, is_causal, 0.0, False)
     out, lse, *_ = _call(name, query, key, value, None, 0.0, is_causal, beta)
     gate_seen_(out, _rows(lse, query.shape[2]), log_n, False)
     return out
@@ -311,6 +313,7 @@ def _simplest(
     dtype: torch.dtype,
     device: torch.device,
     is_causal: bool,
+    learns: bool,
     *allowed: bool,
 ) -> str | None:
     query, key, value = (
@@ -320,7 +323,7 @@ def _simplest(
     if queries[3] % 8 or not all(map(_is_dense, (query, key, value))):
         return None
     capability = compute_capability(device)
-    return operator(query, key, value, None, 1.0, is_causal, needs_grad=False, capability=capability)
+    return operator(query, key, value, None, 1.0, is_causal, needs_grad=learns, capability=capability)
 
 
 def attend(
@@ -393,14 +396,15 @@ def _gradients(
 ):  # fmt: skip
     name, most, dropout, is_causal, beta = call
     width, value_width = widths
-    # a copy in the strides of the output: cuDNN misreads gradients that have others
-    g = torch.empty_like(out)
-    if out.shape[-1] != value_width:
-        g.zero_()
-    if grad is None:
-        g.zero_()
+    if grad is not None and grad.stride() == out.stride() and grad.shape == out.shape and _even(grad, width) is grad:
+        g = grad
     else:
-        g[..., :value_width].copy_(grad)
+        # a copy in the strides of the output: cuDNN misreads gradients that have others
+        g = torch.empty_like(out)
+        if grad is None or out.shape[-1] != value_width:
+            g.zero_()
+        if grad is not None:
+            g[..., :value_width].copy_(grad)
     grad_log_n = None
     if learns:
         rows = _rows(lse, query.shape[2])

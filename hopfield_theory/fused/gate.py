@@ -8,7 +8,6 @@ with the log-sum-exp :math:`\ell` of a query's scores and its softmax average :m
 
 from __future__ import annotations
 
-import functools
 import math
 
 import torch
@@ -71,20 +70,15 @@ def gate_seen_(out: Tensor, lse: Tensor, log_n: float, keep: bool) -> None:
     """
     if log_n == -math.inf:
         return
-    if out.numel() >= _FEW and _in_triton(out):
+    if (keep or out.numel() >= _FEW) and _in_triton(out):
         from hopfield_theory.fused.kernels import gate
 
         gate.gate_(out, lse, log_n)
         return
     share = torch.sigmoid(lse if log_n == 0.0 else lse - log_n)
     if keep:
-        torch.logaddexp(lse, _number(log_n), out=lse)
+        lse.copy_(torch.logaddexp(lse, lse.new_full((), log_n)))
     out.mul_(share.unsqueeze(-1))
-
-
-@functools.lru_cache(maxsize=64)
-def _number(x: float) -> Tensor:
-    return torch.tensor(x)
 
 
 def mass_gradient(out: Tensor, grad: Tensor, lse: Tensor, log_n: Tensor) -> Tensor:

@@ -34,8 +34,8 @@ print(json.dumps(stacks))
 HALVES = ["*fp16"] * 2 + ["*fp32"] * 3 + ["i64"] * 3 + ["i32", "fp32"] + ["*fp32"] * 4 + ["i32"]
 
 
-def pull(width, kind, same=True):
-    sizes = {"width": width, "value_width": width, "ROWS": 64, "TILE": 64 if width <= 64 else 32}
+def pull(width, kind, same=True, rows=64):
+    sizes = {"width": width, "value_width": width, "ROWS": rows, "TILE": 64 if width <= 64 else 32}
     return "pull", "_pull", HALVES, sizes | {"WIDTH": width, "VALUE_WIDTH": width, "KIND": kind, "SAME": same}
 
 
