@@ -15,7 +15,7 @@ import pytest
 import typer
 from PIL import Image
 
-from figures import style, tables
+from figures import sink_conditions, style, tables
 from figures.__main__ import NAMES, draw, main
 from figures.results import UnusableError, load
 from hopfield_theory import __version__
@@ -301,6 +301,30 @@ def test_models_and_sinks(drawn):
         mean = rows.groupby("step")[value].mean()
         [line] = [each for each in panel.lines if each.get_label() == "4"]
         np.testing.assert_allclose([line.get_xdata(), line.get_ydata()], [mean.index, mean])
+
+
+def test_conditions_of_sinks(drawn):
+    axes, frames = drawn("sink_conditions")
+    rows = frames["sink_conditions"].query("task == 'averaging' and noop == 4").set_index(["key_bias", "length"])
+    for row, value in enumerate(("slot_idle", "first_idle")):
+        short, long, bare = (rows.loc[each, value].item() for each in ((True, 12), (True, 24), (False, 24)))
+        assert np.transpose(curve(axes[4 * row + 2], "4")).tolist() == [[12, short], [24, long]]
+        assert np.transpose(curve(axes[4 * row + 3], "4")).tolist() == [[0, long], [1, bare]]
+        assert np.transpose(curve(axes[4 * row], "4")).tolist() != [[12, short], [24, long]]
+    assert [text.get_text() for text in axes[7].get_xticklabels()] == ["with", "without"]
+
+
+def test_part_of_the_conditions_of_sinks(filled):
+    """The first cells are of one length, with a key bias; then those without; then another length."""
+    for leave, said in ((20, None), (10, "at 24 without: Backcopy"), (1, "averaging, n = 4")):
+        folder = filled("sink_conditions", leave=leave)
+        found = {"sink_conditions": load(folder, "sink_conditions", partial=True)}
+        with style.applied():
+            if said is None:
+                with pytest.raises(UnusableError, match="have no layer without a key bias"):
+                    sink_conditions.draw(found, style.PAGES["icml"])
+            else:
+                assert said in sink_conditions.draw(found, style.PAGES["icml"]).caption
 
 
 def test_speed(drawn):
