@@ -391,7 +391,7 @@ def test_the_json_of_a_retrieval_is_the_library_s(tmp_path, source, patterns, be
 
 
 def test_the_digits_that_block_are_named(tmp_path):
-    raw, path = ht.digits()[0][:200], tmp_path / "raw.npy"
+    raw, path = ht.digits()[0][:100], tmp_path / "raw.npy"
     np.save(path, raw.numpy())
     proof = ht.certify(ht.Memory(raw, 0.1))
     blocked = (proof.gap <= 0).nonzero().flatten().tolist()
@@ -405,7 +405,7 @@ def test_the_digits_that_block_are_named(tmp_path):
     result = run("find-beta", path, "--json", tmp_path / "o.json")
     assert result.exit_code == 1
     said = sentences(result.stdout)
-    assert f"{len(blocked)} of 200 patterns are not stored at the largest β:" in said
+    assert f"{len(blocked)} of 100 patterns are not stored at the largest β:" in said
     first = f"pattern {blocked[0]}: its overlap with pattern {int(proof.rival[blocked[0]])} is no less than with itself"
     assert first in said
     assert f"… and {len(blocked) - 10} more" in said

@@ -85,9 +85,10 @@ def test_bars_and_table_say_the_same(whole):
         *("gated", "gated OutEff", "gated OutEff, n learnt"),
     ]
     assert "(n = 1 or learnt), paired by training (2 to 3 each, with Student's 95% intervals from 3 on)" in caption
-    rows = table(models_table.changes(whole))
-    assert len(rows) == 4 * (KINDS - 1)
-    for column, model in enumerate(ENDS):
+    text_models = whole[whole["model"].isin(["BERT", "OPT"])]
+    rows = table(models_table.changes(text_models))
+    assert len(rows) == 2 * (KINDS - 1)
+    for column, model in enumerate(("BERT", "OPT")):
         ratios = shown(figure.axes[column], "matched steps")
         own = ((key[1:], cells) for key, cells in rows.items() if key[0] == model)
         for row, ((method, n), (pairs, steps, *_)) in enumerate(own):
