@@ -103,7 +103,7 @@ bench: install
 	$(BIN)/python -m benchmarks
 
 # every figure, from the quick experiments and two benchmarks; finished cells are not measured again
-EXPERIMENTS := basins capacity closeness convergence digits exponents landscape metastable models noise outliers rejection sinks
+EXPERIMENTS := basins capacity closeness convergence digits exponents landscape metastable models noise outliers rejection sink_conditions sinks
 figures: install
 	@for name in $(EXPERIMENTS); do \
 		echo "== $$name" && $(BIN)/python -m simulations $$name --executor processes --out $(OUT)/results || exit $$?; \

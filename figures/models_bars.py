@@ -8,31 +8,34 @@ import numpy as np
 import pandas as pd
 
 from figures import style
-from figures.models_curves import NAMES, stuck
+from figures.models_curves import NAMES, kinds, stuck
 from figures.output import Drawing
-from figures.results import Found
-from simulations._architectures import METHODS, MODELS
+from figures.results import Found, UnusableError
+from simulations._architectures import MODELS
 from simulations._matched import change, mean
 
 NEEDS = {"models": ("model", "method", "learnt", "training", "step", "loss", "kurtosis", "norm", "stuck", "last")}
-_NAMED = (("model", MODELS), ("method", METHODS))
 _LOOKS = {"matched steps": style.MODELS["dense"], "matched loss": style.MODELS["OutEffHop"]}
 
 
 def draw(found: Mapping[str, Found], page: style.Page) -> Drawing:
-    """Draw ratios to softmax, a column per model, kurtosis above norm."""
+    """Draw ratios to softmax, a column per model, kurtosis above norm; a method with n learnt is one of its own."""
     frame = found["models"].frame
-    models, methods = (list(filter(set(frame[name]).__contains__, every)) for name, every in _NAMED)
-    methods = [method for method in methods if method != "softmax"]
-    figure = style.blank(page.full, 2.0 + 0.28 * len(methods))
+    models = [model for model in MODELS if model in set(frame["model"])]
+    shown = [kind for kind in kinds(frame) if kind[0] != "softmax"]
+    if not shown:
+        raise UnusableError("the stored results of models have softmax alone: there is nothing to compare")
+    figure = style.blank(page.full, 2.0 + 0.28 * len(shown))
     panels = figure.subplots(2, len(models), sharex="row", sharey=True, squeeze=False)
-    for column, model in enumerate(models):
-        for panel, value in zip(panels[:, column], ("kurtosis", "norm"), strict=True):
+    pairs: set[int] = set()
+    for row, value in zip(panels, ("kurtosis", "norm"), strict=True):
+        reached = []
+        for panel, model in zip(row, models, strict=True):
+            rows = frame[frame["model"] == model]
             panel.axvline(1.0, color="#777777", linewidth=0.6, zorder=0)
-            panel.locator_params(axis="x", nbins=3)
             for place, (kind, look) in enumerate(_LOOKS.items()):
-                ratios = of_methods(frame[frame["model"] == model], methods, value, kind == "matched loss")
-                y = np.arange(len(methods)) + 0.2 * (2 * place - 1)
+                ratios = of_kinds(rows, shown, value, kind == "matched loss")
+                y = np.arange(len(shown)) + 0.2 * (2 * place - 1)
                 ends = [ratios["ratio"] - ratios["low"], ratios["high"] - ratios["ratio"]]
                 panel.errorbar(
                     ratios["ratio"],
@@ -44,24 +47,38 @@ def draw(found: Mapping[str, Found], page: style.Page) -> Drawing:
                     elinewidth=0.7,
                     label=kind,
                 )
-        if frame[frame["model"] == model].query("method == 'softmax'")["stuck"].astype(bool).all():
-            panels[0, column].text(0.5, 0.5, "stuck", transform=panels[0, column].transAxes, ha="center")
-        style.letter(panels[0, column], "abcd"[column], model)
-        panels[0, column].set_xlabel("kurtosis ratio")
-        panels[1, column].set_xlabel("norm ratio")
+                reached += [ratios["low"], ratios["high"]]
+                pairs |= set(ratios["pairs"])
+            panel.set_xlabel(f"{value} ratio")
+        style.spread(row[0], "x", np.concatenate(reached))
+    for place, (panel, model) in enumerate(zip(panels[0], models, strict=True)):
+        style.letter(panel, "abcd"[place], model)
+        base = frame[(frame["model"] == model) & (frame["method"] == "softmax")]["stuck"].astype(bool)
+        if base.all():
+            why = "softmax is stuck" if len(base) else "without softmax"
+            panel.text(0.5, 0.5, why, transform=panel.transAxes, ha="center")
     for panel in panels[:, 0]:
-        panel.set_yticks(range(len(methods)), [NAMES[method] for method in methods])
-        panel.set_ylim(len(methods) - 0.5, -0.5)
+        panel.set_yticks(range(len(shown)), [NAMES[method] + ", n learnt" * learnt for method, learnt in shown])
+        panel.set_ylim(len(shown) - 0.5, -0.5)
     handles, labels = panels[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=2)
-    trainings = frame["training"].nunique()
-    said = "with Student's 95% intervals" if trainings >= 3 else "too few for intervals"
+    either = " or learnt" * any(learnt for _, learnt in shown)
     return Drawing(
         figure,
-        f"""Kurtosis and infinity norm over those of softmax (n = 1), paired by training ({trainings} each, {said}):
+        f"""Kurtosis and infinity norm over those of softmax (n = 1{either}), paired by training ({_paired(pairs)}):
         after equally many steps, and where both first fall to the least loss that all methods reach. Stuck trainings
         are left out, and without a pair nothing is drawn. {stuck(frame)}""",
     )
+
+
+def _paired(pairs: set[int]) -> str:
+    if not (counts := pairs - {0}):
+        return "no pair"
+    fewest, most = min(counts), max(counts)
+    each = f"{most} each" if fewest == most else f"{fewest} to {most} each"
+    if most < 3:
+        return f"{each}, too few for intervals"
+    return f"{each}, with Student's 95% intervals{'' if fewest >= 3 else ' from 3 on'}"
 
 
 def common_loss(frame: pd.DataFrame) -> float:
@@ -70,13 +87,13 @@ def common_loss(frame: pd.DataFrame) -> float:
     return float(going.groupby(["method", "learnt", "training"])["loss"].min().max()) if len(going) else np.nan
 
 
-def of_methods(frame: pd.DataFrame, methods: list[str], value: str, at_loss: bool) -> pd.DataFrame:
-    """Return the ratios of one model with their intervals; NaN where there is no pair."""
+def of_kinds(frame: pd.DataFrame, shown: list[tuple[str, bool]], value: str, at_loss: bool) -> pd.DataFrame:
+    """Return the ratios of one model with their intervals and numbers of pairs; NaN where there is no pair."""
     loss, rows = common_loss(frame) if at_loss else None, []
-    for method in methods:
-        logs = change(frame, method, value, loss)
+    for method, learnt in shown:
+        logs = change(frame, method, value, loss, learnt)
         logs = logs[np.isfinite(logs)]
         interval, middle = mean(logs), logs.mean() if len(logs) else np.nan
         low, high = (interval.low, interval.high) if interval else (middle, middle)
-        rows.append({"method": method, "ratio": np.exp(middle), "low": np.exp(low), "high": np.exp(high)})
+        rows.append({"ratio": np.exp(middle), "low": np.exp(low), "high": np.exp(high), "pairs": len(logs)})
     return pd.DataFrame(rows)

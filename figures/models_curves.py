@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 
 import pandas as pd
@@ -23,24 +24,28 @@ NAMES = {
 
 
 def draw(found: Mapping[str, Found], page: style.Page) -> Drawing:
-    """Draw kurtosis above norm, a column per model; dotted where a training is stuck."""
+    """Draw kurtosis above norm, a column per model; dashed where n is learnt, dotted where a training is stuck."""
     frame = found["models"].frame
     looks = dict(zip(METHODS, style.ramp(len(METHODS)), strict=True))
     figure = style.blank(page.full, 3.6)
     models = [model for model in MODELS if model in set(frame["model"])]
     panels = figure.subplots(2, len(models), sharex="col", squeeze=False)
     for column, model in enumerate(models):
-        rows = frame[(frame["model"] == model) & ~frame["learnt"].astype(bool)]
-        for (method, _), each in rows.groupby(["method", "training"], sort=False):
+        rows = frame[frame["model"] == model]
+        for (method, learnt, _), each in rows.groupby(["method", "learnt", "training"], sort=False):
             each, look = each.sort_values("step"), looks[method]
-            dash = ":" if bool(each["stuck"].iloc[0]) else "-"
+            dash = ":" if bool(each["stuck"].iloc[0]) else "--" if learnt else "-"
+            # a mark at every measurement would hide the lines
+            mark = {"marker": look.marker, "markersize": 3.0, "markevery": [len(each) - 1]}
+            mark |= {"markerfacecolor": "white"} if learnt else {}
             for panel, value in zip(panels[:, column], ("kurtosis", "norm"), strict=True):
-                options = {"marker": look.marker, "markersize": 2.0, "linewidth": 0.7, "gid": f"{model} {method}"}
-                panel.plot(each["loss"], each[value], color=look.colour, linestyle=dash, **options)
+                gid = " ".join([model, method, *["learnt"] * bool(learnt)])
+                panel.plot(each["loss"], each[value], color=look.colour, linestyle=dash, linewidth=0.6, gid=gid, **mark)
         # both panels share the axis: to turn it twice would undo it
         panels[0, column].invert_xaxis()
-        for panel in panels[:, column]:
-            panel.locator_params(nbins=3)
+        for panel, value in zip(panels[:, column], ("kurtosis", "norm"), strict=True):
+            panel.locator_params(axis="x", nbins=3)
+            style.spread(panel, "y", rows[value])
         style.letter(panels[0, column], "abcd"[column], model)
         panels[1, column].set_xlabel("loss")
     panels[0, 0].set_ylabel("average kurtosis")
@@ -50,19 +55,28 @@ def draw(found: Mapping[str, Found], page: style.Page) -> Drawing:
         for method in METHODS
         if method in set(frame["method"])
     ]
-    figure.legend(handles=lines, loc="outside lower center", ncols=len(lines), columnspacing=1.0, handlelength=1.4)
+    either = any(learnt for _, learnt in kinds(frame))
+    if either:
+        look = style.Look("#555555", dash="--")
+        lines.append(style.line(panels[0, 0], [], [], look, "n learnt", marker="o", markerfacecolor="white"))
+    figure.legend(handles=lines, loc="outside lower center", ncols=len(lines), columnspacing=1.0, handlelength=1.8)
     return Drawing(
         figure,
-        f"""Outliers over held-out loss, which falls to the right, along every training (n = 1); dotted: stuck, ending
-        above 0.98 times the loss of a model without input. {stuck(frame)}""",
+        f"""Outliers over held-out loss, which falls to the right, along every training, with a mark at its end (n =
+        1{"; dashed and an open mark: n learnt" * either}); dotted: stuck, ending above 0.98 times the loss of a model
+        without input. {stuck(frame)}""",
     )
+
+
+def kinds(frame: pd.DataFrame) -> list[tuple[str, bool]]:
+    """Return the methods that were trained, each with whether n is learnt, in one order."""
+    trained = set(zip(frame["method"], frame["learnt"].astype(bool), strict=True))
+    return [kind for kind in itertools.product(METHODS, (False, True)) if kind in trained]
 
 
 def stuck(frame: pd.DataFrame) -> str:
     """Say how many trainings are stuck, per model."""
     last = frame[frame["last"].astype(bool)]
-    said = [
-        f"{int(rows['stuck'].astype(bool).sum())} of {len(rows)} for {model}"
-        for model, rows in last.groupby("model", sort=False)
-    ]
+    counts = {model: last[last["model"] == model]["stuck"].astype(bool) for model in MODELS}
+    said = [f"{each.sum()} of {len(each)} for {model}" for model, each in counts.items() if len(each)]
     return f"Stuck trainings: {', '.join(said)}."

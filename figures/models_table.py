@@ -37,8 +37,9 @@ def _values(frame: pd.DataFrame) -> Iterator[list[str]]:
     for (model, method, learnt), rows in _groups(frame[frame["last"].astype(bool)]):
         going = rows[~rows["stuck"].astype(bool)]
         score = _SCORES[model]
-        known = going.assign(score=going[score], score_w8a8=going[f"{score}_w8a8"])[list(_COLUMNS)].mean()
-        numbers = ["–" if np.isnan(number) else f"{number:.4g}" for number in known]
+        # a score that no training of a store has is no column of it
+        known = going.reindex(columns=[each.replace("score", score) for each in _COLUMNS]).mean()
+        numbers = ["–" if np.isnan(number) else _short(number, 4) for number in known]
         yield [model, method, _mass(method, learnt), str(len(rows)), str(len(rows) - len(going)), *numbers]
 
 
@@ -81,8 +82,18 @@ def _ratio(logs: np.ndarray) -> str:
     if not len(logs):
         return "–"
     found = mean(logs)
-    around = f" [{np.exp(found.low):.2f}, {np.exp(found.high):.2f}]" if found else ""
-    return f"{np.exp(logs.mean()):.2f}{around}"
+    around = f" [{_times(found.low)}, {_times(found.high)}]" if found else ""
+    return f"{_times(logs.mean())}{around}"
+
+
+def _times(log: float) -> str:
+    ratio = float(np.exp(log))
+    return f"{ratio:.2f}" if 0.095 <= ratio < 100 else _short(ratio, 2)
+
+
+def _short(number: float, digits: int) -> str:
+    """Return a number to so many digits, and large ones whole: 23341, not 2.334e+04."""
+    return f"{number:.0f}" if 10**digits <= number < 1e7 else f"{number:.{digits}g}"
 
 
 def _markdown(head: Sequence[str], rows: Iterator[list[str]]) -> str:

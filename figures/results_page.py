@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from functools import cache
 from pathlib import Path
 
 import jinja2
@@ -46,6 +47,7 @@ def crossings(rule: str, **values: object) -> pd.DataFrame:
     return found.drop_duplicates(["lam", "dim", "noop"]).sort_values(["lam", "dim", "noop"])
 
 
+@cache
 def beyond_folds() -> pd.DataFrame:
     """Return the measured capacities beyond the folds of their memories, with the law's: explicit ones, then sampled.
 

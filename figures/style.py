@@ -14,6 +14,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.container import ErrorbarContainer
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
 
 __all__ = [
     "BOUND",
@@ -36,6 +37,7 @@ __all__ = [
     "measured",
     "power_of_ten",
     "ramp",
+    "spread",
 ]
 
 
@@ -194,6 +196,21 @@ def doublings(axes: Axes) -> None:
     """Let x run in powers of two, with plain numbers at its ticks."""
     axes.set_xscale("log", base=2)
     axes.xaxis.set_major_formatter("{x:g}")
+
+
+def spread(axes: Axes, which: str, values: Any) -> None:
+    """Give an axis, x or y, few ticks; and let it be logarithmic where its values reach more than fourfold."""
+    values = np.asarray(values, dtype=float)
+    values = values[np.isfinite(values) & (values > 0)]
+    span = values.max() / values.min() if len(values) else 1.0
+    if span <= 4:
+        axes.locator_params(axis=which, nbins=3)
+        return
+    axes.set(**{f"{which}scale": "log"})
+    axis = getattr(axes, f"{which}axis")
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5) if span < 15 else (1,), numticks=4))
+    axis.set_major_formatter("{x:g}")
+    axis.set_minor_formatter(NullFormatter())
 
 
 def power_of_ten(value: float) -> str:

@@ -1,4 +1,4 @@
-"""Write what figures are drawn from, and pages quote, as one table each: ``python -m figures.tables FROM TO``.
+"""Write what figures are drawn from as one table each: ``python -m figures.tables FROM TO``.
 
 The SHA-256 of a table is the hash that a figure drawn from these results carries.
 """
@@ -18,8 +18,6 @@ from hopfield_theory._atomic_write import atomic_write
 
 # the energies of whole planes; a second makes them again
 _LARGE = {"landscape"}
-# no figure is drawn from these
-_QUOTED = {"sink_conditions"}
 
 
 def main(
@@ -28,12 +26,12 @@ def main(
     only: Annotated[list[str] | None, typer.Option(help="These experiments alone.", show_default=False)] = None,
     partial: Annotated[bool, typer.Option("--partial", help="Take presets that are not finished too.")] = False,
 ) -> None:
-    """Write the results of every experiment that a figure or a page needs.
+    """Write the results of every experiment that a figure needs.
 
     Exit status 0; 2 for missing results, or a folder that cannot be written.
     """
     needed = {name for figure in NAMES for name in importlib.import_module(f"figures.{figure}").NEEDS}
-    for experiment in sorted(only or needed - _LARGE | _QUOTED):
+    for experiment in sorted(only or needed - _LARGE):
         try:
             found = load(results, experiment, partial=partial)
             out.mkdir(parents=True, exist_ok=True)

@@ -55,15 +55,16 @@ def change(frame: pd.DataFrame, method: str, column: str, loss: float | None = N
 
     At the last measurement, or where each of the pair first falls to ``loss``.
     """
-    frame = frame[~frame["stuck"].astype(bool)]
+    either = (frame["method"] == "softmax") | ((frame["method"] == method) & (frame["learnt"] == learnt))
     found = []
-    for _, rows in frame.groupby("training"):
-        pair = [rows[rows["method"] == "softmax"], rows[(rows["method"] == method) & (rows["learnt"] == learnt)]]
+    for _, rows in frame[either & ~frame["stuck"].astype(bool)].groupby("training"):
+        base = rows["method"] == "softmax"
+        pair = [rows[base], rows[~base]]
         if any(each.empty for each in pair):
             continue
         if loss is None:
-            base, own = (float(np.log(each.loc[each["step"].idxmax(), column])) for each in pair)
+            before, after = (float(np.log(each.loc[each["step"].idxmax(), column])) for each in pair)
         else:
-            base, own = (at_loss(each, column, loss) for each in pair)
-        found.append(own - base)
+            before, after = (at_loss(each, column, loss) for each in pair)
+        found.append(after - before)
     return np.array(found, dtype=float)

@@ -12,6 +12,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -121,9 +122,14 @@ def cost(parameters: Mapping[str, Any]) -> tuple[float, float]:
 
 
 def _size(parameters: Mapping[str, Any]) -> int:
-    fold = mean_field.fold(RandomMemory.of_lambda(parameters["dim"], parameters["lam"], parameters["noop"]))
+    return round(math.exp(parameters["share"] * _fold(parameters["dim"], parameters["lam"], parameters["noop"])))
+
+
+@cache
+def _fold(dim: int, lam: float, noop: float) -> float:
+    fold = mean_field.fold(RandomMemory.of_lambda(dim, lam, noop))
     assert fold is not None
-    return round(math.exp(parameters["share"] * fold.log_patterns))
+    return fold.log_patterns
 
 
 def _path(memory: Memory, start: torch.Tensor, end: torch.Tensor) -> tuple[np.ndarray, ...]:

@@ -413,7 +413,7 @@ def test_the_tables_leave_out_what_is_stuck_and_pair_by_training():
     assert outeff == f"| BERT | OutEffHop | 1 | 3 | 1 | 3 | {kurtosis:.4g} | 1 | 4 | 5 | 2 | 3 |"
     [row] = models_table.changes(frame).splitlines()[2:]
     steps, loss = np.exp([-3.6, -1.5])
-    assert row == f"| BERT | OutEffHop | 1 | 2 | {steps:.2f} | {loss:.2f} | 1.00 | 1.00 |"
+    assert row == f"| BERT | OutEffHop | 1 | 2 | {steps:.3f} | {loss:.2f} | 1.00 | 1.00 |"
     [row] = models_table.changes(frame.assign(stuck=False)).splitlines()[2:]
     assert "[" in row
 

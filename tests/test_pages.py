@@ -2,6 +2,7 @@
 
 import ast
 import inspect
+import json
 import math
 import re
 import shlex
@@ -17,7 +18,7 @@ from typer.testing import CliRunner
 
 import hopfield_theory as ht
 import simulations.__main__
-from hopfield_theory.bounds import crowding, table
+from hopfield_theory.bounds import crowding
 from hopfield_theory.certificates import find_beta
 from hopfield_theory.cli.main import app
 from website import pages, tutorials
@@ -224,12 +225,17 @@ def entry(log_patterns, column):
         for index, row in enumerate(BOUNDS_ROW.findall(COMMANDS))
     ],
 )
-def test_the_table_of_bounds(row):
-    beta, scale, dim = map(int, row[:3])
-    logs = {it.statement: it.log_patterns for it in table.capacity_table(ht.RandomMemory.of(dim, beta, scale), 1e-3)}
+def test_the_table_of_bounds(row, tmp_path):
+    options = [part for pair in zip(("--beta", "--scale", "--dim"), row[:3], strict=True) for part in pair]
+    printed = run("bounds", *options, "--json", str(tmp_path / "bounds.json"))
+    logs = {it["statement"]: it["log_patterns"] for it in json.loads((tmp_path / "bounds.json").read_text())["bounds"]}
+    for name, log in logs.items():
+        assert log is None or f"{log:.3f}" in printed, name
     logs["C6"] = min(logs["C6"], logs["C7"])
     names = ("C1", "C2", "C3", "C6", "C3 typical", "C7")
     assert [entry(logs[name], k) for k, name in enumerate(names)] == row[3].split(" | ")
+    assert logs["C1"] < logs["C2"] < logs["C3"] < min(logs["C6"], logs["C3 typical"])
+    assert logs["C3 typical"] < logs["C7"] < logs["C8"]
 
 
 def test_the_whole_table_of_bounds_is_confirmed_in_ball_arithmetic_by_the_full_verification():

@@ -15,6 +15,7 @@ from figures.results_page import PAGE, ROOT, beyond_folds, caption, crossings, r
 from simulations import landscape
 
 PICTURES = ROOT / "docs" / "figures"
+OUTLIERS = (ROOT / "docs" / "outliers.md").read_text(encoding="utf-8")
 
 
 def meet(one, other, slack=0.0):
@@ -141,12 +142,18 @@ def test_the_captions_are_of_these_tables(name, tmp_path):
     assert (PICTURES / f"{name}.md").read_text() == (tmp_path / f"{name}.md").read_text()
 
 
+def test_the_page_of_outliers_has_the_captions_of_its_figures():
+    shown = re.findall(r"!\[.*?\]\(figures/(\w+)\.svg\)\n\n((?:.+\n)+)", OUTLIERS)
+    assert [name for name, _ in shown] == ["models_bars", "models_curves", "sinks", "sink_conditions"]
+    for name, text in shown:
+        assert " ".join(text.split()) == caption(name)
+
+
 def test_the_page_of_outliers_has_the_tables_of_the_study():
-    page = (ROOT / "docs" / "outliers.md").read_text(encoding="utf-8")
     study = load(ROOT / "results", "models")
     for table in models_table.render(study.frame).strip().split("\n\n"):
-        assert table in page
-    assert f"{study.cells} of {study.expected} cells" in page
+        assert table in OUTLIERS
+    assert f"{study.cells} of {study.expected} cells" in OUTLIERS
 
 
 def test_a_picture_stands_with_its_caption():

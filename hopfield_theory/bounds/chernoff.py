@@ -116,7 +116,7 @@ def chernoff_witness(memory: RandomMemory, failure_probability: float, quantifie
     Examples
     --------
     >>> memory = RandomMemory.of(dim=20, beta=1.0, scale=3.0)
-    >>> witness = chernoff_witness(memory, failure_probability=1e-3)
+    >>> witness = chernoff_witness(memory, 1e-3, "all")
     >>> log_failure(memory, witness, witness.log_patterns, "all") <= math.log(1e-3)
     True
     """

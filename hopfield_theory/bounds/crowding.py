@@ -162,9 +162,9 @@ def typical_witness(memory: RandomMemory, failure_probability: float, error: flo
 
     Examples
     --------
-    >>> memory = RandomMemory.of(dim=75, beta=1.0, scale=1.0)
-    >>> witness = typical_witness(memory, failure_probability=1e-3)
-    >>> 2e18 < math.exp(witness.log_patterns) < 5e18
+    >>> memory = RandomMemory.of(dim=20, beta=1.0, scale=3.0)
+    >>> witness = typical_witness(memory, 1e-3)
+    >>> 1.4e13 < math.exp(witness.log_patterns) < 1.5e13
     True
     """
     p = _arguments.probability("failure_probability", failure_probability)
@@ -198,8 +198,8 @@ def log_typical_survival(memory: RandomMemory, witness: TypicalWitness, log_patt
 
     Examples
     --------
-    >>> memory = RandomMemory.of(dim=75, beta=1.0, scale=1.0)
-    >>> witness = typical_witness(memory, failure_probability=1e-3)
+    >>> memory = RandomMemory.of(dim=20, beta=1.0, scale=3.0)
+    >>> witness = typical_witness(memory, 1e-3)
     >>> log_typical_survival(memory, witness, witness.log_patterns) < math.log(0.999)
     True
     """

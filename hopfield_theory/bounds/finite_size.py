@@ -6,8 +6,8 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike
-from scipy import stats
 
 from hopfield_theory import _arguments
 from hopfield_theory._arguments import Floats
@@ -63,7 +63,7 @@ class Law:
     def log_patterns(self) -> float:
         """Logarithm of the number of patterns, the target among them, of which a typical one is stored at rate ½."""
         level, width = self._scale
-        lean = 2.0 * math.asinh(0.5 * width * float(stats.pearson3.median(self.skew)))
+        lean = 2.0 * math.asinh(0.5 * width * float(scipy.stats.pearson3.median(self.skew)))
         return float(np.logaddexp(0.0, level - lean))
 
     def rate(self, log_patterns: ArrayLike) -> Floats:
@@ -85,7 +85,7 @@ class Law:
             rivals = found + np.log(-np.expm1(-found))
             # of N patterns the pull is N for its mean and sqrt(N) for its spread; below the smallest float it is a step
             place = 2.0 * np.sinh(0.5 * (level - rivals)) / max(width, np.finfo(float).tiny)
-        return np.asarray(stats.pearson3.cdf(place, self.skew))
+        return np.asarray(scipy.stats.pearson3.cdf(place, self.skew))
 
     @property
     def _scale(self) -> tuple[float, float]:

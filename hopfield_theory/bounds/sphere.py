@@ -78,10 +78,16 @@ def _cap_series(step: Floats, a: float) -> Floats:
     """Sum the hypergeometric series ``F(a + ½, 1; a + 1; x)``."""
     term = np.ones_like(step)
     total = np.ones_like(step)
-    k = 0
-    while np.any(term > 1e-17 * total):
-        term = term * step * (a + 0.5 + k) / (a + 1.0 + k)
-        total = total + term
+    # the largest step needs most terms
+    most = float(step.max(initial=0.0))
+    last, whole, k = 1.0, 1.0, 0
+    while last > 1e-17 * whole:
+        term *= step
+        term *= a + 0.5 + k
+        term /= a + 1.0 + k
+        total += term
+        last = last * most * (a + 0.5 + k) / (a + 1.0 + k)
+        whole += last
         k += 1
     return total
 
@@ -252,10 +258,15 @@ def _series(nu: float, x: Floats) -> Floats:
     square = 0.25 * x * x
     term = np.ones_like(x)
     total = np.zeros_like(x)
-    k = 1
-    while np.any(term > 1e-17 * total):
-        term = term * square / (k * (nu + k))
-        total = total + term
+    # the largest argument needs most terms
+    most = float(square.max(initial=0.0))
+    last, whole, k = 1.0, 0.0, 1
+    while last > 1e-17 * whole:
+        term *= square
+        term /= k * (nu + k)
+        total += term
+        last = last * most / (k * (nu + k))
+        whole += last
         k += 1
     return total
 

@@ -148,7 +148,7 @@ def fixed_point_capacity(
 
     Examples
     --------
-    >>> found = fixed_point_capacity(RandomMemory.of_lambda(dim=48, lam=0.5), drawn=500, precision=0.3, seed=1)
+    >>> found = fixed_point_capacity(RandomMemory.of_lambda(dim=48, lam=0.5), drawn=200, precision=0.3, seed=1)
     >>> 14 < found.log_patterns.estimate < 18  # α_1 d = 18.6
     True
     """

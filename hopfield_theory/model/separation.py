@@ -84,15 +84,15 @@ def _exponentials(scores: Tensor, log_n: float | Tensor, dim: int) -> tuple[Tens
     kept = list(z.shape)
     kept[dim] = 1
     try:
-        fits = torch.broadcast_shapes(log_n.shape, kept)[dim] == 1
-    except (RuntimeError, IndexError):
-        fits = False
-    if not fits:
+        # torch.broadcast_shapes loads sympy, which takes a second
+        floor, _ = torch.broadcast_tensors(log_n.detach(), z.new_empty(()).expand(kept))
+    except RuntimeError:
+        floor = None
+    if floor is None or floor.shape[dim] != 1:
         raise ValueError(
             f"n has shape {tuple(log_n.shape)}: it must broadcast to {tuple(kept)}, the shape of the scores with "
             f"length 1 along dim={dim}"
         )
-    floor = log_n.detach().expand(torch.broadcast_shapes(log_n.shape, kept))
     shift = floor if z.shape[dim] == 0 else torch.maximum(z.detach().amax(dim, keepdim=True), floor)
     # the value does not depend on the shift, so a detached shift gives exact derivatives; where nothing is finite,
     # any finite shift will do

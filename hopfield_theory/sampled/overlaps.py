@@ -11,6 +11,7 @@ import itertools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -118,6 +119,15 @@ def cosines(normals: Floats, gammas: Floats) -> Floats:
     return normals / np.sqrt(normals * normals + 2.0 * gammas)
 
 
+@lru_cache(maxsize=64)
+def _heights(log_share: float, dim: int) -> list[Chebyshev]:
+    """Return the logarithm of the height of a cap of share ``e^(log_share - e)``, as polynomials in e by panel."""
+    return [
+        Chebyshev.interpolate(lambda e: log_height(log_share - e, dim), _TABLE_DEGREE, domain=pair)
+        for pair in itertools.pairwise(_TABLE_EDGES)
+    ]
+
+
 @dataclass(frozen=True)
 class _Sphere:
     dim: int
@@ -129,10 +139,7 @@ class _Sphere:
         return side / np.sqrt(square), np.sqrt(rest / square)
 
     def tail(self, log_share: float) -> Callable[[Floats], tuple[Floats, Floats]]:
-        panels = [
-            Chebyshev.interpolate(lambda e: log_height(log_share - e, self.dim), _TABLE_DEGREE, domain=pair)
-            for pair in itertools.pairwise(_TABLE_EDGES)
-        ]
+        panels = _heights(log_share, self.dim)
 
         def place(excess: Floats) -> tuple[Floats, Floats]:
             v = np.empty_like(excess)

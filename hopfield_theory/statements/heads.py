@@ -187,5 +187,6 @@ STATEMENTS = (
         ),
         derivation=derivations.key_bias,
         experiment="sink_conditions",
+        figure="sink_conditions",
     ),
 )

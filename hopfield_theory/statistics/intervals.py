@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
 
 from hopfield_theory import _arguments
 
@@ -92,7 +92,7 @@ def wilson(
     successes = _arguments.integer("successes", successes, 0, trials)
     _arguments.probability("confidence", confidence)
     _arguments.one_of("alternative", alternative, ("two-sided", "less", "greater"))
-    test = stats.binomtest(successes, trials, alternative=alternative)
+    test = scipy.stats.binomtest(successes, trials, alternative=alternative)
     low, high = test.proportion_ci(confidence_level=confidence, method="wilson")
     return Interval(successes / trials, float(low), float(high), confidence)
 
@@ -226,10 +226,10 @@ def _bca(
     batch = max(1, 2**20 // len(data))
     options: dict[str, Any] = {"confidence_level": confidence, "batch": batch, "rng": np.random.default_rng(seed)}
     with warnings.catch_warnings(), np.errstate(divide="ignore", invalid="ignore"):
-        warnings.simplefilter("ignore", stats.DegenerateDataWarning)
-        result = stats.bootstrap((data,), statistic, n_resamples=num_resamples, method="BCa", **options)
+        warnings.simplefilter("ignore", scipy.stats.DegenerateDataWarning)
+        result = scipy.stats.bootstrap((data,), statistic, n_resamples=num_resamples, method="BCa", **options)
         low, high = result.confidence_interval
         if not (math.isfinite(low) and math.isfinite(high)):
             options |= {"n_resamples": 0, "bootstrap_result": result}
-            low, high = stats.bootstrap((data,), statistic, method="percentile", **options).confidence_interval
+            low, high = scipy.stats.bootstrap((data,), statistic, method="percentile", **options).confidence_interval
     return Interval(estimate, float(low), float(high), confidence)

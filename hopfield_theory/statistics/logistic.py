@@ -7,8 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike, NDArray
-from scipy import optimize, special, stats
+from scipy import optimize, special
 
 from hopfield_theory import _arguments
 from hopfield_theory.statistics.intervals import Interval
@@ -104,7 +105,7 @@ def logistic_fit(
     if not isinstance(increasing, bool | np.bool_):
         raise TypeError(f"increasing is {increasing!r}: it must be True or False")
     sign, target = (1 if increasing else -1), float(special.logit(level))
-    quantile = float(stats.chi2.ppf(confidence, df=1))
+    quantile = float(scipy.stats.chi2.ppf(confidence, df=1))
     middle, half = (points.max() + points.min()) / 2, (points.max() - points.min()) / 2
     model = _Logistic((points - middle) / half, won, tried)
 

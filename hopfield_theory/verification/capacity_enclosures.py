@@ -166,7 +166,7 @@ def typical_enclosure(
     Examples
     --------
     >>> memory = RandomMemory(20, 171.0)
-    >>> witness = typical_witness(memory, failure_probability=1e-3)
+    >>> witness = typical_witness(memory, 1e-3)
     >>> [typical_enclosure(memory, witness, witness.log_patterns + x, 1e-3).decided for x in (1e-8, -1e-2)]
     [True, False]
     """

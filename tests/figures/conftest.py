@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from benchmarks.timing import record
+from figures import style
 from hopfield_theory.runs.store import Cell, Store, canonical
 
 
@@ -145,3 +146,45 @@ def filled(tmp_path):
         return tmp_path / "results"
 
     return make
+
+
+def _words(figure):
+    """Every text that is seen in a figure."""
+    texts = [text for legend in figure.legends for text in [*legend.get_texts(), legend.get_title()]]
+    for axes in figure.axes:
+        legend = axes.get_legend()
+        texts += [*legend.get_texts(), legend.get_title()] if legend else []
+        texts += [*axes.texts, axes.title, axes._left_title]
+        if axes.axison:
+            for axis in (axes.xaxis, axes.yaxis):
+                low, high = sorted(axis.get_view_interval())
+                ticks = axis.get_major_ticks() + axis.get_minor_ticks()
+                texts += [
+                    each for tick in ticks if low <= tick.get_loc() <= high for each in (tick.label1, tick.label2)
+                ]
+                texts.append(axis.label)
+    return [text for text in texts if text.get_visible() and text.get_text().strip()]
+
+
+@pytest.fixture(scope="session")
+def readable():
+    """Return a way to assert that every text of a figure is large enough, within it, and on no other."""
+
+    def check(figure):
+        with style.applied():
+            figure.draw_without_rendering()
+            texts = _words(figure)
+            seen = [(text.get_text(), text.get_window_extent()) for text in texts]
+            assert min(text.get_fontsize() for text in texts) >= 7
+        for index, (text, box) in enumerate(seen):
+            assert figure.bbox.x0 <= box.x0, text
+            assert figure.bbox.y0 <= box.y0, text
+            assert box.x1 <= figure.bbox.x1, text
+            assert box.y1 <= figure.bbox.y1, text
+            for other, its in seen[index + 1 :]:
+                # boxes are of whole lines, letters are not
+                width = min(box.x1, its.x1) - max(box.x0, its.x0)
+                height = min(box.y1, its.y1) - max(box.y0, its.y0)
+                assert min(width, height) <= 1.0, f"{text!r} lies on {other!r}"
+
+    return check

@@ -15,7 +15,7 @@ import pytest
 import typer
 from PIL import Image
 
-from figures import style, tables
+from figures import sink_conditions, style, tables
 from figures.__main__ import NAMES, draw, main
 from figures.results import UnusableError, load
 from hopfield_theory import __version__
@@ -53,24 +53,6 @@ def points(axes, label):
 def curve(axes, label):
     [line] = [each for each in axes.lines if each.get_label() == label]
     return line.get_xdata(), line.get_ydata()
-
-
-def words(figure):
-    """Every text that is seen in a figure."""
-    texts = [text for legend in figure.legends for text in [*legend.get_texts(), legend.get_title()]]
-    for axes in figure.axes:
-        legend = axes.get_legend()
-        texts += [*legend.get_texts(), legend.get_title()] if legend else []
-        texts += [*axes.texts, axes.title, axes._left_title]
-        if axes.axison:
-            for axis in (axes.xaxis, axes.yaxis):
-                low, high = sorted(axis.get_view_interval())
-                ticks = axis.get_major_ticks() + axis.get_minor_ticks()
-                texts += [
-                    each for tick in ticks if low <= tick.get_loc() <= high for each in (tick.label1, tick.label2)
-                ]
-                texts.append(axis.label)
-    return [text for text in texts if text.get_visible() and text.get_text().strip()]
 
 
 def marked(axes):
@@ -303,6 +285,30 @@ def test_models_and_sinks(drawn):
         np.testing.assert_allclose([line.get_xdata(), line.get_ydata()], [mean.index, mean])
 
 
+def test_conditions_of_sinks(drawn):
+    axes, frames = drawn("sink_conditions")
+    rows = frames["sink_conditions"].query("task == 'averaging' and noop == 4").set_index(["key_bias", "length"])
+    for row, value in enumerate(("slot_idle", "first_idle")):
+        short, long, bare = (rows.loc[each, value].item() for each in ((True, 12), (True, 24), (False, 24)))
+        assert np.transpose(curve(axes[4 * row + 2], "4")).tolist() == [[12, short], [24, long]]
+        assert np.transpose(curve(axes[4 * row + 3], "4")).tolist() == [[0, long], [1, bare]]
+        assert np.transpose(curve(axes[4 * row], "4")).tolist() != [[12, short], [24, long]]
+    assert [text.get_text() for text in axes[7].get_xticklabels()] == ["with", "without"]
+
+
+def test_part_of_the_conditions_of_sinks(filled):
+    """The first cells are of one length, with a key bias; then those without; then another length."""
+    for leave, said in ((20, None), (10, "at 24 without: Backcopy"), (1, "averaging, n = 4")):
+        folder = filled("sink_conditions", leave=leave)
+        found = {"sink_conditions": load(folder, "sink_conditions", partial=True)}
+        with style.applied():
+            if said is None:
+                with pytest.raises(UnusableError, match="have no layer without a key bias"):
+                    sink_conditions.draw(found, style.PAGES["icml"])
+            else:
+                assert said in sink_conditions.draw(found, style.PAGES["icml"]).caption
+
+
 def test_speed(drawn):
     [axes], _ = drawn("speed")
     line, _, [bars] = axes.containers[0].lines
@@ -382,22 +388,8 @@ def test_another_page(made, tmp_path):
 
 
 @pytest.mark.parametrize(("name", "page"), [*((name, "icml") for name in NAMES), *((name, "neurips") for name in SOME)])
-def test_every_text_can_be_read(name, page, made):
-    with style.applied():
-        figure, _ = unrendered(name, made, page)
-        figure.draw_without_rendering()
-        seen = [(text.get_text(), text.get_window_extent()) for text in words(figure)]
-        assert min(text.get_fontsize() for text in words(figure)) >= 7
-    for index, (text, box) in enumerate(seen):
-        assert figure.bbox.x0 <= box.x0, text
-        assert figure.bbox.y0 <= box.y0, text
-        assert box.x1 <= figure.bbox.x1, text
-        assert box.y1 <= figure.bbox.y1, text
-        for other, its in seen[index + 1 :]:
-            # boxes are of whole lines, letters are not
-            width = min(box.x1, its.x1) - max(box.x0, its.x0)
-            height = min(box.y1, its.y1) - max(box.y0, its.y0)
-            assert min(width, height) <= 1.0, f"{text!r} lies on {other!r}"
+def test_every_text_can_be_read(name, page, made, drawn, readable):
+    readable(drawn(name)[0][0].get_figure(root=True) if page == "icml" else unrendered(name, made, page)[0])
 
 
 def test_models_are_told_apart_in_grey():

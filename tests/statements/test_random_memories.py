@@ -213,10 +213,11 @@ MISTAKES = {
 }
 
 
-@pytest.mark.parametrize("seed", [0, 1])
 @pytest.mark.parametrize("mistake", MISTAKES.values(), ids=MISTAKES)
-def test_planted_mistakes_are_contradicted(mistake, seed):
-    assert contradicted(mistake, seed)
+def test_planted_mistakes_are_contradicted(mistake):
+    # with both seeds in one process the bound is evaluated once
+    assert contradicted(mistake, 0)
+    assert contradicted(mistake, 1)
 
 
 def halved_entropy(lam):
