@@ -6,6 +6,7 @@ points are in reach of two patterns only if the angle between these is large eno
 """
 
 import math
+from collections.abc import Callable
 
 from scipy import optimize
 
@@ -62,7 +63,7 @@ def _largest(kappa: float) -> float:
     if top <= kappa * math.tanh(top):
         return top
     # t coth t lies between 1 and 1 + t²/3
-    return float(optimize.brentq(lambda t: t - kappa * math.tanh(t), math.sqrt(kappa - 1.0), top, xtol=1e-300))
+    return _root(lambda t: t - kappa * math.tanh(t), math.sqrt(kappa - 1.0), top)
 
 
 def _half_angle(t: float, kappa: float) -> float:
@@ -77,6 +78,8 @@ def _half_angle(t: float, kappa: float) -> float:
         return above * (above / b) + b - 2.0 * math.sin(h)
 
     # it falls up to cos h = w, where it is b - 2s < 0
-    return float(
-        optimize.brentq(excess, 0.0, 2.0 * math.asin(math.sqrt(0.5 * min(lead, 1.0))), xtol=1e-300, rtol=1e-14)
-    )
+    return _root(excess, 0.0, 2.0 * math.asin(math.sqrt(0.5 * min(lead, 1.0))))
+
+
+def _root(function: Callable[[float], float], low: float, high: float) -> float:
+    return float(optimize.root_scalar(function, bracket=(low, high), method="brentq", xtol=1e-300, rtol=1e-14).root)
