@@ -22,8 +22,8 @@ from hopfield_theory.statements.statement import (
 __all__ = ["STATEMENTS"]
 
 _STEPS = 8
-# fixed points closer than this share of the largest norm cannot be told apart in floats
-_APART = 2.0**-30
+# of fixed points closer than this share of 1/√β, the scale at which pairs split, floats cannot tell two from one
+_APART = 2.0**-4
 # and an orbit of floats has come to rest if it moves by less than this share
 _AT_REST = 2.0**-40
 
@@ -91,7 +91,7 @@ def _two_limits(i: Instance) -> list[Any]:
     pair = _pair_of(i)
     m = pair.radius
     at_rest = [(_AT_REST * m - i.xp.norm(pair.dynamics.update(x) - x)) / m for x in pair.fixed_points]
-    return [*at_rest, (pair.apart - _APART * m) / m]
+    return [*at_rest, i.xp.sqrt(i.beta) * pair.apart - _APART]
 
 
 def _both_stored(i: Instance) -> list[Any]:
@@ -106,14 +106,17 @@ def _spread(pair: _Pair, at: float) -> Any:
 
 
 def _inside(i: Instance, at: float = 0.5) -> Any:
-    return i.beta * _spread(_pair_of(i), at) - 1
+    pair = _pair_of(i)
+    return (_spread(pair, at) - 1 / i.beta) / (pair.radius * pair.radius)
 
 
 def _near_enough(i: Instance, rate: float = 1.0) -> Any:
     pair = _pair_of(i)
-    s = i.xp.sqrt(_spread(pair, 0.5))
-    shrunk = i.xp.exp(-rate * i.beta * s * pair.apart)
-    return (s * (1 - shrunk) / (1 + shrunk) - pair.apart / 2) / pair.radius
+    square = _spread(pair, 0.5)
+    shrunk = i.xp.exp(-rate * i.beta * i.xp.sqrt(square) * pair.apart)
+    tanh = (1 - shrunk) / (1 + shrunk)
+    # the square, as rounding of m² - ‖c‖² is large for its root
+    return (square * tanh * tanh - pair.apart * pair.apart / 4) / (pair.radius * pair.radius)
 
 
 def _separated(i: Instance, rate: float = 1.0) -> Any:
