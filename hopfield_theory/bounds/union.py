@@ -9,6 +9,7 @@ from scipy import special
 
 from hopfield_theory import _arguments
 from hopfield_theory.bounds import _quadrature, codes, sphere
+from hopfield_theory.bounds.fixed_pairs import forced_angle
 from hopfield_theory.bounds.one_update import gap_offset, log_less_one
 from hopfield_theory.bounds.random_memory import RandomMemory
 
@@ -116,14 +117,11 @@ def pairwise(memory: RandomMemory, failure_probability: float) -> float:
 
 
 def forced_distance(*, beta: float, radius: float) -> float:
-    """Least distance D between two stored patterns of equal norm: ``log 3 / (2 β m)`` (C8, proved here).
+    """Least distance D between two stored patterns of equal norm (C8, proved here): above ``1/(β m)``.
 
-    It holds for any other patterns and any no-op mass: the two patterns lie in disjoint balls, and each ball has one
-    fixed point to which all of the ball converges. Let ``x_i`` be the fixed points, ``ρ_i`` their distances from the
-    patterns, ``ℓ = |x_1 - x_2|``. Since the norms are equal, the mean of ``|ξ - ξ_i|²`` under the weights at ``x_i``
-    (with the no-op slot at the origin) is at most ``2 m ρ_i``. Away from ``x_i`` weights grow by at most
-    ``exp(2 β m |x - x_i|)``. Between two fixed points the mean slope is 1; bounding it from the nearer end gives
-    ``1 <= (ρ_1 + ρ_2)(exp(β m ℓ) - 1)/ℓ``, where ``ρ_1 + ρ_2 <= D`` and ``ℓ <= 2D``, hence ``exp(2 β m D) >= 3``.
+    It is ``2 m sin(θ/2)`` with the least angle θ of :func:`~hopfield_theory.bounds.fixed_pairs.forced_angle`, for any
+    other patterns of at most that norm and any no-op mass, and the best such bound. ``β m D`` falls from 2 at
+    ``κ = β m² = 1`` to 1 as κ grows; up to κ = 1 no memory stores two patterns, and it is ``inf``.
 
     Parameters
     ----------
@@ -134,29 +132,30 @@ def forced_distance(*, beta: float, radius: float) -> float:
 
     Examples
     --------
-    >>> round(forced_distance(beta=2.0, radius=0.5), 6)
-    0.549306
+    >>> round(forced_distance(beta=2.0, radius=5.0), 4)
+    0.1002
     """
-    return math.log(3.0) / (2.0 * _arguments.positive("beta", beta) * _arguments.positive("radius", radius))
+    beta, radius = _arguments.positive("beta", beta), _arguments.positive("radius", radius)
+    angle = forced_angle(beta * radius * radius)
+    return math.inf if math.isinf(angle) else 2.0 * radius * math.sin(0.5 * angle)
 
 
 def packing(memory: RandomMemory) -> float:
     """Upper bound on the logarithm of the number of patterns of equal norm that any memory stores (C8).
 
-    Stored patterns are at least ``forced_distance`` apart, so they form a spherical code with
-    ``1 - cos >= (log 3 / κ)² / 8``, for any no-op mass.
+    Stored patterns are at least ``forced_distance`` apart, so they form a spherical code, for any no-op mass.
 
     Returns
     -------
     float
-        0 if two patterns cannot be far enough apart.
+        0 up to κ = 1, where no two patterns are stored.
 
     Examples
     --------
     >>> round(packing(RandomMemory.of(dim=20, beta=1.0, scale=3.0)), 1)
-    124.6
+    113.3
     >>> packing(RandomMemory.of(dim=20, beta=1e-3, scale=1.0))
     0.0
     """
-    height = 0.125 * (math.log(3.0) / memory.kappa) ** 2
-    return 0.0 if height > 2.0 else codes.log_code_size(max(height, 1e-300), memory.dim)
+    angle = forced_angle(memory.kappa)
+    return 0.0 if math.isinf(angle) else codes.log_code_size(max(2.0 * math.sin(0.5 * angle) ** 2, 1e-300), memory.dim)

@@ -22,8 +22,8 @@ from hopfield_theory.statements.statement import (
 __all__ = ["STATEMENTS"]
 
 _STEPS = 8
-# fixed points closer than this share of the largest norm cannot be told apart in floats
-_APART = 2.0**-30
+# of fixed points closer than this share of 1/√β, the scale at which pairs split, floats cannot tell two from one
+_APART = 2.0**-4
 # and an orbit of floats has come to rest if it moves by less than this share
 _AT_REST = 2.0**-40
 
@@ -87,24 +87,44 @@ class _Pair:
 _pair_of = lru_cache(maxsize=1)(_Pair)
 
 
-def _both_stored(i: Instance) -> list[Any]:
+def _two_limits(i: Instance) -> list[Any]:
     pair = _pair_of(i)
     m = pair.radius
     at_rest = [(_AT_REST * m - i.xp.norm(pair.dynamics.update(x) - x)) / m for x in pair.fixed_points]
-    room = (pair.distance - pair.errors[0] - pair.errors[1]) / m
-    return [*at_rest, (pair.apart - _APART * m) / m, room]
+    return [*at_rest, i.xp.sqrt(i.beta) * pair.apart - _APART]
 
 
-def _mean_slope(i: Instance, second: float = 1.0, rate: float = 1.0) -> Any:
+def _both_stored(i: Instance) -> list[Any]:
     pair = _pair_of(i)
-    # both sides times exp(-β m ℓ), which a long distance does not make infinite
-    shrunk = i.xp.exp(-rate * i.beta * pair.radius * pair.apart)
-    return ((pair.errors[0] + second * pair.errors[1]) * (1 - shrunk) - pair.apart * shrunk) / pair.apart
+    return [*_two_limits(i), (pair.distance - pair.errors[0] - pair.errors[1]) / pair.radius]
 
 
-def _separated(i: Instance) -> Any:
+def _spread(pair: _Pair, at: float) -> Any:
+    """Return ``m² - ‖x‖²`` at the point of the segment between the limits that is this share from the first."""
+    x = (1 - at) * pair.fixed_points[0] + at * pair.fixed_points[1]
+    return pair.radius * pair.radius - x @ x
+
+
+def _inside(i: Instance, at: float = 0.5) -> Any:
     pair = _pair_of(i)
-    return 2 * i.beta * pair.radius * pair.distance / i.xp.log(i.xp.number(3.0)) - 1
+    return (_spread(pair, at) - 1 / i.beta) / (pair.radius * pair.radius)
+
+
+def _near_enough(i: Instance, rate: float = 1.0) -> Any:
+    pair = _pair_of(i)
+    square = _spread(pair, 0.5)
+    shrunk = i.xp.exp(-rate * i.beta * i.xp.sqrt(square) * pair.apart)
+    tanh = (1 - shrunk) / (1 + shrunk)
+    # the square, as rounding of m² - ‖c‖² is large for its root
+    return (square * tanh * tanh - pair.apart * pair.apart / 4) / (pair.radius * pair.radius)
+
+
+def _separated(i: Instance, rate: float = 1.0) -> Any:
+    pair = _pair_of(i)
+    square = (pair.distance / pair.radius) * (pair.distance / pair.radius)
+    kappa = rate * i.beta * pair.radius * pair.radius
+    # an angle θ has sin²θ = D²/m² (1 - D²/(4 m²)), and is obtuse where D² > 2m²
+    return i.xp.max(i.xp.stack([kappa * kappa * square * (1 - square / 4) - 1, square - 2]))
 
 
 def _split(i: Instance) -> Any:
@@ -264,33 +284,35 @@ STATEMENTS = (
         name="C8",
         title="Separation that storage forces",
         claim=(
-            "Two stored patterns of equal norm m, in any memory of that norm and for any n, are at least ln 3/(2βm) "
-            "apart. With their limits ℓ apart and at distances ρ_1, ρ_2 from them, 1 ≤ (ρ_1 + ρ_2)(e^{βmℓ} − 1)/ℓ."
+            "Two stored patterns of equal norm m, in any memory of that norm and for any n, are more than 1/(βm) "
+            "apart: the sine of their angle is above 1/(βm²), or the angle at least a right one. Two fixed points 2b "
+            "apart have a midpoint c with b ≤ s·tanh(βsb), s² = m² − ‖c‖², and so ‖c‖² < m² − 1/β."
         ),
-        formula=r"\|\xi_\mu-\xi_\nu\|\ge\frac{\ln3}{2\beta m}",
+        formula=(
+            r"\|\xi_\mu-\xi_\nu\|>\frac{1}{\beta m},\quad "
+            r"x=T(x)\ne y=T(y)\;\Longrightarrow\;\|x+y\|^2<4m^2-\frac4\beta"
+        ),
         source="derived for this project (docs/bounds-proofs.md)",
         proof="proved here",
         why=(
-            "At the limit x* of a pattern the weights have a second moment about it of at most 2mρ, and they change by "
-            "at most a factor of e^{2βm|x − x*|} from there to x. Along the segment between two fixed points the "
-            "Jacobian is 1 on average."
+            "In the mixture of the weights at x and at y their difference is a hyperbolic tangent of the score along "
+            "x − y, so that ‖x − y‖ is twice a covariance, at most β‖x − y‖ times the variance, at most m² − ‖c‖². "
+            "Balls that do not overlap keep c near the middle of the patterns. At large βm² some memories come as near "
+            "to 1/(βm) as wanted."
         ),
         proved_in="docs/bounds-proofs.md#c8-the-separation-that-storage-forces",
         kind=Kind.FIXED_POINT,
         parts=(
+            Implication("midpoint of the limits", _inside, _two_limits, uses=NO_STATE, min_patterns=2, given=SCALED),
             Implication(
-                "mean slope between the limits",
-                _mean_slope,
-                _both_stored,
-                uses=NO_STATE,
-                min_patterns=2,
-                given=SCALED,
+                "distance of the limits", _near_enough, _two_limits, uses=NO_STATE, min_patterns=2, given=SCALED
             ),
             Implication("separation", _separated, _both_stored, uses=NO_STATE, min_patterns=2, given=SCALED),
         ),
         near_misses=(
-            Implication("one error for the sum", partial(_mean_slope, second=0.0), _both_stored, min_patterns=2),
-            Implication("m/4 for m in the exponent", partial(_mean_slope, rate=0.25), _both_stored, min_patterns=2),
+            Implication("a limit for the midpoint", partial(_inside, at=0.0), _two_limits, min_patterns=2),
+            Implication("tanh a twentieth slower", partial(_near_enough, rate=0.95), _two_limits, min_patterns=2),
+            Implication("sine at least 2/(βm²)", partial(_separated, rate=0.5), _both_stored, min_patterns=2),
             Implication("β D² ≥ 4", _split, _both_stored, min_patterns=2),
         ),
         closed_form="bounds.union.packing",

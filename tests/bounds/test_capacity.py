@@ -377,11 +377,12 @@ def test_floors_are_rare_heights_or_the_edges_right_above():
         assert crowding._floor(memory, 0.0, log_share, edges) == pytest.approx(floor, rel=1e-12)
 
 
-def test_forced_distance_holds_for_pairs_and_is_ln3_over_2_beta_m():
-    assert union.forced_distance(beta=2.0, radius=3.0) == pytest.approx(math.log(3.0) / 12.0)
-    # An isolated pair splits at β D² = 4, that is at D = 2/sqrt(β), with m >= D/2.
-    for radius in (1.0, 2.0, 10.0):
-        assert union.forced_distance(beta=1.0, radius=radius) < 2.0
+def test_forced_distance_holds_for_pairs_and_comes_down_to_one_over_beta_m():
+    for radius in (1.01, 2.0, 10.0, 1e3):
+        # An isolated pair splits at β D² = 4, that is at D = 2/sqrt(β), with m >= D/2.
+        assert 1.0 / radius < union.forced_distance(beta=1.0, radius=radius) < 2.0
+    assert union.forced_distance(beta=1.0, radius=1e3) == pytest.approx(1e-3, rel=1e-6)
+    assert union.forced_distance(beta=1.0, radius=1.0) == math.inf
 
 
 def test_circle_of_attractors_keeps_the_forced_distance():

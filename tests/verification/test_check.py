@@ -23,7 +23,7 @@ def with_parts(name, *parts):
 # what drawn instances do not find, and the search does
 MISSED = {
     "T11": {"0.45 n suffices", "threshold a twentieth lower"},
-    "C8": {"one error for the sum"},
+    "C8": {"sine at least 2/(βm²)"},
     "P10": {"ball half as large"},
     "P11": {"N − 1 left out"},
 }

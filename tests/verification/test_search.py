@@ -38,8 +38,9 @@ def test_planted_errors_are_found_in_small_memories(statement, name):
     assert len(result.counterexample.values["patterns"]) <= 4
 
 
+@pytest.mark.slow
 def test_an_error_that_only_the_fixed_point_shows_is_found():
-    part = planted("C8", "m/4 for m in the exponent")
+    part = planted("C8", "sine at least 2/(βm²)")
     assert attacked(STATEMENTS["C8"], part, 0, QUICK).outcome == Outcome.FALSIFIED
 
 
