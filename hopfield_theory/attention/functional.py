@@ -262,7 +262,8 @@ def _nested(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, *oth
 def _autocast(*tensors: Tensor) -> tuple[Tensor, ...]:
     """Cast as autocast does for attention: it does not know the operators used here."""
     kind = tensors[0].device.type
-    if not (kind == "cpu" or torch.amp.is_autocast_available(kind)) or not torch.is_autocast_enabled(kind):
+    # the question whether a device has autocast cannot be traced
+    if not (kind in ("cpu", "cuda") or torch.amp.is_autocast_available(kind)) or not torch.is_autocast_enabled(kind):
         return tensors
     dtype = torch.get_autocast_dtype(kind)
     return tuple(x if x.dtype == torch.float64 else x.to(dtype) for x in tensors)

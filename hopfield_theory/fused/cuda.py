@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from hopfield_theory.fused.gate import gate_, gate_seen_, mass_gradient
+from hopfield_theory.fused.gate import FEW, gate_, gate_seen_, mass_gradient
 
 __all__ = ["attend", "attend_simply", "chosen", "compute_capability", "operator", "takes_groups"]
 
@@ -34,6 +34,7 @@ _EFFICIENT_BACKWARD = _aten._scaled_dot_product_efficient_attention_backward.def
 # the launch grids of the operators end here
 _MOST = 65535
 _FEW_ROWS, _MANY_KEYS = 64, 4096
+_WIDEST_WITH_LSE = 120
 
 
 @functools.cache
@@ -42,14 +43,17 @@ def compute_capability(device: torch.device) -> tuple[int, int]:
     return torch.cuda.get_device_capability(device)
 
 
+_SWITCHES = {
+    "cudnn": torch.backends.cuda.cudnn_sdp_enabled,
+    "flash": torch.backends.cuda.flash_sdp_enabled,
+    "efficient": torch.backends.cuda.mem_efficient_sdp_enabled,
+}
+
+
 def _allowed(name: str) -> bool:
     """Tell whether PyTorch's own switches leave the operator on."""
     # they cannot be traced, and are on unless someone turned them off
-    if torch.compiler.is_compiling():
-        return True
-    backends = torch.backends.cuda
-    switch = {"cudnn": backends.cudnn_sdp_enabled, "flash": backends.flash_sdp_enabled}
-    return switch.get(name, backends.mem_efficient_sdp_enabled)()
+    return torch.compiler.is_compiling() or _SWITCHES[name]()
 
 
 def operator(
@@ -128,7 +132,9 @@ def operator(
         return "cudnn"
     if flash and _allowed("flash"):
         return "flash"
-    return "efficient" if not grouped and capability >= (5, 0) and _allowed("efficient") else None
+    # of wide heads of half the bits its backward pass errs with the columns for the log-sum-exp: NaN at 256
+    efficient = not grouped and capability >= (5, 0) and not (half and needs_grad_of_lse and widest > _WIDEST_WITH_LSE)
+    return "efficient" if efficient and _allowed("efficient") else None
 
 
 def _even(tensor: Tensor, width: int) -> Tensor:
@@ -292,14 +298,18 @@ def attend_simply(
     # a GPU waits for these questions, where there is little to compute: they are asked once
     name = _simplest(
         query.shape, key.shape, query.stride(), key.stride(), value.stride(), query.dtype, query.device, is_causal,
-        learns, _allowed("cudnn"), _allowed("flash"), _allowed("efficient"),
+        learns, *(switch() for switch in _SWITCHES.values()),
     )  # fmt: skip
     if name is None or not beta > 0 or (query.data_ptr() | key.data_ptr() | value.data_ptr()) % 16:
         return None
     if learns:
         return _Attend.apply(query, key, value, log_n, None, name, beta, is_causal, 0.0, False)
     out, lse, *_ = _call(name, query, key, value, None, 0.0, is_causal, beta)
-    gate_seen_(out, _rows(lse, query.shape[2]), log_n, False)
+    if out.numel() < FEW and lse.dim() == 4:
+        # the same without a view
+        out.mul_(torch.sigmoid(lse if log_n == 0.0 else lse - log_n))
+    else:
+        gate_seen_(out, _rows(lse, query.shape[2]), log_n, False)
     return out
 
 

@@ -15,10 +15,10 @@ from torch import Tensor
 
 from hopfield_theory.fused import kernels
 
-__all__ = ["gate_", "gate_seen_", "mass_gradient"]
+__all__ = ["FEW", "gate_", "gate_seen_", "mass_gradient"]
 
 # below it, launching two or three small kernels of PyTorch's is as quick as Triton's launcher
-_FEW = 1 << 21
+FEW = 1 << 21
 
 
 def gate_(out: Tensor, lse: Tensor, log_n: Tensor | float) -> None:
@@ -70,7 +70,7 @@ def gate_seen_(out: Tensor, lse: Tensor, log_n: float, keep: bool) -> None:
     """
     if log_n == -math.inf:
         return
-    if (keep or out.numel() >= _FEW) and _in_triton(out):
+    if (keep or out.numel() >= FEW) and _in_triton(out):
         from hopfield_theory.fused.kernels import gate
 
         gate.gate_(out, lse, log_n)

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from hopfield_theory.fused import kernels
+
 __all__ = ["FixedPoint", "Status", "accelerate", "differentiable", "iterate", "iterate_many"]
 
 
@@ -243,13 +245,15 @@ def accelerate(
         converged = residual <= tol
         leave = converged | (rows["steps"] >= max_steps)
         if leave.any():
-            out = active[leave]
-            found.state[out] = rows["new"][leave]
-            found.residual[out], found.steps[out] = residual[leave], rows["steps"][leave]
-            found.ambiguous[out] = rows["ambiguous"][leave]
-            found.status[active[converged]] = Status.CONVERGED
-            active, residual = active[~leave], residual[~leave]
-            rows = {name: tensor[~leave] for name, tensor in rows.items()}
+            # as numbers: a mask would make a GPU wait at each of these
+            gone, kept = leave.nonzero().squeeze(1), (~leave).nonzero().squeeze(1)
+            out = active[gone]
+            found.state[out] = rows["new"][gone]
+            found.residual[out], found.steps[out] = residual[gone], rows["steps"][gone]
+            found.ambiguous[out] = rows["ambiguous"][gone]
+            found.status[out] = torch.where(converged[gone], int(Status.CONVERGED), found.status[out])
+            active, residual = active[kept], residual[kept]
+            rows = {name: tensor[kept] for name, tensor in rows.items()}
             if progress is not None:
                 progress(start.shape[0] - len(active), start.shape[0])
         if not len(active):
@@ -272,8 +276,9 @@ def accelerate(
             trial[refused], energy[refused] = plain, plain_energy
             state[refused], f[refused] = plain_state, plain_state - plain
             rows["steps"] = rows["steps"] + refused
-        trial[kept], energy[kept] = rows["x"][kept], rows["energy"][kept]
-        state[kept], f[kept] = rows["new"][kept], rows["f"][kept]
+        stays = kept.unsqueeze(1)
+        trial, energy = torch.where(stays, rows["x"], trial), torch.where(kept, rows["energy"], energy)
+        state, f = torch.where(stays, rows["new"], state), torch.where(stays, rows["f"], f)
         rows["dx"] = torch.cat([(trial - rows["x"]).unsqueeze(1), rows["dx"][:, :-1]], 1)
         rows["df"] = torch.cat([(f - rows["f"]).unsqueeze(1), rows["df"][:, :-1]], 1)
         rows["depth"] = torch.where(accepted, (rows["depth"] + 1).clamp_max(_WINDOW), 1)
@@ -284,6 +289,11 @@ def accelerate(
 def _trial(rows: dict[str, Tensor], residual: Tensor) -> tuple[Tensor, Tensor]:
     """Trial states, and which of them are plain updates, which need no test."""
     x, f, dx, df = rows["x"], rows["f"], rows["dx"], rows["df"]
+    if x.is_cuda and kernels.available():
+        from hopfield_theory.fused.kernels import mixing
+
+        if mixing.takes(x):
+            return mixing.trial_states(rows, residual, _TRUST, _RELAXATION)
     tiny = torch.finfo(x.dtype).tiny
     last = dx[:, 0]
     # Rayleigh quotient of T's Jacobian along the last step
@@ -309,9 +319,8 @@ def _trial(rows: dict[str, Tensor], residual: Tensor) -> tuple[Tensor, Tensor]:
 def _least_squares(df: Tensor, f: Tensor, valid: Tensor) -> Tensor:
     """``argmin_γ ‖f − Σ γ_i df_i‖`` over the valid differences, unit columns, slightly regularised.
 
-    On a CPU by Gram and Schmidt's method, modified, with f as a last column: as stable as Householder's QR for least
-    squares (Björck 1967), and a few operations on the whole batch, where a batched QR takes the rows one by one. A GPU
-    takes them together, and each operation costs a launch.
+    By Gram and Schmidt's method, modified, with f as a last column: as stable as Householder's QR for least squares
+    (Björck 1967), and a few operations on the whole batch, where a batched QR takes the rows one by one.
     """
     dtype = df.dtype
     # PyTorch solves no triangular systems in the half types
@@ -324,22 +333,15 @@ def _least_squares(df: Tensor, f: Tensor, valid: Tensor) -> Tensor:
     # the columns and f, each as a row, on top of the ridge's
     rest = torch.nn.functional.pad(torch.cat([columns, f.unsqueeze(1)], 1), (0, window))
     rest[:, :window, -window:] = ridge * torch.eye(window, dtype=df.dtype, device=df.device)
-    triangle = torch.linalg.qr(rest.mT, mode="r").R[:, :window] if df.is_cuda else _triangle(rest)
+    triangle = df.new_zeros(len(df), window, window + 1)
+    for index in range(window):
+        length = torch.linalg.vector_norm(rest[:, index], dim=-1)
+        unit = rest[:, index] / length.unsqueeze(-1)
+        triangle[:, index, index] = length
+        triangle[:, index, index + 1 :] = (rest[:, index + 1 :] * unit.unsqueeze(1)).sum(-1)
+        rest[:, index + 1 :] -= triangle[:, index, index + 1 :].unsqueeze(-1) * unit.unsqueeze(1)
     solution = torch.linalg.solve_triangular(triangle[..., :window], triangle[..., window:], upper=True)
     return (solution.squeeze(-1) / norms).to(dtype)
-
-
-def _triangle(rows: Tensor) -> Tensor:
-    """All rows but the last of the triangle R of a QR decomposition, of columns that are given as rows."""
-    window = rows.shape[1] - 1
-    triangle = rows.new_zeros(len(rows), window, window + 1)
-    for index in range(window):
-        length = torch.linalg.vector_norm(rows[:, index], dim=-1)
-        unit = rows[:, index] / length.unsqueeze(-1)
-        triangle[:, index, index] = length
-        triangle[:, index, index + 1 :] = (rows[:, index + 1 :] * unit.unsqueeze(1)).sum(-1)
-        rows[:, index + 1 :] -= triangle[:, index, index + 1 :].unsqueeze(-1) * unit.unsqueeze(1)
-    return triangle
 
 
 def differentiable(update: Callable[[Tensor], Tensor], state: Tensor, tol: float = 1e-6) -> Tensor:

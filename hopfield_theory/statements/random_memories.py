@@ -12,6 +12,7 @@ import math
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -435,7 +436,7 @@ def _optimised(threshold: _Exponent) -> float:
     """
 
     def searched(lam: float) -> float:
-        found = optimize.minimize_scalar(
+        found: Any = optimize.minimize_scalar(
             lambda s: -lam * s - 0.5 * math.log1p(-s * s),
             bounds=(0.0, 1.0),
             method="bounded",

@@ -48,7 +48,9 @@ def choose(query=(2, 4, 16, 64), key=None, value=None, dtype=HALF, mask=None, be
         ({"query": (2, 4, 16, 264)}, "efficient"),
         ({"query": (2, 4, 16, 256)}, "cudnn"),
         # eight more columns carry the gradient of the log-sum-exp
-        ({"query": (2, 4, 16, 256), "needs_grad_of_lse": True}, "efficient"),
+        ({"query": (2, 4, 16, 256), "needs_grad_of_lse": True}, None),
+        ({"query": (2, 4, 16, 128), "needs_grad_of_lse": True, "capability": AMPERE}, None),
+        ({"query": (2, 4, 16, 256), "needs_grad_of_lse": True, "dtype": torch.float32}, "efficient"),
         ({"needs_grad_of_lse": True, "capability": AMPERE}, "efficient"),
         ({"value": (2, 4, 16, 20)}, "cudnn"),
         # groups

@@ -163,6 +163,13 @@ def test_the_kernel_draws_the_reference(kernels, ensemble, dim):
         torch.testing.assert_close(rows, source.rows(start, 20), rtol=0, atol=2e-6 * source.scale, check_dtype=False)
 
 
+def test_short_vectors_are_drawn_as_exactly_as_long_ones(kernels):
+    """A normal number near 0 is the root of the logarithm of a number near 1, and normalising blows its error up."""
+    source = DrawnPatterns(Sphere(1.0), 2**40, 3, seed=5, dtype=torch.float64)
+    rows = kernels[0].draw(source._signed_key, 0, 20_000, 3, 1.0, 0, torch.device("cpu"))
+    torch.testing.assert_close(rows, source.rows(0, 20_000), rtol=0, atol=5e-7, check_dtype=False)
+
+
 @pytest.mark.parametrize(("queries", "dim", "count"), [(1, 20, 700), (70, 7, 129)])
 @pytest.mark.parametrize("ensemble", ENSEMBLES, ids=lambda e: type(e).__name__)
 def test_drawn_patterns_are_pulled_on_as_if_they_were_held(kernels, ensemble, queries, dim, count):

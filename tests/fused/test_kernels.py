@@ -20,9 +20,10 @@ for told, (module, name, types, constants) in kernels.items():
     kernel = getattr(importlib.import_module(f"hopfield_theory.fused.kernels.{module}"), name)
     signature = dict(zip(kernel.arg_names, types + ["constexpr"] * len(constants), strict=True))
     places = {(kernel.arg_names.index(key),): value for key, value in constants.items()}
+    warps = constants["ROWS"] // 16 if name == "_pull" else 4
     built = triton.compile(
         ASTSource(fn=kernel, signature=signature, constexprs=places),
-        target=GPUTarget("cuda", capability, 32), options={"num_warps": 4, "num_stages": 2},
+        target=GPUTarget("cuda", capability, 32), options={"num_warps": warps, "num_stages": 2},
     )
     with tempfile.NamedTemporaryFile(suffix=".cubin") as file:
         file.write(built.asm["cubin"])
@@ -70,6 +71,7 @@ KERNELS = {
     },
     **{f"pull {kind}": pull(32, kind) for kind in (-1, 0, 1, 2)},
     "pull 64": pull(64, -1),
+    "pull 128 rows": pull(64, -1, rows=128),
     "pull 128": pull(128, -1),
     "pull, other values": pull(64, -1, same=False),
     "pull, float64": pull_double(32),
@@ -89,6 +91,12 @@ KERNELS = {
         for dtype in ("fp32", "fp64")
         for running in (False, True)
     },
+    "mixing": (
+        "mixing",
+        "_trial_states",
+        ["*fp64"] * 5 + ["*i64"] + ["*fp64"] * 2 + ["*i8", "*fp64", "*i8"],
+        {"width": 16, "COLUMNS": 16, "WINDOW": 8, "RIDGE": 1e-10, "TINY": 1e-300, "TRUST": 40.0, "RELAXATION": 5.0},
+    ),
     "small memories, joined": (
         "small_memories",
         "_join_parts",
@@ -97,7 +105,7 @@ KERNELS = {
     ),
 }
 # bytes of the stack: wide sums do not fit into registers
-SPILLS = {"pull 64": 128, "pull 128": 512, "pull, other values": 512}
+SPILLS = {"pull 128 rows": 256, "pull 64": 128, "pull 128": 512, "pull, other values": 512}
 
 
 @pytest.mark.slow

@@ -133,9 +133,9 @@ def test_limits_of_many_memories_are_the_cpu_s(dtype, count, dim, beta, queries)
     assert there.converged.all()
     # slow queries stop with a rest of a step over one minus the rate
     assert (there.state.cpu().double() - here.state).norm(dim=-1).max() < 300 * tol
-    # it goes on for what the CPU does to a multiple of 25 updates
-    assert dtype == torch.float32 or (there.steps.cpu() <= here.steps).all()
-    assert dtype == torch.float32 or (there.steps.cpu() > here.steps - 25).all()
+    # the CPU goes on to a multiple of 25 updates, and with a memory's other queries
+    late = here.steps - there.steps.cpu()
+    assert dtype == torch.float32 or ((late >= 0) & ((late < 25) | (queries > 1))).all()
 
 
 def test_outcomes_have_the_cpu_s_law():

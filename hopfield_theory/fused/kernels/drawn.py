@@ -34,9 +34,13 @@ def _cos_sin(x):
 
 @triton.jit
 def _length(x):
-    """Return √(−2 log((x + ½) / 2³²))."""
+    """Return √(−2 log((x + ½) / 2³²)), also where the logarithm is nearly 0 to a few units of float32."""
     uniform = x.to(tl.float32) * 2.3283064365386963e-10 + 1.1641532182693481e-10
-    return tl.sqrt(tl.maximum(-2.0 * tl.log(uniform), 0.0))
+    # 1 − (x + ½) / 2³², of which a float32 near 1 would keep too little
+    rest = (~x).to(tl.float32) * 2.3283064365386963e-10 + 1.1641532182693481e-10
+    series = 0.25 + rest * (0.2 + rest * (0.16666667 + rest * 0.14285714))
+    series = rest * (1.0 + rest * (0.5 + rest * (0.33333334 + rest * series)))
+    return tl.sqrt(2.0 * tl.where(rest < 0.0625, series, -tl.log(uniform)))
 
 
 @triton.jit
