@@ -60,7 +60,7 @@ study-gpu:
 	mkdir -p $(OUT)
 	status=0; \
 	timeout -s INT -k 30 $(LIMIT) $(PYTHON) -m simulations models --preset gpu --device cuda --executor processes \
-		--workers 6 --out build/study || status=$$?; \
+		--workers 3 --out build/study || status=$$?; \
 	test $$status -eq 0 -o $$status -eq 124 -o $$status -eq 130 || exit $$status; \
 	$(PYTHON) -m figures.models_table build/study --partial > $(OUT)/study.md && cat $(OUT)/study.md && \
 	$(PYTHON) -m figures models_curves models_bars --results build/study --partial --format png --dpi 150 --out $(OUT)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import math
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -123,30 +124,44 @@ def train(task: Task, recipe: Recipe, seed: int, device: str, checkpoint: Path |
 
 
 class _Recorded:
-    """A step of a GPU as one CUDA graph, recorded after three plain ones: launching its kernels would take longer."""
+    """A step of a GPU as one CUDA graph, recorded after three plain ones: launching its kernels would take longer.
+
+    What cannot be recorded, since it waits for the host, goes on in plain steps, and a warning says so.
+    """
 
     def __init__(self, step: Callable[[tuple[Tensor, ...]], None], clear: Callable[[], None]) -> None:
-        self._step, self._clear, self._done = step, clear, 0
+        self._step, self._clear, self._plain_steps = step, clear, float(_PLAIN_STEPS)
         self._stream = torch.cuda.Stream()
-        self._graph, self._batch = torch.cuda.CUDAGraph(), ()
+        self._graph: torch.cuda.CUDAGraph | None = None
+        self._batch: tuple[Tensor, ...] = ()
 
     def __call__(self, batch: tuple[Tensor, ...]) -> None:
-        if self._done < _PLAIN_STEPS:
+        if self._plain_steps == 0 and self._graph is None:
+            self._record(batch)
+        if self._graph is None:
+            self._plain_steps -= 1
             self._stream.wait_stream(torch.cuda.current_stream())
             with torch.cuda.stream(self._stream):
                 self._step(batch)
             torch.cuda.current_stream().wait_stream(self._stream)
+            return
+        for mine, given in zip(self._batch, batch, strict=True):
+            mine.copy_(given)
+        self._graph.replay()
+
+    def _record(self, batch: tuple[Tensor, ...]) -> None:
+        """Record the step, which computes nothing."""
+        self._batch = tuple(x.clone() for x in batch)
+        self._clear()
+        graph = torch.cuda.CUDAGraph()
+        try:
+            with torch.cuda.graph(graph, stream=self._stream):
+                self._step(self._batch)
+        except RuntimeError as error:
+            warnings.warn(f"the step is not recorded: {str(error).splitlines()[0]}", stacklevel=2)
+            self._plain_steps = math.inf
         else:
-            if self._done == _PLAIN_STEPS:
-                self._batch = tuple(x.clone() for x in batch)
-                self._clear()
-                # nothing is computed while it is recorded
-                with torch.cuda.graph(self._graph, stream=self._stream):
-                    self._step(self._batch)
-            for mine, given in zip(self._batch, batch, strict=True):
-                mine.copy_(given)
-            self._graph.replay()
-        self._done += 1
+            self._graph = graph
 
 
 def _groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:

@@ -42,8 +42,8 @@ _PLANS: dict[str, dict[str, tuple[Size, int, str]]] = {
         "STanHop": (replace(_CPU, layers=3, width=64, length=48, horizon=6, batch=32), 1000, "0.0003,0.001"),
     },
     "gpu": {
-        "BERT": (_GPU, 4000, "0.001,0.002"),
-        "OPT": (_GPU, 4000, "0.001,0.002"),
+        "BERT": (_GPU, 2500, "0.001,0.002"),
+        "OPT": (_GPU, 2500, "0.001,0.002"),
         "ViT": (replace(_GPU, layers=12, width=384, heads=6, batch=64, held_out=180, patch=1), 2000, "0.0003,0.001"),
         "STanHop": (replace(_GPU, layers=11, width=256, heads=4, length=168), 1000, "0.0001,0.0003"),
     },
@@ -148,7 +148,8 @@ def cost(parameters: Mapping[str, Any]) -> tuple[float, float]:
     weights = 12 * layers * width**2 + parameters["vocabulary"] * width
     tokens = parameters["batch"] * parameters["length"]
     searches = 1.3 if "," in parameters["rates"] else 1.0
-    speed = 2e10 if width < 256 else 1e14
+    # a step of a GPU is one graph, of some 1 500 kernels
+    overhead, speed = (0.02, 2e10) if width < 256 else (0.006, 2e14)
     transformer = parameters["model"] != "STanHop"
-    seconds = 1.0 + transformer + parameters["steps"] * searches * (0.02 + 6 * weights * tokens / speed)
+    seconds = 1.0 + transformer + parameters["steps"] * searches * (overhead + 6 * weights * tokens / speed)
     return seconds, 4e8 + 16 * weights + 100 * layers * tokens * width

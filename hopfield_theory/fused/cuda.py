@@ -111,7 +111,9 @@ def operator(
     ):
         return None
     if capability is None:
-        capability = compute_capability(query.device)
+        # a cached answer cannot be traced
+        ask = torch.cuda.get_device_capability if torch.compiler.is_compiling() else compute_capability
+        capability = ask(query.device)
     grouped = groups != heads
     # cuDNN's widest heads; its dropout is untried here
     reach = {9: 256, 10: 128}.get(capability[0], 0)

@@ -84,8 +84,10 @@ def unit_rows(seed, start, size, width: tl.constexpr, ROWS: tl.constexpr, WIDTH:
 
 @triton.jit(do_not_specialize=["seed", "first", "count"])
 def _draw(
-    out, seed, first, count, size, width: tl.constexpr, ROWS: tl.constexpr, WIDTH: tl.constexpr, KIND: tl.constexpr
-):
+    out,
+    seed: tl.int64, first: tl.int64,  # pyright: ignore[reportInvalidTypeForm]
+    count, size, width: tl.constexpr, ROWS: tl.constexpr, WIDTH: tl.constexpr, KIND: tl.constexpr,
+):  # fmt: skip
     start = tl.program_id(0).to(tl.int64) * ROWS
     x = unit_rows(seed, first + start, size, width, ROWS, WIDTH, KIND)
     row = start + tl.arange(0, ROWS).to(tl.int64)

@@ -45,7 +45,9 @@ def _unit(x):
 
 @triton.jit(do_not_specialize=["seed", "first", "count", "tiles", "queries"])
 def _pull(
-    query_high, query_low, factor, keys, values, seed, first, count, tiles, size,
+    query_high, query_low, factor, keys, values,
+    seed: tl.int64, first: tl.int64,  # pyright: ignore[reportInvalidTypeForm]
+    count, tiles, size,
     top, total, mean, longest, queries,
     width: tl.constexpr, value_width: tl.constexpr, ROWS: tl.constexpr, TILE: tl.constexpr, WIDTH: tl.constexpr,
     VALUE_WIDTH: tl.constexpr, KIND: tl.constexpr, SAME: tl.constexpr,
