@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import importlib.metadata
 import tomllib
 from pathlib import Path
@@ -10,7 +9,6 @@ from pathlib import Path
 __all__ = ["version"]
 
 
-@functools.cache
 def version() -> str:
     """Return the version.
 

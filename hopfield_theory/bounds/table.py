@@ -75,7 +75,7 @@ def capacity_table(
     --------
     >>> rows = capacity_table(RandomMemory.of(dim=2, beta=1.0, scale=5.0), failure_probability=1e-3)
     >>> {row.statement: round(row.log_patterns, 2) for row in rows if row.statement in ("C2", "C6", "C8")}
-    {'C2': 0.02, 'C6': 0.06, 'C8': 5.66}
+    {'C2': 0.02, 'C6': 0.06, 'C8': 5.05}
     """
     p = _arguments.probability("failure_probability", failure_probability)
     _arguments.integer("dim", memory.dim, 2, _LARGEST_DIM)
