@@ -12,7 +12,9 @@ from pathlib import Path
 import pytest
 
 import hopfield_theory as ht
+from hopfield_theory._version import version
 
+ROOT = Path(__file__).parents[1]
 WITHOUT_TORCH = [
     "import hopfield_theory",
     "import hopfield_theory.bounds",
@@ -46,6 +48,41 @@ def test_these_never_load_torch():
 @pytest.mark.slow
 def test_the_check_above_can_fail():
     assert loads_torch(*WITHOUT_TORCH[:2], "import hopfield_theory as ht; ht.Memory") == 3
+
+
+# what a machine with a GPU may have no wheels of; run from the source tree, where no version is installed
+BARE = """
+import importlib.metadata, sys
+
+class Gone:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in ("entmax", "flint", "distributed", "dask", "dask_jobqueue", "latex2mathml", "mkdocs"):
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+def version(name, known=importlib.metadata.version):
+    if name == "hopfield-theory":
+        raise importlib.metadata.PackageNotFoundError(name)
+    return known(name)
+
+importlib.metadata.version = version
+sys.meta_path.insert(0, Gone())
+import benchmarks.gpu, figures.models_bars, figures.models_curves, figures.models_table, simulations.__main__
+from simulations import models
+from simulations._architectures import METHODS, MODELS, build
+for name in MODELS:
+    size = models._PLANS["quick"][name][0]
+    for method, (noop, *_) in METHODS.items():
+        build(name, method, bool(noop), size, 0, "cpu")
+import hopfield_theory
+print(hopfield_theory.__version__)
+"""
+
+
+@pytest.mark.slow
+def test_the_gpu_benchmarks_and_the_study_need_little():
+    told = subprocess.run([sys.executable, "-c", BARE], capture_output=True, text=True, cwd=ROOT, check=False)
+    assert told.returncode == 0, told.stderr[-2000:]
+    assert told.stdout.strip().splitlines()[-1] == version()
 
 
 def test_every_public_name_resolves_to_what_it_says():

@@ -296,6 +296,19 @@ def test_the_simplest_case_has_the_same_answer(operators, monkeypatch, log_n, ca
         assert cuda.attend_simply(query.double(), key.double(), value.double(), log_n, 0.6, causal) is None
 
 
+@pytest.mark.parametrize("case", ["plain", "padding", "learnt"])
+def test_nan_reaches_whoever_sees_it_and_no_other(operators, case):
+    query, key, value, log_n, beta, mask, causal, _ = problem(CASES[case])
+    with torch.no_grad():
+        query[0, 1, 3, 2] = math.nan
+        out, lse = cuda.attend("cudnn", query, key, value, log_n, mask, beta, causal)
+    assert out[0, 1, 3].isnan().all()
+    assert lse[0, 1, 3].isnan()
+    out[0, 1, 3], lse[0, 1, 3] = 0.0, 0.0
+    assert out.isfinite().all()
+    assert lse.isfinite().all()
+
+
 def test_a_bfloat16_gradient_of_the_log_sum_exp_keeps_sixteen_bits(operators):
     query, key, value, *_ = problem({}, dtype=HALF)
     _, lse = cuda.attend("cudnn", query, key, value, 0.0, None, 0.6, False)
@@ -369,21 +382,31 @@ def test_the_kernel_and_the_plain_gate_are_the_formula(batch, heads, length, wid
     out = out.transpose(1, 2) if turned else out
     lse = 5 * torch.randn(batch, heads, length, generator=generator)
     lse[..., ::3] = -math.inf
-    lse[..., 1::7] = math.nan
-    out[..., 1::7, :] = math.nan
-    seen = lse.abs() < 1e30
+    lse[..., 1::9] = -1.7e38
+    # an operator may leave NaN where no key is seen; with the sum it is the caller's own
+    out[..., ::9, :] = math.nan
+    lse[..., 2::7] = math.nan
+    seen = ~(lse < -1e30)
     if log_n == "rows":
         log_n = torch.randn(batch, 1, length, generator=generator)
     mass = torch.as_tensor(log_n).double().expand(lse.shape)
     joined = torch.logaddexp(lse.double().masked_fill(~seen, -math.inf), mass)
-    expected = torch.where(seen, (lse.double() - joined).exp(), 0.0).unsqueeze(-1) * torch.nan_to_num(out.double())
+    share = (lse.double() - joined).exp().unsqueeze(-1)
+    expected = torch.where(seen.unsqueeze(-1), share * out.double(), 0.0)
     joined = joined.masked_fill(joined == -math.inf, 0.0)
     grad = torch.randn(out.shape, generator=generator)
     slope = -torch.exp(mass - joined) * (expected * grad).sum(-1)
     for gates in (triton, gate):
         gated, sums = out.clone(), lse.clone()
         gates.gate_(gated, sums, log_n)
-        torch.testing.assert_close(gated, expected, rtol=1e-5, atol=1e-5, check_dtype=False)
-        torch.testing.assert_close(sums, joined, rtol=1e-6, atol=1e-6, check_dtype=False)
+        torch.testing.assert_close(gated, expected, rtol=1e-5, atol=1e-5, check_dtype=False, equal_nan=True)
+        torch.testing.assert_close(sums, joined, rtol=1e-6, atol=1e-6, check_dtype=False, equal_nan=True)
         found = gates.mass_gradient(gated, grad, sums, torch.as_tensor(log_n))
-        torch.testing.assert_close(found, slope, rtol=1e-5, atol=1e-4, check_dtype=False)
+        torch.testing.assert_close(found, slope, rtol=1e-5, atol=1e-4, check_dtype=False, equal_nan=True)
+        if not isinstance(log_n, torch.Tensor):
+            # where each query sees a key, in fewer steps
+            open_out, open_lse = out[..., 1:2, :].clone(), (5.0 + out[..., 1:2, 0]).clone()
+            expected_out, expected_lse = open_out.clone(), open_lse.clone()
+            gates.gate_(expected_out, expected_lse, log_n)
+            gate.gate_seen_(open_out, open_lse, log_n, True)
+            torch.testing.assert_close((open_out, open_lse), (expected_out, expected_lse), rtol=1e-5, atol=1e-6)

@@ -172,6 +172,20 @@ def test_strange_layouts():
     assert apart(grad, right.double()) < 3 * CLOSE[BF16]
 
 
+@pytest.mark.parametrize("kind", ["plain", "padding", "heads"])
+@pytest.mark.parametrize("shape", ["square", "wide"])
+def test_nan_reaches_its_own_query_alone(shape, kind):
+    query, key, value, log_n, mask, _ = problem(shape, kind, BF16)
+    with torch.no_grad():
+        query[1, 1, 3, 2] = math.nan
+        for large in (1, 64):
+            out = softmax_n_attention(*(x.repeat(large, 1, 1, 1) for x in (query, key, value)),
+                                      None if mask is None else mask.repeat(large, 1, 1, 1), log_n=log_n)  # fmt: skip
+            assert out[1, 1, 3].isnan().all()
+            out[1::2, 1, 3] = 0.0
+            assert out.isfinite().all()
+
+
 def test_without_a_slot_it_is_pytorch_s_attention():
     query, key, value, _, _, _ = problem("square", "plain", BF16)
     out = softmax_n_attention(query, key, value, n=0.0)
