@@ -206,9 +206,9 @@ def _launch(query, factors, keys, values, drawn, count, parts, kind, size):
     narrow = max(width, value_width) <= 64
     # tried on a card of compute capability 9.0, for held and for drawn patterns
     rows, tile = 128 if narrow and kind < 0 and queries > 64 else 64, 64 if narrow else 32
-    options = (
-        {"num_warps": rows // 16, "num_stages": 3, "maxnreg": 128} if narrow else {"num_warps": 4, "num_stages": 2}
-    )
+    options = {"num_warps": rows // 16, "num_stages": 3 if narrow else 2}
+    if rows == 128 or max(width, value_width) <= 32:
+        options["maxnreg"] = 128
     number, tiles = _parts(count, tile, parts, _PART)
     new = {"device": factors.device, "dtype": torch.float32}
     top, total = torch.empty(number, queries, **new), torch.empty(number, queries, **new)
