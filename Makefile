@@ -14,7 +14,7 @@ PIP := $(BIN)/python -m pip install --quiet --constraint constraints.txt --edita
 # what the results need, and what the tests, documents and linters need too
 $(VENV)/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(PIP) '.[data,cluster,figures,report,testing]'
+	$(PIP) '.[data,figures,report,testing]'
 	touch $@
 
 $(VENV)/installed: $(VENV)/ready

@@ -220,10 +220,7 @@ def entry(log_patterns, column):
 
 @pytest.mark.parametrize(
     "row",
-    [
-        pytest.param(row, id=row[2], marks=[pytest.mark.slow] * (index > 0))
-        for index, row in enumerate(BOUNDS_ROW.findall(COMMANDS))
-    ],
+    [pytest.param(row, id=row[2], marks=pytest.mark.slow) for row in BOUNDS_ROW.findall(COMMANDS)],
 )
 def test_the_table_of_bounds(row, tmp_path):
     options = [part for pair in zip(("--beta", "--scale", "--dim"), row[:3], strict=True) for part in pair]
