@@ -31,7 +31,7 @@ NOTICED = {"killed", "timeout", "segfault", "suspicious"}
 
 def copy_tree(work: Path) -> None:
     shutil.rmtree(work, ignore_errors=True)
-    for name in ("hopfield_theory", "tests", "results"):
+    for name in ("hopfield_theory", "tests", "results", "docs"):
         shutil.copytree(ROOT / name, work / name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "pyproject.toml", work)
 
