@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from hopfield_theory._atomic_write import atomic_write
-from hopfield_theory.data.ensembles import derived_seed
+from hopfield_theory.data.ensembles import derived_seed, keyed_generator
 
 __all__ = ["Recipe", "Task", "train"]
 
@@ -106,8 +106,8 @@ def train(task: Task, recipe: Recipe, seed: int, device: str, checkpoint: Path |
         for step in range(begin, recipe.steps):
             if step == 0:
                 rows.append({"step": 0, **task.measure(model.eval())})
-            torch.manual_seed(derived_seed(seed, step, 0))
-            batch = task.draw(torch.Generator().manual_seed(derived_seed(seed, step, 1)))
+            torch.manual_seed(derived_seed(seed, step))
+            batch = task.draw(keyed_generator(seed, step, "batch"))
             rate = recipe.rate * recipe.share(step)
             for group in optimiser.param_groups:
                 group["lr"] = group["lr"].fill_(rate) if cuda else rate

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 
 from hopfield_theory.certificates.certify import certify
-from hopfield_theory.data.ensembles import derived_seed
+from hopfield_theory.data.ensembles import keyed_generator
 from hopfield_theory.measured.capacity import clustered_rate
 from hopfield_theory.model.memory import Memory
 from hopfield_theory.model.retrieval import retrieve
@@ -50,7 +50,7 @@ def measure(parameters: Mapping[str, Any], seed: int, device: str) -> list[dict[
         radius = torch.where(proof.stored, proof.radius, 0.0)[:queries]
         targets = memory.patterns[:queries]
         home = retrieve(memory, targets, 1e-10, 5000).state
-        generator = torch.Generator().manual_seed(derived_seed(seed, index, 1))
+        generator = keyed_generator(seed, index, "queries")
         direction = directions(queries, dim, generator).to(device)
         for distance in _DISTANCES:
             ends = retrieve(memory, targets + distance * direction, 1e-10, 5000).state

@@ -12,9 +12,7 @@ import itertools
 from collections.abc import Mapping
 from typing import Any
 
-import torch
-
-from hopfield_theory.data.ensembles import derived_seed
+from hopfield_theory.data.ensembles import keyed_generator
 from hopfield_theory.model.memory import Memory
 from simulations._shared import directions, random_patterns
 
@@ -45,7 +43,7 @@ def measure(parameters: Mapping[str, Any], seed: int, device: str) -> list[dict[
     for index in range(parameters["memories"]):
         patterns = random_patterns(parameters["num_patterns"], dim, seed, index, device)
         dense, slotted = (Memory(patterns, parameters["beta"], noop) for noop in (0.0, parameters["noop"]))
-        generator = torch.Generator().manual_seed(derived_seed(seed, index, 1))
+        generator = keyed_generator(seed, index, "queries")
         targets = dense.patterns[:queries]
         cues = targets + parameters["noise"] * directions(queries, dim, generator).to(device)
         plain = dense.update(cues)

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from hopfield_theory.data import corruption
-from hopfield_theory.data.ensembles import Rademacher, derived_seed
+from hopfield_theory.data.ensembles import Rademacher, keyed_generator
 from hopfield_theory.measured.capacity import clustered_rate
 from hopfield_theory.model.memory import Memory
 from hopfield_theory.model.retrieval import retrieve
@@ -65,7 +65,7 @@ def measure(parameters: Mapping[str, Any], seed: int, device: str, study: int = 
         ensemble = Rademacher(1 / math.sqrt(dim))
         patterns = random_patterns(parameters["num_patterns"], dim, study, index, ensemble=ensemble)
         memory = Memory(patterns.to(device), parameters["beta"], separation=MODELS[parameters["model"]])
-        generator = torch.Generator().manual_seed(derived_seed(seed, index))
+        generator = keyed_generator(seed, index, "queries")
         targets = patterns[:queries]
         for strength, found in errors.items():
             cues = _corrupted(targets, parameters["corruption"], strength, generator).to(device)

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from hopfield_theory.bounds import one_update
-from hopfield_theory.data.ensembles import derived_seed
+from hopfield_theory.data.ensembles import keyed_generator
 from hopfield_theory.measured.capacity import clustered_rate
 from hopfield_theory.model.memory import Memory
 from hopfield_theory.model.retrieval import retrieve
@@ -50,7 +50,7 @@ def measure(parameters: Mapping[str, Any], seed: int, device: str) -> list[dict[
     found: dict[int, list[np.ndarray]] = {count: [] for count in _COUNTS}
     for index in range(parameters["memories"]):
         patterns = random_patterns(parameters["num_patterns"], dim, seed, index, device)
-        generator = torch.Generator().manual_seed(derived_seed(seed, index, 1))
+        generator = keyed_generator(seed, index, "queries")
         targets = patterns[:queries]
         cues = targets + 0.4 * directions(queries, dim, generator).to(device)
         common = cues.mean(0) / cues.mean(0).norm()

@@ -21,7 +21,7 @@ from scipy import stats
 
 from hopfield_theory.bounds import one_update
 from hopfield_theory.data import files
-from hopfield_theory.data.ensembles import derived_seed
+from hopfield_theory.data.ensembles import keyed_generator
 from hopfield_theory.model.memory import Memory
 from hopfield_theory.statistics import Interval, bootstrap
 from simulations._shared import columns, directions, random_patterns
@@ -80,7 +80,7 @@ def cost(parameters: Mapping[str, Any]) -> tuple[float, float]:
 def _drawn(parameters: Mapping[str, Any], seed: int, index: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Return stored patterns, matched and unmatched queries, all of unit norm."""
     queries = parameters["queries"]
-    generator = torch.Generator().manual_seed(derived_seed(seed, index, 1))
+    generator = keyed_generator(seed, index, "queries")
     if parameters["data"] == "digits":
         images, labels = files.digits()
         centred = images.double() - images.double().mean(0)

@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from hopfield_theory.data.ensembles import derived_seed
+from hopfield_theory.data.ensembles import derived_seed, keyed_generator
 from simulations import sinks
 from simulations._training import train
 
@@ -44,7 +44,7 @@ def measure(parameters: Mapping[str, Any], seed: int, device: str, study: int = 
     begin = derived_seed(study, parameters["training"])
     names = ("noop", "learnt", "length", "key_bias")
     task = sinks.build(parameters["task"], sinks.Head(**{name: parameters[name] for name in names}), begin, device)
-    drawn = task.draw(torch.Generator().manual_seed(derived_seed(study, parameters["training"], 1)))
+    drawn = task.draw(keyed_generator(study, parameters["training"], "drawn"))
     x, _, busy = (part.to(device) for part in drawn)
 
     def by_place(model: nn.Module) -> dict[str, Any]:

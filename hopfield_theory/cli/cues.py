@@ -19,14 +19,13 @@ from hopfield_theory.certificates.certify import guaranteed, shared_with
 from hopfield_theory.cli import render
 from hopfield_theory.cli.shared import naming
 from hopfield_theory.data import corruption
+from hopfield_theory.data.ensembles import keyed_generator
 from hopfield_theory.model.memory import Memory
 from hopfield_theory.model.retrieval import retrieve
 from hopfield_theory.statistics import Interval, wilson
 
 __all__ = ["Level", "check_plot", "data", "lines", "measure", "plot", "table"]
 
-# so that the noise is not that of which random patterns of the same seed were made
-STREAM = 0x64616D616765
 _DAMAGES = {"noise": corruption.add_noise, "mask": lambda rows, level, by: corruption.mask(rows, level, generator=by)}
 
 
@@ -66,7 +65,7 @@ def measure(
     expected = torch.arange(len(raw))
     levels = []
     for index, (damage, level) in enumerate(damages):
-        queries = _DAMAGES[damage](raw, level, torch.Generator().manual_seed(STREAM + seed)) + mean
+        queries = _DAMAGES[damage](raw, level, keyed_generator(seed, "damage")) + mean
         with naming(f"--{damage} {level:g}"):
             memory.prepare(queries)
         promised = guaranteed(memory, queries)

@@ -271,7 +271,7 @@ def retrieve(
         if plot is not None and importlib.util.find_spec("matplotlib") is None:
             raise ImportError("--plot needs matplotlib: pip install 'hopfield-theory[figures]'")
         if damages:
-            _arguments.integer("seed", seed, 0, 2**32 - 1)
+            _arguments.integer("seed", seed, 0)
             if plot is not None:
                 cues.check_plot(plot)
         patterns = load(source, Choice(name, columns, drop))

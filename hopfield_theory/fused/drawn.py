@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from hopfield_theory import _arguments
-from hopfield_theory.data.ensembles import Ensemble, Gaussian, PatternSource, Rademacher, Sphere
+from hopfield_theory.data.ensembles import Ensemble, Gaussian, PatternSource, Rademacher, Sphere, derived_seed
 from hopfield_theory.fused import kernels
 
 __all__ = ["DrawnPatterns", "draws", "philox"]
@@ -101,10 +101,9 @@ class DrawnPatterns(PatternSource):
         ``d >= 1``.
     seed : int
         Root seed, ``>= 0``.
-    cell : tuple of int
-        Coordinates, each in ``[0, 2**32)``, that distinguish draws of the same seed. Seed and cell are mixed into a key
-        of 64 bits by ``numpy.random.SeedSequence``: any two of N cells share it with probability below
-        ``N**2 / 2**65``.
+    cell : tuple of int or str
+        Coordinates, names or numbers ``>= 0``, that distinguish draws of the same seed. The key of 64 bits is
+        :func:`~hopfield_theory.data.ensembles.derived_seed` of both.
     dtype : torch.dtype
         float32 or float64: the same patterns, in float32 rounded.
     device : torch.device or str
@@ -123,7 +122,7 @@ class DrawnPatterns(PatternSource):
     --------
     >>> source = DrawnPatterns(Sphere(1.0), 10**12, 8, seed=7)
     >>> source.rows(10**11, 2).norm(dim=1)
-    tensor([1., 1.])
+    tensor([1.0000, 1.0000])
     """
 
     def __init__(
@@ -133,7 +132,7 @@ class DrawnPatterns(PatternSource):
         dim: int,
         *,
         seed: int,
-        cell: tuple[int, ...] = (),
+        cell: tuple[int | str, ...] = (),
         dtype: torch.dtype = torch.float32,
         device: torch.device | str = "cpu",
     ) -> None:
@@ -143,9 +142,7 @@ class DrawnPatterns(PatternSource):
         num_patterns = _arguments.integer("num_patterns", num_patterns, 1, 2**63 - 1)
         super().__init__(num_patterns, _arguments.integer("dim", dim, 1), dtype, torch.device(device))
         self.ensemble, self.seed, self.cell = ensemble, seed, tuple(cell)
-        spawn = tuple(_arguments.integer("a coordinate of cell", c, 0, 2**32 - 1) for c in self.cell)
-        words = np.random.SeedSequence(_arguments.integer("seed", seed, 0), spawn_key=spawn).generate_state(2)
-        self.key = int(words[0]) | int(words[1]) << 32
+        self.key = derived_seed(seed, *self.cell)
 
     def __repr__(self) -> str:
         return (

@@ -20,7 +20,7 @@ from hopfield_theory import _arguments
 from hopfield_theory.bounds import mean_field
 from hopfield_theory.bounds.random_memory import RandomMemory
 from hopfield_theory.certificates.ball_bound import certified_balls
-from hopfield_theory.data.ensembles import Ensemble, PatternSource, RandomPatterns, Sphere, derived_seed
+from hopfield_theory.data.ensembles import Ensemble, PatternSource, RandomPatterns, Sphere, keyed_generator
 from hopfield_theory.fused import kernels
 from hopfield_theory.fused.drawn import DrawnPatterns, draws
 from hopfield_theory.measured.crossing import Crossing, crossing
@@ -226,7 +226,7 @@ class _Task:
         return kind(ensemble, self.num_patterns, dim, **options)
 
     def _directions(self, index: int) -> Tensor:
-        generator = torch.Generator(self.device).manual_seed(derived_seed(self.seed, index, 1))
+        generator = keyed_generator(self.seed, index, "queries", device=self.device)
         shape = (self.queries, self.setting.memory.dim)
         x = torch.randn(shape, dtype=self.dtype, device=self.device, generator=generator)
         return x / torch.linalg.vector_norm(x, dim=-1, keepdim=True)

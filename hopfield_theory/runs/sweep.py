@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import math
 import time
-import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -173,14 +172,14 @@ class DryRun:
 
 
 def cell_seed(seed: int, parameters: Parameters) -> int:
-    """Return the seed of a cell's measurement, in ``[0, 2**32)``, from the sweep's seed and the cell's parameters.
+    """Return the seed of a cell's measurement, in ``[0, 2**64)``, from the sweep's seed and the cell's parameters.
 
     Examples
     --------
     >>> cell_seed(0, {"dim": 16, "kappa": 2.0}) == cell_seed(0, {"kappa": 2.0, "dim": 16})
     True
     """
-    return derived_seed(seed, zlib.crc32(canonical(parameters).encode()))
+    return derived_seed(seed, canonical(parameters))
 
 
 @dataclass(frozen=True)

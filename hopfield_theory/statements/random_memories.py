@@ -9,7 +9,6 @@ from __future__ import annotations
 import functools
 import itertools
 import math
-import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -24,7 +23,7 @@ from hopfield_theory.bounds.chernoff import Witness, chernoff, chernoff_witness
 from hopfield_theory.bounds.crowding import typical_witness
 from hopfield_theory.bounds.directional import directional, directional_witness
 from hopfield_theory.bounds.merging import pair_witness
-from hopfield_theory.data.ensembles import derived_seed
+from hopfield_theory.data.ensembles import keyed_generator
 from hopfield_theory.model import batched
 from hopfield_theory.statements import derivations, tails
 from hopfield_theory.statements.rare_events import ClosePair, QuietCrowd, mean_interval
@@ -101,10 +100,6 @@ def _within(patterns: Tensor, ends: Tensor, radius: float) -> Tensor:
     return _errors(patterns, ends)[:, 0] <= radius
 
 
-def _generator(seed: int, name: str) -> torch.Generator:
-    return torch.Generator().manual_seed(derived_seed(seed, zlib.crc32(name.encode())))
-
-
 # --- events ---
 
 
@@ -147,7 +142,7 @@ def _counted(
     name, dim = kind.full_name(setting, radius), setting.memory.dim
 
     def count(seed: int, trials: int, _: float) -> int:
-        generator, size, reach = _generator(seed, name), kind.size(log_patterns(setting)), _radius(radius, setting)
+        generator, size, reach = keyed_generator(seed, name), kind.size(log_patterns(setting)), _radius(radius, setting)
         queries = 1 if kind.typical else size
         batch = max(1, _BLOCK // (size * max(queries, dim)))
         happened = 0
@@ -178,7 +173,7 @@ def _estimated(
 
     def estimate(seed: int, trials: int, confidence: float) -> Interval:
         size = kind.size(log_patterns(setting))
-        pairs, generator = ClosePair(size, memory.dim, cap, of_first=kind.typical), _generator(seed, name)
+        pairs, generator = ClosePair(size, memory.dim, cap, of_first=kind.typical), keyed_generator(seed, name)
 
         def value(patterns: Tensor, ends: Tensor, at_rest: Tensor) -> Tensor:
             return kind.happens(patterns, ends, at_rest, _radius(radius, setting)) / pairs.count(patterns)
@@ -302,7 +297,7 @@ def _rarely_near(size: int, error: float, memory: RandomMemory, trials: tuple[in
         def value(patterns: Tensor, ends: Tensor, at_rest: Tensor) -> Tensor:
             return (at_rest[:, 0] & _within(patterns, ends, error)) * crowd.weight(patterns)
 
-        mean = _mean_value(crowd.draw, value, memory, 1, _generator(seed, name), trials, confidence)
+        mean = _mean_value(crowd.draw, value, memory, 1, keyed_generator(seed, name), trials, confidence)
         return _scaled(mean, crowd.log_factor)
 
     def claimed() -> float:

@@ -6,7 +6,6 @@ import dataclasses
 import enum
 import itertools
 import math
-import zlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -248,9 +247,7 @@ def attacked(
     ('falsified', 1)
     """
     starts, seen = 0, []
-    for batch in attacks(
-        part, derived_seed(seed, zlib.crc32(f"{statement.name} {part.name}".encode())), effort, device
-    ):
+    for batch in attacks(part, derived_seed(seed, statement.name, part.name), effort, device):
         starts += len(batch)
         watch = _Watched(statement, part)
         watch.see(batch, *slacks([part], batch.values)[0])

@@ -86,7 +86,7 @@ class Draws:
             rows = _rows(*shape)
             for block, start in enumerate(range(0, self._each, rows)):
                 number = min(rows, self._each - start)
-                generator = torch.Generator().manual_seed(sources.derived_seed(self._seed, block, index))
+                generator = sources.keyed_generator(self._seed, block, index)
                 if index < len(SHAPES):
                     yield draw(number, *shape, generator)
                 elif self._digits is not None:

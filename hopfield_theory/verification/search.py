@@ -65,7 +65,7 @@ def attacks(part: Implication, seed: int, effort: Effort, device: str = "cpu") -
     """
     for index, shape in enumerate(SHAPES):
         if part.speaks_of(shape[0]):
-            generator = torch.Generator().manual_seed(sources.derived_seed(seed, index, len(SHAPES)))
+            generator = sources.keyed_generator(seed, index)
             starts = draw(effort.starts, *shape, generator)
             yield attack(part, starts, generator, effort, device)
 

@@ -104,7 +104,7 @@ def verify(
     own = probed([s for s in statements or () if isinstance(s, Statement) and STATEMENTS.get(s.name) is not s])
     known = chosen(None if statements is None else [_name(s) for s in statements if s not in own])
     _arguments.one_of("level", level, tuple(INSTANCES))
-    seed = _arguments.integer("seed", seed, 0, 2**32 - 1)
+    seed = _arguments.integer("seed", seed, 0)
     if instances is not None:
         instances = _arguments.integer("instances", instances, 1)
     if budget is not None:

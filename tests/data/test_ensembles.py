@@ -1,3 +1,4 @@
+import hashlib
 import math
 
 import numpy as np
@@ -16,6 +17,7 @@ from hopfield_theory.data.ensembles import (
     Sphere,
     SpikedCovariance,
     derived_seed,
+    keyed_generator,
     rows_per_block,
 )
 
@@ -34,26 +36,40 @@ def test_blocks_hold_about_a_million_numbers(dim):
     assert rows < 16 or rows % 16 == 0
 
 
-def test_base_is_pinned():
-    # Stored results name patterns by these seeds: they must never change.
-    assert (derived_seed(0), derived_seed(0, 0), derived_seed(1, 2, 3)) == (2968811710, 3757552657, 690637451)
+def test_seeds_are_pinned():
+    # stored results name patterns by their seeds
+    assert derived_seed(0, 1, "x") == int.from_bytes(hashlib.shake_256(b"('seed', 0, 1, 'x')").digest(8))
 
 
-@given(st.lists(st.tuples(st.integers(0, 3), st.lists(st.integers(0, 2**32 - 1), max_size=3)), min_size=2, max_size=5))
-def test_different_cells_have_different_bases(keys):
+@pytest.mark.parametrize("cell", [(), (0,), (3, "queries")])
+def test_a_generator_is_the_mersenne_twister_of_its_key(cell):
+    twister = np.random.MT19937()
+    key = hashlib.shake_256(repr(("cell", 2**70, *cell)).encode()).digest(4 * 624)
+    twister.state = {"bit_generator": "MT19937", "state": {"key": np.frombuffer(key, "u4"), "pos": 624}}
+    drawn = torch.empty(1000, dtype=torch.int64).random_(0, 2**30, generator=keyed_generator(2**70, *cell))
+    # torch takes the lower bits of two words, the second of which is the lower one
+    assert torch.equal(drawn, torch.from_numpy((twister.random_raw(2000)[1::2] % 2**30).astype("i8")))
+
+
+CELLS = st.lists(st.integers(0, 2**70) | st.sampled_from(["", "0", "a b", "'"]), max_size=3)
+
+
+@given(st.lists(st.tuples(st.sampled_from([0, 1, 2**32, 2**64]), CELLS), min_size=2, max_size=5))
+def test_different_cells_have_different_seeds_and_streams(keys):
     distinct = {(seed, tuple(cell)) for seed, cell in keys}
-    bases = {derived_seed(seed, *cell) for seed, cell in distinct}
-    assert len(bases) == len(distinct)
-    assert all(0 <= number < 2**32 for number in bases)
+    seeds = {derived_seed(seed, *cell) for seed, cell in distinct}
+    streams = {keyed_generator(seed, *cell).get_state().numpy().tobytes() for seed, cell in distinct}
+    assert len(seeds) == len(streams) == len(distinct)
+    assert all(0 <= number < 2**64 for number in seeds)
 
 
 @pytest.mark.parametrize(
-    ("arguments", "error"),
-    [((-1,), ValueError), ((0, -1), ValueError), ((0, 2**32), ValueError), ((0.5,), ValueError), ((True,), TypeError)],
+    ("arguments", "error"), [((-1,), ValueError), ((0, -1), ValueError), ((0.5,), ValueError), ((True,), TypeError)]
 )
-def test_bad_seeds(arguments, error):
+@pytest.mark.parametrize("derived", [derived_seed, keyed_generator])
+def test_bad_seeds(derived, arguments, error):
     with pytest.raises(error, match=r"seed|cell"):
-        derived_seed(*arguments)
+        derived(*arguments)
 
 
 # ---------------------------------------------------------------------------------------------- random patterns
@@ -96,12 +112,17 @@ def test_seeds_and_cells_give_other_patterns(ensemble):
         assert not any(torch.equal(first, second) for second in drawn[i + 1 :])
 
 
-def test_block_seeds_wrap_at_32_bits():
-    source = RandomPatterns(Gaussian(), 3, 2**19 + 1, seed=0)
-    source._base = 2**32 - 1
-    expected = torch.empty(1, 2**19 + 1)
-    Gaussian().fill(expected, torch.Generator().manual_seed(1), torch.Generator())
-    assert torch.equal(source.block(2), expected)
+def test_seeds_that_agree_in_32_bits_give_other_patterns():
+    drawn = [RandomPatterns(Gaussian(), 4, 30, seed=seed).tensor() for seed in (1, 1 + 2**32, 1 + 2**64)]
+    assert not any(torch.equal(drawn[0], other) for other in drawn[1:])
+
+
+def test_a_block_shares_its_stream_with_no_generator():
+    rows = rows_per_block(2)
+    source = RandomPatterns(Gaussian(), 2 * rows, 2, seed=4, cell=(1,))
+    for key in ((1,), (1, 0), (1, 1)):
+        drawn = torch.empty(rows, 2).normal_(generator=keyed_generator(4, *key))
+        assert not any(torch.equal(block, drawn) for _, block in source.blocks())
 
 
 def test_the_global_generator_is_left_alone():

@@ -25,7 +25,9 @@ MISSED = {
     "T11": {"0.45 n suffices", "threshold a twentieth lower"},
     "C8": {"sine at least 2/(βm²)"},
     "P10": {"ball half as large"},
-    "P11": {"N − 1 left out"},
+    "P11": {"2 a twentieth smaller", "N − 1 left out"},
+    "P12": {"twice as far"},
+    "T18": {"without ‖ξ‖² ≥ mR"},
 }
 
 
