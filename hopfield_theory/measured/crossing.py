@@ -162,7 +162,8 @@ def _bracketed(seen: _Counts, start: float, level: float, top: float) -> bool:
             break
     if begun and len(seen.counts) == 1:
         # a single size does not determine a slope
-        seen.rate(_size(place) + 1, _LOOK)
+        size = _size(place)
+        seen.rate(size - 1 if size > 1 else 2, _LOOK)
     return begun
 
 

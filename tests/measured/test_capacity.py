@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from hopfield_theory.bounds import RandomMemory, mean_field
+from hopfield_theory.bounds import RandomMemory, finite_size, mean_field
 from hopfield_theory.certificates.certify import shared_with
 from hopfield_theory.data.ensembles import RandomPatterns
 from hopfield_theory.fused.drawn import DrawnPatterns
@@ -172,9 +172,31 @@ def test_where_nothing_is_retrieved_and_where_everything_is(monkeypatch):
     assert nothing.log_patterns.estimate == -math.inf
     assert sum(nothing.successes) == 0
     monkeypatch.setattr(module, "outcomes", lambda setting, size, trials, seed, first=0: np.ones((trials, 1), bool))
-    everything = capacity(Setting(dense(8, 8.0)), 0, most_patterns=100.0)
-    assert everything.log_patterns.high == math.inf
-    assert max(everything.num_patterns) == 100
+    for dim in (8, 64):
+        # the search begins below the end, or at it
+        everything = capacity(Setting(dense(dim, float(dim))), 0, most_patterns=100.0)
+        assert everything.log_patterns.high == math.inf
+        assert max(everything.num_patterns) == 100
+
+
+def test_the_search_begins_where_the_law_predicts_the_end(monkeypatch):
+    sizes = []
+
+    def half(setting, size, trials, seed, first=0):
+        sizes.append(size)
+        return np.arange(trials)[:, None] < trials * (size < 100)
+
+    monkeypatch.setattr(module, "outcomes", half)
+
+    def first(memory, rule=Rule.STORED):
+        sizes.clear()
+        capacity(Setting(memory, rule), 0)
+        return sizes[0]
+
+    for memory in (dense(16, 16.0), dense(12, 6.0)):
+        assert first(memory) == round(math.exp(finite_size.law(memory).log_patterns))
+    # no law, and a curve that is infinite: a share of the random-energy limit
+    assert first(dense(10, 20.0)) == first(dense(10, 20.0), Rule.ONE_UPDATE) > 100
 
 
 @pytest.mark.slow
