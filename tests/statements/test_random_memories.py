@@ -88,23 +88,23 @@ def contested():
 
 def test_one_seed_one_count(contested):
     for experiment in contested:
-        counts = [counted(experiment, seed, 60) for seed in (0, 0, 1, 2, 3)]
+        counts = [counted(experiment, seed, 30) for seed in (0, 0, 1, 2)]
         assert counts[0] == counts[1]
         assert len(set(counts)) > 1
-        assert 0 < counts[0] < 60
+        assert 0 < counts[0] < 30
 
 
 def test_counts_do_not_depend_on_the_batch(contested, monkeypatch):
-    counts = [counted(experiment, 3, 60) for experiment in contested]
+    counts = [counted(experiment, 3, 30) for experiment in contested]
     for block in (1, 1 << 14):
         monkeypatch.setattr(random_memories, "_BLOCK", block)
-        assert [counted(experiment, 3, 60) for experiment in contested] == counts
+        assert [counted(experiment, 3, 30) for experiment in contested] == counts
 
 
 def test_counts_do_not_depend_on_when_queries_part(contested, monkeypatch):
-    counts = [counted(experiment, 3, 60) for experiment in contested]
+    counts = [counted(experiment, 3, 30) for experiment in contested]
     monkeypatch.setattr(batched, "_TOGETHER", 3)
-    assert [counted(experiment, 3, 60) for experiment in contested] == counts
+    assert [counted(experiment, 3, 30) for experiment in contested] == counts
 
 
 # --- against the library's own retrieval ---
@@ -216,9 +216,7 @@ MISTAKES = {
 
 @pytest.mark.parametrize("mistake", MISTAKES.values(), ids=MISTAKES)
 def test_planted_mistakes_are_contradicted(mistake):
-    # with both seeds in one process the bound is evaluated once
-    assert contradicted(mistake, 0)
-    assert contradicted(mistake, 1)
+    assert contradicted(mistake)
 
 
 def halved_entropy(lam):
@@ -240,14 +238,8 @@ def test_wrong_exponents_are_contradicted(threshold):
     assert random_memories._optimised(threshold) < 0
     assert random_memories._follows_exponential_moment(threshold, 1.0) < 0
     assert random_memories._extrapolates(random_memories._typical, threshold, 1.0) < 0
-    assert random_memories._extrapolates(random_memories._crowding_in_ball, threshold, 1.0) < 0
-    assert (
-        min(
-            random_memories._closes_in(log_m, threshold, 1.0)
-            for log_m in (random_memories._typical, random_memories._crowding_in_ball)
-        )
-        < 0
-    )
+    bounds = (random_memories._typical, random_memories._crowding_in_ball)
+    assert any(random_memories._closes_in(log_m, threshold, 1.0) < 0 for log_m in bounds)
 
 
 def test_bounds_of_another_order_are_contradicted():
