@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 
 import hopfield_theory as ht
+from hopfield_theory.verification import capacity_enclosures
+from hopfield_theory.verification.capacity_enclosures import Enclosure
 from hopfield_theory.verification.render import table
 from hopfield_theory.verification.render.page import page
 
@@ -15,14 +17,21 @@ SCREENS = [(390, "light"), (390, "dark"), (1280, "dark"), (1920, "light")]
 FOCUSABLE = ":is(a[href], button, input, select, textarea, summary, [tabindex='0']):not(:disabled)"
 
 
-@pytest.fixture(scope="module", params=["explorer", "verdicts"])
-def address(request, tmp_path_factory):
-    if request.param == "explorer":
-        return EXPLORER.as_uri()
-    verdicts = table.data(ht.verify(["T8", "T12", "P1", "P14", "C2", "C4"], instances=50))
+@pytest.fixture(scope="module")
+def verdicts(tmp_path_factory):
+    """The address of a page of statements of every kind, with bounds that balls have confirmed."""
+    confirmed = [Enclosure("C2", "all", 1.0, -8.0, -7.0, -6.9, True)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(capacity_enclosures, "sandwich", lambda *_: confirmed)
+        found = table.data(ht.verify(["T8", "T12", "P1", "P14", "C2", "C4"], instances=50))
     file = tmp_path_factory.mktemp("page") / "verdicts.html"
-    file.write_text(page(verdicts, version="0", level="quick", seed=0), encoding="utf-8")
+    file.write_text(page(found, version="0", level="quick", seed=0), encoding="utf-8")
     return file.as_uri()
+
+
+@pytest.fixture(params=["explorer", "verdicts"])
+def address(request):
+    return EXPLORER.as_uri() if request.param == "explorer" else request.getfixturevalue("verdicts")
 
 
 @pytest.fixture

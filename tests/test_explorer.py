@@ -51,15 +51,27 @@ def close(value, right, atol=1e-12):
     torch.testing.assert_close(torch.as_tensor(value, dtype=torch.float64), right, rtol=1e-6, atol=atol)
 
 
+@pytest.fixture(scope="module")
+def asked(chromium):
+    """What the browser computes of many memories, by separation."""
+    view = chromium.new_page()
+    view.goto(PAGE)
+    cases = {
+        name: [case(rng, name) for _ in range(150)]
+        for name, rng in ((name, np.random.default_rng(index)) for index, name in enumerate(SEPARATIONS))
+    }
+    told = {name: view.evaluate(EVALUATE, given) for name, given in cases.items()}
+    view.close()
+    return {
+        name: [(given, memory_of(given), answer) for given, answer in zip(cases[name], told[name], strict=True)]
+        for name in SEPARATIONS
+    }
+
+
 @pytest.fixture
-def compared(request, visit):
+def compared(request, asked):
     """Return cases of one separation, their memories, and what the browser computes of them."""
-    rng = np.random.default_rng(SEPARATIONS.index(request.param))
-    cases = [case(rng, request.param) for _ in range(150)]
-    return [
-        (given, memory_of(given), told)
-        for given, told in zip(cases, visit(PAGE).evaluate(EVALUATE, cases), strict=True)
-    ]
+    return asked[request.param]
 
 
 each_separation = pytest.mark.parametrize("compared", SEPARATIONS, indirect=True)

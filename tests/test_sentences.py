@@ -48,16 +48,17 @@ def results():
     yield from (ht.retrieve(memory, BATCH[0]), ht.retrieve(memory, BATCH[:0]), verdicts, *verdicts)
 
 
-@pytest.mark.parametrize("result", list(results()), ids=lambda result: type(result).__name__)
-def test_printed_in_a_line_and_told_in_sentences(result):
-    assert repr(result) == str(result)
-    assert "tensor" not in repr(result)
-    assert len(repr(result).splitlines()) == 1
-    assert repr(result).startswith(f"<{type(result).__name__}: ")
-    assert repr(result)[len(type(result).__name__) + 3 : -1] in result.lines()
-    assert result.summary().splitlines() == result.lines()
-    words = Text(result._repr_html_()).words
-    assert [line for line in words if line in result.lines()] == result.lines()
+def test_printed_in_a_line_and_told_in_sentences():
+    for result in results():
+        name = type(result).__name__
+        assert repr(result) == str(result)
+        assert "tensor" not in repr(result)
+        assert len(repr(result).splitlines()) == 1
+        assert repr(result).startswith(f"<{name}: ")
+        assert repr(result)[len(name) + 3 : -1] in result.lines(), name
+        assert result.summary().splitlines() == result.lines(), name
+        words = Text(result._repr_html_()).words
+        assert [line for line in words if line in result.lines()] == result.lines(), name
 
 
 def test_html_is_escaped():

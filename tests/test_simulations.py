@@ -174,7 +174,7 @@ def test_a_run_goes_on_where_it_stopped(tmp_path):
 
 @pytest.mark.slow
 def test_an_interrupted_run_says_how_to_go_on(tmp_path):
-    line = [sys.executable, "-m", "simulations", "noise", "--preset", "paper", "--out", str(tmp_path)]
+    line = [sys.executable, "-m", "simulations", "convergence", "--preset", "paper", "--out", str(tmp_path)]
     process = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     while process.poll() is None and not list(tmp_path.glob("*.parquet")):
         time.sleep(0.05)
@@ -236,10 +236,3 @@ def test_both_spellings_of_help(option):
     result = CliRunner().invoke(main_module.app, [option])
     assert result.exit_code == 0
     assert "Usage" in result.stdout
-
-
-@pytest.mark.slow
-def test_without_a_name_they_are_listed():
-    line = [sys.executable, "-m", "simulations"]
-    result = subprocess.run(line, capture_output=True, text=True, check=True)
-    assert [line.split()[0] for line in result.stdout.splitlines()] == NAMES

@@ -103,30 +103,46 @@ def test_its_metadata_is_the_project_s(wheel):
 
 
 def test_the_extras_are_hidden_and_the_dependencies_are_not(installed):
-    program = "import importlib, sys; importlib.import_module(sys.argv[1])"
-    for name in ("pandas", "pyarrow.parquet", "sklearn.datasets"):
-        assert f"No module named {name.partition('.')[0]!r}" in installed("python", "-c", program, name).stderr
-    assert installed("python", "-c", program, "safetensors").returncode == 0
+    program = """
+import importlib
+for name in ("pandas", "pyarrow.parquet", "sklearn.datasets", "safetensors"):
+    try:
+        importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        print(error)
+"""
+    said = installed("python", "-c", program).stdout.splitlines()
+    assert said == [f"No module named {name!r}" for name in ("pandas", "pyarrow", "sklearn")]
 
 
 def test_it_works_without_extras(installed, tmp_path):
     np.save(tmp_path / "p.npy", np.eye(3))
-    for beta, status, count in ((20, 0, "All 3"), (0.1, 1, "0 of 3")):
-        result = installed("hopfield-theory", "certify", tmp_path / "p.npy", "--beta", beta)
-        assert (result.returncode, result.stderr) == (status, "")
-        assert f"{count} patterns proved stored" in result.stdout
+    result = installed("hopfield-theory", "certify", tmp_path / "p.npy", "--beta", 0.1)
+    assert (result.returncode, result.stderr) == (1, "")
+    assert "0 of 3 patterns proved stored" in result.stdout
 
 
-@pytest.mark.parametrize(
-    ("source", "package"), [("digits", "scikit-learn"), ("p.csv", "pandas"), ("p.parquet", "pyarrow")]
-)
-def test_what_needs_an_extra_says_how_to_get_it(installed, tmp_path, source, package):
-    path = source if source == "digits" else tmp_path / source
-    if path != "digits":
+def test_what_needs_an_extra_says_how_to_get_it(installed, tmp_path):
+    program = """
+import sys
+from hopfield_theory.cli.main import main
+*sources, out = sys.argv[1:]
+for source in sources:
+    sys.argv = ["hopfield-theory", "certify", source, "--json", out]
+    try:
+        main()
+    except SystemExit as end:
+        print(end.code)
+"""
+    paths = [tmp_path / name for name in ("p.csv", "p.parquet")]
+    for path in paths:
         path.write_text("1,0\n0,1\n")
-    result = installed("hopfield-theory", "certify", path, "--json", tmp_path / "out.json")
-    assert (result.returncode, result.stdout) == (2, "")
-    assert result.stderr == f"hopfield-theory: {package} is needed here: pip install 'hopfield-theory[data]'\n"
+    result = installed("python", "-c", program, "digits", *paths, tmp_path / "out.json")
+    assert result.stdout.splitlines() == ["2"] * 3
+    assert result.stderr.splitlines() == [
+        f"hopfield-theory: {package} is needed here: pip install 'hopfield-theory[data]'"
+        for package in ("scikit-learn", "pandas", "pyarrow")
+    ]
     assert not (tmp_path / "out.json").exists()
 
 

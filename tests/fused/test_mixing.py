@@ -10,8 +10,7 @@ if torch.cuda.is_available():
 mixing = pytest.importorskip("hopfield_theory.fused.kernels.mixing", reason="Triton is not installed")
 
 
-@pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=str)
-@pytest.mark.parametrize("width", [3, 20])
+@pytest.mark.parametrize(("width", "dtype"), [(3, torch.float64), (20, torch.float32)])
 def test_trial_states_are_the_plain_formula_s(width, dtype):
     generator = torch.Generator().manual_seed(width)
 

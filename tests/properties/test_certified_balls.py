@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hopfield_theory.certificates.certify import Storage, certify, guaranteed
@@ -41,6 +41,7 @@ def worst_case(memory, index, R):
     return m * (2 * pair + leak), beta * m * m * (4 * pair + leak)
 
 
+@settings(max_examples=30)
 @given(memories(), st.integers(0, 2**32 - 1))
 def test_every_query_of_a_certified_ball_ends_within_the_error(memory, seed):
     proof = certify(memory)
@@ -60,6 +61,7 @@ def test_every_query_of_a_certified_ball_ends_within_the_error(memory, seed):
         assert (distance <= proof.error[index] + left + 1e-14 * memory.radius).all()
 
 
+@settings(max_examples=30)
 @given(memories())
 def test_certified_balls_hold_one_fixed_point_each_and_do_not_meet(memory):
     proof = certify(memory)
@@ -83,24 +85,23 @@ def test_certified_balls_hold_one_fixed_point_each_and_do_not_meet(memory):
 @pytest.mark.parametrize("spread", [0.0, 0.3])
 def test_never_weaker_than_the_worst_case(beta, noop, spread):
     passed = 0
-    for seed in range(2):
-        memory = Memory(sphere(12, 6, seed, spread=spread), beta, noop)
-        proof = certify(memory)
-        for index in range(memory.num_patterns):
-            for R in torch.linspace(0.002, 1, 100).tolist():
-                R *= memory.radius
-                error, _ = worst_case(memory, index, R)
-                if error > R * (1 - 1e-9):
-                    continue
-                inner = R
-                for _ in range(50):
-                    inner = worst_case(memory, index, inner)[0]
-                if worst_case(memory, index, inner)[1] >= 1 - 1e-9:
-                    continue
-                passed += 1
-                assert proof.stored[index]
-                assert proof.radius[index] >= R * (1 - 1e-9)
-                assert proof.error[index] <= inner * (1 + 1e-9) + 1e-15
+    memory = Memory(sphere(12, 6, 0, spread=spread), beta, noop)
+    proof = certify(memory)
+    for index in range(memory.num_patterns):
+        for R in torch.linspace(0.002, 1, 60).tolist():
+            R *= memory.radius
+            error, _ = worst_case(memory, index, R)
+            if error > R * (1 - 1e-9):
+                continue
+            inner = R
+            for _ in range(30):
+                inner = worst_case(memory, index, inner)[0]
+            if worst_case(memory, index, inner)[1] >= 1 - 1e-9:
+                continue
+            passed += 1
+            assert proof.stored[index]
+            assert proof.radius[index] >= R * (1 - 1e-9)
+            assert proof.error[index] <= inner * (1 + 1e-9) + 1e-15
     assert passed or beta < 10
 
 
@@ -144,6 +145,7 @@ def test_entmax_balls_are_mapped_onto_the_pattern():
             assert (outside - pattern).norm() > 1e-6
 
 
+@settings(max_examples=30)
 @given(memories(), st.integers(0, 2**32 - 1))
 def test_guaranteed_queries_keep_their_promise(memory, seed):
     generator = torch.Generator().manual_seed(seed)
@@ -395,7 +397,7 @@ def test_the_rounding_of_log_n_is_in_the_margin():
     generator = torch.Generator().manual_seed(12)
     before, flint.ctx.prec = flint.ctx.prec, 1500
     try:
-        for exponent in (740.0 + 200 * torch.rand(60, generator=generator, dtype=torch.float64)).tolist():
+        for exponent in (740.0 + 200 * torch.rand(25, generator=generator, dtype=torch.float64)).tolist():
             n = 2.0**-exponent
             memory = Memory(torch.tensor([[0.1]], dtype=torch.float64), 1.0, n)
             proof = certify(memory)
@@ -409,7 +411,7 @@ def test_the_rounding_of_log_n_is_in_the_margin():
 
 
 def test_duplicates_among_near_duplicates():
-    for seed in range(10):
+    for seed in range(4):
         rows = sphere(24, 8, seed)
         noise = sphere(2, 8, 100 + seed)
         rows[1], rows[2], rows[3] = rows[0], rows[0] + 1e-9 * noise[0], rows[0] + 2e-9 * noise[1]

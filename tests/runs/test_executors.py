@@ -182,28 +182,6 @@ def test_one_stream_shared_out_is_the_same_to_the_bit(others, torch_threads):
 
 
 @pytest.mark.slow
-def test_an_item_whose_worker_dies_is_computed_again(processes, work, tmp_path):
-    items = [(str(tmp_path), x, {3: 1, 7: 2}.get(x, 0)) for x in range(10)]
-    assert list(processes.map(work.die_first, items)) == [x * x for x in range(10)]
-    assert (tmp_path / "7").read_text() == "xxx"
-
-
-@pytest.mark.slow
-def test_the_third_death_gives_an_item_up_and_only_it(processes, work, tmp_path):
-    items = [(str(tmp_path), x, 99 if x == 1 else 0) for x in range(6)]
-    outcomes = dict(processes.run(work.die_first, items))
-    error = outcomes.pop(1)
-    assert isinstance(error, WorkerDiedError)
-    assert str(items[1]) in str(error)
-    assert "died, each time" in str(error)
-    # the others were not computed again, let alone blamed
-    assert [len((tmp_path / str(x)).read_text()) for x in range(6)] == [1, 3, 1, 1, 1, 1]
-    assert outcomes == {x: x * x for x in range(6) if x != 1}
-    with pytest.raises(WorkerDiedError, match="died, each time"):
-        list(processes.map(work.die_first, [(str(tmp_path), 1, 99)]))
-
-
-@pytest.mark.slow
 def test_a_worker_killed_while_it_had_nothing_to_do_is_replaced(processes, work):
     pids = set(processes.map(work.pid, range(8)))
     for pid in pids:
@@ -213,24 +191,31 @@ def test_a_worker_killed_while_it_had_nothing_to_do_is_replaced(processes, work)
 
 
 @pytest.mark.slow
-def test_processes_are_gone_when_left(work):
-    with Processes(1) as workers:
-        pids = set(workers.map(work.pid, range(3)))
-        assert pids != {os.getpid()}
-    assert gone(pids)
-    assert list(workers.map(work.square, [3])) == [9]
-    workers.close()
+def test_an_item_whose_worker_dies_is_computed_again_and_given_up_at_the_third_death(processes, work, tmp_path):
+    items = [(str(tmp_path), x, {1: 99, 3: 1}.get(x, 0)) for x in range(6)]
+    outcomes = dict(processes.run(work.die_first, items))
+    error = outcomes.pop(1)
+    assert isinstance(error, WorkerDiedError)
+    assert str(items[1]) in str(error)
+    assert "died, each time" in str(error)
+    # the others were not computed again, let alone blamed
+    assert [len((tmp_path / str(x)).read_text()) for x in range(6)] == [1, 3, 1, 2, 1, 1]
+    assert outcomes == {x: x * x for x in range(6) if x != 1}
 
 
 @pytest.mark.slow
-def test_work_nobody_waits_for_is_stopped(work):
+def test_work_nobody_waits_for_is_stopped_and_no_process_is_left(work):
     begin = time.monotonic()
     with Processes(1) as workers:
-        pids = set(workers.map(work.pid, [0]))
+        pids = set(workers.map(work.pid, range(3)))
+        assert pids != {os.getpid()}
         for _ in workers.run(work.sleep, [0.0, 60.0]):
             break
     assert time.monotonic() - begin < 30
     assert gone(pids)
+    # it begins anew when it is asked again
+    assert list(workers.map(work.square, [3])) == [9]
+    workers.close()
 
 
 @pytest.mark.slow

@@ -86,10 +86,10 @@ def test_where_all_are_drawn_it_is_the_explicit_memory():
 def test_rates_are_those_of_explicit_memories(log_noop):
     """d = 12, λ = 1, 500 patterns, 100 of them drawn: near the end of storage."""
     memory = RandomMemory(12, 12.0, log_noop)
-    explicit = outcomes(Setting(memory), 500, 400, seed=0)
-    found = fixed_points(memory, math.log(500), trials=400, seed=1, drawn=100)
-    ours = wilson(int((found.error <= 0.5).sum()), 400, 0.999)
-    theirs = wilson(int(explicit.sum()), 400, 0.999)
+    explicit = outcomes(Setting(memory), 500, 200, seed=0)
+    found = fixed_points(memory, math.log(500), trials=200, seed=1, drawn=100)
+    ours = wilson(int((found.error <= 0.5).sum()), 200, 0.999)
+    theirs = wilson(int(explicit.sum()), 200, 0.999)
     assert 0.1 < ours.estimate < 0.9
     assert ours.low <= theirs.high
     assert theirs.low <= ours.high
