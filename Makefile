@@ -38,12 +38,15 @@ reproduce: $(VENV)/ready
 	$(BIN)/hopfield-theory verify --json $(OUT)/verdicts.json --html $(OUT)/verdicts.html --figures $(OUT)/figures
 	@echo "Results: $(OUT)/, the verdicts: $(OUT)/verdicts.html"
 
+# what one of the many processes of the tests has compiled the others read, even where the environment forbids to keep it
+PYTEST := PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive $(BIN)/python -m pytest -q -n auto
+
 test: install
-	OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive $(BIN)/python -m pytest -q -n auto --dist worksteal -m "not slow"
+	$(PYTEST) --dist worksteal -m "not slow"
 
 # what is slow and not mathematics: a wheel, a browser, a cluster, processes that are killed
 test-slow: install
-	OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive $(BIN)/python -m pytest -q -n auto --dist loadgroup -m slow tests
+	$(PYTEST) --dist loadgroup -m slow tests
 
 # from the source tree, with a Python that has PyTorch for CUDA: the tests on the card, then the table of ratios
 gpu:

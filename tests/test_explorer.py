@@ -57,7 +57,7 @@ def asked(chromium):
     view = chromium.new_page()
     view.goto(PAGE)
     cases = {
-        name: [case(rng, name) for _ in range(150)]
+        name: [case(rng, name) for _ in range(100)]
         for name, rng in ((name, np.random.default_rng(index)) for index, name in enumerate(SEPARATIONS))
     }
     told = {name: view.evaluate(EVALUATE, given) for name, given in cases.items()}

@@ -387,7 +387,9 @@ def test_another_page(made, tmp_path):
         assert image.width / 100 == pytest.approx(5.5, abs=0.01)
 
 
-@pytest.mark.parametrize(("name", "page"), [*((name, "icml") for name in NAMES), *((name, "neurips") for name in SOME)])
+@pytest.mark.parametrize(
+    ("name", "page"), [*((name, "icml") for name in NAMES), *((name, "neurips") for name in SOME[1:])]
+)
 def test_every_text_can_be_read(name, page, made, drawn, readable):
     readable(drawn(name)[0][0].get_figure(root=True) if page == "icml" else unrendered(name, made, page)[0])
 

@@ -56,13 +56,18 @@ def shown(panel, kind):
     return dict(zip(map(round, container.lines[0].get_ydata()), container.lines[0].get_xdata(), strict=True))
 
 
-@pytest.mark.parametrize("figure", [models_bars, models_curves])
-def test_the_whole_study_can_be_read(whole, readable, figure):
-    readable(drawn(figure, whole, "neurips")[0])
+@pytest.fixture(scope="module")
+def whole_figures(whole):
+    return {figure: drawn(figure, whole, "neurips") for figure in (models_bars, models_curves)}
 
 
-def test_every_training_is_a_curve(whole):
-    figure, caption = drawn(models_curves, whole)
+def test_the_whole_study_can_be_read(whole_figures, readable):
+    for figure, _ in whole_figures.values():
+        readable(figure)
+
+
+def test_every_training_is_a_curve(whole_figures):
+    figure, caption = whole_figures[models_curves]
     for column, model in enumerate(ENDS):
         lines = [line for line in figure.axes[column].lines if line.get_gid()]
         assert len(lines) == KINDS * 3
@@ -77,8 +82,8 @@ def test_every_training_is_a_curve(whole):
     assert "Stuck trainings: 1 of 27 for BERT, 3 of 27 for OPT, 0 of 27 for ViT, 0 of 27 for STanHop." in caption
 
 
-def test_bars_and_table_say_the_same(whole):
-    figure, caption = drawn(models_bars, whole)
+def test_bars_and_table_say_the_same(whole, whole_figures):
+    figure, caption = whole_figures[models_bars]
     names = [text.get_text() for text in figure.axes[0].get_yticklabels()]
     assert names == [
         *("OutEff", "OutEff, n learnt", "clipped", "clipped OutEff", "clipped OutEff, n learnt"),
