@@ -17,9 +17,11 @@ $(VENV)/ready: pyproject.toml constraints.txt
 	$(PIP) '.[data,figures,report,testing]'
 	touch $@
 
-$(VENV)/installed: $(VENV)/ready
+# asked for at once, everything is resolved once
+$(VENV)/installed: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(PIP) '.[data,testing,cluster,figures,report,transformers,docs,dev]'
-	touch $@
+	touch $(VENV)/ready $@
 
 reproduce: $(VENV)/ready
 	mkdir -p $(OUT)
