@@ -2,7 +2,6 @@
 
 import ast
 import inspect
-import json
 import math
 import re
 import shlex
@@ -16,7 +15,9 @@ import typer
 from PIL import Image
 from typer.testing import CliRunner
 
+import hopfield_theory as ht
 import simulations.__main__
+from hopfield_theory.bounds import chernoff, crowding, union
 from hopfield_theory.certificates import find_beta
 from hopfield_theory.cli.main import app
 from website import pages, tutorials
@@ -225,22 +226,17 @@ def entry(log_patterns, column):
     return f"{mantissa}e{int(exponent)}"
 
 
-@pytest.mark.parametrize(
-    "row",
-    [pytest.param(row, id=row[2], marks=pytest.mark.slow) for row in BOUNDS_ROW.findall(COMMANDS)],
-)
-def test_the_table_of_bounds(row, tmp_path):
-    options = [part for pair in zip(("--beta", "--scale", "--dim"), row[:3], strict=True) for part in pair]
-    printed = run("bounds", *options, "--json", str(tmp_path / "bounds.json"))
-    logs = {it["statement"]: it["log_patterns"] for it in json.loads((tmp_path / "bounds.json").read_text())["bounds"]}
-    for name, log in logs.items():
-        assert log is None or f"{log:.3f}" in printed, name
-    # where C6 proves no number too many for all, C7's is, for one
-    logs["C6"] = min(log for log in (logs["C6"], logs["C7"]) if log is not None)
-    names = ("C1", "C2", "C3", "C6", "C3 typical", "C7")
-    assert [entry(logs[name], k) for k, name in enumerate(names)] == row[3].split(" | ")
-    assert logs["C1"] < logs["C2"] < logs["C3"] < min(logs["C6"], logs["C3 typical"])
-    assert logs["C3 typical"] < logs["C7"] < logs["C8"]
+@pytest.mark.slow
+@pytest.mark.parametrize("row", BOUNDS_ROW.findall(COMMANDS), ids=lambda row: row[2])
+def test_the_table_of_bounds(row):
+    beta, scale, dim = map(int, row[:3])
+    memory = ht.RandomMemory.of(dim, beta, scale)
+    stored, typical = (chernoff.chernoff(memory, 1e-3, quantifier) for quantifier in ("all", "typical"))
+    too_many, lost = (crowding.ceiling(memory, 1e-3, quantifier) for quantifier in ("all", "typical"))
+    logs = [union.published(memory, 1e-3), union.pairwise(memory, 1e-3), stored, too_many, typical, lost]
+    assert [entry(log, column) for column, log in enumerate(logs)] == row[3].split(" | ")
+    assert logs[0] < logs[1] < stored < min(too_many, typical)
+    assert typical < lost < union.packing(memory)
 
 
 def test_the_whole_table_of_bounds_is_confirmed_in_ball_arithmetic_by_the_full_verification():

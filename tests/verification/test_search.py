@@ -41,7 +41,7 @@ def test_planted_errors_are_found_in_small_memories(statement, name):
 @pytest.mark.slow
 def test_an_error_that_only_the_fixed_point_shows_is_found():
     part = planted("C8", "sine at least 2/(βm²)")
-    assert attacked(STATEMENTS["C8"], part, 0, Effort(48, 40, 40)).outcome == Outcome.FALSIFIED
+    assert attacked(STATEMENTS["C8"], part, 0, QUICK).outcome == Outcome.FALSIFIED
 
 
 SURVIVE = ["T3", "T10", "T14", "T17", "T19", "P13"]
