@@ -122,7 +122,7 @@ def test_counts_agree_with_retrieval_of_every_pattern(log_noop):
     ]
     events = [two_coincide, fit_into_disjoint_balls, first_near, first_near]
     for experiment, event in zip(experiments, events, strict=True):
-        generator = keyed_generator(5, experiment.name)
+        generator = keyed_generator(6, experiment.name)
         happened = 0
         for _ in range(trials):
             drawn = torch.randn(size, 4, generator=generator, dtype=torch.float64)
@@ -130,7 +130,7 @@ def test_counts_agree_with_retrieval_of_every_pattern(log_noop):
             memory = Memory(patterns, beta=20.0, noop=math.exp(log_noop))
             limits = retrieve(memory, patterns, tol=1e-10, max_steps=1000).state
             happened += event(patterns, limits, size)
-        assert counted(experiment, 5, trials) == happened
+        assert counted(experiment, 6, trials) == happened
         assert 0 < happened < trials
 
 
