@@ -48,8 +48,8 @@ def with_shells(memory: RandomMemory, plain: Witness, log_p: float, quantifier: 
             most = _quadrature.largest(lambda x, failure=failure: failure(x) <= log_p, 0.0, memory.kappa + 50.0)
             best = max(best, replace(witness, log_patterns=most), key=lambda w: w.log_patterns)
         # Failures of pairs grow with the square of the number of patterns.
-        step = 0.5 * (log_p - failure(log_patterns))
-        if abs(step) < _TOLERANCE:
+        step = max(0.5 * (log_p - failure(log_patterns)), -_BEYOND)
+        if abs(step) < _TOLERANCE or log_patterns + step < best.log_patterns + _TOLERANCE:
             break
         log_patterns += step
     return best
@@ -182,8 +182,8 @@ class ShellChain:
             if proof.ends_within(stages, self.ball) and (found := self._contracted(crowd, stages)) is not None:
                 return found
             domain = Domain(0.0, stage.target, stage.reach, stage.width)
-            cell, side = (stage.target, stage.across), (0.0, stage.target, stage.across)
-            after = self._stage(crowd, domain, [cell], [side])
+            across = stage.across * (1.0 + _ROUNDING)
+            after = self._stage(crowd, domain, [(stage.target, across)], [(0.0, stage.target, across)])
             stage = after if after is not None and _nearer(after, stage) else None
         return None
 
@@ -227,7 +227,7 @@ class ShellChain:
 
     def _contracted(self, crowd: Crowd, stages: list[Stage]) -> Case | None:
         end, kappa = stages[-1], self.memory.kappa
-        high, across = end.target, end.across
+        high, across = end.target, end.across * (1.0 + _ROUNDING)
         centre, shift = proof.centred(self.neighbour, kappa, high, end.reach)
         kinked = Crowd(self.memory, self.cap, proof.onset(kappa, centre, shift))
         cell = self._cell(kinked, kinked.moment(centre, shift), high, across)
