@@ -430,7 +430,10 @@ def _directional_failure(memory: RandomMemory, witness: directional.Witness, pat
     if math.isfinite(witness.lone.low) or not _tiles(witness.shells, witness.cap, witness.lone.crowd_cap):
         return arb(1)
     every, ordered = (patterns, arb(0.5)) if quantifier == "all" else (arb(1), arb(1))
-    total = ordered * patterns * _cap(arb(witness.cap), memory.dim) + _case_tails(memory, witness.lone, patterns)
+    lone = _case_tails(memory, witness.lone, patterns)
+    if lone >= 1:
+        return arb(1)
+    total = ordered * patterns * _cap(arb(witness.cap), memory.dim) + lone
     for shell in witness.shells:
         low, high, crowd = (_cap(arb(height), memory.dim) for height in (shell.low, shell.high, shell.crowd_cap))
         third = (crowd - (low + high) / 2).max(arb(0))
