@@ -188,5 +188,3 @@ def _mgf_table(dim: int) -> tuple[Floats, Floats]:
     """Return a grid of log x, and ``log log Ψ_{d-1}(x)`` on it."""
     log_x = np.concatenate([[-1e5], 0.5 * math.log(dim) + np.linspace(-20.0, 20.0, 1601), [1e5]])
     return log_x, _log_log_mgf(log_x, dim)
-
-

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hopfield_theory.bounds import sphere
+from hopfield_theory.bounds import chernoff, sphere
 from hopfield_theory.bounds._crowd import ALONG, CELL, SIDE, Crowd, Event
 from hopfield_theory.bounds._neighbour import Neighbour, Ratio
-from hopfield_theory.bounds.chernoff import log_shares
 from hopfield_theory.bounds.random_memory import RandomMemory
 
 
@@ -133,7 +132,7 @@ class CaseFailure:
 
     def __init__(self, memory: RandomMemory, case: Case) -> None:
         self._events = list(_events(memory, case)) if sound(memory, case) else None
-        self._shares = log_shares(memory, case) if math.isfinite(case.low) else (0.0, -math.inf)
+        self._shares = shares(memory, case) if math.isfinite(case.low) else (0.0, -math.inf)
 
     def tails(self, log_patterns: float) -> list[float]:
         """Return the logarithms of the tails of all sums; one of them is 0 if the limits imply nothing."""
@@ -146,6 +145,11 @@ class CaseFailure:
     def in_shell(self, log_patterns: float) -> float:
         """Return the logarithm of the bound on a nearest neighbour in the shell and a failure."""
         return log_patterns + self._shares[0] + self.given(log_patterns)
+
+
+def shares(memory: RandomMemory, case: Case) -> tuple[float, float]:
+    """Return the logarithms of the sphere's shares in which a shell has its second and its third pattern, as in C3."""
+    return chernoff.log_shares(memory, chernoff.Case(case.low, case.high, case.crowd_cap, case.ball, 0.0, 0.0))
 
 
 def sound(memory: RandomMemory, case: Case) -> bool:

@@ -9,7 +9,7 @@ import numpy as np
 from hopfield_theory.bounds import _directional_proof as proof
 from hopfield_theory.bounds import _quadrature, sphere
 from hopfield_theory.bounds._crowd import ALONG, CELL, SIDE, Crowd
-from hopfield_theory.bounds._directional_proof import Case, CaseFailure, Cell, Domain, Failure, Side, Stage, Witness
+from hopfield_theory.bounds._directional_proof import Case, Cell, Domain, Failure, Side, Stage, Witness
 from hopfield_theory.bounds._neighbour import Neighbour
 from hopfield_theory.bounds.random_memory import RandomMemory
 
@@ -49,23 +49,22 @@ def with_shells(memory: RandomMemory, plain: Witness, log_p: float, quantifier: 
             best = max(best, replace(witness, log_patterns=most), key=lambda w: w.log_patterns)
         # Failures of pairs grow with the square of the number of patterns.
         step = max(0.5 * (log_p - failure(log_patterns)), -_BEYOND)
-        if abs(step) < _TOLERANCE or log_patterns + step < best.log_patterns + _TOLERANCE:
+        if abs(step) < _TOLERANCE:
             break
-        log_patterns += step
+        log_patterns = max(log_patterns + step, best.log_patterns + 2.0 * _TOLERANCE)
     return best
 
 
 class _ShellSearch:
     """A witness with shells for a number of patterns."""
 
-    def __init__(
-        self, memory: RandomMemory, log_patterns: float, log_p: float, quantifier: str
-    ) -> None:
+    def __init__(self, memory: RandomMemory, log_patterns: float, log_p: float, quantifier: str) -> None:
         self._memory, self._log_patterns = memory, log_patterns
         # The share of p for one pattern.
         self._log_p = log_p - (log_patterns if quantifier == "all" else 0.0)
 
     def witness(self, ball: float) -> Witness | None:
+        """Return the cases from the lone one inwards, beginning with a ball; None if even that is not found."""
         lone = self._lone(ball)
         if lone is None:
             return None
@@ -113,12 +112,13 @@ class _ShellSearch:
 
     def _shell(self, low: float, high: float, ball: float) -> Case | None:
         """Return a shell with a ball of about the least chance of failure, None if that is too large."""
-        caps = np.exp(sphere.log_cap(np.array([low, high]), self._memory.dim) + self._log_patterns)
+        inner, outer = sphere.log_cap(np.array([low, high]), self._memory.dim).tolist()
+        middle = float(np.logaddexp(inner, outer)) - math.log(2.0)
         neighbour = Neighbour(self._memory.kappa, low, high)
         half = 0.5 * math.sqrt(2.0 * low)
 
         def at(log_chance: float, ball: float) -> Case | None:
-            share = math.log(0.5 * (caps[0] + caps[1]) + 0.5 * math.exp(log_chance)) - self._log_patterns
+            share = np.logaddexp(middle, log_chance - math.log(2.0) - self._log_patterns)
             cap = _quadrature.largest(lambda u: bool(sphere.log_cap(u, self._memory.dim) <= share), 0.0, 1.0, 40)
             if cap < high or ball > half:
                 return None
@@ -126,7 +126,8 @@ class _ShellSearch:
             return ShellChain(self._memory, ball, cap, self._log_patterns, level, neighbour).built()
 
         log_worst = math.log(_WORST)
-        enough = max(math.log(_NEGLIGIBLE) + self._log_p - math.log(caps[1] - caps[0]), -20.0)
+        expected = self._log_patterns + outer + math.log(-math.expm1(inner - outer))
+        enough = max(math.log(_NEGLIGIBLE) + self._log_p - expected, -20.0)
         balls = [min(ball * x, 0.999 * half) for x in (1.0, 1.2, 0.8, 1.5)] + [x * half for x in (0.85, 0.8, 0.9, 0.7)]
         if enough >= log_worst:
             return next((case for size in balls if (case := at(log_worst, size)) is not None), None)
@@ -142,11 +143,11 @@ class _ShellSearch:
         if (trial := at(enough, size)) is not None:
             return trial
         while chance - below > _STEP:
-            middle = 0.5 * (chance + below)
-            if (trial := at(middle, size)) is not None:
-                found, chance = trial, middle
+            between = 0.5 * (chance + below)
+            if (trial := at(between, size)) is not None:
+                found, chance = trial, between
             else:
-                below = middle
+                below = between
         for factor in (math.exp(_BALL_STEP), math.exp(-_BALL_STEP)):
             while chance > enough and (trial := at(chance - _STEP, min(size * factor, 0.999 * half))) is not None:
                 found, chance, size = trial, chance - _STEP, size * factor
@@ -205,7 +206,10 @@ class ShellChain:
             cells.insert(0, self._cell(crowd, factor, high, across))
             if proof.pulled(cells[0], kappa) >= 1.0:
                 return None
-        pulls = [(proof.pulled(c, kappa), domain.ratios(neighbour, c.high, c.across), proof.leak(self.memory, c.high)) for c in cells]
+        pulls = [
+            (proof.pulled(c, kappa), domain.ratios(neighbour, c.high, c.across), proof.leak(self.memory, c.high))
+            for c in cells
+        ]
 
         def missed(target: float) -> bool:
             return any(p + neighbour.along(r, target) + (1.0 - target) * leak > target for p, r, leak in pulls)

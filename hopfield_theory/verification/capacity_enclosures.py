@@ -119,9 +119,9 @@ def directional_enclosure(
 ) -> Enclosure:
     """Enclose the C10 bound on the probability that patterns are not stored; decided True if it is at most p.
 
-    All arguments are exact. If the shells leave a gap, the bound is 1. If cells or sides leave one, if the limits do not
-    put an image into its cylinder or the last cylinder into the ball, or if they do not imply a contraction there, a
-    case proves nothing. The witness's ``log_patterns`` is not used.
+    All arguments are exact. If the shells leave a gap, the bound is 1. If cells or sides leave one, if the limits do
+    not put an image into its cylinder or the last cylinder into the ball, or if they do not imply a contraction there,
+    a case proves nothing. The witness's ``log_patterns`` is not used.
 
     Examples
     --------
@@ -498,7 +498,7 @@ def _stored_within_limits(memory: RandomMemory, case: directional.Case) -> bool 
     slacks = [nearest - 4 * rho**2, rho**2 - arb(end.target) ** 2 - _square(end), arb(last.across) ** 2 - _square(end)]
     reach = [*_reach(stages[0], -case.ball, case.ball, lambda low: rho**2 - arb(max(low, 0.0)) ** 2)]
     for earlier, stage in itertools.pairwise(stages):
-        reach += _reach(stage, 0.0, earlier.target, lambda _, square=_square(earlier): square)
+        reach += _reach(stage, 0.0, earlier.target, lambda _, before=earlier: _square(before))
     for earlier, stage in zip((None, *stages), stages, strict=False):
         target = arb(stage.target)
         for cell in stage.cells:

@@ -376,4 +376,7 @@ def test_a_lower_limit_costs_probability(which):
     cells = list(witness.lone.stages[-1].cells)
     limits = [x * (0.7 if k == which else 1.0) for k, x in enumerate(cells[0].limits)]
     cells[0] = dataclasses.replace(cells[0], limits=tuple(limits))
-    assert log_failure(alone(changed(witness.lone, -1, cells=tuple(cells)), witness.log_patterns)) > log_failure(witness) + 0.01
+    assert (
+        log_failure(alone(changed(witness.lone, -1, cells=tuple(cells)), witness.log_patterns))
+        > log_failure(witness) + 0.01
+    )

@@ -7,7 +7,6 @@ from functools import cache
 
 import numpy as np
 import pytest
-
 from flint import ctx
 
 from hopfield_theory.bounds import RandomMemory, _crowd, _directional_proof, _shell_search, directional, sphere
@@ -160,7 +159,9 @@ def states_of(rng, case, stage, e, count=60):
     v = rng.normal(size=(count, dim - 1))
     v -= np.outer(v @ e, e)
     v *= before.width / np.linalg.norm(v, axis=1, keepdims=True)
-    return rng.choice([0.0, before.target], size=count), v + np.outer(rng.choice([-1, 1, 1], size=count), before.reach * e)
+    return rng.choice([0.0, before.target], size=count), v + np.outer(
+        rng.choice([-1, 1, 1], size=count), before.reach * e
+    )
 
 
 def test_memories_within_the_limits_store_their_pattern_beside_a_neighbour():
@@ -258,12 +259,16 @@ def mistakes():
     yield "a width too small", changed(0, width=0.999 * first.width)
     yield "a target without the neighbour", changed(0, target=0.99 * first.target)
     yield "the last reach too large for the ball", changed(-1, reach=case.ball)
-    yield "sides without the limits along", changed(
-        -1, sides=tuple(dataclasses.replace(s, limits=s.limits[:4], log_tilts=s.log_tilts[:4]) for s in last.sides)
+    yield (
+        "sides without the limits along",
+        changed(
+            -1, sides=tuple(dataclasses.replace(s, limits=s.limits[:4], log_tilts=s.log_tilts[:4]) for s in last.sides)
+        ),
     )
     yield "no stretch left", dataclasses.replace(case, stretch=1.0)
-    yield "a contraction that is thinner", dataclasses.replace(
-        case, contraction=dataclasses.replace(case.contraction, across=0.99 * last.across)
+    yield (
+        "a contraction that is thinner",
+        dataclasses.replace(case, contraction=dataclasses.replace(case.contraction, across=0.99 * last.across)),
     )
     yield "a wide shell", dataclasses.replace(case, high=1.3 * LOW, crowd_cap=CAP)
     yield "the shell turned over", dataclasses.replace(case, low=HIGH, high=LOW)
@@ -300,7 +305,7 @@ def test_shells_with_a_gap_prove_nothing():
 def test_the_third_pattern_is_counted():
     _, near, _ = of_row()
     farther = dataclasses.replace(near, crowd_cap=1.2 * ROW_CAP)
-    thirds = [_directional_proof.log_shares(ROW, case)[1] for case in (near, farther)]
+    thirds = [_directional_proof.shares(ROW, case)[1] for case in (near, farther)]
     assert thirds[1] > thirds[0] + 1.0
     for case, third in zip((near, farther), thirds, strict=True):
         given = _directional_proof.CaseFailure(ROW, case).given(math.log(1e10))

@@ -627,4 +627,7 @@ def test_a_tilt_of_the_wrong_sign_is_not_proved_by_direction(kind):
     witness = around()
     (first, *rest) = getattr(witness.lone.stages[-1], kind)
     wrong = replace(first, log_tilts=tuple(-5.0 for _ in first.log_tilts))
-    assert by_limits(alone(staged(witness.lone, -1, **{kind: (wrong, *rest)})), witness.log_patterns - STEP).decided is False
+    assert (
+        by_limits(alone(staged(witness.lone, -1, **{kind: (wrong, *rest)})), witness.log_patterns - STEP).decided
+        is False
+    )
