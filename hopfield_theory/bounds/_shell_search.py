@@ -49,9 +49,9 @@ def with_shells(memory: RandomMemory, plain: Witness, log_p: float, quantifier: 
             best = max(best, replace(witness, log_patterns=most), key=lambda w: w.log_patterns)
         # Failures of pairs grow with the square of the number of patterns.
         step = max(0.5 * (log_p - failure(log_patterns)), -_BEYOND)
-        if abs(step) < _TOLERANCE:
+        if abs(step) < _TOLERANCE or log_patterns + step < best.log_patterns + _TOLERANCE:
             break
-        log_patterns = max(log_patterns + step, best.log_patterns + 2.0 * _TOLERANCE)
+        log_patterns += step
     return best
 
 

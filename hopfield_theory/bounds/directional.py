@@ -62,6 +62,10 @@ def directional_witness(memory: RandomMemory, failure_probability: float, quanti
     cylinders cover the ball around ξ; its image is in a cylinder, and so on to one that lies within the ball and is
     contracted.
 
+    The nearest neighbour (2) is treated by shells of heights, as in C3, where that proves more: its weight is at most
+    ``exp(-κ u_2 (1 - y) + κ A |τ_2|)`` where v has a component of at most A along ``τ_2``, which is fixed when the
+    others are drawn; so the sums over them have limits along it and in any direction.
+
     Parameters are the same as for ``directional``.
 
     Examples
@@ -109,7 +113,8 @@ def log_failure(memory: RandomMemory, witness: Witness, log_patterns: float, qua
     --------
     >>> memory = RandomMemory(dim=30, kappa=116.0)
     >>> witness = directional_witness(memory, 1e-3, "typical")
-    >>> log_failure(memory, replace(witness, ball=2.0 * witness.ball), witness.log_patterns, "typical") >= 0.0
+    >>> wide = replace(witness, lone=replace(witness.lone, ball=2.0 * witness.ball))
+    >>> log_failure(memory, wide, witness.log_patterns, "typical") >= 0.0
     True
     """
     return Failure(memory, witness, quantifier)(log_patterns)
