@@ -39,8 +39,8 @@ def with_shells(memory: RandomMemory, plain: Witness, log_p: float, quantifier: 
         log_patterns = max(min(pairs, plain.log_patterns + _FARTHEST), log_patterns)
     for _ in range(_ROUNDS):
         witness = _ShellSearch(memory, log_patterns, log_p, quantifier).witness(plain.lone.ball)
-        if witness is None:
-            # Too many patterns even for those without a near neighbour.
+        if witness is None or not witness.shells:
+            # Too many patterns: even those without a near neighbour are lost, or all with one.
             log_patterns = 0.5 * (log_patterns + best.log_patterns)
             continue
         failure = Failure(memory, witness, quantifier)
