@@ -28,6 +28,7 @@ from hopfield_theory.bounds.crowding import Inside, Strip, TypicalWitness, typic
 from hopfield_theory.bounds.merging import PairWitness, pair_witness
 from hopfield_theory.bounds.random_memory import RandomMemory
 from hopfield_theory.bounds.union import pairwise
+from hopfield_theory.verification._neighbour_balls import Neighbour, Ratio
 
 __all__ = [
     "Enclosure",
@@ -118,9 +119,9 @@ def directional_enclosure(
 ) -> Enclosure:
     """Enclose the C10 bound on the probability that patterns are not stored; decided True if it is at most p.
 
-    All arguments are exact. If cells or sides leave a gap, if the limits do not put an image into its cylinder or the
-    last cylinder into the ball, or if they do not imply a contraction there, the bound is 1. The witness's
-    ``log_patterns`` is not used.
+    All arguments are exact. If the shells leave a gap, the bound is 1. If cells or sides leave one, if the limits do
+    not put an image into its cylinder or the last cylinder into the ball, or if they do not imply a contraction there,
+    a case proves nothing. The witness's ``log_patterns`` is not used.
 
     Examples
     --------
@@ -288,7 +289,7 @@ def _positive(*numbers: Ball) -> bool | None:
     return False if any(number <= 0 for number in numbers) else None
 
 
-def _tiles(pieces: Sequence[Case] | Sequence[Strip], low: float, high: float) -> bool:
+def _tiles(pieces: Sequence[Case] | Sequence[directional.Case] | Sequence[Strip], low: float, high: float) -> bool:
     """Return whether intervals, in order, cover ``[low, high]``, each beginning exactly where the previous one ends."""
     begins = [*(piece.low for piece in pieces), high]
     ends = [low, *(piece.high for piece in pieces)]
@@ -426,63 +427,146 @@ def _tails(memory: RandomMemory, case: Case, allowances: _Allowances, patterns: 
 
 
 def _directional_failure(memory: RandomMemory, witness: directional.Witness, patterns: Ball, quantifier: str) -> Ball:
-    stored = _stored_within_limits(memory, witness)
+    if math.isfinite(witness.lone.low) or not _tiles(witness.shells, witness.cap, witness.lone.crowd_cap):
+        return arb(1)
+    every, ordered = (patterns, arb(0.5)) if quantifier == "all" else (arb(1), arb(1))
+    lone = _case_tails(memory, witness.lone, patterns)
+    if lone >= 1:
+        return arb(1)
+    total = ordered * patterns * _cap(arb(witness.cap), memory.dim) + lone
+    for shell in witness.shells:
+        low, high, crowd = (_cap(arb(height), memory.dim) for height in (shell.low, shell.high, shell.crowd_cap))
+        third = (crowd - (low + high) / 2).max(arb(0))
+        given = (patterns * third + _case_tails(memory, shell, patterns)).min(arb(1))
+        total += patterns * (high - low) * given
+    return every * total
+
+
+def _case_tails(memory: RandomMemory, case: directional.Case, patterns: Ball) -> Ball:
+    """Enclose the probability that a sum exceeds its limit; 1 if the limits do not imply that a pattern is stored."""
+    stored = _stored_within_limits(memory, case)
     if stored is not True:
         return arb(1) if stored is False else _open()
-    every, ordered = (patterns, arb(0.5)) if quantifier == "all" else (arb(1), arb(1))
-    total = ordered * patterns * _cap(arb(witness.cap), memory.dim)
-    for stage in witness.stages:
+    total = arb(0)
+    for stage in case.stages:
         for cell in stage.cells:
-            total += _cell_tails(memory, witness, cell, stage.target, lambda u, z=stage.target: u - z, patterns)
+            total += _cell_tails(memory, case, cell, stage.target, lambda u, z=stage.target: u - z, patterns)
         for side in stage.sides:
-            total += _side_tails(memory, witness, side, patterns)
-    kappa, last = arb(memory.kappa), witness.contraction
-    centre = arb(last.high)
-    onset = centre + 1 / kappa.sqrt()
-    total += _cell_tails(memory, witness, last, onset, lambda u: kappa * (u - centre) ** 2 - 1, patterns)
+            total += _side_tails(memory, case, side, patterns)
+    kappa, last, neighbour = arb(memory.kappa), case.contraction, _neighbour(memory, case)
+    centre, shift = arb(last.high), arb(0)
+    if neighbour is not None:
+        # With a neighbour, moments are about the mean of the pair, which lies between the two.
+        ratio = neighbour.in_cylinder(arb(last.high), arb(case.stages[-1].reach))
+        centre, shift = arb(0), kappa * (neighbour.share(ratio) * neighbour.farthest) ** 2
+    start = centre + ((1 - shift).max(arb(0)) / kappa).sqrt()
+    total += _cell_tails(memory, case, last, start, lambda u: kappa * (u - centre) ** 2 + shift - 1, patterns)
 
     def stretched(sine: Ball, cosine: Ball) -> Ball:
         across = 2 * sine * cosine
         return (kappa * last.across * across).exp() * kappa * _along(memory, last.high, sine) * across**2
 
-    stretch = _Limited("matrix", stretched, witness.stretch, witness.stretch_log_tilt)
-    return every * (total + _limit_tail(memory, stretch, _half_angle(arb(witness.cap)), patterns))
+    stretches = [_Limited("matrix", stretched, case.stretch, case.stretch_log_tilt)]
+    if neighbour is not None:
+        stretches.append(_Limited("square", stretched, case.stretch_along, case.stretch_along_log_tilt))
+    rim = _half_angle(arb(case.crowd_cap))
+    return total + sum((_limit_tail(memory, stretch, rim, patterns) for stretch in stretches), arb(0))
 
 
-def _stored_within_limits(memory: RandomMemory, witness: directional.Witness) -> bool | None:
+def _neighbour(memory: RandomMemory, case: directional.Case) -> Neighbour | None:
+    return Neighbour(memory.kappa, case.low, case.high) if math.isfinite(case.low) else None
+
+
+def _stored_within_limits(memory: RandomMemory, case: directional.Case) -> bool | None:
     """Return whether a pattern is stored where no sum exceeds its limit, None if the balls do not decide it."""
-    rho, stages, last = arb(witness.ball), witness.stages, witness.contraction
+    rho, stages, last, neighbour = arb(case.ball), case.stages, case.contraction, _neighbour(memory, case)
     end, before = stages[-1], stages[-2:][0]
+    sums = 4 if neighbour is None else 6
     exact = (
         last.high >= end.target
-        and last.across >= end.width
         and end.target <= before.target
         and end.width <= before.width
+        and end.reach <= before.reach
         and all(0.0 < stage.target < 1.0 for stage in stages)
-        and 0.0 < witness.ball < 1.0
+        and all(len(side.limits) == sums for stage in stages for side in stage.sides)
+        and 0.0 < case.ball < 1.0
+        and (neighbour is None or case.low < case.high <= min(1.0, case.crowd_cap))
     )
     if not exact:
         return False
-    slacks = [2 * arb(witness.cap) - 4 * rho**2, rho**2 - arb(end.target) ** 2 - arb(end.width) ** 2]
-    reach = [*_reach(stages[0], -witness.ball, witness.ball, lambda low: rho**2 - arb(max(low, 0.0)) ** 2)]
+    nearest = 2 * arb(min(case.low, case.crowd_cap))
+    slacks = [nearest - 4 * rho**2, rho**2 - arb(end.target) ** 2 - _square(end), arb(last.across) ** 2 - _square(end)]
+    reach = [*_reach(stages[0], -case.ball, case.ball, lambda low: rho**2 - arb(max(low, 0.0)) ** 2)]
     for earlier, stage in itertools.pairwise(stages):
-        reach += _reach(stage, 0.0, earlier.target, lambda _, width=earlier.width: arb(width) ** 2)
-    for stage in stages:
+        reach += _reach(stage, 0.0, earlier.target, lambda _, before=earlier: _square(before))
+    for earlier, stage in zip((None, *stages), stages, strict=False):
         target = arb(stage.target)
         for cell in stage.cells:
-            leak = _leak(memory, 1 - arb(cell.high))
-            slacks.append(target - (1 - target) * leak - _pulled(memory, cell))
+            room = target - (1 - target) * _leak(memory, 1 - arb(cell.high)) - _pulled(memory, cell)
+            if neighbour is not None:
+                room -= neighbour.along(_ratios(neighbour, case.ball, earlier, cell), target)
+            slacks.append(room)
         for side in stage.sides:
-            drift, change, spread, growth = map(arb, side.limits)
-            moved = drift + (change * spread).sqrt() + arb(memory.kappa) * side.across * growth
-            slacks.append(stage.width - moved)
-    kappa, a = arb(memory.kappa), arb(last.high)
-    leak = (kappa * (1 - a) ** 2 - 1).max(arb(0)) * _leak(memory, 1 - a)
-    contracted = _positive(1 - kappa * a**2 - leak - _pulled(memory, last) - witness.stretch)
+            along, across = _drawn(memory, side, earlier)
+            slacks.append(stage.width - across)
+            if neighbour is not None:
+                slacks.append(stage.reach - neighbour.across(_ratios(neighbour, case.ball, earlier, side), along))
+    contracted = _positive(1 - _slope(memory, case, neighbour))
     slacks += reach
     if contracted is False or any(slack < 0 for slack in slacks):
         return False
     return True if contracted and all(slack >= 0 for slack in slacks) else None
+
+
+def _square(stage: directional.Stage) -> Ball:
+    return arb(stage.width) ** 2 + arb(stage.reach) ** 2
+
+
+def _ratios(
+    neighbour: Neighbour, ball: float, earlier: directional.Stage | None, piece: directional.Cell | directional.Side
+) -> list[Ratio]:
+    """Return bounds on the neighbour's weight in a piece of the ball, or of the cylinder in which a stage ends."""
+    high = arb(piece.high)
+    if earlier is None:
+        return [neighbour.in_ball(arb(ball)), neighbour.in_cylinder(high, arb(piece.across))]
+    return [neighbour.in_cylinder(high, arb(earlier.reach))]
+
+
+def _drawn(memory: RandomMemory, side: directional.Side, earlier: directional.Stage | None) -> tuple[Ball, Ball]:
+    """Bound the crowd's pull along the direction of the neighbour, 0 without one, and across it."""
+    kappa = arb(memory.kappa)
+    drift, change, spread, growth = map(arb, side.limits[:4])
+    changed = (change * spread).sqrt()
+    if len(side.limits) == 4:
+        return arb(0), drift + changed + kappa * side.across * growth
+    drift_along, growth_along = map(arb, side.limits[4:])
+    growth_along = growth_along.min(growth)
+    mixed = (growth_along * growth).sqrt()
+    reach, width = (0.0, side.across) if earlier is None else (earlier.reach, earlier.width)
+    return (
+        drift_along + changed + kappa * (growth_along * reach + mixed * width),
+        drift + changed + kappa * (mixed * reach + growth * width),
+    )
+
+
+def _slope(memory: RandomMemory, case: directional.Case, neighbour: Neighbour | None) -> Ball:
+    """Bound the norm of the Jacobian in the last cylinder."""
+    kappa, a, pulled = arb(memory.kappa), arb(case.contraction.high), _pulled(memory, case.contraction)
+    if neighbour is None:
+        leak = (kappa * (1 - a) ** 2 - 1).max(arb(0)) * _leak(memory, 1 - a)
+        return kappa * a**2 + leak + pulled + case.stretch
+    end, earlier = case.stages[-1], None if len(case.stages) == 1 else case.stages[-2]
+    ratio = neighbour.in_cylinder(a, arb(end.reach))
+    pair = neighbour.spread(ratio)
+    if not pair.is_finite():
+        return arb(1)
+    crowds = [_drawn(memory, side, earlier) for side in end.sides]
+    crowd = max((along**2 + across**2).sqrt().upper() for along, across in crowds)
+    most, along = arb(case.stretch), arb(case.stretch_along).min(arb(case.stretch))
+    first, second = pair + along, arb(case.high) / 2 * pair + most
+    top = (first + second + ((first - second) ** 2 + 4 * along * most).sqrt()) / 2
+    mixed = 2 * kappa * neighbour.share(ratio) * neighbour.farthest * crowd
+    return mixed + (kappa - 1).max(arb(0)) * _leak(memory, 1 - a) + pulled + top
 
 
 def _reach(stage: directional.Stage, low: float, high: float, square: Callable[[float], Ball]) -> list[Ball]:
@@ -524,12 +608,14 @@ def _limit_tail(memory: RandomMemory, limited: _Limited, start: Ball, patterns: 
     """Enclose the bound on the probability that a sum exceeds its limit."""
     tilt, across = arb(limited.log_tilt).exp(), memory.dim - 1
     gain = tilt * limited.limit
-    if limited.kind == "vector":
+    if limited.kind in ("vector", "component"):
 
         def grown(sine: Ball, cosine: Ball) -> Ball:
             return ((tilt * limited.size(sine, cosine)) ** 2 / 4).hypgeom_0f1(arb(across) / 2) - 1
 
         growth = patterns * _mean(memory.dim, grown, start, arb.pi() / 2)
+        if limited.kind == "component":
+            return _probability_bound(growth - gain + arb(2).log())
         return _probability_bound(growth - (gain**2 / 4).hypgeom_0f1(arb(across) / 2).log())
 
     def raised(sine: Ball, cosine: Ball) -> Ball:
@@ -538,19 +624,21 @@ def _limit_tail(memory: RandomMemory, limited: _Limited, start: Ball, patterns: 
     growth = patterns * _mean(memory.dim, raised, start, arb.pi() / 2)
     if limited.kind == "matrix":
         return _probability_bound(growth / across - gain + arb(across).log())
+    if limited.kind == "square":
+        return _probability_bound(growth / across - gain)
     return _probability_bound(growth - gain)
 
 
 def _cell_tails(
     memory: RandomMemory,
-    witness: directional.Witness,
+    case: directional.Case,
     cell: directional.Cell,
     onset: float | Ball,
     factor: Callable[[Ball], Ball],
     patterns: Ball,
 ) -> Ball:
     """Enclose the three tails of a cell, the factor being positive from the onset on."""
-    start = _half_angle(arb(witness.cap)).max(_half_angle(arb(onset)))
+    start = _half_angle(arb(case.crowd_cap)).max(_half_angle(arb(onset)))
     reach = arb(memory.kappa) * cell.across
 
     def along(sine: Ball, _cosine: Ball) -> Ball:
@@ -568,8 +656,8 @@ def _cell_tails(
     return sum((_limit_tail(memory, _Limited(*limited), start, patterns) for limited in sums), arb(0))
 
 
-def _side_tails(memory: RandomMemory, witness: directional.Witness, side: directional.Side, patterns: Ball) -> Ball:
-    """Enclose the four tails of a side."""
+def _side_tails(memory: RandomMemory, case: directional.Case, side: directional.Side, patterns: Ball) -> Ball:
+    """Enclose the tails of a side."""
     kappa = arb(memory.kappa)
     width = arb(side.high) - side.low
 
@@ -587,9 +675,11 @@ def _side_tails(memory: RandomMemory, witness: directional.Witness, side: direct
         # φ₁(s) = 1F1(1; 2; s)
         return _along(memory, side.high, sine) * across**2 * (kappa * side.across * across).hypgeom_1f1(1, 2)
 
-    kinds = ("vector", "scalar", "matrix", "matrix")
-    sums = zip(kinds, (drift, change, spread, growth), side.limits, side.log_tilts, strict=True)
-    start = _half_angle(arb(witness.cap))
+    kinds, sizes = ("vector", "scalar", "matrix", "matrix"), (drift, change, spread, growth)
+    if len(side.limits) > len(kinds):
+        kinds, sizes = (*kinds, "component", "square"), (*sizes, drift, growth)
+    sums = zip(kinds, sizes, side.limits, side.log_tilts, strict=True)
+    start = _half_angle(arb(case.crowd_cap))
     return sum((_limit_tail(memory, _Limited(*limited), start, patterns) for limited in sums), arb(0))
 
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from scipy import integrate, special
 
-from hopfield_theory.bounds import RandomMemory, chernoff, crowding, directional
-from hopfield_theory.bounds.directional import Cell, Side, Stage, Witness
+from hopfield_theory.bounds import RandomMemory, _crowd, _directional_proof, chernoff, crowding, directional
+from hopfield_theory.bounds.directional import Case, Cell, Side, Stage, Witness
 
 SMALL, P = RandomMemory(24, 12.0), 0.2
 ROW = RandomMemory.of(75, 1.0, 1.0)
@@ -18,6 +18,11 @@ ROW = RandomMemory.of(75, 1.0, 1.0)
 @cache
 def found(memory=SMALL, p=P, quantifier="typical"):
     return directional.directional_witness(memory, p, quantifier)
+
+
+def alone(case, log_patterns=0.0):
+    """Return the witness of one case without shells."""
+    return Witness(log_patterns, case.crowd_cap, case)
 
 
 def log_failure(witness, log_patterns=None, quantifier="typical", memory=SMALL):
@@ -112,8 +117,8 @@ def phi(k, s):
     return total
 
 
-def sums_of(memory, witness):
-    """Yield kind, size of a summand as a function of its height, limit and log tilt of every sum of a witness."""
+def sums_of(memory, case):
+    """Yield kind, size of a summand as a function of its height, limit and log tilt of every sum of a case."""
     kappa = memory.kappa
 
     def across(u):
@@ -142,18 +147,18 @@ def sums_of(memory, witness):
         )
         yield from zip(("vector", "number", "matrix", "matrix"), sizes, side.limits, side.log_tilts, strict=True)
 
-    for stage in witness.stages:
+    for stage in case.stages:
         for cell in stage.cells:
             yield from cell_sums(cell, lambda u, z=stage.target: np.maximum(u - z, 0.0))
         for side in stage.sides:
             yield from side_sums(side)
-    last = witness.contraction
+    last = case.contraction
     yield from cell_sums(last, lambda u: np.maximum(kappa * (u - last.high) ** 2 - 1, 0.0))
 
     def stretch(u):
         return kappa * h(u, last.high) * np.exp(kappa * last.across * across(u)) * across(u) ** 2
 
-    yield "matrix", stretch, witness.stretch, witness.stretch_log_tilt
+    yield "matrix", stretch, case.stretch, case.stretch_log_tilt
 
 
 def hand_made():
@@ -162,14 +167,14 @@ def hand_made():
     cells = (Cell(0.0, 0.05, (0.01, limit, limit), (4.0, 5.0, 6.0)), Cell(0.06, 0.05, (0.01, limit, limit), (4.0,) * 3))
     sides = (Side(-0.05, 0.05, 0.05, (0.005, 1e-4, 1e-3, 1e-3), (5.0, 9.0, 6.0, 6.0)),)
     last = Cell(0.04, 0.02, (0.2, limit, limit), (3.0, 4.0, 5.0))
-    return memory, Witness(0.0, 0.2, rho, (Stage(0.035, 0.01, cells, sides),), last, 0.1, 3.0)
+    return memory, alone(Case(0.2, rho, (Stage(0.035, 0.01, cells, sides),), last, 0.1, 3.0))
 
 
 def test_the_failure_bound_written_anew():
     memory, witness = hand_made()
     dim, near = memory.dim - 1, 1.0 - mean(lambda u: 1.0, witness.cap, memory.dim)
     grown = []
-    for kind, summand, limit, log_tilt in sums_of(memory, witness):
+    for kind, summand, limit, log_tilt in sums_of(memory, witness.lone):
         t, count = math.exp(log_tilt), dim if kind == "matrix" else 1
 
         def exponent(x, kind=kind, t=t):
@@ -215,7 +220,7 @@ def test_memories_within_the_limits_store_their_pattern():
     """The images of ball and cylinders, and the slope in the last one, are where the witness says."""
     rng, witness, kappa = np.random.default_rng(0), found(), SMALL.kappa
     size, met, tight = int(math.exp(witness.log_patterns)), 0, 0.0
-    sums = list(sums_of(SMALL, witness))
+    sums = list(sums_of(SMALL, witness.lone))
     for _ in range(12):
         patterns, heights, directions = drawn(rng, SMALL, size)
         if heights.min() < witness.cap or any(size_of(k, f, heights, directions) > g for k, f, g, _ in sums):
@@ -224,7 +229,7 @@ def test_memories_within_the_limits_store_their_pattern():
         ends = rng.normal(size=(60, SMALL.dim))
         ends[:10] = patterns[0] * -1.0 + 0.2 * ends[:10]
         states = patterns[0] + witness.ball * ends / np.linalg.norm(ends, axis=1, keepdims=True)
-        for stage in witness.stages:
+        for stage in witness.lone.stages:
             weights = np.exp(kappa * (states @ patterns.T - 1.0))
             weights /= math.exp(SMALL.log_noop - kappa) + weights.sum(axis=1, keepdims=True)
             images = weights @ patterns
@@ -246,7 +251,7 @@ def test_memories_within_the_limits_store_their_pattern():
 @pytest.mark.parametrize("kind", ["scalar", "vector", "matrix"])
 def test_limits_bound_how_often_sums_exceed_them(kind):
     rng, memory, size, level = np.random.default_rng(0), RandomMemory(6, 20.0), 60, 2.0
-    crowd = directional._Crowd(memory, 0.1, 0.0)
+    crowd = _crowd.Crowd(memory, 0.1, 0.0)
     rates = crowd.cell_rates(crowd.excess(0.0), 0.02, 0.05)
     limit, log_tilt = crowd.limit(kind, rates[0], math.log(size), level)
     tail = crowd.event(kind, rates[0], limit, log_tilt).log_tail(math.log(size))
@@ -264,7 +269,7 @@ def test_limits_bound_how_often_sums_exceed_them(kind):
 
 def test_the_functions_of_the_series_increase_and_join():
     s = np.concatenate([np.linspace(0.0, 1.0, 41), np.linspace(1.5, 30.0, 20)])
-    for k, function in ((1, directional._log_growth), (2, directional._log_curvature)):
+    for k, function in ((1, _crowd._log_growth), (2, _crowd._log_curvature)):
         assert np.exp(function(s)) == pytest.approx(phi(k, s), rel=1e-12)
 
 
@@ -276,7 +281,7 @@ def test_limits_take_the_room_that_the_proof_gives_them():
         reach = kappa * cell.across
         return cell.limits[0] + reach * cell.limits[1] + reach**2 * cell.limits[2]
 
-    for stage in witness.stages:
+    for stage in witness.lone.stages:
         z, widths = stage.target, []
         for cell in stage.cells:
             taken = pulled(cell) + (1 - z) * slot * math.exp(-kappa * (1 - cell.high))
@@ -287,16 +292,16 @@ def test_limits_take_the_room_that_the_proof_gives_them():
             widths.append(drift + math.sqrt(change * spread) + kappa * side.across * growth)
             assert min(drift, math.sqrt(change * spread), growth) > 1e-7 * stage.width
         assert widths == pytest.approx([stage.width] * len(widths), rel=1e-10)
-    last = witness.contraction
+    last = witness.lone.contraction
     a = last.high
     slope = kappa * a * a + (kappa * (1 - a) ** 2 - 1) * slot * math.exp(-kappa * (1 - a)) + pulled(last)
-    assert slope + witness.stretch == pytest.approx(1.0, rel=1e-10)
-    assert witness.stretch > 1e-3
+    assert slope + witness.lone.stretch == pytest.approx(1.0, rel=1e-10)
+    assert witness.lone.stretch > 1e-3
 
 
 def test_the_last_cylinder_lies_in_the_ball_and_in_the_one_before():
     def ends(*sizes, ball=0.1):
-        return directional._ends_within([Stage(target, width, (), ()) for target, width in sizes], ball)
+        return _directional_proof.ends_within([Stage(target, width, (), ()) for target, width in sizes], ball)
 
     assert ends((0.06, 0.079))
     assert not ends((0.06, 0.081))
@@ -308,17 +313,17 @@ def test_the_last_cylinder_lies_in_the_ball_and_in_the_one_before():
 # --- planted mistakes ---
 
 
-def changed(witness, index, **changes):
-    stages = list(witness.stages)
+def changed(case, index, **changes):
+    stages = list(case.stages)
     stages[index] = dataclasses.replace(stages[index], **changes)
-    return dataclasses.replace(witness, stages=tuple(stages))
+    return dataclasses.replace(case, stages=tuple(stages))
 
 
 def mistakes():
-    witness = found()
+    witness = found().lone
     first, second, last = witness.stages[0], witness.stages[1], witness.stages[-1]
     cells, sides = first.cells, first.sides
-    yield "ball too large for the cap", dataclasses.replace(witness, cap=1.99 * witness.ball**2)
+    yield "ball too large for the cap", dataclasses.replace(witness, crowd_cap=1.99 * witness.ball**2)
     yield "ball larger than its cells", dataclasses.replace(witness, ball=witness.ball * (1 + 1e-9))
     yield "ball smaller than the last cylinder", dataclasses.replace(witness, ball=0.99 * last.target)
     yield "the first cell left out", changed(witness, 0, cells=cells[1:])
@@ -362,13 +367,16 @@ def mistakes():
 def test_a_witness_that_implies_nothing_proves_nothing(index):
     planted = dict(enumerate(mistakes()))
     assert len(planted) == 19
-    assert log_failure(planted[index][1], 0.0) >= 0.0, planted[index][0]
+    assert log_failure(alone(planted[index][1]), 0.0) >= 0.0, planted[index][0]
 
 
 @pytest.mark.parametrize("which", [0, 1, 2])
 def test_a_lower_limit_costs_probability(which):
     witness = found()
-    cells = list(witness.stages[-1].cells)
+    cells = list(witness.lone.stages[-1].cells)
     limits = [x * (0.7 if k == which else 1.0) for k, x in enumerate(cells[0].limits)]
     cells[0] = dataclasses.replace(cells[0], limits=tuple(limits))
-    assert log_failure(changed(witness, -1, cells=tuple(cells))) > log_failure(witness) + 0.01
+    assert (
+        log_failure(alone(changed(witness.lone, -1, cells=tuple(cells)), witness.log_patterns))
+        > log_failure(witness) + 0.01
+    )

@@ -586,16 +586,20 @@ def test_every_bound_by_direction_that_the_floats_find_is_confirmed():
     assert all(e.high - e.low < 1e-12 for e in found)
 
 
-def staged(witness: directional.Witness, index: int, **changes) -> directional.Witness:
-    stages = list(witness.stages)
+def staged(case: directional.Case, index: int, **changes) -> directional.Case:
+    stages = list(case.stages)
     stages[index] = replace(stages[index], **changes)
-    return replace(witness, stages=tuple(stages))
+    return replace(case, stages=tuple(stages))
+
+
+def alone(case: directional.Case) -> directional.Witness:
+    return directional.Witness(0.0, case.crowd_cap, case)
 
 
 @pytest.mark.parametrize(
     "planted",
     [
-        lambda w: replace(w, cap=1.99 * w.ball**2),
+        lambda w: replace(w, crowd_cap=1.99 * w.ball**2),
         lambda w: replace(w, ball=w.ball * (1 + 1e-9)),
         lambda w: replace(w, ball=0.99 * w.stages[-1].target),
         lambda w: staged(w, 0, cells=w.stages[0].cells[:-1]),
@@ -613,7 +617,7 @@ def staged(witness: directional.Witness, index: int, **changes) -> directional.W
     ],
 )
 def test_a_witness_by_direction_that_implies_nothing_is_not_proved(planted):
-    found = by_limits(planted(around()), 1e-6)
+    found = by_limits(alone(planted(around().lone)), 1e-6)
     assert agrees(found, 0.0, 1e-300)
     assert found.decided is False
 
@@ -621,6 +625,9 @@ def test_a_witness_by_direction_that_implies_nothing_is_not_proved(planted):
 @pytest.mark.parametrize("kind", ["cells", "sides"])
 def test_a_tilt_of_the_wrong_sign_is_not_proved_by_direction(kind):
     witness = around()
-    (first, *rest) = getattr(witness.stages[-1], kind)
+    (first, *rest) = getattr(witness.lone.stages[-1], kind)
     wrong = replace(first, log_tilts=tuple(-5.0 for _ in first.log_tilts))
-    assert by_limits(staged(witness, -1, **{kind: (wrong, *rest)}), witness.log_patterns - STEP).decided is False
+    assert (
+        by_limits(alone(staged(witness.lone, -1, **{kind: (wrong, *rest)})), witness.log_patterns - STEP).decided
+        is False
+    )
