@@ -16,7 +16,7 @@ from hopfield_theory.bounds import RandomMemory, mean_field, union
 
 NEEDS = {
     "capacity": ("kind", "rule", "log_patterns", "log_low", "log_high"),
-    "exponents": ("kind", "dim", "chernoff", "chernoff_typical", "ceiling", "alpha"),
+    "exponents": ("kind", "dim", "chernoff", "chernoff_typical", "directional", "ceiling", "ceiling_half", "alpha"),
 }
 LAM, NOOP, FAILURE = 1.0, 1.0, 0.5
 
@@ -35,7 +35,9 @@ def draw(found: Mapping[str, Found], page: style.Page) -> Drawing:
     pairs = np.array([union.pairwise(each, FAILURE) for each in known])
     published = np.array([union.published(each, FAILURE) for each in known])
     one_stored = style.Look("#4C86C6", dash="-")
-    style.line(typical, dims, np.exp(theory["chernoff_typical"]), one_stored, "proved below (C3)")
+    style.line(typical, dims, np.exp(theory["ceiling_half"]), style.CEILING, "refuted above (C7)")
+    best = theory[["chernoff_typical", "directional"]].max(axis=1)
+    style.line(typical, dims, np.exp(best), one_stored, "proved below (C3, C10)")
     # on to the end of the axis: where it is measured the points hide it
     fold = np.array([mean_field.predicted(each) for each in known[::4]])
     seen = np.isfinite(fold)
@@ -67,7 +69,8 @@ def draw(found: Mapping[str, Found], page: style.Page) -> Drawing:
         figure,
         f"""How many random patterns are stored, at λ = κ/d = {LAM:g}, n = {NOOP:g}, p = {FAILURE:g}, for three
         meanings of "stored". Points are measured, with 95% intervals (within the markers where not seen). (a) Half of
-        the patterns have a fixed point within m/2; C3 proves it up to its line, C5 predicts where it ends. (b) All
+        the patterns have a fixed point within m/2; the better one of C3 and C10 proves it up to its line, C7 refutes it
+        above, C5 predicts where it ends. (b) All
         patterns of half of the memories have one; C1, C2, C3 promise it up to their lines. (c) A typical pattern has
         one within m/κ: proved by C3 below, refuted by C7 above. At d = {last["dim"]:g}: C1 {_log(published[-1])}, C2
         {_log(pairs[-1])}, C3 {_log(last["chernoff"])}, C7 {_log(last["ceiling"])}, e^(α_1 d)

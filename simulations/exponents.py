@@ -18,6 +18,7 @@ from typing import Any
 from hopfield_theory.bounds import RandomMemory, mean_field, union
 from hopfield_theory.bounds.chernoff import chernoff
 from hopfield_theory.bounds.crowding import ceiling
+from hopfield_theory.bounds.directional import directional
 from hopfield_theory.measured.sampled_capacity import fixed_point_capacity, one_update_capacity
 from hopfield_theory.sampled.fixed_points import fixed_points
 
@@ -71,7 +72,7 @@ def cost(parameters: Mapping[str, Any]) -> tuple[float, float]:
         size = parameters["drawn"] * parameters["dim"]
         # near a fold, which there is for λ up to 1 only, fixed points take ten times as many updates
         return (1.6e-3 if parameters["lam"] <= 1.0 else 1.5e-4) * size, 2e8 + 100 * size
-    return (5.0, 2e8) if kind == "bounds" else (0.02 * parameters["trials"], 4e8)
+    return (20.0, 2e8) if kind == "bounds" else (0.02 * parameters["trials"], 4e8)
 
 
 def _bounds(memory: RandomMemory) -> dict[str, Any]:
@@ -80,8 +81,10 @@ def _bounds(memory: RandomMemory) -> dict[str, Any]:
         "pairwise": union.pairwise(memory, 0.5),
         "chernoff": chernoff(memory, 0.5, "all"),
         "chernoff_typical": chernoff(memory, 0.5, "typical"),
+        "directional": directional(memory, 0.5, "typical"),
         # an upper bound for a typical pattern is one for all patterns together
         "ceiling": ceiling(memory, 0.5, "typical"),
+        "ceiling_half": ceiling(memory, 0.5, "typical", error=0.5),
         "predicted": mean_field.predicted(memory),
     }
 

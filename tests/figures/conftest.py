@@ -53,7 +53,9 @@ def exponents(p, rng):
     if p["kind"] == "bounds":
         typical = 0.5 * p["dim"]
         known = {"alpha": 0.6, "published": -math.inf, "pairwise": 1.0, "chernoff": typical - 1.0, "predicted": typical}
-        return [known | {"chernoff_typical": typical - 0.5, "ceiling": typical + 1.0}]
+        # C10 is the larger one in high dimensions
+        known |= {"chernoff_typical": typical - 0.5, "directional": 1.1 * typical - 2.0}
+        return [known | {"ceiling": typical + 1.0, "ceiling_half": typical + 2.0}]
     middle = 0.6 * p["dim"] - rng.uniform(0.5, 1.0)
     row = {"alpha": 0.6, "log_patterns": middle, "log_low": middle - 0.1, "log_high": middle + 0.1}
     return [row | ({"predicted": 1.01 * middle, "fluctuation": 1e-3} if p["kind"] == "fixed point" else {})]
