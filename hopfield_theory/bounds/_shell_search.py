@@ -27,27 +27,22 @@ _WORST, _NEGLIGIBLE = 0.5, 0.003
 # Steps in the logarithms of a chance of failure and of a ball.
 _STEP, _BALL_STEP = 0.25, 0.08
 # How far beyond the best number shells are tried first, in log M; a step that is not worth another round.
-_BEYOND, _FARTHEST, _TOLERANCE, _ROUNDS = 1.0, 4.0, 0.02, 3
+_BEYOND, _TOLERANCE, _ROUNDS = 1.0, 0.02, 3
 
 
-def with_shells(memory: RandomMemory, plain: Witness, log_p: float, quantifier: str) -> Witness:
-    """Improve a witness without shells by treating the nearest neighbour separately, where that helps."""
+def with_shells(memory: RandomMemory, plain: Witness, log_p: float) -> Witness:
+    """Improve a witness for a typical pattern by treating the nearest neighbour separately, where that helps."""
     best, log_patterns = plain, plain.log_patterns + _BEYOND
-    if quantifier == "all":
-        # Pairs that merge are the limit that shells bring nearer.
-        pairs = 0.5 * (math.log(2.0) + log_p - float(sphere.log_cap(min(2.0 / memory.kappa, 2.0), memory.dim)))
-        log_patterns = max(min(pairs, plain.log_patterns + _FARTHEST), log_patterns)
     for _ in range(_ROUNDS):
-        witness = _ShellSearch(memory, log_patterns, log_p, quantifier).witness(plain.lone.ball)
+        witness = _ShellSearch(memory, log_patterns, log_p).witness(plain.lone.ball)
         if witness is None or not witness.shells:
             # Too many patterns: even those without a near neighbour are lost, or all with one.
             log_patterns = 0.5 * (log_patterns + best.log_patterns)
             continue
-        failure = Failure(memory, witness, quantifier)
+        failure = Failure(memory, witness, "typical")
         if failure(0.0) <= log_p:
             most = _quadrature.largest(lambda x, failure=failure: failure(x) <= log_p, 0.0, memory.kappa + 50.0)
             best = max(best, replace(witness, log_patterns=most), key=lambda w: w.log_patterns)
-        # Failures of pairs grow with the square of the number of patterns.
         step = max(0.5 * (log_p - failure(log_patterns)), -_BEYOND)
         if abs(step) < _TOLERANCE or log_patterns + step < best.log_patterns + _TOLERANCE:
             break
@@ -58,10 +53,8 @@ def with_shells(memory: RandomMemory, plain: Witness, log_p: float, quantifier: 
 class _ShellSearch:
     """A witness with shells for a number of patterns."""
 
-    def __init__(self, memory: RandomMemory, log_patterns: float, log_p: float, quantifier: str) -> None:
-        self._memory, self._log_patterns = memory, log_patterns
-        # The share of p for one pattern.
-        self._log_p = log_p - (log_patterns if quantifier == "all" else 0.0)
+    def __init__(self, memory: RandomMemory, log_patterns: float, log_p: float) -> None:
+        self._memory, self._log_patterns, self._log_p = memory, log_patterns, log_p
 
     def witness(self, ball: float) -> Witness | None:
         """Return the cases from the lone one inwards, beginning with a ball; None if even that is not found."""

@@ -62,9 +62,10 @@ def directional_witness(memory: RandomMemory, failure_probability: float, quanti
     cylinders cover the ball around ξ; its image is in a cylinder, and so on to one that lies within the ball and is
     contracted.
 
-    The nearest neighbour (2) is treated by shells of heights, as in C3, where that proves more: its weight is at most
-    ``exp(-κ u_2 (1 - y) + κ A |τ_2|)`` where v has a component of at most A along ``τ_2``, which is fixed when the
-    others are drawn; so the sums over them have limits along it and in any direction.
+    For a typical pattern the nearest neighbour (2) is treated by shells of heights, as in C3, where that proves more:
+    its weight is at most ``exp(-κ u_2 (1 - y) + κ A |τ_2|)`` where v has a component of at most A along ``τ_2``, which
+    is fixed when the others are drawn; so the sums over them have limits along it and in any direction. For all
+    patterns together, which close pairs limit where shells would help, C3 proves more.
 
     Parameters are the same as for ``directional``.
 
@@ -88,7 +89,8 @@ def directional_witness(memory: RandomMemory, failure_probability: float, quanti
     if failure(0.0) > log_p:
         return None
     most = _quadrature.largest(lambda x: failure(x) <= log_p, 0.0, memory.kappa + 50.0)
-    return with_shells(memory, replace(found, log_patterns=most), log_p, quantifier)
+    found = replace(found, log_patterns=most)
+    return with_shells(memory, found, log_p) if quantifier == "typical" else found
 
 
 def log_failure(memory: RandomMemory, witness: Witness, log_patterns: float, quantifier: str) -> float:
