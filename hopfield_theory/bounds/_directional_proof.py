@@ -132,7 +132,9 @@ class CaseFailure:
 
     def __init__(self, memory: RandomMemory, case: Case) -> None:
         self._events = list(_events(memory, case)) if sound(memory, case) else None
-        self._shares = shares(memory, case) if math.isfinite(case.low) else (0.0, -math.inf)
+        self._shares = (0.0, -math.inf)
+        if math.isfinite(case.low):
+            self._shares = chernoff.log_shares(memory.dim, case.low, case.high, case.crowd_cap)
 
     def tails(self, log_patterns: float) -> list[float]:
         """Return the logarithms of the tails of all sums; one of them is 0 if the limits imply nothing."""
@@ -145,11 +147,6 @@ class CaseFailure:
     def in_shell(self, log_patterns: float) -> float:
         """Return the logarithm of the bound on a nearest neighbour in the shell and a failure."""
         return log_patterns + self._shares[0] + self.given(log_patterns)
-
-
-def shares(memory: RandomMemory, case: Case) -> tuple[float, float]:
-    """Return the logarithms of the sphere's shares in which a shell has its second and its third pattern, as in C3."""
-    return chernoff.log_shares(memory, chernoff.Case(case.low, case.high, case.crowd_cap, case.ball, 0.0, 0.0))
 
 
 def sound(memory: RandomMemory, case: Case) -> bool:

@@ -169,7 +169,10 @@ class _Failure:
         self._all = quantifier == "all"
         self._cap = float(sphere.log_cap(witness.cap, memory.dim))
         self._lone = _expectations(memory, witness.lone)
-        self._shells = [(*log_shares(memory, case), _expectations(memory, case)) for case in witness.shells]
+        self._shells = [
+            (*log_shares(memory.dim, case.low, case.high, case.crowd_cap), _expectations(memory, case))
+            for case in witness.shells
+        ]
 
     def __call__(self, log_patterns: float) -> float:
         parts = [
@@ -183,11 +186,11 @@ class _Failure:
         return float(np.logaddexp.reduce(parts)) + (log_patterns if self._all else 0.0)
 
 
-def log_shares(memory: RandomMemory, case: Case) -> tuple[float, float]:
+def log_shares(dim: int, shell_low: float, shell_high: float, crowd_cap: float) -> tuple[float, float]:
     """Logarithms of the sphere's shares in which a shell has its second and its third pattern."""
-    low, high, crowd = sphere.log_cap(np.array([case.low, case.high, case.crowd_cap]), memory.dim)
+    low, high, crowd = sphere.log_cap(np.array([shell_low, shell_high, crowd_cap]), dim)
     second = float(high + math.log(-math.expm1(low - high)))
-    if case.crowd_cap < case.high:
+    if crowd_cap < shell_high:
         return second, 0.0
     # Two patterns of one shell are one pair, hence the mean of the shell's rims.
     nearer = 0.5 * (math.exp(low - crowd) + math.exp(high - crowd))
@@ -408,7 +411,9 @@ def _best_shell(
         shell, log_tail = _tilted(memory, shell, log_patterns)
         if log_tail >= 0.0:
             return shell, min(log_tail, _VOID)
-        return shell, float(np.logaddexp(log_patterns + log_shares(memory, shell)[1], log_tail))
+        return shell, float(
+            np.logaddexp(log_patterns + log_shares(memory.dim, shell.low, shell.high, shell.crowd_cap)[1], log_tail)
+        )
 
     def cost(point: Floats) -> float:
         return at(point)[1]

@@ -280,7 +280,7 @@ def test_c3_shares_bound_how_often_a_third_pattern_is_near():
     nearest, second = np.sort(rng.uniform(0.0, 2.0, size=(200_000, others)), axis=1)[:, :2].T
     for low, high, crowd in ((0.1, 0.2, 0.2), (0.1, 0.2, 0.5), (0.02, 0.3, 0.31)):
         shell = chernoff.Case(low, high, crowd, 0.1, 0.0, 0.0)
-        bound = others**2 * math.exp(sum(chernoff.log_shares(RandomMemory(3, KAPPA), shell)))
+        bound = others**2 * math.exp(sum(chernoff.log_shares(3, shell.low, shell.high, shell.crowd_cap)))
         counted = np.mean((low <= nearest) & (nearest < high) & (second < crowd))
         # of three others, 6 ordered pairs in place of 9, and the third may be nearer than both
         assert 0.5 * bound < counted < 2.0 / 3.0 * bound * (1.0 + 4.0 / math.sqrt(200_000 * counted))

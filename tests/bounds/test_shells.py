@@ -9,7 +9,15 @@ import numpy as np
 import pytest
 from flint import ctx
 
-from hopfield_theory.bounds import RandomMemory, _crowd, _directional_proof, _shell_search, directional, sphere
+from hopfield_theory.bounds import (
+    RandomMemory,
+    _crowd,
+    _directional_proof,
+    _shell_search,
+    chernoff,
+    directional,
+    sphere,
+)
 from hopfield_theory.bounds._directional_search import plain_witness
 from hopfield_theory.bounds._neighbour import Neighbour
 from hopfield_theory.verification import capacity_enclosures
@@ -305,7 +313,7 @@ def test_shells_with_a_gap_prove_nothing():
 def test_the_third_pattern_is_counted():
     _, near, _ = of_row()
     farther = dataclasses.replace(near, crowd_cap=1.2 * ROW_CAP)
-    thirds = [_directional_proof.shares(ROW, case)[1] for case in (near, farther)]
+    thirds = [chernoff.log_shares(ROW.dim, case.low, case.high, case.crowd_cap)[1] for case in (near, farther)]
     assert thirds[1] > thirds[0] + 1.0
     for case, third in zip((near, farther), thirds, strict=True):
         given = _directional_proof.CaseFailure(ROW, case).given(math.log(1e10))
