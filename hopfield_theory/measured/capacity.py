@@ -391,6 +391,11 @@ def capacity(
     Crossing
         Its interval is that of a logistic fit near the crossing, with independent memories.
 
+    Notes
+    -----
+    The search begins at the finite-size law C9 for the rules that it is about, or at C5 where there is no law; this
+    decides how long it takes, not what it finds.
+
     Examples
     --------
     >>> found = capacity(Setting(RandomMemory(8, 8.0)), seed=0, precision=0.3)
