@@ -380,3 +380,9 @@ def test_a_lower_limit_costs_probability(which):
         log_failure(alone(changed(witness.lone, -1, cells=tuple(cells)), witness.log_patterns))
         > log_failure(witness) + 0.01
     )
+
+
+@pytest.mark.parametrize("dim", [3, 40])
+def test_the_mean_exponential_of_a_vector_has_no_jump_where_its_series_begins(dim):
+    below, above = _crowd._log_log_mgf(np.array([-20.0 - 1e-9, -20.0 + 1e-9]), dim)
+    assert above == pytest.approx(below, abs=1e-6)

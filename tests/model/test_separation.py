@@ -269,3 +269,7 @@ def test_an_axis_that_is_not_there_is_refused(dim):
     for function in (softmax_n, lse_n):
         with pytest.raises(ValueError, match=f"dim is {dim}: it must be in"):
             function(torch.zeros(3, 4), dim=dim)
+
+
+def test_alpha_is_kept_as_a_float():
+    assert isinstance(Entmax(2).alpha, float)
