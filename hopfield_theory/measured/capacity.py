@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from hopfield_theory import _arguments
-from hopfield_theory.bounds import finite_size, mean_field
+from hopfield_theory.bounds import _quadrature, finite_size, mean_field
 from hopfield_theory.bounds.random_memory import RandomMemory
 from hopfield_theory.certificates.ball_bound import certified_balls
 from hopfield_theory.data.ensembles import Ensemble, PatternSource, RandomPatterns, Sphere, keyed_generator
@@ -38,8 +38,6 @@ _TOLERANCE, _APART, _STEPS = 1e-8, 1e-5, 2000
 _STREAMED_TOLERANCE = 1e-5
 # whose exponential is a float
 _LARGEST_LOG_NOOP = 709.0
-# dimensions up to which the law C9 is evaluated
-_LARGEST_DIM = 100_000
 # queries of a memory from which on drawing its patterns at each update is quicker than reading them
 _MANY = 16
 
@@ -418,7 +416,7 @@ def _guess(setting: Setting, top: float) -> float:
     """Return where the search begins: at the law C9, at the curve C5, or at a share of the random-energy limit."""
     memory = setting.memory
     guess = (0.4 if setting.rule == Rule.ALL else 0.8) * float(mean_field.threshold(memory.lam)) * memory.dim
-    if setting.rule in (Rule.STORED, Rule.ALONE) and setting.error < 1.0 and memory.dim <= _LARGEST_DIM:
+    if setting.rule in (Rule.STORED, Rule.ALONE) and setting.error < 1.0 and memory.dim <= _quadrature.LARGEST_DIM:
         predicted, law = mean_field.predicted(memory, setting.error), finite_size.law(memory)
         guess = predicted if math.isfinite(predicted) else guess
         guess = guess if law is None else min(guess, law.log_patterns)

@@ -64,7 +64,8 @@ def test_the_neighbours_terms_bound_every_height_of_the_shell(seed):
         (neighbour.spread(cylinder), kappa * share * (1 - share) * 2 * u),
     ):
         assert exact.max() <= bound * (1 + 1e-12)
-        assert bound < math.inf if ratio.max() <= 1 else True
+        if ratio.max() <= 1:
+            assert bound < math.inf
     thin = Neighbour(kappa, low, low * (1 + 1e-9))
     assert thin.along([cylinder], target) == pytest.approx((low - target) * ratio[0], rel=1e-6)
     assert neighbour.along([cylinder, round_ball], target) == min(

@@ -19,6 +19,8 @@ SUBTLE = [
     ("T12", "4 a twentieth smaller"),
     ("T18", "without ‖ξ‖² ≥ mR"),
     ("P11", "N − 1 left out"),
+    ("P11", "2 a twentieth smaller"),
+    ("P12", "twice as far"),
     ("T7", "p₀ a twentieth smaller"),
     ("P20", "with constants"),
 ]
