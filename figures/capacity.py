@@ -72,7 +72,8 @@ def draw(found: Mapping[str, Found], page: style.Page) -> Drawing:
         the patterns have a fixed point within m/2; the better one of C3 and C10 proves it up to its line, C7 refutes it
         above, C5 predicts where it ends. (b) All patterns of half of the memories have one; C1, C2, C3 promise it up to
         their lines. (c) A typical pattern has one within m/κ: proved by C3 below, refuted by C7 above. At
-        d = {last["dim"]:g}: C1 {_log(published[-1])}, C2 {_log(pairs[-1])}, C3 {_log(last["chernoff"])}, C7 {_log(last["ceiling"])}, e^(α_1 d)
+        d = {last["dim"]:g}: C1 {_log(published[-1])}, C2 {_log(pairs[-1])}, C3
+        {_log(last["chernoff"])}, C7 {_log(last["ceiling"])}, e^(α_1 d)
         {_log(alpha * last["dim"])}. {vacuous}At d = {top["dim"]:g} half of the patterns are stored at log M =
         {top["log_patterns"]:.2f} [{top["log_low"]:.2f}, {top["log_high"]:.2f}].""",
     )
