@@ -9,7 +9,9 @@ OUT ?= build
 
 install: $(VENV)/installed
 
-PIP := $(BIN)/python -m pip install --quiet --constraint constraints.txt --editable
+# nothing is compiled that is never imported, and what is imported is kept, even where the environment forbids it
+PIP := $(BIN)/python -m pip install --quiet --no-compile --constraint constraints.txt --editable
+export PYTHONDONTWRITEBYTECODE :=
 
 # what the results need, and what the tests, documents and linters need too
 $(VENV)/ready: pyproject.toml constraints.txt
@@ -40,8 +42,7 @@ reproduce: $(VENV)/ready
 	$(BIN)/hopfield-theory verify --json $(OUT)/verdicts.json --html $(OUT)/verdicts.html --figures $(OUT)/figures
 	@echo "Results: $(OUT)/, the verdicts: $(OUT)/verdicts.html"
 
-# what one of the many processes of the tests has compiled the others read, even where the environment forbids to keep it
-PYTEST := PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive $(BIN)/python -m pytest -q -n auto
+PYTEST := OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive $(BIN)/python -m pytest -q -n auto
 
 test: install
 	$(PYTEST) --dist worksteal -m "not slow"

@@ -31,6 +31,14 @@ class Loads(HTMLParser):
 
 @pytest.mark.slow
 @pytest.mark.xdist_group("browser")
+def test_who_shares_the_site_shares_a_process(request):
+    if not request.config.getoption("loadgroup", False):
+        pytest.skip("tests are not distributed by groups")
+    assert request.node.nodeid.endswith("@browser")
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("browser")
 def test_no_page_loads_anything_from_the_network(site):
     pages = list(site.rglob("*.html"))
     assert len(pages) > 50

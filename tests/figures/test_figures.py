@@ -338,12 +338,14 @@ def written(made, tmp_path_factory):
 
 
 @pytest.mark.slow
+@pytest.mark.xdist_group("figures")
 def test_all_are_there(written):
     endings = ("pdf", "png", "md")
     assert {path.name for path in written.iterdir()} == {f"{name}.{ending}" for name in SOME for ending in endings}
 
 
 @pytest.mark.slow
+@pytest.mark.xdist_group("figures")
 @pytest.mark.parametrize("name", SOME)
 def test_files_name_their_results(name, made, written):
     module = importlib.import_module(f"figures.{name}")
@@ -364,6 +366,7 @@ def test_files_name_their_results(name, made, written):
 
 
 @pytest.mark.slow
+@pytest.mark.xdist_group("figures")
 def test_the_same_results_give_the_same_bytes(made, written, tmp_path):
     # another process, another second, other settings of the user's
     mpl.rcParams["font.size"] = 20

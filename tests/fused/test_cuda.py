@@ -410,3 +410,18 @@ def test_the_kernel_and_the_plain_gate_are_the_formula(batch, heads, length, wid
             gates.gate_(expected_out, expected_lse, log_n)
             gate.gate_seen_(open_out, open_lse, log_n, True)
             torch.testing.assert_close((open_out, open_lse), (expected_out, expected_lse), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_rows_that_the_gate_would_not_change_are_left_and_no_others(dtype):
+    kernel = pytest.importorskip("hopfield_theory.fused.kernels.gate", reason="Triton is not installed")
+    eps = torch.finfo(dtype).eps
+    # every significand: at powers of two the neighbour below is nearer
+    out = torch.arange(1, 2, eps, dtype=torch.float64).to(dtype)
+    out = torch.cat([out, -4 * out])
+    lost = eps / 4 * torch.tensor([1e-3, 0.5, 0.9, 0.99, 1.01, 1.1, 1.5, 2.0, 5.0], dtype=torch.float64)
+    lse = torch.log((1 - lost) / lost).float().reshape(1, 1, -1)
+    gated = out.expand(1, 1, lse.numel(), -1).contiguous()
+    kernel.gate_(gated, lse.clone(), 0.0)
+    products = (out.double() * (1 - lost).unsqueeze(-1)).to(dtype)
+    assert (gated[0, 0] == out).all(-1).tolist() == (products == out).all(-1).tolist() == [True] * 4 + [False] * 5

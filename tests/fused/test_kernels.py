@@ -48,7 +48,7 @@ def pull_double(width):
 
 def gate(dtype, number):
     types = [f"*{dtype}", "*fp32", "fp32" if number else "*fp32"] + ["i32"] * 13
-    return "gate", "_gate", types, {"NUMBER": number, "COLUMNS": 64, "ROWS": 64}
+    return "gate", "_gate", types, {"NUMBER": number, "UNCHANGED": 2**-9, "COLUMNS": 64, "ROWS": 64}
 
 
 KERNELS = {
@@ -113,10 +113,15 @@ SPILLS = {"pull 128 rows": 256, "pull 64": 128, "pull 128": 512, "pull, other va
 def test_they_compile(capability):
     pytest.importorskip("triton", reason="Triton is not installed")
     environment = {key: value for key, value in os.environ.items() if key != "TRITON_INTERPRET"}
-    line = [sys.executable, "-c", COMPILE, json.dumps([KERNELS, capability])]
+    # the tiles are made for Hopper: on an older card one form of each kernel
+    kernels = (
+        KERNELS
+        if capability == 90
+        else dict({(each[0], each[1]): (told, each) for told, each in KERNELS.items()}.values())
+    )
+    line = [sys.executable, "-c", COMPILE, json.dumps([kernels, capability])]
     told = subprocess.run(line, capture_output=True, text=True, env=environment, check=False)
     assert told.returncode == 0, told.stderr[-2000:]
     stacks = json.loads(told.stdout)
-    assert stacks.keys() == KERNELS.keys()
-    # the tiles are made for Hopper
+    assert stacks.keys() == kernels.keys()
     assert capability != 90 or {name for name, stack in stacks.items() if stack > SPILLS.get(name, 0)} == set()

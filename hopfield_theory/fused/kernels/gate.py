@@ -15,7 +15,7 @@ __all__ = ["gate_", "mass_gradient"]
 @triton.jit(do_not_specialize=["heads", "length", "blocks"])
 def _gate(
     out, lse, log_n, heads, length, blocks, out_b, out_h, out_l, lse_b, lse_h, lse_l, mass_b, mass_h, mass_l, width,
-    NUMBER: tl.constexpr, COLUMNS: tl.constexpr, ROWS: tl.constexpr,
+    NUMBER: tl.constexpr, UNCHANGED: tl.constexpr, COLUMNS: tl.constexpr, ROWS: tl.constexpr,
 ):  # fmt: skip
     program = tl.program_id(0)
     head = program // blocks
@@ -42,7 +42,9 @@ def _gate(
     tl.store(place, joined, mask=there)
     column = tl.arange(0, COLUMNS)
     cells = out + batch * out_b + head * out_h + far_row[:, None] * out_l + column[None, :]
-    inside = there[:, None] & (column < width)[None, :]
+    # the product would be rounded to the factor: such rows are not read
+    changes = (1.0 - share >= UNCHANGED) | unknown
+    inside = (there & changes)[:, None] & (column < width)[None, :]
     values = tl.load(cells, mask=inside, other=0.0).to(tl.float32)
     # an operator may leave NaN where no key is seen
     values = tl.where(some[:, None], values * share[:, None], 0.0)
@@ -74,6 +76,10 @@ def _mass_gradient(
     tl.store(result + both.to(tl.int64) * length + row, -tl.exp(mass - joined) * inner, mask=there)
 
 
+# x (1 − s) rounds to x for every x if s is below a quarter of the type's ε: neighbours of x are at least ε|x|/2 away
+_UNCHANGED = {dtype: torch.finfo(dtype).eps / 4 for dtype in (torch.float16, torch.bfloat16, torch.float32)}
+
+
 def _tile(width: int) -> tuple[int, int]:
     columns = triton.next_power_of_2(width)
     return columns, max(16, min(128, 4096 // columns))
@@ -89,7 +95,7 @@ def gate_(out: Tensor, lse: Tensor, log_n: Tensor | float) -> None:
     launch: Any = _gate[(batch * heads * blocks,)]
     launch(
         out, lse, log_n if number else mass, heads, length, blocks, *out.stride()[:3], *lse.stride(), *mass.stride(),
-        width, NUMBER=number, COLUMNS=columns, ROWS=rows,
+        width, NUMBER=number, UNCHANGED=_UNCHANGED[out.dtype], COLUMNS=columns, ROWS=rows,
     )  # fmt: skip
 
 
