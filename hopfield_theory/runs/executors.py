@@ -15,6 +15,7 @@ import itertools
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 import warnings
 from collections.abc import Callable, Generator, Iterable, Iterator
@@ -224,9 +225,9 @@ def _begin_worker(threads: int) -> None:
     threading.Thread(target=_die_with_parent, daemon=True).start()
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ[name] = str(threads)
-    import torch
-
-    torch.set_num_threads(threads)
+    # a script of one's own is imported before this; who imports torch later reads the variables
+    if torch := sys.modules.get("torch"):
+        torch.set_num_threads(threads)
 
 
 def _die_with_parent() -> None:

@@ -110,10 +110,17 @@ def others(request):
     return request.getfixturevalue(request.param)
 
 
+def alive(pid):
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
 def gone(pids, seconds=10.0):
     """Whether processes end within a time."""
     end = time.monotonic() + seconds
-    while any(psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE for pid in pids):
+    while any(map(alive, pids)):
         if time.monotonic() > end:
             return False
         time.sleep(0.02)
