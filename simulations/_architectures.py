@@ -168,6 +168,7 @@ def _transformer(name: str, size: Size, source: Any) -> nn.Module:
                 pad_token_id=0,
                 bos_token_id=2,
                 eos_token_id=2,
+                use_cache=False,
             )
         )
     shared |= {"intermediate_size": 4 * size.width}

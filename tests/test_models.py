@@ -15,6 +15,7 @@ import pytest
 import torch
 import typer
 from PIL import Image
+from torch.utils._python_dispatch import TorchDispatchMode
 from typer.testing import CliRunner
 
 from figures import models_table
@@ -251,13 +252,39 @@ def test_the_quick_preset_is_every_model_with_every_method():
     assert {cell["training"] for cell in models.cells("cpu")} == {0, 1, 2}
 
 
+class Waits(TorchDispatchMode):
+    """Finds what a GPU would be waited for: numbers and shapes that the host reads, numbers that it sends."""
+
+    KINDS = ("_local_scalar_dense", "nonzero", "masked_select", "_unique2", "equal", "lift_fresh")
+
+    def __init__(self):
+        super().__init__()
+        self.found = []
+
+    def __torch_dispatch__(self, operator, types, arguments=(), options=None):
+        name = operator.overloadpacket.__name__
+        self.found += [name] * (name in self.KINDS)
+        return operator(*arguments, **(options or {}))
+
+
+def test_waits_are_found():
+    with Waits() as waits:
+        torch.zeros(2).sum().item()
+        torch.tensor(2.0)
+        torch.ones(2).add_(torch.full((), 1.0))
+    assert waits.found == ["_local_scalar_dense", "lift_fresh"]
+
+
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("name", [pytest.param(n, marks=[pytest.mark.slow] * (n != "STanHop")) for n in MODELS])
 def test_one_batch_through_every_cell(name, method):
     size = replace(TINY, length=24, segment=6)
     built = build(name, method, METHODS[method][0] > 0, size, 0, "cpu", None)
     batch = built.task.draw(torch.Generator().manual_seed(0))
-    built.task.loss(built.task.model.train(), batch).backward()
+    # a step that waits cannot be recorded as a graph of a GPU
+    with Waits() as waits:
+        built.task.loss(built.task.model.train(), batch).backward()
+    assert waits.found == []
     lacking = [key for key, p in built.task.model.named_parameters() if p.requires_grad and p.grad is None]
     # no hidden state is masked in training
     assert set(lacking) <= {"vit.embeddings.mask_token"}

@@ -150,7 +150,7 @@ class _Call:
             self.mask = (
                 bias
                 if self.mask is None
-                else torch.where(self.mask, bias, torch.tensor(-math.inf, dtype=bias.dtype, device=bias.device))
+                else torch.where(self.mask, bias, bias.new_full((), -math.inf))
                 if hidden
                 else self.mask + bias
             )
@@ -185,7 +185,7 @@ def _slot(module: nn.Module, query: Tensor, sink: Tensor | None) -> dict[str, An
     if sink is None:
         return {"n": noop} if log_n is None else {"log_n": log_n}
     if log_n is None:
-        log_n = torch.tensor(math.log(noop) if noop else -math.inf, dtype=sink.dtype, device=sink.device)
+        log_n = sink.new_full((), math.log(noop) if noop else -math.inf)
     return {"log_n": torch.logaddexp(log_n, sink)}
 
 
@@ -246,7 +246,11 @@ def _weighted(clipped: bool) -> Callable[..., tuple[Tensor, Tensor]]:
         weights = _weights(query, key, call, scaling, module)
         if clipped:
             gamma, alpha, zeta, length = (option(module, name) for name in ("gamma", "alpha", "zeta", "length"))
-            seen = visible_keys(query, key, call.mask, call.causal) if length is None else torch.tensor(length)
+            seen = (
+                visible_keys(query, key, call.mask, call.causal)
+                if length is None
+                else torch.full((), length, device=query.device)
+            )
             weights = clipped_weights(weights, stretch(seen, gamma, alpha), zeta)
         weights = nn.functional.dropout(weights, dropout, module.training)
         weights = passed("probabilities", module, weights)

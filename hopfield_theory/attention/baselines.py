@@ -125,7 +125,11 @@ def clipped_attention(
         key, value = repeated_heads(query, key, "key"), repeated_heads(query, value, "value")
     n = 0.0 if n is None and log_n is None else n
     weights = softmax_n_weights(query, key, attn_mask, is_causal, scale, n=n, log_n=log_n)
-    keys = visible_keys(query, key, attn_mask, is_causal) if length is None else torch.tensor(length)
+    keys = (
+        visible_keys(query, key, attn_mask, is_causal)
+        if length is None
+        else torch.full((), length, device=query.device)
+    )
     stretched = stretch(keys, gamma, alpha)
     return nn.functional.dropout(clipped_weights(weights, stretched, zeta), dropout_p) @ value
 

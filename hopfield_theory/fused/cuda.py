@@ -258,10 +258,10 @@ def _run(name, query, key, value, log_n, mask, beta, causal, dropout, keep):
 
 def _reported(rows: Tensor, log_n: Tensor | float, mask: Tensor | None) -> Tensor:
     """The log-sum-exps as they are given to the caller: −∞ where no key is seen and n = 0."""
-    if mask is None:
-        return rows.clone()
     no_slot = log_n == -math.inf
-    return rows.masked_fill(_unseeing(mask) & torch.as_tensor(no_slot, device=rows.device), -math.inf)
+    if mask is None or no_slot is False:
+        return rows.clone()
+    return rows.masked_fill(_unseeing(mask) & no_slot, -math.inf)
 
 
 def chosen(

@@ -80,7 +80,8 @@ def _exponentials(scores: Tensor, log_n: float | Tensor, dim: int) -> tuple[Tens
         raise ValueError(f"dim is {dim}: it must be in [{-scores.dim()}, {scores.dim() - 1}] for {scores.dim()} axes")
     work = torch.promote_types(scores.dtype, torch.float32)
     z = scores.to(work)
-    log_n = torch.as_tensor(log_n, dtype=work, device=z.device)
+    # a number is filled in where the scores are: a copy from the host would wait for the device
+    log_n = log_n.to(z) if isinstance(log_n, Tensor) else z.new_full((), log_n)
     kept = list(z.shape)
     kept[dim] = 1
     try:
