@@ -11,11 +11,9 @@ from hopfield_theory._arguments import Floats
 from hopfield_theory.bounds import _quadrature, sphere
 from hopfield_theory.bounds.random_memory import RandomMemory
 
-# The kinds of the sums of a cell and of a side: numbers, vectors in d - 1 dimensions, matrices of rank 1 there; and of
-# a side along a given direction: the component of a vector, the quadratic form of a matrix.
+# The kinds of the sums of a cell and of a side: numbers, vectors in d - 1 dimensions, matrices of rank 1 there.
 CELL = ("scalar", "vector", "matrix")
 SIDE = ("vector", "scalar", "matrix", "matrix")
-ALONG = ("component", "square")
 
 # The share by which limits lie above the least, well above the margin below which an exponent counts as 0;
 # that of vectors is well above the error of a table as well.
@@ -51,9 +49,9 @@ class Crowd:
         """Return ``(u - target)₊``."""
         return np.maximum(self._height - target, 0.0)
 
-    def moment(self, centre: float, shift: float = 0.0) -> Floats:
-        """Return ``(κ (u - centre)² + shift - 1)₊``."""
-        return np.maximum(self._kappa * (self._height - centre) ** 2 + shift - 1.0, 0.0)
+    def moment(self, centre: float) -> Floats:
+        """Return ``(κ (u - centre)² - 1)₊``."""
+        return np.maximum(self._kappa * (self._height - centre) ** 2 - 1.0, 0.0)
 
     def cell_rates(self, factor: Floats, high: float, across: float) -> tuple[Floats, ...]:
         """Return the rates of the three sums of a cell."""
@@ -87,18 +85,15 @@ class Crowd:
     def event(self, kind: str, rate: Floats, limit: float, log_tilt: float) -> Event:
         """Return the tail of one sum beyond its limit."""
         log_gain = log_tilt + math.log(limit)
-        if kind in ("vector", "component"):
+        if kind == "vector":
             growth = self._log_grown(_log_log_mgf(log_tilt + rate, self._dim))
-            if kind == "component":
-                return Event(log_gain, growth, math.log(2.0))
             return Event(float(_log_log_mgf(np.array(log_gain), self._dim)), growth)
-        log_share, log_count = self._shared(kind)
-        return Event(log_gain, self._log_grown(log_tilt + rate) - log_share, log_count)
+        log_share = self._log_share(kind)
+        return Event(log_gain, self._log_grown(log_tilt + rate) - log_share, log_share)
 
-    def _shared(self, kind: str) -> tuple[float, float]:
-        """Return the logarithms of the number of directions that share a mean, and of that of tails that are added."""
-        log_dim = math.log(self._dim - 1)
-        return {"scalar": (0.0, 0.0), "matrix": (log_dim, log_dim), "square": (log_dim, 0.0)}[kind]
+    def _log_share(self, kind: str) -> float:
+        """Return the logarithm of the number of directions that share a mean, and whose tails are added."""
+        return math.log(self._dim - 1) if kind == "matrix" else 0.0
 
     def _log_grown(self, log_exponent: Floats) -> float:
         """Return ``log E[exp(f) - 1]`` from log f, infinite where it is far beyond any use."""
@@ -115,10 +110,10 @@ class Crowd:
 
     def limit(self, kind: str, rate: Floats, log_patterns: float, level: float) -> tuple[float, float]:
         """Return the least limit that a sum exceeds with probability ``exp(-level)`` at most, and its log tilt."""
-        if kind in ("vector", "component"):
-            return self._vector_limit(kind, rate, log_patterns, level)
-        log_share, log_count = self._shared(kind)
-        log_level, log_patterns = math.log(level + log_count), log_patterns - log_share
+        if kind == "vector":
+            return self._vector_limit(rate, log_patterns, level)
+        log_share = self._log_share(kind)
+        log_level, log_patterns = math.log(level + log_share), log_patterns - log_share
 
         def log_limit(log_tilt: float) -> float:
             mean = log_patterns + self._log_grown(log_tilt + rate)
@@ -132,15 +127,12 @@ class Crowd:
         log_tilt, least = _quadrature.minimum(log_limit, low, high, steps=4 if high - low < 1.0 else 8)
         return _within_floats(least, log_tilt)
 
-    def _vector_limit(self, kind: str, rate: Floats, log_patterns: float, level: float) -> tuple[float, float]:
+    def _vector_limit(self, rate: Floats, log_patterns: float, level: float) -> tuple[float, float]:
         log_x, log_psi = _mgf_table(self._dim)
-        level += math.log(2.0) if kind == "component" else 0.0
 
         def log_limit(log_tilt: float) -> float:
             grown = log_patterns + self._log_grown(np.interp(log_tilt + rate, log_x, log_psi))
             gain = float(np.logaddexp(grown, math.log(level)))
-            if kind == "component":
-                return gain - log_tilt
             return float(np.interp(gain, log_psi, log_x)) - log_tilt if gain < log_psi[-1] else math.inf
 
         # A Gaussian sum has its best tilt between these; a summand that is large on its own has a lower one.

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hopfield_theory.bounds import chernoff, sphere
-from hopfield_theory.bounds._crowd import ALONG, CELL, SIDE, Crowd, Event
-from hopfield_theory.bounds._neighbour import Neighbour, Ratio
+from hopfield_theory.bounds import sphere
+from hopfield_theory.bounds._crowd import CELL, SIDE, Crowd, Event
+from hopfield_theory.bounds._neighbour import Neighbour, Pull
 from hopfield_theory.bounds.random_memory import RandomMemory
 
 
@@ -34,8 +34,7 @@ class Side:
 
     With the weights h at ``high`` and ``δ = h (1 - exp(-κ u (high - low)))``, the limits are on the length of
     ``Σ h τ``, on ``Σ δ``, and on the largest eigenvalues of ``Σ δ τ τᵀ`` and ``Σ h φ₁(κ |τ| across) τ τᵀ``, with
-    ``φ₁(s) = (exp(s) - 1)/s``. In a shell two more are on the component of the first, and on the quadratic form of the
-    last, along the unit vector e across ξ that points to the neighbour.
+    ``φ₁(s) = (exp(s) - 1)/s``.
     """
 
     low: float
@@ -47,33 +46,27 @@ class Side:
 
 @dataclass(frozen=True)
 class Stage:
-    """A set of states that one update maps into ``0 <= a <= target, |<v, e>| <= reach, |v - <v, e> e| <= width``.
+    """A set of states that one update maps into the cylinder ``0 <= a <= target, |v| <= width``.
 
-    The ``cells`` cover the set and bound its image along ξ, the ``sides`` cover it and bound its image across ξ.
-    Without a neighbour there is no e, and the reach is 0.
+    The ``cells`` cover the set and bound its image along the axis, the ``sides`` cover it and bound its image across.
     """
 
     target: float
     width: float
     cells: tuple[Cell, ...]
     sides: tuple[Side, ...]
-    reach: float = 0.0
-
-    @property
-    def across(self) -> float:
-        """Bound on the length of v."""
-        return math.hypot(self.width, self.reach) if self.reach else self.width
 
 
 @dataclass(frozen=True)
 class Case:
     """One case of C10: the range of a pattern's nearest neighbour, and its way into a cylinder that is contracted.
 
-    ``low`` and ``high`` enclose the height of the nearest neighbour; both are infinite if no pattern is near. No
-    further pattern may lie below the height ``crowd_cap``. The first stage begins in the ball of radius ``ball``, each
-    further one in the cylinder in which the stage before it ends. The update contracts the last cylinder:
-    ``contraction`` bounds its slope along the pattern, ``stretch`` limits that across it, the largest eigenvalue of
-    ``κ Σ h exp(κ |τ| across) τ τᵀ``, and ``stretch_along`` the quadratic form of this matrix along e.
+    ``low`` and ``high`` enclose the height of the nearest neighbour; both are infinite if no pattern is near. All
+    cylinders are about an axis at an angle ``turn`` from the pattern towards the neighbour, and no further pattern may
+    lie below the height ``crowd_cap`` over it. The first stage begins in the ball of radius ``ball`` around the
+    pattern, each further one in the cylinder in which the stage before it ends. The update contracts the last
+    cylinder: ``contraction`` bounds its slope along the axis, ``stretch`` limits that across it, the largest eigenvalue
+    of ``κ Σ h exp(κ |τ| across) τ τᵀ``.
     """
 
     crowd_cap: float
@@ -84,8 +77,11 @@ class Case:
     stretch_log_tilt: float
     low: float = math.inf
     high: float = math.inf
-    stretch_along: float = 0.0
-    stretch_along_log_tilt: float = 0.0
+    turn: float = 0.0
+
+    def neighbour(self, memory: RandomMemory) -> Neighbour:
+        """Return the nearest neighbour as it is seen from the axis."""
+        return Neighbour(memory.kappa, self.low, self.high, self.turn)
 
 
 @dataclass(frozen=True)
@@ -132,9 +128,13 @@ class CaseFailure:
 
     def __init__(self, memory: RandomMemory, case: Case) -> None:
         self._events = list(_events(memory, case)) if sound(memory, case) else None
-        self._shares = (0.0, -math.inf)
+        self._log_share, self._log_third = 0.0, -math.inf
         if math.isfinite(case.low):
-            self._shares = chernoff.log_shares(memory.dim, case.low, case.high, case.crowd_cap)
+            rims = (case.low, case.high, case.crowd_cap, case.neighbour(memory).within)
+            low, high, cap, within = sphere.log_cap(np.array(rims), memory.dim).tolist()
+            self._log_share = high + math.log(-math.expm1(low - high)) if low < high else 0.0
+            # What is nearer to the axis than the neighbour to the pattern would itself be the nearest neighbour.
+            self._log_third = cap + math.log(-math.expm1(within - cap)) if within < cap else -math.inf
 
     def tails(self, log_patterns: float) -> list[float]:
         """Return the logarithms of the tails of all sums; one of them is 0 if the limits imply nothing."""
@@ -142,52 +142,34 @@ class CaseFailure:
 
     def given(self, log_patterns: float) -> float:
         """Return the logarithm of the bound on the failure of a pattern whose nearest neighbour is in the shell."""
-        return min(0.0, float(np.logaddexp.reduce([log_patterns + self._shares[1], *self.tails(log_patterns)])))
+        return min(0.0, float(np.logaddexp.reduce([log_patterns + self._log_third, *self.tails(log_patterns)])))
 
     def in_shell(self, log_patterns: float) -> float:
         """Return the logarithm of the bound on a nearest neighbour in the shell and a failure."""
-        return log_patterns + self._shares[0] + self.given(log_patterns)
+        return log_patterns + self._log_share + self.given(log_patterns)
 
 
 def sound(memory: RandomMemory, case: Case) -> bool:
     """Whether the limits of a case, if no sum exceeds its own, imply that the pattern is stored."""
     rho, stages, last = case.ball, case.stages, case.contraction
-    neighbour = Neighbour(memory.kappa, case.low, case.high)
-    end, before = stages[-1], domains(stages, rho)
-    sums = len(SIDE + ALONG) if neighbour.there else len(SIDE)
+    neighbour, end = case.neighbour(memory), case.stages[-1]
+    pulls = pulls_of(neighbour, rho, stages)
     return (
-        0.0 < 2.0 * rho <= math.sqrt(2.0 * min(case.low, case.crowd_cap))
-        and rho < 1.0
-        and (not neighbour.there or case.low < case.high <= min(1.0, case.crowd_cap))
-        and all(len(side.limits) == sums for stage in stages for side in stage.sides)
-        and _covers(stages, rho)
-        and all(_reaches(memory, neighbour, *pair) for pair in zip(stages, before, strict=True))
-        and ends_within(stages, rho)
+        0.0 < 2.0 * rho <= math.sqrt(2.0 * (case.low if neighbour.there else case.crowd_cap))
+        and rho + neighbour.shift < 1.0
+        and (neighbour.between if neighbour.there else case.turn == 0.0)
+        and _covers(stages, rho + neighbour.shift)
+        and all(_reaches(memory, stage, pull) for stage, pull in zip(stages, pulls, strict=False))
+        and ends_within(stages, rho - neighbour.shift)
         and last.high >= end.target
-        and last.across >= end.across
-        and slope(memory, neighbour, case, before[-1]) < 1.0
+        and last.across >= end.width
+        and slope(memory, case, pulls[-1]) < 1.0
     )
 
 
-@dataclass(frozen=True)
-class Domain:
-    """Where a stage begins: in a ball, or in the cylinder of a height, a reach along e and a width."""
-
-    ball: float = 0.0
-    target: float = 0.0
-    reach: float = 0.0
-    width: float = 0.0
-
-    def ratios(self, neighbour: Neighbour, high: float, across: float) -> tuple[Ratio, ...]:
-        """Return bounds on the neighbour's weight in a cell or side of the domain."""
-        if self.ball:
-            return neighbour.in_ball(self.ball), neighbour.in_cylinder(high, across)
-        return (neighbour.in_cylinder(high, self.reach),)
-
-
-def domains(stages: Sequence[Stage], ball: float) -> list[Domain]:
-    """Return where the stages of a case begin."""
-    return [Domain(ball), *(Domain(0.0, stage.target, stage.reach, stage.width) for stage in stages[:-1])]
+def pulls_of(neighbour: Neighbour, ball: float, stages: Sequence[Stage]) -> list[Pull]:
+    """Return what the pair does where each stage begins, and where the last one ends."""
+    return [neighbour.in_ball(ball), *(neighbour.in_cylinder(stage.target, stage.width) for stage in stages)]
 
 
 def _covers(stages: Sequence[Stage], ball: float) -> bool:
@@ -198,15 +180,15 @@ def _covers(stages: Sequence[Stage], ball: float) -> bool:
 
     covered = _tiles(stages[0], -ball, ball, reach)
     for before, stage in itertools.pairwise(stages):
-        covered &= _tiles(stage, 0.0, before.target, lambda _, across=before.across: across)
+        covered &= _tiles(stage, 0.0, before.target, lambda _, width=before.width: width)
     return covered
 
 
 def ends_within(stages: Sequence[Stage], ball: float) -> bool:
     """Whether the last cylinder lies within the ball and within the cylinder before it."""
     end, before = stages[-1], stages[-2:][0]
-    nested = end.target <= before.target and end.width <= before.width and end.reach <= before.reach
-    return nested and math.hypot(end.target, end.across) <= ball
+    nested = end.target <= before.target and end.width <= before.width
+    return nested and math.hypot(end.target, end.width) <= ball
 
 
 def _tiles(stage: Stage, low: float, high: float, reach: Callable[[float], float]) -> bool:
@@ -226,22 +208,16 @@ def _tiles(stage: Stage, low: float, high: float, reach: Callable[[float], float
     return begin >= high
 
 
-def _reaches(memory: RandomMemory, neighbour: Neighbour, stage: Stage, domain: Domain) -> bool:
+def _reaches(memory: RandomMemory, stage: Stage, pull: Pull) -> bool:
     """Whether the limits of cells and sides put the image of a stage into its cylinder."""
-    target = stage.target
+    target, kappa = stage.target, memory.kappa
     return (
         0.0 < target < 1.0
         and all(
-            pulled(cell, memory.kappa)
-            + neighbour.along(domain.ratios(neighbour, cell.high, cell.across), target)
-            + (1.0 - target) * leak(memory, cell.high)
-            <= target
+            pull.gain * (pulled(cell, kappa) + (1.0 - target) * leak(memory, cell.high)) <= target - pull.along
             for cell in stage.cells
         )
-        and all(
-            along <= stage.reach and across <= stage.width
-            for along, across in (moved(memory.kappa, neighbour, side, domain) for side in stage.sides)
-        )
+        and all(pull.across + pull.gain * drawn(kappa, side) <= stage.width for side in stage.sides)
     )
 
 
@@ -252,65 +228,23 @@ def pulled(cell: Cell, kappa: float) -> float:
     return along + reach * drift + reach * reach * spread
 
 
-def drawn(kappa: float, side: Side, domain: Domain) -> tuple[float, float]:
-    """Return the bounds on ``Σ r τ`` over the crowd in a side, along e and across it."""
-    drift, change, spread, growth = side.limits[: len(SIDE)]
-    changed = math.sqrt(change * spread)
-    if len(side.limits) == len(SIDE):
-        return 0.0, drift + changed + kappa * side.across * growth
-    drift_along, growth_along = side.limits[len(SIDE) :]
-    reach, width = (0.0, side.across) if domain.ball else (domain.reach, domain.width)
-    growth_along = min(growth_along, growth)
-    mixed = math.sqrt(growth_along * growth)
-    return (
-        drift_along + changed + kappa * (growth_along * reach + mixed * width),
-        drift + changed + kappa * (mixed * reach + growth * width),
-    )
+def drawn(kappa: float, side: Side) -> float:
+    """Return the bound on ``|Σ r τ|`` in a side."""
+    drift, change, spread, growth = side.limits
+    return drift + math.sqrt(change * spread) + kappa * side.across * growth
 
 
-def moved(kappa: float, neighbour: Neighbour, side: Side, domain: Domain) -> tuple[float, float]:
-    """Return the bounds on ``Σ p τ`` in a side, along e and across it."""
-    along, across = drawn(kappa, side, domain)
-    return neighbour.across(domain.ratios(neighbour, side.high, side.across), along), across
+def slope(memory: RandomMemory, case: Case, pull: Pull) -> float:
+    """Return the bound on the slope in the last cylinder."""
+    kappa, a = memory.kappa, case.contraction.high
+    lost = max(kappa * (1.0 - a) ** 2 - 1.0, 0.0) * leak(memory, a)
+    crowd = pull.gain * (lost + pulled(case.contraction, kappa) + case.stretch)
+    return kappa * (a * a + pull.across**2 + pull.spread) + crowd
 
 
-def slope(memory: RandomMemory, neighbour: Neighbour, case: Case, domain: Domain) -> float:
-    """Return the bound on the slope in the last cylinder; with a neighbour, by second moments about the pair's mean."""
-    kappa, a, end = memory.kappa, case.contraction.high, case.stages[-1]
-    if not neighbour.there:
-        still = kappa * a * a + max(kappa * (1.0 - a) ** 2 - 1.0, 0.0) * leak(memory, a)
-        return still + pulled(case.contraction, kappa) + case.stretch
-    ratio = neighbour.in_cylinder(a, end.reach)
-    crowd = max(math.hypot(*drawn(kappa, side, domain)) for side in end.sides)
-    still = 2.0 * kappa * neighbour.share(ratio) * neighbour.farthest * crowd
-    still += max(kappa - 1.0, 0.0) * leak(memory, a)
-    pair = neighbour.spread(ratio)
-    across = _top(pair, case.stretch_along, case.stretch, 0.5 * neighbour.rims[1] * pair)
-    return still + pulled(case.contraction, kappa) + across
-
-
-def centred(neighbour: Neighbour, kappa: float, high: float, reach: float) -> tuple[float, float]:
-    """Return what to take from a height, and to add to κ times its square, for a moment about the centre."""
-    if not neighbour.there:
-        return high, 0.0
-    return 0.0, kappa * (neighbour.share(neighbour.in_cylinder(high, reach)) * neighbour.farthest) ** 2
-
-
-def onset(kappa: float, centre: float, shift: float = 0.0) -> float:
-    """Return the height from which on ``κ (u - centre)² + shift - 1`` is positive."""
-    return centre + math.sqrt(max(1.0 - shift, 0.0)) / math.sqrt(kappa)
-
-
-def _top(pair: float, along: float, most: float, beside: float) -> float:
-    """Bound the largest eigenvalue of ``pair e eᵀ + beside (1 - e eᵀ) + C``, C positive of norm ``most``.
-
-    Its quadratic form along e is at most ``along``, and so its mixed ones are at most ``sqrt(along most)``.
-    """
-    if math.isinf(pair):
-        return pair
-    along = min(along, most)
-    first, second = pair + along, beside + most
-    return 0.5 * (first + second) + math.sqrt(0.25 * (first - second) ** 2 + along * most)
+def onset(kappa: float, centre: float) -> float:
+    """Return the height from which on ``κ (u - centre)² - 1`` is positive."""
+    return centre + 1.0 / math.sqrt(kappa)
 
 
 def leak(memory: RandomMemory, high: float) -> float:
@@ -328,16 +262,10 @@ def _events(memory: RandomMemory, case: Case) -> Iterator[Event]:
             yield from crowd.events(CELL, rates, cell.limits, cell.log_tilts)
         for side in stage.sides:
             rates = crowd.side_rates(side.low, side.high, side.across)
-            kinds = SIDE
-            if len(side.limits) > len(SIDE):
-                kinds, rates = SIDE + ALONG, (*rates, rates[0], rates[-1])
-            yield from crowd.events(kinds, rates, side.limits, side.log_tilts)
-    neighbour, last = Neighbour(memory.kappa, case.low, case.high), case.contraction
-    centre, shift = centred(neighbour, memory.kappa, last.high, case.stages[-1].reach)
-    crowd = Crowd(memory, case.crowd_cap, onset(memory.kappa, centre, shift))
-    rates = crowd.cell_rates(crowd.moment(centre, shift), last.high, last.across)
+            yield from crowd.events(SIDE, rates, side.limits, side.log_tilts)
+    last = case.contraction
+    crowd = Crowd(memory, case.crowd_cap, onset(memory.kappa, last.high))
+    rates = crowd.cell_rates(crowd.moment(last.high), last.high, last.across)
     yield from crowd.events(CELL, rates, last.limits, last.log_tilts)
     rate = crowd.stretch_rate(last.high, last.across)
     yield crowd.event("matrix", rate, case.stretch, case.stretch_log_tilt)
-    if neighbour.there:
-        yield crowd.event("square", rate, case.stretch_along, case.stretch_along_log_tilt)

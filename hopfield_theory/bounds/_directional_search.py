@@ -11,7 +11,7 @@ from hopfield_theory._arguments import Floats
 from hopfield_theory.bounds import _directional_proof as proof
 from hopfield_theory.bounds import _quadrature, sphere
 from hopfield_theory.bounds._crowd import CELL, SIDE, Crowd
-from hopfield_theory.bounds._directional_proof import Case, Cell, Domain, Side, Stage, Witness
+from hopfield_theory.bounds._directional_proof import Case, Cell, Side, Stage, Witness
 from hopfield_theory.bounds.random_memory import RandomMemory
 
 # Cells of the ball, and the shares of its radius at which its sides end; sides of a cylinder.
@@ -188,7 +188,7 @@ class _Chain:
         return None if filled is None else (filled, stretch * filled.limits[0] / cell.limits[0], log_tilt)
 
     def _staged(self, target: float, cells: Sequence[Cell], sides: Sequence[Side]) -> Stage:
-        moved = [proof.drawn(self.memory.kappa, side, Domain())[1] for side in sides]
+        moved = [proof.drawn(self.memory.kappa, side) for side in sides]
         width = (1.0 + _ROUNDING) * max(moved)
         wide = [
             replace(side, limits=tuple((1.0 - _ROUNDING) * width / reached * x for x in side.limits))

@@ -1,87 +1,76 @@
-"""What the nearest neighbour of a pattern adds to its update, at worst over a shell of heights (C10)."""
+"""A pattern and its nearest neighbour, seen from an axis between the two: what the pair does to a state (C10)."""
 
 import math
-from collections.abc import Sequence
+from dataclasses import dataclass
 
-# A logarithm and its slope in the height, at the near rim of a shell.
-Ratio = tuple[float, float]
+
+@dataclass(frozen=True)
+class Pull:
+    """What a pair does to the states of a set, at worst.
+
+    ``gain`` bounds ``exp(κ <c, x>)`` relative to the weight of the pair. The mean of the pair, by its own weights, lies
+    at a height of at most ``along`` and a distance of at most ``across`` about the axis c; ``spread`` bounds its
+    variance.
+    """
+
+    gain: float = 1.0
+    along: float = 0.0
+    across: float = 0.0
+    spread: float = 0.0
 
 
 class Neighbour:
-    """A second pattern at a height ``low <= u <= high <= 1``, none if infinite, and its weight r relative to the first.
+    """A second pattern at a height ``low <= u <= high <= 1``, none if infinite, and an axis turned towards it.
 
-    Its weights and terms are log-concave in the height: over the shell they are at most
-    ``f(low) exp(max(0, f'(low)/f(low)) (high - low))``.
+    ``turn`` is the angle from the pattern to the axis, at most half of that to the neighbour.
     """
 
-    def __init__(self, kappa: float, low: float, high: float) -> None:
+    def __init__(self, kappa: float, low: float, high: float, turn: float) -> None:
         self.there = math.isfinite(low)
-        self.rims = low, high
-        self._kappa, self._low, self._high = kappa, low, high
-        self.side = math.sqrt(low * (2.0 - low)) if self.there else 0.0
-        self._bend = (1.0 - low) / self.side if self.there else 0.0
+        self.shift = 2.0 * math.sin(0.5 * turn)
+        self._kappa, self._low, self._high, self._turn = kappa, low, high, turn
+        if self.there:
+            angles = (2.0 * math.asin(math.sqrt(0.5 * u)) - turn for u in (low, high))
+            self._near, self._far = ((2.0 * math.sin(0.5 * psi) ** 2, math.sin(psi)) for psi in angles)
 
     @property
-    def farthest(self) -> float:
-        """Largest part of the neighbour across the pattern."""
-        return math.sqrt(self._high * (2.0 - self._high)) if self.there else 0.0
+    def between(self) -> bool:
+        """Whether the axis lies between the two, nearer to the pattern, and the neighbour within a right angle."""
+        return self._low < self._high <= 1.0 and 0.0 <= 0.5 * self.shift**2 <= self._near[0]
 
-    def in_ball(self, ball: float) -> Ratio:
-        """Return the bound ``exp(-κ (u - ρ w))``, ``w = sqrt(2u)``, on the ratio in a ball of radius ρ."""
+    @property
+    def within(self) -> float:
+        """Height over the axis below which every point is nearer to the pattern than the neighbour is."""
+        return 0.5 * max(math.sqrt(2.0 * self._low) - self.shift, 0.0) ** 2
+
+    def in_ball(self, ball: float) -> Pull:
+        """Bound what the pair does in the ball of a radius, at most half the distance, around the pattern."""
         if not self.there:
-            return -math.inf, 0.0
-        w = math.sqrt(2.0 * self._low)
-        return -self._kappa * (self._low - ball * w), -self._kappa * (1.0 - ball / w)
+            return Pull()
+        least, most = (
+            -self._kappa * (u + sign * ball * math.sqrt(2.0 * u)) for u, sign in ((self._high, 1.0), (self._low, -1.0))
+        )
+        return self._pull(ball * self.shift - 0.5 * self.shift**2, least, most)
 
-    def in_cylinder(self, high: float, reach: float) -> Ratio:
-        """Return the bound ``exp(-κ u (1 - high) + κ reach |τ|)`` for ``a <= high`` and ``<v, τ> <= reach |τ|``."""
+    def in_cylinder(self, target: float, width: float) -> Pull:
+        """Bound what the pair does in the cylinder ``0 <= a <= target, |v| <= width`` about the axis."""
         if not self.there:
-            return -math.inf, 0.0
-        log_ratio = -self._kappa * self._low * (1.0 - high) + self._kappa * reach * self.side
-        return log_ratio, self._kappa * (reach * self._bend - (1.0 - high))
+            return Pull()
+        height, side = 0.5 * self.shift**2, math.sin(self._turn)
+        drift = width * (self._far[1] + side)
+        least = -self._kappa * (self._far[0] - height + drift)
+        most = -self._kappa * ((1.0 - target) * (self._near[0] - height) - drift)
+        return self._pull(height + width * side, least, most)
 
-    def along(self, ratios: Sequence[Ratio], target: float) -> float:
-        """Bound ``(u - target)₊ r`` by the best of some bounds on r."""
-        return min(self._along(log_ratio, slope, target) for log_ratio, slope in ratios) if self.there else 0.0
-
-    def _along(self, log_ratio: float, slope: float, target: float) -> float:
-        excess = self._low - target
-        if excess > 0.0:
-            return self._worst(log_ratio + math.log(excess), slope + 1.0 / excess)
-        return self._worst(log_ratio, slope) * max(self._high - target, 0.0)
-
-    def across(self, ratios: Sequence[Ratio], crowd: float) -> float:
-        """Bound ``(crowd + r |τ|)/(1 + r)``, the neighbour's direction taking part of the weight of the crowd."""
-        if not self.there:
-            return crowd
-        rest = self.side - crowd
-        if rest <= 0.0:
-            return math.inf
-        bounds = []
-        for log_ratio, slope in ratios:
-            share = _share(log_ratio)
-            # The share may be below the smallest float, its logarithm is not.
-            log_share = log_ratio + math.log1p(-share) if share < 0.5 else math.log(share)
-            bounds.append(self._worst(log_share + math.log(rest), slope * (1.0 - share) + self._bend / rest))
-        return crowd + min(bounds)
-
-    def share(self, ratio: Ratio) -> float:
-        """Bound the share ``π = r/(1 + r)`` of the pair's weight."""
-        return _share(math.log(self._worst(*ratio))) if self.there else 0.0
-
-    def spread(self, ratio: Ratio) -> float:
-        """Bound ``κ π (1 - π) w²``, ``w² = 2u``, infinite where π may be above one half."""
-        if not self.there:
-            return 0.0
-        share = _share(ratio[0])
-        if self._worst(*ratio) > 1.0:
-            return math.inf
-        log_spread = ratio[0] + 2.0 * math.log1p(-share) + math.log(2.0 * self._low)
-        return self._kappa * self._worst(log_spread, ratio[1] * (1.0 - 2.0 * share) + 1.0 / self._low)
-
-    def _worst(self, log_value: float, slope: float) -> float:
-        return math.exp(max(min(log_value + max(slope, 0.0) * (self._high - self._low), 300.0), -700.0))
-
-
-def _share(log_ratio: float) -> float:
-    return 1.0 / (1.0 + math.exp(min(-log_ratio, 700.0)))
+    def _pull(self, excess: float, least: float, most: float) -> Pull:
+        """Bound it from ``log gain/κ``, and from the least and the largest logarithm of the ratio of the weights."""
+        few, many = (1.0 / (1.0 + math.exp(min(-log_ratio, 700.0))) for log_ratio in (least, most))
+        side = math.sin(self._turn)
+        ends = (1.0 - few) * side - few * self._near[1], many * self._far[1] - (1.0 - many) * side
+        half = min(many, 0.5)
+        return Pull(
+            (1.0 - few) * math.exp(min(self._kappa * excess, 300.0)),
+            (1.0 - many) * 0.5 * self.shift**2 + many * self._far[0],
+            max(*ends, 0.0),
+            half * (1.0 - half) * 2.0 * self._high,
+        )

@@ -8,9 +8,9 @@ import numpy as np
 
 from hopfield_theory.bounds import _directional_proof as proof
 from hopfield_theory.bounds import _quadrature, sphere
-from hopfield_theory.bounds._crowd import ALONG, CELL, SIDE, Crowd
-from hopfield_theory.bounds._directional_proof import Case, Cell, Domain, Failure, Side, Stage, Witness
-from hopfield_theory.bounds._neighbour import Neighbour
+from hopfield_theory.bounds._crowd import CELL, SIDE, Crowd
+from hopfield_theory.bounds._directional_proof import Case, Cell, Failure, Side, Stage, Witness
+from hopfield_theory.bounds._neighbour import Neighbour, Pull
 from hopfield_theory.bounds.random_memory import RandomMemory
 
 # The shares of the radius at which the cells and the sides of a ball end.
@@ -26,6 +26,8 @@ _WIDTH, _WIDEST, _NARROWEST, _MOST_SHELLS = 0.4, 0.06, 0.2, 40
 _WORST, _NEGLIGIBLE = 0.5, 0.003
 # Steps in the logarithms of a chance of failure and of a ball.
 _STEP, _BALL_STEP = 0.25, 0.08
+# The axis stays behind the state of the pair: the ball around the pattern is then less far across.
+_TURN = 0.85
 # How far beyond the best number shells are tried first, in log M; a step that is not worth another round.
 _BEYOND, _TOLERANCE, _ROUNDS = 1.0, 0.02, 3
 
@@ -79,10 +81,10 @@ class _ShellSearch:
 
     def _lone(self, ball: float) -> Case | None:
         """Return the case of no neighbour below the lowest height at which its failure takes a tenth of p."""
-        level, nobody = math.log(10.0 * _TAILS) - self._log_p, Neighbour(self._memory.kappa, math.inf, math.inf)
+        level = math.log(10.0 * _TAILS) - self._log_p
 
         def at(log_cap: float, ball: float) -> Case | None:
-            return ShellChain(self._memory, ball, math.exp(log_cap), self._log_patterns, level, nobody).built()
+            return ShellChain(self._memory, ball, math.exp(log_cap), self._log_patterns, level).built()
 
         low, high = math.log(2.0 / self._memory.kappa), math.log(min(30.0 / self._memory.kappa, 1.0))
         if high <= low:
@@ -106,17 +108,16 @@ class _ShellSearch:
     def _shell(self, low: float, high: float, ball: float) -> Case | None:
         """Return a shell with a ball of about the least chance of failure, None if that is too large."""
         inner, outer = sphere.log_cap(np.array([low, high]), self._memory.dim).tolist()
-        middle = float(np.logaddexp(inner, outer)) - math.log(2.0)
-        neighbour = Neighbour(self._memory.kappa, low, high)
-        half = 0.5 * math.sqrt(2.0 * low)
+        half, turn = 0.5 * math.sqrt(2.0 * low), pair_turn(self._memory.kappa, 0.5 * (low + high))
+        within = float(sphere.log_cap(Neighbour(self._memory.kappa, low, high, turn).within, self._memory.dim))
 
         def at(log_chance: float, ball: float) -> Case | None:
-            share = np.logaddexp(middle, log_chance - math.log(2.0) - self._log_patterns)
+            share = np.logaddexp(within, log_chance - math.log(2.0) - self._log_patterns)
             cap = _quadrature.largest(lambda u: bool(sphere.log_cap(u, self._memory.dim) <= share), 0.0, 1.0, 40)
-            if cap < high or ball > half:
+            if ball > half:
                 return None
             level = math.log(2.0 * _TAILS) - log_chance
-            return ShellChain(self._memory, ball, cap, self._log_patterns, level, neighbour).built()
+            return ShellChain(self._memory, ball, cap, self._log_patterns, level, low, high, turn).built()
 
         log_worst = math.log(_WORST)
         expected = self._log_patterns + outer + math.log(-math.expm1(inner - outer))
@@ -147,6 +148,14 @@ class _ShellSearch:
         return found
 
 
+def pair_turn(kappa: float, height: float) -> float:
+    """Return most of the angle from a pattern to the state of it and a neighbour alone, and less than half way."""
+    angle, share = 2.0 * math.asin(math.sqrt(0.5 * height)), 0.0
+    for _ in range(200):
+        share = 1.0 / (1.0 + math.exp(kappa * height * (1.0 - 2.0 * share)))
+    return _TURN * min(math.atan2(share * math.sin(angle), 1.0 - share * height), 0.5 * angle)
+
+
 @dataclass(frozen=True)
 class ShellChain:
     """Stages from a ball down to a cylinder within it that is contracted, beside a neighbour or none.
@@ -159,97 +168,77 @@ class ShellChain:
     cap: float
     log_patterns: float
     level: float
-    neighbour: Neighbour
+    low: float = math.inf
+    high: float = math.inf
+    turn: float = 0.0
 
     def built(self) -> Case | None:
         """Return the case, None if the chain does not end."""
-        if self.ball >= 1.0 or 2.0 * self.ball > math.sqrt(2.0 * self.cap):
+        neighbour = Neighbour(self.memory.kappa, self.low, self.high, self.turn)
+        begin = self.ball + neighbour.shift * (1.0 + _ROUNDING)
+        if begin >= 1.0 or 2.0 * self.ball > math.sqrt(2.0 * (self.low if neighbour.there else self.cap)):
             return None
         crowd = Crowd(self.memory, self.cap, 0.0)
-        highs = [(self.ball * high, self._rim(low)) for low, high in itertools.pairwise((0.0, *_CELLS))]
-        rims = [(-1.0, 0.0), *itertools.pairwise(_SIDES)]
-        sides = [(self.ball * low, self.ball * high, self._rim(low)) for low, high in rims]
-        stage = self._stage(crowd, Domain(self.ball), highs, sides)
+
+        def rim(share: float) -> float:
+            return begin * math.sqrt(1.0 - max(share, 0.0) ** 2) * (1.0 + _ROUNDING)
+
+        cylinders = [(begin * high, rim(low)) for low, high in itertools.pairwise((0.0, *_CELLS))]
+        rims = [(begin * low, begin * high, rim(low)) for low, high in itertools.pairwise((-1.0, *_SIDES))]
+        stage = self._stage(crowd, neighbour.in_ball(self.ball), cylinders, rims)
         stages: list[Stage] = []
         while stage is not None and len(stages) < _LONGEST_CHAIN:
             stages.append(stage)
-            if proof.ends_within(stages, self.ball) and (found := self._contracted(crowd, stages)) is not None:
-                return found
-            domain = Domain(0.0, stage.target, stage.reach, stage.width)
-            across = stage.across * (1.0 + _ROUNDING)
-            after = self._stage(crowd, domain, [(stage.target, across)], [(0.0, stage.target, across)])
+            pull = neighbour.in_cylinder(stage.target, stage.width)
+            if proof.ends_within(stages, self.ball - neighbour.shift):
+                found = self._contracted(stages, pull)
+                if found is not None:
+                    return found
+            width = stage.width * (1.0 + _ROUNDING)
+            after = self._stage(crowd, pull, [(stage.target, width)], [(0.0, stage.target, width)])
             stage = after if after is not None and _nearer(after, stage) else None
         return None
 
-    def _rim(self, share: float) -> float:
-        return self.ball * math.sqrt(1.0 - share**2 if share > 0.0 else 1.0) * (1.0 + _ROUNDING)
-
     def _stage(
-        self,
-        crowd: Crowd,
-        domain: Domain,
-        cylinders: list[tuple[float, float]],
-        rims: list[tuple[float, float, float]],
+        self, crowd: Crowd, pull: Pull, cylinders: list[tuple[float, float]], rims: list[tuple[float, float, float]]
     ) -> Stage | None:
-        kappa, neighbour = self.memory.kappa, self.neighbour
-        factor = crowd.excess(0.0)
-        cells = []
+        kappa = self.memory.kappa
+        factor, target, drawn = crowd.excess(0.0), 0.0, []
+        cells: list[Cell] = []
         # The end of the ball that the crowd pulls most comes first: most attempts fail there.
         for high, across in reversed(cylinders):
-            cells.insert(0, self._cell(crowd, factor, high, across))
-            if proof.pulled(cells[0], kappa) >= 1.0:
+            rates = crowd.cell_rates(factor, high, across)
+            cells.insert(0, Cell(high, across, **crowd.limited(CELL, rates, self.log_patterns, self.level)))
+            leak = pull.gain * proof.leak(self.memory, high)
+            drawn.insert(0, pull.gain * proof.pulled(cells[0], kappa))
+            target = max(target, (pull.along + drawn[0] + leak) / (1.0 + leak) * (1.0 + _ROUNDING))
+            if target >= 1.0:
                 return None
-        pulls = [
-            (proof.pulled(c, kappa), domain.ratios(neighbour, c.high, c.across), proof.leak(self.memory, c.high))
-            for c in cells
-        ]
-
-        def missed(target: float) -> bool:
-            return any(p + neighbour.along(r, target) + (1.0 - target) * leak > target for p, r, leak in pulls)
-
-        target = _quadrature.largest(missed, 0.0, 1.0, 50) * (1.0 + _ROUNDING) + 1e-14
-        if target >= 1.0 or missed(target):
-            return None
         full = []
-        for cell, (pulled, ratios, leak) in zip(cells, pulls, strict=True):
-            room = target - neighbour.along(ratios, target) - (1.0 - target) * leak
-            scale = max((1.0 - 1e-12) * room / pulled, 1.0)
+        for cell, taken in zip(cells, drawn, strict=True):
+            room = target - pull.along - (1.0 - target) * pull.gain * proof.leak(self.memory, cell.high)
+            scale = max((1.0 - 1e-12) * room / taken, 1.0)
             full.append(replace(cell, limits=tuple(scale * x for x in cell.limits)))
-        sides = [self._side(crowd, *rim) for rim in rims]
-        moved = [proof.moved(kappa, neighbour, side, domain) for side in sides]
-        reach, width = (max(x) * (1.0 + _ROUNDING) for x in zip(*moved, strict=True))
-        if not math.isfinite(reach):
-            return None
-        return Stage(target, width, tuple(full), tuple(sides), reach)
+        sides = []
+        for low, high, across in rims:
+            rates = crowd.side_rates(low, high, across)
+            sides.append(Side(low, high, across, **crowd.limited(SIDE, rates, self.log_patterns, self.level)))
+        width = pull.across + pull.gain * max(proof.drawn(kappa, side) for side in sides)
+        return Stage(target, width * (1.0 + _ROUNDING), tuple(full), tuple(sides))
 
-    def _contracted(self, crowd: Crowd, stages: list[Stage]) -> Case | None:
+    def _contracted(self, stages: list[Stage], pull: Pull) -> Case | None:
         end, kappa = stages[-1], self.memory.kappa
-        high, across = end.target, end.across * (1.0 + _ROUNDING)
-        centre, shift = proof.centred(self.neighbour, kappa, high, end.reach)
-        kinked = Crowd(self.memory, self.cap, proof.onset(kappa, centre, shift))
-        cell = self._cell(kinked, kinked.moment(centre, shift), high, across)
-        rate = kinked.stretch_rate(high, across)
-        stretch = kinked.limit("matrix", rate, self.log_patterns, self.level)
-        case = Case(self.cap, self.ball, tuple(stages), cell, *stretch)
-        if self.neighbour.there:
-            along = kinked.limit("square", rate, self.log_patterns, self.level)
-            low, high = self.neighbour.rims
-            case = replace(case, low=low, high=high, stretch_along=along[0], stretch_along_log_tilt=along[1])
-        domain = proof.domains(stages, self.ball)[-1]
-        return case if proof.slope(self.memory, self.neighbour, case, domain) < 1.0 - 1e-12 else None
-
-    def _cell(self, crowd: Crowd, factor: np.ndarray, high: float, across: float) -> Cell:
-        rates = crowd.cell_rates(factor, high, across)
-        return Cell(high, across, **crowd.limited(CELL, rates, self.log_patterns, self.level))
-
-    def _side(self, crowd: Crowd, low: float, high: float, across: float) -> Side:
-        rates, kinds = crowd.side_rates(low, high, across), SIDE
-        if self.neighbour.there:
-            kinds, rates = SIDE + ALONG, (*rates, rates[0], rates[-1])
-        return Side(low, high, across, **crowd.limited(kinds, rates, self.log_patterns, self.level))
+        high, across = end.target, end.width * (1.0 + _ROUNDING)
+        crowd = Crowd(self.memory, self.cap, proof.onset(kappa, high))
+        rates = crowd.cell_rates(crowd.moment(high), high, across)
+        cell = Cell(high, across, **crowd.limited(CELL, rates, self.log_patterns, self.level))
+        rate = crowd.stretch_rate(high, across)
+        stretch = crowd.limit("matrix", rate, self.log_patterns, self.level)
+        case = Case(self.cap, self.ball, tuple(stages), cell, *stretch, self.low, self.high, self.turn)
+        return case if proof.slope(self.memory, case, pull) < 1.0 - 1e-12 else None
 
 
 def _nearer(after: Stage, before: Stage) -> bool:
-    """Whether a stage brings its states nearer to the pattern by a share that is worth it."""
-    pairs = ((after.target, before.target), (after.reach, before.reach), (after.width, before.width))
+    """Whether a stage brings its states nearer to the axis by a share that is worth it."""
+    pairs = ((after.target, before.target), (after.width, before.width))
     return any(x < (1.0 - _LEAST_SHARE) * y for x, y in pairs)

@@ -62,10 +62,9 @@ def directional_witness(memory: RandomMemory, failure_probability: float, quanti
     cylinders cover the ball around ξ; its image is in a cylinder, and so on to one that lies within the ball and is
     contracted.
 
-    For a typical pattern the nearest neighbour (2) is treated by shells of heights, as in C3, where that proves more:
-    its weight is at most ``exp(-κ u_2 (1 - y) + κ A |τ_2|)`` where v has a component of at most A along ``τ_2``, which
-    is fixed when the others are drawn; so the sums over them have limits along it and in any direction. For all
-    patterns together, which close pairs limit where shells would help, C3 proves more.
+    For a typical pattern the nearest neighbour is treated by shells of heights, as in C3, where that proves more: the
+    sums over the others are about an axis near the state of the two alone, about which uniform patterns have the same
+    law. For all patterns together, which close pairs limit where shells would help, C3 proves more.
 
     Parameters are the same as for ``directional``.
 

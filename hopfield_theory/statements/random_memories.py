@@ -770,9 +770,10 @@ STATEMENTS = (
             "matrices of eigenvalue k, with a t > 0 for each, be S. Of M patterns, independent and uniform on the "
             "sphere, a given one is stored, with its limit within ρ, with probability at least 1 − M P(u₀) − S, and "
             "all are with at least 1 − ½M² P(u₀) − M S; or, where the nearest neighbour between u₀ and u₁ is treated "
-            "on its own in shells of height, each a share s_j of the sphere with a ball, limits and a cap on the third "
-            "pattern (docs/bounds-proofs.md), with at least 1 − ½M² P(u₀) − M² Σ_j s_j min(1, M P_j + S_j) − M S, and "
-            "a given one with 1 − M P(u₀) − M Σ_j s_j min(1, M P_j + S_j) − S."
+            "on its own in shells of height, each a share s_j of the sphere with a ball, an axis between the two, "
+            "limits and a share P_j for a third pattern (docs/bounds-proofs.md), with at least 1 − ½M² P(u₀) − M² "
+            "Σ_j s_j min(1, M P_j + S_j) − M S, and a given one with 1 − M P(u₀) − M Σ_j s_j min(1, M P_j + S_j) − "
+            "S."
         ),
         formula=(
             r"\sum_\nu c_\nu r_\nu\le\sum ch+\kappa b\,\bigl|\sum ch\tau\bigr|"
@@ -783,8 +784,8 @@ STATEMENTS = (
         why=(
             "The crowd's parts across ξ nearly cancel: their first order is the length of a sum of isotropic vectors, "
             "their second the largest eigenvalue of a random matrix (Ahlswede and Winter). A union bound over the "
-            "tails of all sums leaves what is asked. The nearest neighbour pulls in one direction, which is not the "
-            "crowd's."
+            "tails of all sums leaves what is asked. The nearest neighbour moves the state to where the "
+            "crowd, seen from there, has the same law."
         ),
         proved_in="docs/bounds-proofs.md#c10-patterns-that-are-stored-by-direction",
         kind=Kind.PROBABILISTIC,

@@ -1,79 +1,69 @@
-"""The nearest neighbour of a pattern in C10, in ball arithmetic: its terms at worst over a shell of heights."""
+"""A pattern and its nearest neighbour, seen from an axis between the two, in ball arithmetic (C10)."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from dataclasses import dataclass
 from typing import Any
 
 from flint import arb
 
 # Real balls: python-flint carries no types that a checker could follow.
 Ball = Any
-# The logarithm of a weight and its slope in the height, at the near rim of the shell.
-Ratio = tuple[Ball, Ball]
+
+
+@dataclass(frozen=True)
+class Pull:
+    """Bounds on what a pair does to the states of a set; without a pair the axis is the pattern itself."""
+
+    gain: Ball
+    along: Ball
+    across: Ball
+    spread: Ball
+
+
+ALONE = Pull(arb(1), arb(0), arb(0), arb(0))
 
 
 class Neighbour:
-    """A second pattern at a height in ``[low, high]``, exact numbers with ``high <= 1``.
+    """A second pattern at a height in ``[low, high]`` and an axis at an angle ``turn``, all exact numbers."""
 
-    Over the shell a log-concave function is at most ``f(low) exp(max(0, f'(low)/f(low)) (high - low))``.
-    """
+    def __init__(self, kappa: float, low: float, high: float, turn: float) -> None:
+        self._there = math.isfinite(low)
+        self._kappa, self._low, self._high, self._turn = arb(kappa), arb(low), arb(high), arb(turn)
+        self._height, self._side = 1 - self._turn.cos(), self._turn.sin()
+        self.shift = 2 * (self._turn / 2).sin()
+        if self._there:
+            near, far = ((1 - u).acos() - self._turn for u in (self._low, self._high))
+            self.between = near - self._turn
+            self._near, self._far = ((1 - psi.cos(), psi.sin()) for psi in (near, far))
+            self.within = ((2 * self._low).sqrt() - self.shift) ** 2 / 2
 
-    def __init__(self, kappa: float, low: float, high: float) -> None:
-        self._kappa, self._low, self._high = arb(kappa), arb(low), arb(high)
-        self._side = (self._low * (2 - self._low)).sqrt()
-        self._bend = (1 - self._low) / self._side
-        self.farthest = (self._high * (2 - self._high)).sqrt()
+    def in_ball(self, ball: Ball) -> Pull:
+        """Bound it in the ball of a radius around the pattern."""
+        if not self._there:
+            return ALONE
+        least = -self._kappa * (self._high + ball * (2 * self._high).sqrt())
+        most = -self._kappa * (self._low - ball * (2 * self._low).sqrt())
+        return self._pull(ball * self.shift - self._height, least, most)
 
-    def in_ball(self, ball: Ball) -> Ratio:
-        """Bound ``exp(-κ (u - ρ sqrt(2u)))``."""
-        distance = (2 * self._low).sqrt()
-        return -self._kappa * (self._low - ball * distance), -self._kappa * (1 - ball / distance)
+    def in_cylinder(self, target: Ball, width: Ball) -> Pull:
+        """Bound it in the cylinder ``0 <= a <= target, |v| <= width`` about the axis."""
+        if not self._there:
+            return ALONE
+        drift = width * (self._far[1] + self._side)
+        least = -self._kappa * (self._far[0] - self._height + drift)
+        most = -self._kappa * ((1 - target) * (self._near[0] - self._height) - drift)
+        return self._pull(self._height + width * self._side, least, most)
 
-    def in_cylinder(self, high: Ball, reach: Ball) -> Ratio:
-        """Bound ``exp(-κ u (1 - high) + κ reach |τ|)``."""
-        log_ratio = -self._kappa * self._low * (1 - high) + self._kappa * reach * self._side
-        return log_ratio, self._kappa * (reach * self._bend - (1 - high))
-
-    def along(self, ratios: Sequence[Ratio], target: Ball) -> Ball:
-        """Bound ``(u - target)₊ r``."""
-        excess, bounds = self._low - target, []
-        for log_ratio, slope in ratios:
-            bounds.append(self._worst(log_ratio, slope) * (self._high - target).max(arb(0)))
-            if excess > 0:
-                bounds.append(self._worst(log_ratio + excess.log(), slope + 1 / excess))
-        return _least(bounds)
-
-    def across(self, ratios: Sequence[Ratio], crowd: Ball) -> Ball:
-        """Bound ``(crowd + r |τ|)/(1 + r)``, infinite unless the neighbour is farther across than the crowd."""
-        rest, bounds = self._side - crowd, []
-        if not rest > 0:
-            return arb("inf")
-        for log_ratio, slope in ratios:
-            share = 1 / (1 + (-log_ratio).exp())
-            bounds.append(self._worst(share.log() + rest.log(), slope * (1 - share) + self._bend / rest))
-        return crowd + _least(bounds)
-
-    def share(self, ratio: Ratio) -> Ball:
-        """Bound ``π = r/(1 + r)``."""
-        worst = self._worst(*ratio)
-        return worst / (1 + worst)
-
-    def spread(self, ratio: Ratio) -> Ball:
-        """Bound ``κ π (1 - π) 2u``, infinite unless π is at most one half."""
-        if not self._worst(*ratio) <= 1:
-            return arb("inf")
-        share = 1 / (1 + (-ratio[0]).exp())
-        value = (share * (1 - share) * 2 * self._low).log()
-        return self._kappa * self._worst(value, ratio[1] * (1 - 2 * share) + 1 / self._low)
-
-    def _worst(self, log_value: Ball, slope: Ball) -> Ball:
-        return (log_value + slope.max(arb(0)) * (self._high - self._low)).exp()
-
-
-def _least(bounds: Sequence[Ball]) -> Ball:
-    """Return the smallest of some upper bounds."""
-    least = bounds[0]
-    for bound in bounds[1:]:
-        least = least.min(bound)
-    return least
+    def _pull(self, excess: Ball, least: Ball, most: Ball) -> Pull:
+        few, many = (1 / (1 + (-log_ratio).exp()) for log_ratio in (least, most))
+        first = (1 - few) * self._side - few * self._near[1]
+        second = many * self._far[1] - (1 - many) * self._side
+        half = many.min(arb(0.5))
+        return Pull(
+            (1 - few) * (self._kappa * excess).exp(),
+            (1 - many) * self._height + many * self._far[0],
+            first.max(second).max(arb(0)),
+            2 * self._high * half * (1 - half),
+        )

@@ -28,7 +28,7 @@ from hopfield_theory.bounds.crowding import Inside, Strip, TypicalWitness, typic
 from hopfield_theory.bounds.merging import PairWitness, pair_witness
 from hopfield_theory.bounds.random_memory import RandomMemory
 from hopfield_theory.bounds.union import pairwise
-from hopfield_theory.verification._neighbour_balls import Neighbour, Ratio
+from hopfield_theory.verification._neighbour_balls import Neighbour, Pull
 
 __all__ = [
     "Enclosure",
@@ -435,8 +435,10 @@ def _directional_failure(memory: RandomMemory, witness: directional.Witness, pat
         return arb(1)
     total = ordered * patterns * _cap(arb(witness.cap), memory.dim) + lone
     for shell in witness.shells:
-        low, high, crowd = (_cap(arb(height), memory.dim) for height in (shell.low, shell.high, shell.crowd_cap))
-        third = (crowd - (low + high) / 2).max(arb(0))
+        within = _neighbour(memory, shell).within
+        heights = (arb(shell.low), arb(shell.high), arb(shell.crowd_cap), within)
+        low, high, crowd, nearest = (_cap(height, memory.dim) for height in heights)
+        third = (crowd - nearest).max(arb(0))
         given = (patterns * third + _case_tails(memory, shell, patterns)).min(arb(1))
         total += patterns * (high - low) * given
     return every * total
@@ -453,134 +455,90 @@ def _case_tails(memory: RandomMemory, case: directional.Case, patterns: Ball) ->
             total += _cell_tails(memory, case, cell, stage.target, lambda u, z=stage.target: u - z, patterns)
         for side in stage.sides:
             total += _side_tails(memory, case, side, patterns)
-    kappa, last, neighbour = arb(memory.kappa), case.contraction, _neighbour(memory, case)
-    centre, shift = arb(last.high), arb(0)
-    if neighbour is not None:
-        # With a neighbour, moments are about the mean of the pair, which lies between the two.
-        ratio = neighbour.in_cylinder(arb(last.high), arb(case.stages[-1].reach))
-        centre, shift = arb(0), kappa * (neighbour.share(ratio) * neighbour.farthest) ** 2
-    start = centre + ((1 - shift).max(arb(0)) / kappa).sqrt()
-    total += _cell_tails(memory, case, last, start, lambda u: kappa * (u - centre) ** 2 + shift - 1, patterns)
+    kappa, last = arb(memory.kappa), case.contraction
+    start = last.high + 1 / kappa.sqrt()
+    total += _cell_tails(memory, case, last, start, lambda u: kappa * (u - last.high) ** 2 - 1, patterns)
 
     def stretched(sine: Ball, cosine: Ball) -> Ball:
         across = 2 * sine * cosine
         return (kappa * last.across * across).exp() * kappa * _along(memory, last.high, sine) * across**2
 
-    stretches = [_Limited("matrix", stretched, case.stretch, case.stretch_log_tilt)]
-    if neighbour is not None:
-        stretches.append(_Limited("square", stretched, case.stretch_along, case.stretch_along_log_tilt))
-    rim = _half_angle(arb(case.crowd_cap))
-    return total + sum((_limit_tail(memory, stretch, rim, patterns) for stretch in stretches), arb(0))
+    stretch = _Limited("matrix", stretched, case.stretch, case.stretch_log_tilt)
+    return total + _limit_tail(memory, stretch, _half_angle(arb(case.crowd_cap)), patterns)
 
 
-def _neighbour(memory: RandomMemory, case: directional.Case) -> Neighbour | None:
-    return Neighbour(memory.kappa, case.low, case.high) if math.isfinite(case.low) else None
+def _neighbour(memory: RandomMemory, case: directional.Case) -> Neighbour:
+    return Neighbour(memory.kappa, case.low, case.high, case.turn)
 
 
 def _stored_within_limits(memory: RandomMemory, case: directional.Case) -> bool | None:
     """Return whether a pattern is stored where no sum exceeds its limit, None if the balls do not decide it."""
-    rho, stages, last, neighbour = arb(case.ball), case.stages, case.contraction, _neighbour(memory, case)
+    rho, stages, last, lone = arb(case.ball), case.stages, case.contraction, math.isinf(case.low)
     end, before = stages[-1], stages[-2:][0]
-    sums = 4 if neighbour is None else 6
     exact = (
         last.high >= end.target
+        and last.across >= end.width
         and end.target <= before.target
         and end.width <= before.width
-        and end.reach <= before.reach
         and all(0.0 < stage.target < 1.0 for stage in stages)
-        and all(len(side.limits) == sums for stage in stages for side in stage.sides)
-        and 0.0 < case.ball < 1.0
-        and (neighbour is None or case.low < case.high <= min(1.0, case.crowd_cap))
+        and case.ball > 0.0
+        and (case.turn == 0.0 if lone else case.turn >= 0.0 and case.low < case.high <= 1.0)
     )
     if not exact:
         return False
-    nearest = 2 * arb(min(case.low, case.crowd_cap))
-    slacks = [nearest - 4 * rho**2, rho**2 - arb(end.target) ** 2 - _square(end), arb(last.across) ** 2 - _square(end)]
-    reach = [*_reach(stages[0], -case.ball, case.ball, lambda low: rho**2 - arb(max(low, 0.0)) ** 2)]
+    neighbour = _neighbour(memory, case)
+    begin, room = rho + neighbour.shift, rho - neighbour.shift
+    slacks = [
+        2 * arb(case.crowd_cap if lone else case.low) - 4 * rho**2,
+        1 - begin,
+        room,
+        room**2 - arb(end.target) ** 2 - arb(end.width) ** 2,
+    ]
+    if not lone:
+        slacks.append(neighbour.between)
+    slacks += _reach(stages[0], -begin, begin, lambda low: begin**2 - low.max(arb(0)) ** 2)
     for earlier, stage in itertools.pairwise(stages):
-        reach += _reach(stage, 0.0, earlier.target, lambda _, before=earlier: _square(before))
-    for earlier, stage in zip((None, *stages), stages, strict=False):
+        slacks += _reach(stage, arb(0), arb(earlier.target), lambda _, width=earlier.width: arb(width) ** 2)
+    pulls = [neighbour.in_ball(rho)]
+    pulls += [neighbour.in_cylinder(arb(stage.target), arb(stage.width)) for stage in stages]
+    for pull, stage in zip(pulls, stages, strict=False):
         target = arb(stage.target)
         for cell in stage.cells:
-            room = target - (1 - target) * _leak(memory, 1 - arb(cell.high)) - _pulled(memory, cell)
-            if neighbour is not None:
-                room -= neighbour.along(_ratios(neighbour, case.ball, earlier, cell), target)
-            slacks.append(room)
-        for side in stage.sides:
-            along, across = _drawn(memory, side, earlier)
-            slacks.append(stage.width - across)
-            if neighbour is not None:
-                slacks.append(stage.reach - neighbour.across(_ratios(neighbour, case.ball, earlier, side), along))
-    contracted = _positive(1 - _slope(memory, case, neighbour))
-    slacks += reach
+            crowd = _pulled(memory, cell) + (1 - target) * _leak(memory, 1 - arb(cell.high))
+            slacks.append(target - pull.along - pull.gain * crowd)
+        slacks += [stage.width - pull.across - pull.gain * _drawn(memory, side) for side in stage.sides]
+    contracted = _positive(1 - _slope(memory, case, pulls[-1]))
     if contracted is False or any(slack < 0 for slack in slacks):
         return False
     return True if contracted and all(slack >= 0 for slack in slacks) else None
 
 
-def _square(stage: directional.Stage) -> Ball:
-    return arb(stage.width) ** 2 + arb(stage.reach) ** 2
+def _drawn(memory: RandomMemory, side: directional.Side) -> Ball:
+    """Bound the crowd's pull across the axis."""
+    drift, change, spread, growth = map(arb, side.limits)
+    return drift + (change * spread).sqrt() + arb(memory.kappa) * side.across * growth
 
 
-def _ratios(
-    neighbour: Neighbour, ball: float, earlier: directional.Stage | None, piece: directional.Cell | directional.Side
-) -> list[Ratio]:
-    """Return bounds on the neighbour's weight in a piece of the ball, or of the cylinder in which a stage ends."""
-    high = arb(piece.high)
-    if earlier is None:
-        return [neighbour.in_ball(arb(ball)), neighbour.in_cylinder(high, arb(piece.across))]
-    return [neighbour.in_cylinder(high, arb(earlier.reach))]
-
-
-def _drawn(memory: RandomMemory, side: directional.Side, earlier: directional.Stage | None) -> tuple[Ball, Ball]:
-    """Bound the crowd's pull along the direction of the neighbour, 0 without one, and across it."""
-    kappa = arb(memory.kappa)
-    drift, change, spread, growth = map(arb, side.limits[:4])
-    changed = (change * spread).sqrt()
-    if len(side.limits) == 4:
-        return arb(0), drift + changed + kappa * side.across * growth
-    drift_along, growth_along = map(arb, side.limits[4:])
-    growth_along = growth_along.min(growth)
-    mixed = (growth_along * growth).sqrt()
-    reach, width = (0.0, side.across) if earlier is None else (earlier.reach, earlier.width)
-    return (
-        drift_along + changed + kappa * (growth_along * reach + mixed * width),
-        drift + changed + kappa * (mixed * reach + growth * width),
-    )
-
-
-def _slope(memory: RandomMemory, case: directional.Case, neighbour: Neighbour | None) -> Ball:
+def _slope(memory: RandomMemory, case: directional.Case, pull: Pull) -> Ball:
     """Bound the norm of the Jacobian in the last cylinder."""
-    kappa, a, pulled = arb(memory.kappa), arb(case.contraction.high), _pulled(memory, case.contraction)
-    if neighbour is None:
-        leak = (kappa * (1 - a) ** 2 - 1).max(arb(0)) * _leak(memory, 1 - a)
-        return kappa * a**2 + leak + pulled + case.stretch
-    end, earlier = case.stages[-1], None if len(case.stages) == 1 else case.stages[-2]
-    ratio = neighbour.in_cylinder(a, arb(end.reach))
-    pair = neighbour.spread(ratio)
-    if not pair.is_finite():
-        return arb(1)
-    crowds = [_drawn(memory, side, earlier) for side in end.sides]
-    crowd = max((along**2 + across**2).sqrt().upper() for along, across in crowds)
-    most, along = arb(case.stretch), arb(case.stretch_along).min(arb(case.stretch))
-    first, second = pair + along, arb(case.high) / 2 * pair + most
-    top = (first + second + ((first - second) ** 2 + 4 * along * most).sqrt()) / 2
-    mixed = 2 * kappa * neighbour.share(ratio) * neighbour.farthest * crowd
-    return mixed + (kappa - 1).max(arb(0)) * _leak(memory, 1 - a) + pulled + top
+    kappa, a = arb(memory.kappa), arb(case.contraction.high)
+    leak = (kappa * (1 - a) ** 2 - 1).max(arb(0)) * _leak(memory, 1 - a)
+    crowd = leak + _pulled(memory, case.contraction) + case.stretch
+    return kappa * (a**2 + pull.across**2 + pull.spread) + pull.gain * crowd
 
 
-def _reach(stage: directional.Stage, low: float, high: float, square: Callable[[float], Ball]) -> list[Ball]:
+def _reach(stage: directional.Stage, low: Ball, high: Ball, square: Callable[[Ball], Ball]) -> list[Ball]:
     """Return slacks that are not negative if cells and sides cover ``low <= a <= high``, |v|² up to a square."""
     slacks, begin = [], low
     for cell in stage.cells:
-        slacks += [arb(cell.high) - begin, arb(cell.across) ** 2 - square(begin)]
-        begin = cell.high
-    slacks.append(arb(begin) - high)
+        slacks += [cell.high - begin, arb(cell.across) ** 2 - square(begin)]
+        begin = arb(cell.high)
+    slacks.append(begin - high)
     begin = low
     for side in stage.sides:
-        slacks += [arb(begin) - side.low, arb(side.high) - begin, arb(side.across) ** 2 - square(begin)]
-        begin = side.high
-    return [*slacks, arb(begin) - high]
+        slacks += [begin - side.low, side.high - begin, arb(side.across) ** 2 - square(begin)]
+        begin = arb(side.high)
+    return [*slacks, begin - high]
 
 
 def _pulled(memory: RandomMemory, cell: directional.Cell) -> Ball:
@@ -608,14 +566,12 @@ def _limit_tail(memory: RandomMemory, limited: _Limited, start: Ball, patterns: 
     """Enclose the bound on the probability that a sum exceeds its limit."""
     tilt, across = arb(limited.log_tilt).exp(), memory.dim - 1
     gain = tilt * limited.limit
-    if limited.kind in ("vector", "component"):
+    if limited.kind == "vector":
 
         def grown(sine: Ball, cosine: Ball) -> Ball:
             return ((tilt * limited.size(sine, cosine)) ** 2 / 4).hypgeom_0f1(arb(across) / 2) - 1
 
         growth = patterns * _mean(memory.dim, grown, start, arb.pi() / 2)
-        if limited.kind == "component":
-            return _probability_bound(growth - gain + arb(2).log())
         return _probability_bound(growth - (gain**2 / 4).hypgeom_0f1(arb(across) / 2).log())
 
     def raised(sine: Ball, cosine: Ball) -> Ball:
@@ -624,8 +580,6 @@ def _limit_tail(memory: RandomMemory, limited: _Limited, start: Ball, patterns: 
     growth = patterns * _mean(memory.dim, raised, start, arb.pi() / 2)
     if limited.kind == "matrix":
         return _probability_bound(growth / across - gain + arb(across).log())
-    if limited.kind == "square":
-        return _probability_bound(growth / across - gain)
     return _probability_bound(growth - gain)
 
 
