@@ -36,7 +36,7 @@ class Neighbour:
     @property
     def between(self) -> bool:
         """Whether the axis lies between the two, nearer to the pattern, and the neighbour within a right angle."""
-        return self._low < self._high <= 1.0 and 0.0 <= 0.5 * self.shift**2 <= self._near[0]
+        return self._low < self._high <= 1.0 and self._turn >= 0.0 and 0.5 * self.shift**2 <= self._near[0]
 
     @property
     def within(self) -> float:
