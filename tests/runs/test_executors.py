@@ -171,6 +171,30 @@ def test_workers_do_not_share_cores(processes, work):
     assert set(processes.map(work.threads, range(4))) == {(processes.threads, str(processes.threads))}
 
 
+@pytest.mark.slow
+def test_a_script_that_uses_torch_first_does_not_share_cores_either(work, tmp_path):
+    script = tmp_path / "parent.py"
+    script.write_text(
+        textwrap.dedent(
+            f"""
+            import sys
+            import torch
+            torch.get_num_threads()
+            sys.path.insert(0, {os.path.dirname(work.__file__)!r})
+            import executors_work
+            from hopfield_theory.runs.executors import Processes
+            if __name__ == "__main__":
+                with Processes(1) as workers:
+                    print(*workers.map(executors_work.threads, [0]), workers.threads)
+            """
+        )
+    )
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    told = subprocess.run([sys.executable, str(script)], env=environment, capture_output=True, text=True, check=True)
+    cores = len(os.sched_getaffinity(0))
+    assert told.stdout == f"({cores}, '{cores}') {cores}\n"
+
+
 @pytest.fixture
 def torch_threads():
     before = torch.get_num_threads()
