@@ -246,11 +246,7 @@ def _weighted(clipped: bool) -> Callable[..., tuple[Tensor, Tensor]]:
         weights = _weights(query, key, call, scaling, module)
         if clipped:
             gamma, alpha, zeta, length = (option(module, name) for name in ("gamma", "alpha", "zeta", "length"))
-            seen = (
-                visible_keys(query, key, call.mask, call.causal)
-                if length is None
-                else torch.full((), length, device=query.device)
-            )
+            seen = visible_keys(query, key, call.mask, call.causal) if length is None else length
             weights = clipped_weights(weights, stretch(seen, gamma, alpha), zeta)
         weights = nn.functional.dropout(weights, dropout, module.training)
         weights = passed("probabilities", module, weights)

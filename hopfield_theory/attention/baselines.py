@@ -70,7 +70,7 @@ def visible_keys(query: Tensor, key: Tensor, attn_mask: Tensor | None, is_causal
     return seen.expand(*seen.shape[:-1], keys).sum(-1, keepdim=True)
 
 
-def stretch(keys: Tensor, gamma: float = 0.0, alpha: float | None = None) -> float | Tensor:
+def stretch(keys: Tensor | int, gamma: float = 0.0, alpha: float | None = None) -> float | Tensor:
     """Return gamma of clipped softmax: ``gamma``, or ``-alpha`` divided by the number of keys that a query sees.
 
     Examples
@@ -82,7 +82,7 @@ def stretch(keys: Tensor, gamma: float = 0.0, alpha: float | None = None) -> flo
         return gamma
     if gamma != 0 or not 0 <= alpha < math.inf:
         raise ValueError(f"alpha is {alpha} and gamma {gamma}: alpha must be at least 0, and stands in place of gamma")
-    return -alpha / keys.clamp(min=1)
+    return -alpha / (keys.clamp(min=1) if isinstance(keys, Tensor) else max(keys, 1))
 
 
 def clipped_attention(
@@ -125,11 +125,7 @@ def clipped_attention(
         key, value = repeated_heads(query, key, "key"), repeated_heads(query, value, "value")
     n = 0.0 if n is None and log_n is None else n
     weights = softmax_n_weights(query, key, attn_mask, is_causal, scale, n=n, log_n=log_n)
-    keys = (
-        visible_keys(query, key, attn_mask, is_causal)
-        if length is None
-        else torch.full((), length, device=query.device)
-    )
+    keys = visible_keys(query, key, attn_mask, is_causal) if length is None else length
     stretched = stretch(keys, gamma, alpha)
     return nn.functional.dropout(clipped_weights(weights, stretched, zeta), dropout_p) @ value
 

@@ -81,7 +81,7 @@ def _exponentials(scores: Tensor, log_n: float | Tensor, dim: int) -> tuple[Tens
     work = torch.promote_types(scores.dtype, torch.float32)
     z = scores.to(work)
     # a number is filled in where the scores are: a copy from the host would wait for the device
-    log_n = log_n.to(z) if isinstance(log_n, Tensor) else z.new_full((), log_n)
+    log_n = z.new_full((), log_n) if isinstance(log_n, float) else torch.as_tensor(log_n, dtype=work, device=z.device)
     kept = list(z.shape)
     kept[dim] = 1
     try:

@@ -110,6 +110,29 @@ def others(request):
     return request.getfixturevalue(request.param)
 
 
+USES_TORCH = "import torch; torch.get_num_threads()"
+
+
+def parent(work, folder, lines, first=""):
+    """Write a script that does something with ``workers``, a process of its own."""
+    script = folder / "parent.py"
+    script.write_text(
+        textwrap.dedent(
+            f"""
+            import sys
+            {first}
+            sys.path.insert(0, {os.path.dirname(work.__file__)!r})
+            import executors_work
+            from hopfield_theory.runs.executors import Processes
+            if __name__ == "__main__":
+                with Processes(1) as workers:
+                    {lines}
+            """
+        )
+    )
+    return script
+
+
 def alive(pid):
     try:
         return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
@@ -173,22 +196,7 @@ def test_workers_do_not_share_cores(processes, work):
 
 @pytest.mark.slow
 def test_a_script_that_uses_torch_first_does_not_share_cores_either(work, tmp_path):
-    script = tmp_path / "parent.py"
-    script.write_text(
-        textwrap.dedent(
-            f"""
-            import sys
-            import torch
-            torch.get_num_threads()
-            sys.path.insert(0, {os.path.dirname(work.__file__)!r})
-            import executors_work
-            from hopfield_theory.runs.executors import Processes
-            if __name__ == "__main__":
-                with Processes(1) as workers:
-                    print(*workers.map(executors_work.threads, [0]), workers.threads)
-            """
-        )
-    )
+    script = parent(work, tmp_path, "print(*workers.map(executors_work.threads, [0]), workers.threads)", USES_TORCH)
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     told = subprocess.run([sys.executable, str(script)], env=environment, capture_output=True, text=True, check=True)
     cores = len(os.sched_getaffinity(0))
@@ -251,25 +259,12 @@ def test_work_nobody_waits_for_is_stopped_and_no_process_is_left(work):
 
 @pytest.mark.slow
 def test_workers_do_not_outlive_a_parent_that_is_killed(work, tmp_path):
-    script = tmp_path / "parent.py"
-    script.write_text(
-        textwrap.dedent(
-            f"""
-            import sys
-            sys.path.insert(0, {os.path.dirname(work.__file__)!r})
-            import executors_work
-            from hopfield_theory.runs.executors import Processes
-            if __name__ == "__main__":
-                with Processes(1) as workers:
-                    print(*workers.map(executors_work.pid, [0]), flush=True)
-                    list(workers.map(executors_work.sleep, [60]))
-            """
-        )
-    )
-    with subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, text=True) as parent:
-        worker = int(parent.stdout.readline())
+    lines = "print(*workers.map(executors_work.pid, [0]), flush=True); list(workers.map(executors_work.sleep, [60]))"
+    script = parent(work, tmp_path, lines)
+    with subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, text=True) as process:
+        worker = int(process.stdout.readline())
         assert psutil.pid_exists(worker)
-        parent.kill()
+        process.kill()
     assert gone([worker])
 
 
