@@ -181,35 +181,35 @@ def thrice_the_shift(setting):
 
 
 MISTAKES = {
-    "C1 exponent d − 1": random_memories._all_stored(published_without_quarter, _dense(3, 600.0, 0.5), (40, 40)),
+    "C1 exponent d − 1": random_memories._all_stored(published_without_quarter, _dense(3, 600.0, 0.5), (30, 30)),
     "C1 below κ = 1": random_memories._all_stored(random_memories._published, _dense(2, 1e-6, 0.5), (30, 30)),
-    "C2 a tenth of the gap": random_memories._all_stored(pairs_at_a_tenth_of_the_gap, CROWDED, (200, 200)),
-    "C2 ten times as many": random_memories._all_stored(raised(random_memories._pairwise, 10), CROWDED, (100, 100)),
-    "C3 ten times as many": random_memories._all_stored(raised(random_memories._chernoff, 10), CROWDED, (20, 20)),
+    "C2 a tenth of the gap": random_memories._all_stored(pairs_at_a_tenth_of_the_gap, CROWDED, (150, 150)),
+    "C2 ten times as many": random_memories._all_stored(raised(random_memories._pairwise, 10), CROWDED, (50, 50)),
+    "C3 ten times as many": random_memories._all_stored(raised(random_memories._chernoff, 10), CROWDED, (12, 12)),
     "C3 a twentieth of the ball": random_memories._typical_stored(
-        random_memories._typical, TYPICAL, (200, 200), lambda s: 0.05 * random_memories._ball(s)
+        random_memories._typical, TYPICAL, (60, 60), lambda s: 0.05 * random_memories._ball(s)
     ),
     "C3 ten times as many, typical": random_memories._typical_stored(
         raised(random_memories._typical, 10), TYPICAL, (60, 60), random_memories._ball
     ),
     "C10 ten times as many, typical": random_memories._typical_stored(
-        raised(random_memories._directional_typical, 10), CROWD, (60, 60), random_memories._directional_ball
+        raised(random_memories._directional_typical, 10), CROWD, (20, 20), random_memories._directional_ball
     ),
     "C10 a tenth of the ball": random_memories._typical_stored(
-        random_memories._directional_typical, CROWD, (60, 60), lambda s: 0.1 * random_memories._directional_ball(s)
+        random_memories._directional_typical, CROWD, (20, 20), lambda s: 0.1 * random_memories._directional_ball(s)
     ),
     "C5 twice the fold": random_memories._short_of_fold(raised(random_memories._mean_field, 2), FOLD, (60, 60)),
     "C5 half the fold": random_memories._past_fold(raised(random_memories._mean_field, 0.5), FOLD, (60, 60)),
     # C5's fold is nearly a width from the law
-    "C9 without its shifts": random_memories._beside_law(random_memories._mean_field, LAW, (800, 800))[0],
-    "C9 with thrice its shifts": random_memories._beside_law(thrice_the_shift, LAW, (400, 400))[1],
+    "C9 without its shifts": random_memories._beside_law(random_memories._mean_field, LAW, (500, 500))[0],
+    "C9 with thrice its shifts": random_memories._beside_law(thrice_the_shift, LAW, (250, 250))[1],
     "C6 ten times the height": random_memories._two_merge(merging_below_ten_times_the_height, CROWDED, (400, 400)),
-    "C6 a fifth as many": random_memories._two_merge(raised(random_memories._merging, 1 / 5), CROWDED, (1000, 1000)),
+    "C6 a fifth as many": random_memories._two_merge(raised(random_memories._merging, 1 / 5), CROWDED, (400, 400)),
     "C7 a fifth as many": random_memories._typical_lost(
         raised(random_memories._crowding(0.1), 1 / 5), TYPICAL, (200, 200), 0.1
     ),
     "C7 a thirtieth as many, within m/2": random_memories._typical_lost(
-        raised(random_memories._crowding(0.5), 1 / 30), _dense(12, 6.0, 0.5), (400, 400), 0.5
+        raised(random_memories._crowding(0.5), 1 / 30), _dense(12, 6.0, 0.5), (100, 100), 0.5
     ),
 }
 

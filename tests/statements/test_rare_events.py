@@ -266,7 +266,7 @@ def times(log_patterns, factor):
 
 def near_too_soon(factor, size, error, memory):
     """What C7 proves of a number of patterns, claimed of fewer."""
-    fewer, claimed = (random_memories._rarely_near(m, error, memory, (600, 600)) for m in (round(factor * size), size))
+    fewer, claimed = (random_memories._rarely_near(m, error, memory, (150, 150)) for m in (round(factor * size), size))
     return dataclasses.replace(fewer, probability=functools.cache(claimed.probability))
 
 
@@ -278,13 +278,13 @@ C1, C2, C3 = _dense(3, 1e9, 1e-6), _dense(3, 3e8, 1e-6), _dense(4, 1e5, 1e-6)
 MERGED, CROWDED = _slotted(6, 1e5, 1e-9, 0.0), _slotted(16, 60.0, 1e-6, 0.0)
 MISTAKES = {
     "C1 20 times as many": random_memories._rarely_lost(times(random_memories._published, 20), C1, 2.2, (100, 100)),
-    "C2 4 times as many": random_memories._rarely_lost(times(random_memories._pairwise, 4), C2, 2.2, (300, 300)),
+    "C2 4 times as many": random_memories._rarely_lost(times(random_memories._pairwise, 4), C2, 2.2, (120, 120)),
     "C3 1.4 times as many": random_memories._rarely_lost(times(random_memories._chernoff, 1.4), C3, 2.2, (300, 300)),
     "C3 half of p": other_probability(
-        random_memories._rarely_lost(random_memories._chernoff, C3, 2.2, (300, 300)), 1 / 2
+        random_memories._rarely_lost(random_memories._chernoff, C3, 2.2, (150, 150)), 1 / 2
     ),
     "C3 twice as many, crowded": random_memories._rarely_lost(
-        times(random_memories._chernoff, 2), CROWDED, 2.2, (100, 100)
+        times(random_memories._chernoff, 2), CROWDED, 2.2, (60, 60)
     ),
     "C3 1.7 times as many, typical": random_memories._rarely_off(
         times(random_memories._typical, 1.7), C3, 2.5, (400, 400), random_memories._ball
@@ -292,11 +292,11 @@ MISTAKES = {
     "C3 a third of the ball, typical": random_memories._rarely_off(
         random_memories._typical, C3, 4.0, (600, 600), lambda s: random_memories._ball(s) / 3
     ),
-    "C6 0.7 as many": random_memories._rarely_merged(times(random_memories._merging, 0.7), C3, 3.0, (400, 400)),
+    "C6 0.7 as many": random_memories._rarely_merged(times(random_memories._merging, 0.7), C3, 3.0, (100, 100)),
     "C6 0.7 as many, n = 1": random_memories._rarely_merged(
-        times(random_memories._merging, 0.7), MERGED, 3.0, (300, 300)
+        times(random_memories._merging, 0.7), MERGED, 3.0, (150, 150)
     ),
-    "C6 twice p": other_probability(random_memories._rarely_merged(random_memories._merging, C3, 3.0, (300, 300)), 2),
+    "C6 twice p": other_probability(random_memories._rarely_merged(random_memories._merging, C3, 3.0, (80, 80)), 2),
     "C7 0.56 as many": near_too_soon(0.56, 95, 0.02, RandomMemory(16, 8.0, -math.inf)),
     "C7 half as many, n = 1": near_too_soon(0.5, 135, 0.04, RandomMemory(16, 8.0)),
 }
