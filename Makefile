@@ -10,19 +10,22 @@ OUT ?= build
 install: $(VENV)/installed
 
 # nothing is compiled that is never imported, and what is imported is kept, even where the environment forbids it
-PIP := $(BIN)/python -m pip install --quiet --no-compile --constraint constraints.txt --editable
+PIP := $(BIN)/python -m pip install --quiet --no-compile --constraint constraints.txt
 export PYTHONDONTWRITEBYTECODE :=
 
-# what the results need, and what the tests, documents and linters need too
-$(VENV)/ready: pyproject.toml constraints.txt
+# the pip that comes with Python 3.11 takes twice as long
+$(BIN)/pip:
 	$(PYTHON) -m venv $(VENV)
-	$(PIP) '.[data,figures,report,testing]'
+	$(PIP) --upgrade pip
+
+# what the results need, and what the tests, documents and linters need too
+$(VENV)/ready: pyproject.toml constraints.txt | $(BIN)/pip
+	$(PIP) --editable '.[data,figures,report,testing]'
 	touch $@
 
 # asked for at once, everything is resolved once
-$(VENV)/installed: pyproject.toml constraints.txt
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(PIP) '.[data,testing,cluster,figures,report,transformers,docs,dev]'
+$(VENV)/installed: pyproject.toml constraints.txt | $(BIN)/pip
+	$(PIP) --editable '.[data,testing,cluster,figures,report,transformers,docs,dev]'
 	touch $(VENV)/ready $@
 
 reproduce: $(VENV)/ready
