@@ -112,7 +112,7 @@ def log_failure(memory: RandomMemory, witness: Witness, log_patterns: float, qua
 
     Examples
     --------
-    >>> memory = RandomMemory(dim=30, kappa=116.0)
+    >>> memory = RandomMemory.of(dim=75, beta=1.0, scale=1.0)
     >>> witness = directional_witness(memory, 1e-3, "typical")
     >>> wide = replace(witness, lone=replace(witness.lone, ball=2.0 * witness.ball))
     >>> log_failure(memory, wide, witness.log_patterns, "typical") >= 0.0

@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hopfield_theory.fused import cuda, gate
@@ -366,6 +366,7 @@ def test_the_real_operators_take_these_arguments(kind, name):
 # --- the gate ---
 
 
+@settings(max_examples=25)
 @given(
     st.integers(1, 3),
     st.integers(1, 3),

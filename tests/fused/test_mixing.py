@@ -17,7 +17,7 @@ def test_trial_states_are_the_plain_formula_s(width, dtype):
     def normal(*shape):
         return torch.randn(*shape, generator=generator, dtype=torch.float64).to(dtype)
 
-    number, window = 24, 8
+    number, window = 12, 8
     dx, residual = normal(number, window, width), normal(number).abs()
     # a linear map, contracting for most rows: Anderson mixing, relaxed and plain steps all occur
     df = (torch.linspace(-1.5, 0.2, number).view(-1, 1, 1) * dx + 0.2 * normal(number, window, width)).to(dtype)
