@@ -1,371 +1,101 @@
-"""C1 to C7, C9 and C10: lower and upper bounds on the number of random patterns that a memory stores.
-
-Experiments run in units of the radius m: patterns are uniform on the unit sphere, and κ = βm² is the inverse
-temperature.
-"""
+"""C1 to C7, C9 and C10: lower and upper bounds on the number of random patterns that a memory stores."""
 
 from __future__ import annotations
 
 import functools
-import itertools
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
 
-import numpy as np
-import torch
-from scipy import optimize
-from torch import Tensor
-
-from hopfield_theory.bounds import RandomMemory, finite_size, mean_field, sphere, union
+from hopfield_theory.bounds import RandomMemory, finite_size, mean_field, union
 from hopfield_theory.bounds.chernoff import Witness, chernoff, chernoff_witness
 from hopfield_theory.bounds.crowding import typical_witness
 from hopfield_theory.bounds.directional import directional, directional_witness
 from hopfield_theory.bounds.merging import pair_witness
-from hopfield_theory.data.ensembles import keyed_generator
-from hopfield_theory.model import batched
-from hopfield_theory.statements import derivations, tails
-from hopfield_theory.statements.rare_events import ClosePair, QuietCrowd, mean_interval
+from hopfield_theory.statements import derivations
+from hopfield_theory.statements.events import (
+    Bound,
+    Setting,
+    all_stored,
+    dense,
+    rarely_lost,
+    rarely_merged,
+    rarely_near,
+    rarely_off,
+    slotted,
+    two_merge,
+    typical_lost,
+    typical_stored,
+)
 from hopfield_theory.statements.statement import Experiment, Kind, Statement, Trend
-from hopfield_theory.statistics import Interval
+from hopfield_theory.statements.trends import (
+    closes_in,
+    extrapolates,
+    follows_exponential_moment,
+    optimised,
+    silenced,
+    threshold,
+    unmoved,
+)
 
 __all__ = ["PUBLISHED_AT_SMALL_KAPPA", "STATEMENTS"]
 
-# an orbit whose step is shorter has come to rest; ends that are closer than _APART are the same
-_AT_REST = 1e-10
-_APART = 1e-6
-# A state that still moves after so many updates counts as a fixed point. Pairs within 2 per cent of the height 2/κ at
-# which pairs separate merge more slowly and count as separate, which favours C1 to C3 and disfavours C6.
-_STEPS = 1000
-# numbers that a batch of memories may hold: few enough for a cache
-_BLOCK = 1 << 18
-
-
-@dataclass(frozen=True)
-class _Setting:
-    """A random memory, and the probability p of a statement about it."""
-
-    memory: RandomMemory
-    failure_probability: float
-
-    def __str__(self) -> str:
-        return f"{_described(self.memory)}, p = {self.failure_probability:g}"
-
-
-def _described(memory: RandomMemory) -> str:
-    log_noop = memory.log_noop
-    noop = "0" if math.isinf(log_noop) else f"e^{log_noop:g}" if log_noop else "1"
-    return f"d = {memory.dim}, κ = {memory.kappa:g}, n = {noop}"
-
-
-def _dense(dim: int, kappa: float, failure_probability: float) -> _Setting:
-    return _Setting(RandomMemory(dim, kappa, -math.inf), failure_probability)
-
-
-def _slotted(dim: int, kappa: float, failure_probability: float, log_noop: float) -> _Setting:
-    return _Setting(RandomMemory(dim, kappa, log_noop), failure_probability)
-
-
-# from a setting to the logarithm of a number of patterns, or to a distance
-_Bound = Callable[[_Setting], float]
-# from patterns, shape (B, M, d), the ends of the first Q of them, shape (B, Q, d), which of those are at rest, and a
-# radius, to bools of shape (B,)
-_Event = Callable[[Tensor, Tensor, Tensor, float], Tensor]
-
-
-# --- memories and their ends ---
-
-
-def _ends(patterns: Tensor, queries: int, memory: RandomMemory) -> tuple[Tensor, Tensor]:
-    """Return the ends of updates from the first patterns of memories, shape (B, M, d), and which converged."""
-    start = patterns[:, :queries]
-    found = batched.fixed_points(start, patterns, memory.kappa, memory.log_noop, tol=_AT_REST, max_steps=_STEPS)
-    return found.state, found.converged
-
-
-def _errors(patterns: Tensor, ends: Tensor) -> Tensor:
-    return torch.linalg.vector_norm(ends - patterns[:, : ends.shape[1]], dim=-1)
-
-
-def _storable(patterns: Tensor, ends: Tensor) -> Tensor:
-    return batched.storable(patterns, ends, _APART)
-
-
-def _merged(ends: Tensor) -> Tensor:
-    return (batched.distances(ends) <= _APART).any(-1).any(-1)
-
-
-def _within(patterns: Tensor, ends: Tensor, radius: float) -> Tensor:
-    return _errors(patterns, ends)[:, 0] <= radius
-
-
-# --- events ---
-
-
-@dataclass(frozen=True)
-class _Kind:
-    """The event of a bound: its name, the number of patterns, and whether it is about one of them or all.
-
-    The name may contain a place for the radius. The claimed probability is ``1 - p`` for a likely event, else p.
-    """
-
-    name: str
-    happens: _Event
-    rounded: Callable[[float], int]
-    at_least: bool
-    typical: bool = False
-    likely: bool = False
-
-    def size(self, log_patterns: float) -> int:
-        return self.rounded(math.exp(log_patterns))
-
-    def claimed(self, setting: _Setting) -> float:
-        return 1 - setting.failure_probability if self.likely else setting.failure_probability
-
-    def full_name(self, setting: _Setting, radius: _Bound | float) -> str:
-        return f"{self.name.format(radius)}: {setting}"
-
-
-def _radius(radius: _Bound | float, setting: _Setting) -> float:
-    return radius(setting) if callable(radius) else radius
-
-
-def _counted(
-    kind: _Kind,
-    log_patterns: _Bound,
-    setting: _Setting,
-    trials: tuple[int, int],
-    radius: _Bound | float = math.nan,
-) -> Experiment:
-    """Count the random memories in which an event happens."""
-    name, dim = kind.full_name(setting, radius), setting.memory.dim
-
-    def count(seed: int, trials: int, _: float) -> int:
-        generator, size, reach = keyed_generator(seed, name), kind.size(log_patterns(setting)), _radius(radius, setting)
-        queries = 1 if kind.typical else size
-        batch = max(1, _BLOCK // (size * max(queries, dim)))
-        happened = 0
-        for begun in range(0, trials, batch):
-            # drawn one by one, since the numbers that torch draws depend on how many it draws in one call
-            drawn = [
-                torch.randn(size, dim, generator=generator, dtype=torch.float64)
-                for _ in range(min(batch, trials - begun))
-            ]
-            patterns = torch.nn.functional.normalize(torch.stack(drawn), dim=-1)
-            happened += int(kind.happens(patterns, *_ends(patterns, queries, setting.memory), reach).sum())
-        return happened
-
-    return Experiment(name, count, lambda: kind.claimed(setting), kind.at_least, trials)
-
-
-def _estimated(
-    kind: _Kind,
-    log_patterns: _Bound,
-    setting: _Setting,
-    reach: float,
-    trials: tuple[int, int],
-    radius: _Bound | float = math.nan,
-) -> Experiment:
-    """Estimate the probability of an event together with a pair closer than the height ``reach/κ``."""
-    name, memory = kind.full_name(setting, radius), setting.memory
-    cap = reach / memory.kappa
-
-    def estimate(seed: int, trials: int, confidence: float) -> Interval:
-        size = kind.size(log_patterns(setting))
-        pairs, generator = ClosePair(size, memory.dim, cap, of_first=kind.typical), keyed_generator(seed, name)
-
-        def value(patterns: Tensor, ends: Tensor, at_rest: Tensor) -> Tensor:
-            return kind.happens(patterns, ends, at_rest, _radius(radius, setting)) / pairs.count(patterns)
-
-        mean = _mean_value(pairs.draw, value, memory, 1 if kind.typical else size, generator, trials, confidence)
-        # an upper bound is refuted by the close pairs, a lower bound only by all events
-        rest = math.exp(tails.log_crowd_failure(memory, cap, math.log(size))) if kind.at_least else 0.0
-        return _scaled(mean, pairs.log_expected, rest)
-
-    return Experiment(name, estimate, lambda: kind.claimed(setting), kind.at_least, trials)
-
-
-_all_stored = functools.partial(
-    _counted,
-    _Kind(
-        "all limits distinct and in disjoint balls",
-        lambda patterns, ends, _, __: _storable(patterns, ends),
-        math.floor,
-        at_least=True,
-        likely=True,
-    ),
-)
-_two_merge = functools.partial(
-    _counted, _Kind("two limits coincide", lambda _, ends, __, ___: _merged(ends), math.ceil, at_least=True)
-)
-_typical_stored = functools.partial(
-    _counted,
-    _Kind(
-        "limit of one pattern in its ball",
-        lambda patterns, ends, _, radius: _within(patterns, ends, radius),
-        math.floor,
-        at_least=True,
-        typical=True,
-        likely=True,
-    ),
-)
-_typical_lost = functools.partial(
-    _counted,
-    _Kind(
-        "limit of one pattern within {:g} m",
-        lambda patterns, ends, _, radius: _within(patterns, ends, radius),
-        math.ceil,
-        at_least=False,
-        typical=True,
-        likely=True,
-    ),
-)
-_rarely_lost = functools.partial(
-    _estimated,
-    _Kind(
-        "limits that coincide or do not fit into disjoint balls, through a close pair",
-        lambda patterns, ends, at_rest, _: at_rest.all(-1) & ~_storable(patterns, ends),
-        math.floor,
-        at_least=False,
-    ),
-)
-_rarely_off = functools.partial(
-    _estimated,
-    _Kind(
-        "limit of one pattern outside its ball, through a close neighbour",
-        lambda patterns, ends, at_rest, radius: at_rest[:, 0] & ~_within(patterns, ends, radius),
-        math.floor,
-        at_least=False,
-        typical=True,
-    ),
-)
-_rarely_merged = functools.partial(
-    _estimated,
-    _Kind(
-        "two limits coincide",
-        # here it is the claim that such events are frequent enough, so that doubt counts as one
-        lambda _, ends, at_rest, __: _merged(ends) | ~at_rest.all(-1),
-        math.ceil,
-        at_least=True,
-    ),
-)
-
-# from a generator to one memory, shape (M, d)
-_Draw = Callable[[torch.Generator], Tensor]
-# from memories, their ends and which of those are at rest to numbers of shape (B,) in [0, 1]
-_Value = Callable[[Tensor, Tensor, Tensor], Tensor]
-
-
-def _mean_value(
-    draw: _Draw,
-    value: _Value,
-    memory: RandomMemory,
-    queries: int,
-    generator: torch.Generator,
-    trials: int,
-    confidence: float,
-) -> Interval:
-    """Average a function of the ends of the first ``queries`` patterns over memories."""
-    values: list[Tensor] = []
-    while (left := trials - sum(map(len, values))) > 0:
-        first = draw(generator)
-        batch = min(left, max(1, _BLOCK // (len(first) * max(queries, memory.dim))))
-        patterns = torch.stack([first, *(draw(generator) for _ in range(batch - 1))])
-        values.append(value(patterns, *_ends(patterns, queries, memory)))
-    return mean_interval(torch.cat(values), confidence)
-
-
-def _scaled(interval: Interval, log_factor: float, rest: float = 0.0) -> Interval:
-    """Multiply by a known factor, and add a bound on the omitted probability to the upper end."""
-    estimate, low, high = (math.exp(log_factor) * x for x in (interval.estimate, interval.low, interval.high))
-    return Interval(estimate, low, high + rest, interval.confidence)
-
-
-# where C7's sum over the crowd begins for these experiments, and the pull, in units of ρ, that counts as quiet
-_CAP = 0.4
-_QUIET = 0.9
-
-
-def _rarely_near(size: int, error: float, memory: RandomMemory, trials: tuple[int, int]) -> Experiment:
-    """Estimate the probability, bounded by C7, that the crowd is quiet and a pattern's fixed point is near it."""
-    name = f"limit of one pattern within {error:g} m of it, the crowd quiet: M = {size}, {_described(memory)}"
-
-    def estimate(seed: int, trials: int, confidence: float) -> Interval:
-        crowd = QuietCrowd(size, memory.dim, memory.kappa, 0.5 * error, _QUIET * error)
-
-        def value(patterns: Tensor, ends: Tensor, at_rest: Tensor) -> Tensor:
-            return (at_rest[:, 0] & _within(patterns, ends, error)) * crowd.weight(patterns)
-
-        mean = _mean_value(crowd.draw, value, memory, 1, keyed_generator(seed, name), trials, confidence)
-        return _scaled(mean, crowd.log_factor)
-
-    def claimed() -> float:
-        return math.exp(tails.log_near(memory, error, _CAP, math.log(size)))
-
-    return Experiment(name, estimate, claimed, at_least=False, trials=trials)
-
-
-# --- bounds ---
-
 
 @functools.cache
-def _published(setting: _Setting) -> float:
+def _published(setting: Setting) -> float:
     return union.published(setting.memory, setting.failure_probability)
 
 
 @functools.cache
-def _pairwise(setting: _Setting) -> float:
+def _pairwise(setting: Setting) -> float:
     return union.pairwise(setting.memory, setting.failure_probability)
 
 
 @functools.cache
-def _chernoff(setting: _Setting) -> float:
+def _chernoff(setting: Setting) -> float:
     return chernoff(setting.memory, setting.failure_probability)
 
 
 @functools.cache
-def _typical_witness(setting: _Setting) -> Witness:
+def _typical_witness(setting: Setting) -> Witness:
     return chernoff_witness(setting.memory, setting.failure_probability, "typical")
 
 
-def _typical(setting: _Setting) -> float:
+def _typical(setting: Setting) -> float:
     return _typical_witness(setting).log_patterns
 
 
-def _ball(setting: _Setting) -> float:
+def _ball(setting: Setting) -> float:
     return _typical_witness(setting).lone.ball
 
 
-def _directional(setting: _Setting) -> float:
+def _directional(setting: Setting) -> float:
     return directional(setting.memory, setting.failure_probability)
 
 
-def _directional_typical(setting: _Setting) -> float:
+def _directional_typical(setting: Setting) -> float:
     return directional(setting.memory, setting.failure_probability, "typical")
 
 
-def _directional_ball(setting: _Setting) -> float:
+def _directional_ball(setting: Setting) -> float:
     witness = directional_witness(setting.memory, setting.failure_probability, "typical")
     assert witness is not None
     return witness.ball
 
 
 @functools.cache
-def _merging(setting: _Setting) -> float:
+def _merging(setting: Setting) -> float:
     return pair_witness(setting.memory, setting.failure_probability).log_patterns
 
 
 @functools.cache
-def _ceiling(setting: _Setting, error: float) -> float:
+def _ceiling(setting: Setting, error: float) -> float:
     return typical_witness(setting.memory, setting.failure_probability, error).log_patterns
 
 
-def _crowding(error: float) -> _Bound:
+def _crowding(error: float) -> Bound:
     return lambda setting: _ceiling(setting, error)
 
 
-def _crowding_in_ball(setting: _Setting) -> float:
+def _crowding_in_ball(setting: Setting) -> float:
     return _ceiling(setting, 1 / setting.memory.kappa)
 
 
@@ -374,20 +104,20 @@ _RETRIEVAL = 0.5
 _FROM_FOLD = 0.25
 
 
-def _mean_field(setting: _Setting) -> float:
+def _mean_field(setting: Setting) -> float:
     return mean_field.predicted(setting.memory, _RETRIEVAL)
 
 
-def _short_of_fold(log_fold: _Bound, setting: _Setting, trials: tuple[int, int]) -> Experiment:
-    return _typical_stored(lambda s: log_fold(s) - _FROM_FOLD, setting, trials, _RETRIEVAL)
+def _short_of_fold(log_fold: Bound, setting: Setting, trials: tuple[int, int]) -> Experiment:
+    return typical_stored(lambda s: log_fold(s) - _FROM_FOLD, setting, trials, _RETRIEVAL)
 
 
-def _past_fold(log_fold: _Bound, setting: _Setting, trials: tuple[int, int]) -> Experiment:
-    return _typical_lost(lambda s: log_fold(s) + _FROM_FOLD, setting, trials, _RETRIEVAL)
+def _past_fold(log_fold: Bound, setting: Setting, trials: tuple[int, int]) -> Experiment:
+    return typical_lost(lambda s: log_fold(s) + _FROM_FOLD, setting, trials, _RETRIEVAL)
 
 
 @functools.cache
-def _law(setting: _Setting) -> tuple[float, float]:
+def _law(setting: Setting) -> tuple[float, float]:
     """Return the law's log M at the rate ½, and its width."""
     found = finite_size.law(setting.memory)
     assert found is not None
@@ -398,95 +128,19 @@ def _law(setting: _Setting) -> tuple[float, float]:
 _FROM_LAW = 0.5
 
 
-def _beside_law(log_half: _Bound, setting: _Setting, trials: tuple[int, int]) -> tuple[Experiment, Experiment]:
-    def beside(side: float) -> _Bound:
+def _beside_law(log_half: Bound, setting: Setting, trials: tuple[int, int]) -> tuple[Experiment, Experiment]:
+    def beside(side: float) -> Bound:
         return lambda s: log_half(s) + side * _FROM_LAW * _law(s)[1]
 
     return (
-        _typical_stored(beside(-1.0), setting, trials, _RETRIEVAL),
-        _typical_lost(beside(1.0), setting, trials, _RETRIEVAL),
+        typical_stored(beside(-1.0), setting, trials, _RETRIEVAL),
+        typical_lost(beside(1.0), setting, trials, _RETRIEVAL),
     )
 
 
-# --- trends ---
-
-_Exponent = Callable[[float], float]
-_DIMS = (200, 400, 800)
-
-
-def _threshold(lam: float) -> float:
-    return float(mean_field.threshold(lam))
-
-
-def _overlap(lam: float) -> float:
-    """Overlap that dominates the crowd, where ``λ s + ½ log(1 - s²)`` is largest."""
-    return 2 * lam / (1 + math.hypot(1.0, 2 * lam))
-
-
-def _optimised(threshold: _Exponent) -> float:
-    """Compare with a search for the maximum over s.
-
-    Brent's search misses the place by δ < 5e-8. The curvature there is ``λ² (1 + s²)/s²``, which is at most 2.1e4, so
-    that the maximum is missed by less than 3e-11.
-    """
-
-    def searched(lam: float) -> float:
-        found: Any = optimize.minimize_scalar(
-            lambda s: -lam * s - 0.5 * math.log1p(-s * s),
-            bounds=(0.0, 1.0),
-            method="bounded",
-            options={"xatol": 1e-12, "maxiter": 500},
-        )
-        return lam + found.fun
-
-    lams = np.geomspace(0.01, 100.0, 41).tolist()
-    return 1e-10 - max(abs(threshold(lam) - searched(lam)) for lam in lams)
-
-
-def _follows_exponential_moment(threshold: _Exponent, lam: float) -> float:
-    """Check that ``κ - log Ψ_d(κ)`` is ``α_1 d + ½ log(1 - s⁴)``, Laplace's method, up to a rest of order 1/d."""
-    correction = 0.5 * math.log1p(-(_overlap(lam) ** 4))
-    rests = [
-        abs(lam * d - float(sphere.log_mgf(lam * d, d)) - threshold(lam) * d - correction)
-        for d in (50, 100, 200, 400, 800)
-    ]
-    return min(0.55 * rest - next_rest for rest, next_rest in itertools.pairwise(rests))
-
-
-def _shares(log_patterns: _Bound, threshold: _Exponent, lam: float) -> list[float]:
-    """Return ``log M/(α_1 d)`` over growing d, for ``κ = λ d`` and ``n = 0``."""
-    settings = [_dense(d, lam * d, 0.5) for d in _DIMS]
-    return [log_patterns(setting) / (threshold(lam) * setting.memory.dim) for setting in settings]
-
-
-def _closes_in(log_patterns: _Bound, threshold: _Exponent, lam: float) -> float:
-    """Check that each doubling of d reduces the distance to 1 by more than a third."""
-    gaps = [abs(1 - share) for share in _shares(log_patterns, threshold, lam)]
-    return min(2 / 3 * gap - next_gap for gap, next_gap in itertools.pairwise(gaps))
-
-
-def _extrapolates(log_patterns: _Bound, threshold: _Exponent, lam: float) -> float:
-    """Check the constant of ``a + b log(d)/d + c/d`` through the shares; terms of order log²(d)/d² are neglected."""
-    terms = [[1.0, math.log(d) / d, 1 / d] for d in _DIMS]
-    constant = np.linalg.solve(terms, _shares(log_patterns, threshold, lam))[0]
-    return (math.log(_DIMS[0]) / _DIMS[0]) ** 2 - abs(float(constant) - 1)
-
-
-def _unmoved(log_patterns: _Bound, lam: float, nu: float) -> float:
-    """Check that a no-op mass ``exp(ν d)`` below ``exp(λ d)`` costs less than one pattern in a million."""
-    dim = _DIMS[-1]
-    with_noop, dense = (log_patterns(_slotted(dim, lam * dim, 0.5, log_n)) for log_n in (nu * dim, -math.inf))
-    return 1e-6 - abs(with_noop - dense)
-
-
-def _silenced(log_patterns: _Bound, lam: float, nu: float) -> float:
-    """Check that with a no-op mass ``exp(ν d)`` above ``exp(λ d)`` not even two patterns are stored."""
-    return math.log(2.0) - max(log_patterns(_slotted(d, lam * d, 0.5, nu * d)) for d in _DIMS)
-
-
 PUBLISHED_AT_SMALL_KAPPA = (
-    _all_stored(_published, _dense(2, 1e-6, 0.5), (40, 200)),
-    _all_stored(_published, _slotted(2, 1e-6, 0.5, 0.0), (40, 200)),
+    all_stored(_published, dense(2, 1e-6, 0.5), (40, 200)),
+    all_stored(_published, slotted(2, 1e-6, 0.5, 0.0), (40, 200)),
 )
 """Experiments on the published bound at small β, where the update contracts the whole space and nothing is stored."""
 
@@ -511,11 +165,11 @@ STATEMENTS = (
         why="Ramsauer et al. 2021, for large κ. It is false for κ < 1 (T7: one fixed point).",
         kind=Kind.PROBABILISTIC,
         parts=(
-            _all_stored(_published, _dense(3, 600.0, 0.5), (200, 5000)),
-            _all_stored(_published, _dense(4, 1000.0, 0.5), (200, 5000)),
-            _all_stored(_published, _slotted(3, 4000.0, 0.3, 0.0), (200, 5000)),
-            _rarely_lost(_published, _dense(3, 1e9, 1e-6), 2.2, (200, 10000)),
-            _rarely_lost(_published, _slotted(5, 1e8, 1e-9, 0.0), 2.2, (100, 3000)),
+            all_stored(_published, dense(3, 600.0, 0.5), (200, 5000)),
+            all_stored(_published, dense(4, 1000.0, 0.5), (200, 5000)),
+            all_stored(_published, slotted(3, 4000.0, 0.3, 0.0), (200, 5000)),
+            rarely_lost(_published, dense(3, 1e9, 1e-6), 2.2, (200, 10000)),
+            rarely_lost(_published, slotted(5, 1e8, 1e-9, 0.0), 2.2, (100, 3000)),
         ),
         experiment="capacity",
         figure="capacity",
@@ -539,12 +193,12 @@ STATEMENTS = (
         ),
         kind=Kind.PROBABILISTIC,
         parts=(
-            _all_stored(_pairwise, _dense(4, 200.0, 0.1), (200, 5000)),
-            _all_stored(_pairwise, _slotted(6, 120.0, 0.5, 0.0), (100, 2000)),
-            _all_stored(_pairwise, _slotted(6, 60.0, 0.3, 54.0), (200, 5000)),
-            _rarely_lost(_pairwise, _dense(3, 3e8, 1e-6), 2.2, (200, 10000)),
-            _rarely_lost(_pairwise, _slotted(3, 1e8, 1e-6, 0.0), 2.2, (200, 10000)),
-            _rarely_lost(_pairwise, _slotted(4, 1e8, 1e-9, 0.0), 2.2, (200, 10000)),
+            all_stored(_pairwise, dense(4, 200.0, 0.1), (200, 5000)),
+            all_stored(_pairwise, slotted(6, 120.0, 0.5, 0.0), (100, 2000)),
+            all_stored(_pairwise, slotted(6, 60.0, 0.3, 54.0), (200, 5000)),
+            rarely_lost(_pairwise, dense(3, 3e8, 1e-6), 2.2, (200, 10000)),
+            rarely_lost(_pairwise, slotted(3, 1e8, 1e-6, 0.0), 2.2, (200, 10000)),
+            rarely_lost(_pairwise, slotted(4, 1e8, 1e-9, 0.0), 2.2, (200, 10000)),
         ),
         experiment="capacity",
         figure="capacity_rates",
@@ -575,16 +229,16 @@ STATEMENTS = (
         proved_in="docs/bounds-proofs.md#c3-patterns-that-are-stored",
         kind=Kind.PROBABILISTIC,
         parts=(
-            _all_stored(_chernoff, _dense(4, 200.0, 0.1), (200, 5000)),
-            _all_stored(_chernoff, _slotted(8, 30.0, 0.5, 0.0), (100, 2000)),
-            _all_stored(_chernoff, _slotted(6, 60.0, 0.3, 54.0), (100, 2000)),
-            _typical_stored(_typical, _dense(12, 12.0, 0.5), (200, 5000), _ball),
-            _typical_stored(_typical, _slotted(16, 16.0, 0.1, 0.0), (200, 5000), _ball),
-            _typical_stored(_typical, _slotted(10, 20.0, 0.1, 15.0), (200, 5000), _ball),
-            _rarely_lost(_chernoff, _dense(4, 1e5, 1e-6), 2.2, (300, 10000)),
-            _rarely_lost(_chernoff, _slotted(16, 60.0, 1e-6, 0.0), 2.2, (40, 2000)),
-            _rarely_off(_typical, _dense(4, 1e5, 1e-6), 2.5, (300, 10000), _ball),
-            _rarely_off(_typical, _slotted(6, 1e5, 1e-9, 0.0), 2.5, (60, 3000), _ball),
+            all_stored(_chernoff, dense(4, 200.0, 0.1), (200, 5000)),
+            all_stored(_chernoff, slotted(8, 30.0, 0.5, 0.0), (100, 2000)),
+            all_stored(_chernoff, slotted(6, 60.0, 0.3, 54.0), (100, 2000)),
+            typical_stored(_typical, dense(12, 12.0, 0.5), (200, 5000), _ball),
+            typical_stored(_typical, slotted(16, 16.0, 0.1, 0.0), (200, 5000), _ball),
+            typical_stored(_typical, slotted(10, 20.0, 0.1, 15.0), (200, 5000), _ball),
+            rarely_lost(_chernoff, dense(4, 1e5, 1e-6), 2.2, (300, 10000)),
+            rarely_lost(_chernoff, slotted(16, 60.0, 1e-6, 0.0), 2.2, (40, 2000)),
+            rarely_off(_typical, dense(4, 1e5, 1e-6), 2.5, (300, 10000), _ball),
+            rarely_off(_typical, slotted(6, 1e5, 1e-9, 0.0), 2.5, (60, 3000), _ball),
         ),
         experiment="capacity",
         figure="capacity_rates",
@@ -607,15 +261,15 @@ STATEMENTS = (
         proved_in="docs/bounds-proofs.md#c3-patterns-that-are-stored",
         kind=Kind.ASYMPTOTIC,
         parts=(
-            Trend("α₁ is a maximum over overlaps", lambda: _optimised(_threshold)),
-            Trend("α₁ is the rate of Ψ_d, λ = 1", lambda: _follows_exponential_moment(_threshold, 1.0)),
-            Trend("α₁ is the rate of Ψ_d, λ = 5", lambda: _follows_exponential_moment(_threshold, 5.0)),
-            Trend("C3 closes in on α₁, λ = 1", lambda: _closes_in(_typical, _threshold, 1.0)),
-            Trend("C3 extrapolates to α₁, λ = 1", lambda: _extrapolates(_typical, _threshold, 1.0)),
-            Trend("C7 closes in on α₁, λ = 1", lambda: _closes_in(_crowding_in_ball, _threshold, 1.0)),
-            Trend("C7 extrapolates to α₁, λ = 1", lambda: _extrapolates(_crowding_in_ball, _threshold, 1.0)),
-            Trend("ν = ½ does not move C7, λ = 1", lambda: _unmoved(_crowding_in_ball, 1.0, 0.5)),
-            Trend("ν = 1.1 leaves C7 one pattern, λ = 1", lambda: _silenced(_crowding_in_ball, 1.0, 1.1)),
+            Trend("α₁ is a maximum over overlaps", lambda: optimised(threshold)),
+            Trend("α₁ is the rate of Ψ_d, λ = 1", lambda: follows_exponential_moment(threshold, 1.0)),
+            Trend("α₁ is the rate of Ψ_d, λ = 5", lambda: follows_exponential_moment(threshold, 5.0)),
+            Trend("C3 closes in on α₁, λ = 1", lambda: closes_in(_typical, threshold, 1.0)),
+            Trend("C3 extrapolates to α₁, λ = 1", lambda: extrapolates(_typical, threshold, 1.0)),
+            Trend("C7 closes in on α₁, λ = 1", lambda: closes_in(_crowding_in_ball, threshold, 1.0)),
+            Trend("C7 extrapolates to α₁, λ = 1", lambda: extrapolates(_crowding_in_ball, threshold, 1.0)),
+            Trend("ν = ½ does not move C7, λ = 1", lambda: unmoved(_crowding_in_ball, 1.0, 0.5)),
+            Trend("ν = 1.1 leaves C7 one pattern, λ = 1", lambda: silenced(_crowding_in_ball, 1.0, 1.1)),
         ),
         derivation=derivations.threshold,
         experiment="exponents",
@@ -639,12 +293,12 @@ STATEMENTS = (
         why="A heuristic: the crowd acts through its mean, and the transverse part is dropped.",
         kind=Kind.PROBABILISTIC,
         parts=(
-            _short_of_fold(_mean_field, _dense(16, 16.0, 0.5), (40, 1000)),
-            _past_fold(_mean_field, _dense(16, 16.0, 0.5), (22, 200)),
-            _short_of_fold(_mean_field, _dense(20, 10.0, 0.5), (200, 5000)),
-            _past_fold(_mean_field, _dense(20, 10.0, 0.5), (200, 5000)),
-            _short_of_fold(_mean_field, _slotted(16, 16.0, 0.5, 12.0), (200, 2000)),
-            _past_fold(_mean_field, _slotted(16, 16.0, 0.5, 12.0), (200, 2000)),
+            _short_of_fold(_mean_field, dense(16, 16.0, 0.5), (40, 1000)),
+            _past_fold(_mean_field, dense(16, 16.0, 0.5), (22, 200)),
+            _short_of_fold(_mean_field, dense(20, 10.0, 0.5), (200, 5000)),
+            _past_fold(_mean_field, dense(20, 10.0, 0.5), (200, 5000)),
+            _short_of_fold(_mean_field, slotted(16, 16.0, 0.5, 12.0), (200, 2000)),
+            _past_fold(_mean_field, slotted(16, 16.0, 0.5, 12.0), (200, 2000)),
         ),
         experiment="capacity",
         figure="capacity_rates",
@@ -673,11 +327,11 @@ STATEMENTS = (
         proved_in="docs/bounds-proofs.md#c6-pairs-that-merge",
         kind=Kind.PROBABILISTIC,
         parts=(
-            _two_merge(_merging, _dense(4, 200.0, 0.1), (140, 2000)),
-            _two_merge(_merging, _slotted(5, 120.0, 0.1, 0.0), (140, 1000)),
-            _two_merge(_merging, _slotted(5, 120.0, 0.1, 108.0), (140, 1000)),
-            _rarely_merged(_merging, _dense(4, 1e5, 1e-6), 3.0, (300, 12000)),
-            _rarely_merged(_merging, _slotted(6, 1e5, 1e-9, 0.0), 3.0, (100, 4000)),
+            two_merge(_merging, dense(4, 200.0, 0.1), (140, 2000)),
+            two_merge(_merging, slotted(5, 120.0, 0.1, 0.0), (140, 1000)),
+            two_merge(_merging, slotted(5, 120.0, 0.1, 108.0), (140, 1000)),
+            rarely_merged(_merging, dense(4, 1e5, 1e-6), 3.0, (300, 12000)),
+            rarely_merged(_merging, slotted(6, 1e5, 1e-9, 0.0), 3.0, (100, 4000)),
         ),
         experiment="capacity",
         figure="capacity_rates",
@@ -713,11 +367,11 @@ STATEMENTS = (
         proved_in="docs/bounds-proofs.md#c7-patterns-that-no-fixed-point-is-near",
         kind=Kind.PROBABILISTIC,
         parts=(
-            _typical_lost(_crowding(0.1), _dense(12, 12.0, 0.5), (40, 2000), 0.1),
-            _typical_lost(_crowding(0.2), _slotted(16, 8.0, 0.5, 2.0), (100, 5000), 0.2),
-            _typical_lost(_crowding(_RETRIEVAL), _dense(12, 6.0, 0.5), (200, 5000), _RETRIEVAL),
-            _rarely_near(95, 0.02, RandomMemory(16, 8.0, -math.inf), (60, 2000)),
-            _rarely_near(135, 0.04, RandomMemory(16, 8.0), (60, 2000)),
+            typical_lost(_crowding(0.1), dense(12, 12.0, 0.5), (40, 2000), 0.1),
+            typical_lost(_crowding(0.2), slotted(16, 8.0, 0.5, 2.0), (100, 5000), 0.2),
+            typical_lost(_crowding(_RETRIEVAL), dense(12, 6.0, 0.5), (200, 5000), _RETRIEVAL),
+            rarely_near(95, 0.02, RandomMemory(16, 8.0, -math.inf), (60, 2000)),
+            rarely_near(135, 0.04, RandomMemory(16, 8.0), (60, 2000)),
         ),
         experiment="capacity",
         figure="capacity",
@@ -748,9 +402,9 @@ STATEMENTS = (
         ),
         kind=Kind.PROBABILISTIC,
         parts=(
-            *_beside_law(lambda s: _law(s)[0], _dense(16, 16.0, 0.5), (50, 500)),
-            *_beside_law(lambda s: _law(s)[0], _dense(20, 10.0, 0.5), (100, 2000)),
-            *_beside_law(lambda s: _law(s)[0], _slotted(20, 10.0, 0.5, 4.5), (100, 2000)),
+            *_beside_law(lambda s: _law(s)[0], dense(16, 16.0, 0.5), (50, 500)),
+            *_beside_law(lambda s: _law(s)[0], dense(20, 10.0, 0.5), (100, 2000)),
+            *_beside_law(lambda s: _law(s)[0], slotted(20, 10.0, 0.5, 4.5), (100, 2000)),
         ),
         experiment="capacity",
         figure="law",
@@ -790,8 +444,8 @@ STATEMENTS = (
         proved_in="docs/bounds-proofs.md#c10-patterns-that-are-stored-by-direction",
         kind=Kind.PROBABILISTIC,
         parts=(
-            _typical_stored(_directional_typical, _slotted(40, 12.0, 0.1, 0.0), (100, 2000), _directional_ball),
-            _all_stored(_directional, _dense(24, 12.0, 0.3), (60, 1000)),
+            typical_stored(_directional_typical, slotted(40, 12.0, 0.1, 0.0), (100, 2000), _directional_ball),
+            all_stored(_directional, dense(24, 12.0, 0.3), (60, 1000)),
         ),
         experiment="capacity",
         closed_form="bounds.directional.directional",

@@ -9,8 +9,8 @@ from hopfield_theory import Memory, retrieve
 from hopfield_theory.bounds import merging, one_update, sphere, union
 from hopfield_theory.data.ensembles import keyed_generator
 from hopfield_theory.model import batched
-from hopfield_theory.statements import random_memories
-from hopfield_theory.statements.random_memories import _dense, _slotted
+from hopfield_theory.statements import events, random_memories, trends
+from hopfield_theory.statements.events import dense, slotted
 from hopfield_theory.statements.statement import Experiment, Kind, Trend
 
 EXPERIMENTS = [
@@ -78,11 +78,11 @@ def test_trends_hold(trend):
 @pytest.fixture(scope="module")
 def contested():
     """Experiments whose counts lie well between none and all."""
-    crowded = _dense(4, 200.0, 0.1)
+    crowded = dense(4, 200.0, 0.1)
     return [
-        random_memories._two_merge(lambda _: math.log(45.5), crowded, (60, 60)),
-        random_memories._all_stored(lambda _: math.log(45.5), crowded, (60, 60)),
-        random_memories._typical_stored(lambda _: math.log(16.5), _slotted(5, 10.0, 0.1, 0.0), (60, 60), 0.15),
+        events.two_merge(lambda _: math.log(45.5), crowded, (60, 60)),
+        events.all_stored(lambda _: math.log(45.5), crowded, (60, 60)),
+        events.typical_stored(lambda _: math.log(16.5), slotted(5, 10.0, 0.1, 0.0), (60, 60), 0.15),
     ]
 
 
@@ -97,7 +97,7 @@ def test_one_seed_one_count(contested):
 def test_counts_do_not_depend_on_the_batch(contested, monkeypatch):
     counts = [counted(experiment, 3, 30) for experiment in contested]
     for block in (1, 1 << 14):
-        monkeypatch.setattr(random_memories, "_BLOCK", block)
+        monkeypatch.setattr(events, "_BLOCK", block)
         assert [counted(experiment, 3, 30) for experiment in contested] == counts
 
 
@@ -113,15 +113,15 @@ def test_counts_do_not_depend_on_when_queries_part(contested, monkeypatch):
 @pytest.mark.parametrize("log_noop", [-math.inf, 15.0])
 def test_counts_agree_with_retrieval_of_every_pattern(log_noop):
     size, trials = 9, 10
-    setting = _slotted(4, 20.0, 0.1, log_noop)
+    setting = slotted(4, 20.0, 0.1, log_noop)
     experiments = [
-        random_memories._two_merge(lambda _: math.log(size) - 1e-9, setting, (trials, trials)),
-        random_memories._all_stored(lambda _: math.log(size) + 1e-9, setting, (trials, trials)),
-        random_memories._typical_stored(lambda _: math.log(size) + 1e-9, setting, (trials, trials), 0.1),
-        random_memories._typical_lost(lambda _: math.log(size) - 1e-9, setting, (trials, trials), 0.1),
+        events.two_merge(lambda _: math.log(size) - 1e-9, setting, (trials, trials)),
+        events.all_stored(lambda _: math.log(size) + 1e-9, setting, (trials, trials)),
+        events.typical_stored(lambda _: math.log(size) + 1e-9, setting, (trials, trials), 0.1),
+        events.typical_lost(lambda _: math.log(size) - 1e-9, setting, (trials, trials), 0.1),
     ]
-    events = [two_coincide, fit_into_disjoint_balls, first_near, first_near]
-    for experiment, event in zip(experiments, events, strict=True):
+    expected = [two_coincide, fit_into_disjoint_balls, first_near, first_near]
+    for experiment, event in zip(experiments, expected, strict=True):
         generator = keyed_generator(6, experiment.name)
         happened = 0
         for _ in range(trials):
@@ -154,11 +154,11 @@ def first_near(patterns, limits, _):
 
 # --- planted mistakes ---
 
-CROWDED = _dense(4, 200.0, 0.1)
-TYPICAL = _dense(12, 12.0, 0.5)
-CROWD = _slotted(40, 12.0, 0.1, 0.0)
-FOLD = _dense(20, 10.0, 0.5)
-LAW = _dense(16, 8.0, 0.5)
+CROWDED = dense(4, 200.0, 0.1)
+TYPICAL = dense(12, 12.0, 0.5)
+CROWD = slotted(40, 12.0, 0.1, 0.0)
+FOLD = dense(20, 10.0, 0.5)
+LAW = dense(16, 8.0, 0.5)
 
 
 def published_without_quarter(setting):
@@ -181,21 +181,21 @@ def thrice_the_shift(setting):
 
 
 MISTAKES = {
-    "C1 exponent d − 1": random_memories._all_stored(published_without_quarter, _dense(3, 600.0, 0.5), (30, 30)),
-    "C1 below κ = 1": random_memories._all_stored(random_memories._published, _dense(2, 1e-6, 0.5), (30, 30)),
-    "C2 a tenth of the gap": random_memories._all_stored(pairs_at_a_tenth_of_the_gap, CROWDED, (150, 150)),
-    "C2 ten times as many": random_memories._all_stored(raised(random_memories._pairwise, 10), CROWDED, (50, 50)),
-    "C3 ten times as many": random_memories._all_stored(raised(random_memories._chernoff, 10), CROWDED, (12, 12)),
-    "C3 a twentieth of the ball": random_memories._typical_stored(
+    "C1 exponent d − 1": events.all_stored(published_without_quarter, dense(3, 600.0, 0.5), (30, 30)),
+    "C1 below κ = 1": events.all_stored(random_memories._published, dense(2, 1e-6, 0.5), (30, 30)),
+    "C2 a tenth of the gap": events.all_stored(pairs_at_a_tenth_of_the_gap, CROWDED, (150, 150)),
+    "C2 ten times as many": events.all_stored(raised(random_memories._pairwise, 10), CROWDED, (50, 50)),
+    "C3 ten times as many": events.all_stored(raised(random_memories._chernoff, 10), CROWDED, (12, 12)),
+    "C3 a twentieth of the ball": events.typical_stored(
         random_memories._typical, TYPICAL, (60, 60), lambda s: 0.05 * random_memories._ball(s)
     ),
-    "C3 ten times as many, typical": random_memories._typical_stored(
+    "C3 ten times as many, typical": events.typical_stored(
         raised(random_memories._typical, 10), TYPICAL, (60, 60), random_memories._ball
     ),
-    "C10 ten times as many, typical": random_memories._typical_stored(
+    "C10 ten times as many, typical": events.typical_stored(
         raised(random_memories._directional_typical, 10), CROWD, (20, 20), random_memories._directional_ball
     ),
-    "C10 a tenth of the ball": random_memories._typical_stored(
+    "C10 a tenth of the ball": events.typical_stored(
         random_memories._directional_typical, CROWD, (20, 20), lambda s: 0.1 * random_memories._directional_ball(s)
     ),
     "C5 twice the fold": random_memories._short_of_fold(raised(random_memories._mean_field, 2), FOLD, (60, 60)),
@@ -203,13 +203,11 @@ MISTAKES = {
     # C5's fold is nearly a width from the law
     "C9 without its shifts": random_memories._beside_law(random_memories._mean_field, LAW, (500, 500))[0],
     "C9 with thrice its shifts": random_memories._beside_law(thrice_the_shift, LAW, (250, 250))[1],
-    "C6 ten times the height": random_memories._two_merge(merging_below_ten_times_the_height, CROWDED, (400, 400)),
-    "C6 a fifth as many": random_memories._two_merge(raised(random_memories._merging, 1 / 5), CROWDED, (400, 400)),
-    "C7 a fifth as many": random_memories._typical_lost(
-        raised(random_memories._crowding(0.1), 1 / 5), TYPICAL, (200, 200), 0.1
-    ),
-    "C7 a thirtieth as many, within m/2": random_memories._typical_lost(
-        raised(random_memories._crowding(0.5), 1 / 30), _dense(12, 6.0, 0.5), (100, 100), 0.5
+    "C6 ten times the height": events.two_merge(merging_below_ten_times_the_height, CROWDED, (400, 400)),
+    "C6 a fifth as many": events.two_merge(raised(random_memories._merging, 1 / 5), CROWDED, (400, 400)),
+    "C7 a fifth as many": events.typical_lost(raised(random_memories._crowding(0.1), 1 / 5), TYPICAL, (200, 200), 0.1),
+    "C7 a thirtieth as many, within m/2": events.typical_lost(
+        raised(random_memories._crowding(0.5), 1 / 30), dense(12, 6.0, 0.5), (100, 100), 0.5
     ),
 }
 
@@ -220,33 +218,33 @@ def test_planted_mistakes_are_contradicted(mistake):
 
 
 def halved_entropy(lam):
-    s = random_memories._overlap(lam)
+    s = trends.overlap(lam)
     return lam * (1 - s) - 0.25 * math.log1p(-s * s)
 
 
 def flipped_entropy(lam):
-    s = random_memories._overlap(lam)
+    s = trends.overlap(lam)
     return lam * (1 - s) + 0.5 * math.log1p(-s * s)
 
 
 def a_percent_more(lam):
-    return 1.01 * random_memories._threshold(lam)
+    return 1.01 * trends.threshold(lam)
 
 
 @pytest.mark.parametrize("threshold", [halved_entropy, flipped_entropy, a_percent_more])
 def test_wrong_exponents_are_contradicted(threshold):
-    assert random_memories._optimised(threshold) < 0
-    assert random_memories._follows_exponential_moment(threshold, 1.0) < 0
-    assert random_memories._extrapolates(random_memories._typical, threshold, 1.0) < 0
+    assert trends.optimised(threshold) < 0
+    assert trends.follows_exponential_moment(threshold, 1.0) < 0
+    assert trends.extrapolates(random_memories._typical, threshold, 1.0) < 0
     bounds = (random_memories._typical, random_memories._crowding_in_ball)
-    assert any(random_memories._closes_in(log_m, threshold, 1.0) < 0 for log_m in bounds)
+    assert any(trends.closes_in(log_m, threshold, 1.0) < 0 for log_m in bounds)
 
 
 def test_bounds_of_another_order_are_contradicted():
-    assert random_memories._closes_in(random_memories._pairwise, random_memories._threshold, 1.0) < 0
-    assert random_memories._extrapolates(random_memories._pairwise, random_memories._threshold, 1.0) < 0
+    assert trends.closes_in(random_memories._pairwise, trends.threshold, 1.0) < 0
+    assert trends.extrapolates(random_memories._pairwise, trends.threshold, 1.0) < 0
 
 
 def test_no_op_mass_that_matters_is_noticed():
-    assert random_memories._unmoved(random_memories._crowding_in_ball, 1.0, 1.1) < 0
-    assert random_memories._silenced(random_memories._crowding_in_ball, 1.0, 0.5) < 0
+    assert trends.unmoved(random_memories._crowding_in_ball, 1.0, 1.1) < 0
+    assert trends.silenced(random_memories._crowding_in_ball, 1.0, 0.5) < 0

@@ -12,8 +12,8 @@ from scipy import optimize, stats
 
 from hopfield_theory.bounds import RandomMemory, sphere
 from hopfield_theory.model import batched
-from hopfield_theory.statements import random_memories, tails
-from hopfield_theory.statements.random_memories import _dense, _slotted
+from hopfield_theory.statements import events, random_memories, tails
+from hopfield_theory.statements.events import dense, slotted
 from hopfield_theory.statements.rare_events import ClosePair, QuietCrowd, mean_interval
 from hopfield_theory.statements.registry import STATEMENTS
 from hopfield_theory.statements.statement import Experiment
@@ -139,11 +139,11 @@ def test_points_on_a_circle_are_as_close_as_is_known(share, of_first):
 @pytest.mark.parametrize("reach", [2.5, 8.0])
 def test_failures_are_as_frequent_as_plain_counting_says(reach):
     """About every tenth memory fails; where many pairs are close, their number matters."""
-    setting, size = _dense(4, 200.0, 0.1), 30
+    setting, size = dense(4, 200.0, 0.1), 30
     pairs = ClosePair(size, 4, reach / setting.memory.kappa)
 
     def lost(patterns):
-        return ~batched.storable(patterns, random_memories._ends(patterns, size, setting.memory)[0], 1e-6)
+        return ~batched.storable(patterns, events._ends(patterns, size, setting.memory)[0], 1e-6)
 
     patterns = memories(pairs, 800)
     counts = pairs.count(patterns)
@@ -204,17 +204,17 @@ def test_a_crowd_louder_than_usual_is_refused():
 
 
 def test_the_crowd_alone_fails_less_often_than_is_proved():
-    setting, size, cap = _dense(8, 30.0, 0.5), 30, 3.0 / 30.0
+    setting, size, cap = dense(8, 30.0, 0.5), 30, 3.0 / 30.0
     bound = math.exp(tails.log_crowd_failure(setting.memory, cap, math.log(size)))
     assert bound < 0.5
     plain = uniform(2000, size, 8)
-    lost = ~batched.storable(plain, random_memories._ends(plain, size, setting.memory)[0], 1e-6)
+    lost = ~batched.storable(plain, events._ends(plain, size, setting.memory)[0], 1e-6)
     alone = ~(batched.distances(plain) ** 2 <= 2 * cap).any(-1).any(-1)
     assert mean_interval((lost & alone).double(), CONFIDENCE).high <= bound
 
 
 def test_the_higher_the_cap_the_less_the_crowd_can_do():
-    setting = _dense(4, 1e5, 1e-6)
+    setting = dense(4, 1e5, 1e-6)
     logs = [tails.log_crowd_failure(setting.memory, reach / 1e5, math.log(7)) for reach in (2.5, 3.0, 4.0)]
     assert logs == sorted(logs, reverse=True)
     assert logs[1] < math.log(1e-9)
@@ -248,13 +248,13 @@ def test_true_statements_are_not_contradicted(part):
 
 def test_one_seed_one_estimate_whatever_the_batch(monkeypatch):
     parts = [
-        random_memories._rarely_lost(lambda _: math.log(5.5), _dense(4, 1e5, 1e-6), 3.0, (1, 1)),
-        random_memories._rarely_near(60, 0.02, RandomMemory(16, 8.0, -math.inf), (1, 1)),
+        events.rarely_lost(lambda _: math.log(5.5), dense(4, 1e5, 1e-6), 3.0, (1, 1)),
+        events.rarely_near(60, 0.02, RandomMemory(16, 8.0, -math.inf), (1, 1)),
     ]
     found = [[part.measure(seed, 60, CONFIDENCE) for seed in (0, 0, 1)] for part in parts]
     for first, again, other in found:
         assert first == again != other
-    monkeypatch.setattr(random_memories, "_BLOCK", 1)
+    monkeypatch.setattr(events, "_BLOCK", 1)
     for part, (first, *_) in zip(parts, found, strict=True):
         # the mean is taken of the same numbers
         assert part.measure(0, 60, CONFIDENCE).estimate == pytest.approx(first.estimate, rel=1e-12)
@@ -266,7 +266,7 @@ def times(log_patterns, factor):
 
 def near_too_soon(factor, size, error, memory):
     """What C7 proves of a number of patterns, claimed of fewer."""
-    fewer, claimed = (random_memories._rarely_near(m, error, memory, (150, 150)) for m in (round(factor * size), size))
+    fewer, claimed = (events.rarely_near(m, error, memory, (150, 150)) for m in (round(factor * size), size))
     return dataclasses.replace(fewer, probability=functools.cache(claimed.probability))
 
 
@@ -274,29 +274,23 @@ def other_probability(part, factor):
     return dataclasses.replace(part, probability=lambda: factor * part.probability())
 
 
-C1, C2, C3 = _dense(3, 1e9, 1e-6), _dense(3, 3e8, 1e-6), _dense(4, 1e5, 1e-6)
-MERGED, CROWDED = _slotted(6, 1e5, 1e-9, 0.0), _slotted(16, 60.0, 1e-6, 0.0)
+C1, C2, C3 = dense(3, 1e9, 1e-6), dense(3, 3e8, 1e-6), dense(4, 1e5, 1e-6)
+MERGED, CROWDED = slotted(6, 1e5, 1e-9, 0.0), slotted(16, 60.0, 1e-6, 0.0)
 MISTAKES = {
-    "C1 20 times as many": random_memories._rarely_lost(times(random_memories._published, 20), C1, 2.2, (100, 100)),
-    "C2 4 times as many": random_memories._rarely_lost(times(random_memories._pairwise, 4), C2, 2.2, (120, 120)),
-    "C3 1.4 times as many": random_memories._rarely_lost(times(random_memories._chernoff, 1.4), C3, 2.2, (300, 300)),
-    "C3 half of p": other_probability(
-        random_memories._rarely_lost(random_memories._chernoff, C3, 2.2, (150, 150)), 1 / 2
-    ),
-    "C3 twice as many, crowded": random_memories._rarely_lost(
-        times(random_memories._chernoff, 2), CROWDED, 2.2, (60, 60)
-    ),
-    "C3 1.7 times as many, typical": random_memories._rarely_off(
+    "C1 20 times as many": events.rarely_lost(times(random_memories._published, 20), C1, 2.2, (100, 100)),
+    "C2 4 times as many": events.rarely_lost(times(random_memories._pairwise, 4), C2, 2.2, (120, 120)),
+    "C3 1.4 times as many": events.rarely_lost(times(random_memories._chernoff, 1.4), C3, 2.2, (300, 300)),
+    "C3 half of p": other_probability(events.rarely_lost(random_memories._chernoff, C3, 2.2, (150, 150)), 1 / 2),
+    "C3 twice as many, crowded": events.rarely_lost(times(random_memories._chernoff, 2), CROWDED, 2.2, (60, 60)),
+    "C3 1.7 times as many, typical": events.rarely_off(
         times(random_memories._typical, 1.7), C3, 2.5, (400, 400), random_memories._ball
     ),
-    "C3 a third of the ball, typical": random_memories._rarely_off(
+    "C3 a third of the ball, typical": events.rarely_off(
         random_memories._typical, C3, 4.0, (600, 600), lambda s: random_memories._ball(s) / 3
     ),
-    "C6 0.7 as many": random_memories._rarely_merged(times(random_memories._merging, 0.7), C3, 3.0, (100, 100)),
-    "C6 0.7 as many, n = 1": random_memories._rarely_merged(
-        times(random_memories._merging, 0.7), MERGED, 3.0, (150, 150)
-    ),
-    "C6 twice p": other_probability(random_memories._rarely_merged(random_memories._merging, C3, 3.0, (80, 80)), 2),
+    "C6 0.7 as many": events.rarely_merged(times(random_memories._merging, 0.7), C3, 3.0, (100, 100)),
+    "C6 0.7 as many, n = 1": events.rarely_merged(times(random_memories._merging, 0.7), MERGED, 3.0, (150, 150)),
+    "C6 twice p": other_probability(events.rarely_merged(random_memories._merging, C3, 3.0, (80, 80)), 2),
     "C7 0.56 as many": near_too_soon(0.56, 95, 0.02, RandomMemory(16, 8.0, -math.inf)),
     "C7 half as many, n = 1": near_too_soon(0.5, 135, 0.04, RandomMemory(16, 8.0)),
 }
