@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from hopfield_theory._atomic_write import atomic_write
-from hopfield_theory.data.ensembles import derived_seed, keyed_generator
+from hopfield_theory.data.seeds import derived_seed, keyed_generator
 
 __all__ = ["Recipe", "Task", "train"]
 

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 
 from hopfield_theory.certificates.certify import certify
-from hopfield_theory.data.ensembles import keyed_generator
+from hopfield_theory.data.seeds import keyed_generator
 from hopfield_theory.measured.capacity import clustered_rate
 from hopfield_theory.model.memory import Memory
 from hopfield_theory.model.retrieval import retrieve

@@ -16,7 +16,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
-from hopfield_theory.data.ensembles import derived_seed
+from hopfield_theory.data.seeds import derived_seed
 from hopfield_theory.runs.store import canonical
 from simulations import _data as loaders
 from simulations._architectures import METHODS, Built, Size, build

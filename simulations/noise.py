@@ -17,7 +17,8 @@ import numpy as np
 import torch
 
 from hopfield_theory.data import corruption
-from hopfield_theory.data.ensembles import Rademacher, keyed_generator
+from hopfield_theory.data.ensembles import Rademacher
+from hopfield_theory.data.seeds import keyed_generator
 from hopfield_theory.measured.capacity import clustered_rate
 from hopfield_theory.model.memory import Memory
 from hopfield_theory.model.retrieval import retrieve

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from hopfield_theory.bounds import one_update
-from hopfield_theory.data.ensembles import keyed_generator
+from hopfield_theory.data.seeds import keyed_generator
 from hopfield_theory.measured.capacity import clustered_rate
 from hopfield_theory.model.memory import Memory
 from hopfield_theory.model.retrieval import retrieve

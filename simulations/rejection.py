@@ -21,7 +21,7 @@ from scipy import stats
 
 from hopfield_theory.bounds import one_update
 from hopfield_theory.data import files
-from hopfield_theory.data.ensembles import keyed_generator
+from hopfield_theory.data.seeds import keyed_generator
 from hopfield_theory.model.memory import Memory
 from hopfield_theory.statistics import Interval, bootstrap
 from simulations._shared import columns, directions, random_patterns

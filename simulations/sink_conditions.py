@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from hopfield_theory.data.ensembles import derived_seed, keyed_generator
+from hopfield_theory.data.seeds import derived_seed, keyed_generator
 from simulations import sinks
 from simulations._training import train
 

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from hopfield_theory.attention.layers import Hopfield
-from hopfield_theory.data.ensembles import derived_seed
+from hopfield_theory.data.seeds import derived_seed
 from simulations._training import Recipe, Task, train
 
 _SCALE = {"quick": (500, 1), "paper": (1000, 3), "large": (10_000, 10)}

@@ -19,7 +19,7 @@ from hopfield_theory.certificates.certify import guaranteed, shared_with
 from hopfield_theory.cli import render
 from hopfield_theory.cli.shared import naming
 from hopfield_theory.data import corruption
-from hopfield_theory.data.ensembles import keyed_generator
+from hopfield_theory.data.seeds import keyed_generator
 from hopfield_theory.model.memory import Memory
 from hopfield_theory.model.retrieval import retrieve
 from hopfield_theory.statistics import Interval, wilson

@@ -9,11 +9,9 @@ range ValueError.
 from __future__ import annotations
 
 import abc
-import hashlib
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
 from typing import Any, Protocol
 
 import numpy as np
@@ -22,6 +20,7 @@ from torch import Tensor
 
 from hopfield_theory import _arguments
 from hopfield_theory._sentences import many
+from hopfield_theory.data.seeds import coordinates, generator_of, root
 
 __all__ = [
     "ArrayPatterns",
@@ -32,14 +31,10 @@ __all__ = [
     "RandomPatterns",
     "Sphere",
     "SpikedCovariance",
-    "derived_seed",
-    "keyed_generator",
     "rows_per_block",
 ]
 
 _BLOCK_NUMBERS = 2**20
-# where torch keeps the 624 words of a Mersenne Twister in the bytes of a generator's state
-_WORDS = slice(24, 24 + 8 * 624)
 _FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 _NATIVE = {torch.float16: np.dtype("f2"), torch.float32: np.dtype("f4"), torch.float64: np.dtype("f8")}
 
@@ -57,90 +52,6 @@ def rows_per_block(dim: int) -> int:
     """
     rows = max(1, _BLOCK_NUMBERS // _arguments.integer("dim", dim, 1))
     return rows - rows % 16 if rows > 16 else rows
-
-
-def derived_seed(seed: int, *cell: int | str) -> int:
-    """Derive the root seed of a cell of an experiment from that of the experiment and the coordinates of the cell.
-
-    Parameters
-    ----------
-    seed : int
-        Root seed, ``>= 0``.
-    *cell : int or str
-        Coordinates that identify the cell, names or numbers ``>= 0``.
-
-    Returns
-    -------
-    int
-        A number in ``[0, 2**64)``, from SHAKE-256 of all arguments: any two of N cells share it with probability below
-        ``N**2 / 2**65``.
-
-    Examples
-    --------
-    >>> derived_seed(0) == derived_seed(0, 0), derived_seed(0, 1) == derived_seed(1, 0)
-    (False, False)
-    """
-    return int.from_bytes(_digest("seed", _root(seed), *_coordinates(cell), size=8))
-
-
-def keyed_generator(seed: int, *cell: int | str, device: torch.device | str = "cpu") -> torch.Generator:
-    """Return the generator of a cell of an experiment: the same for the same arguments, independent of all others.
-
-    Parameters
-    ----------
-    seed : int
-        Root seed, ``>= 0``.
-    *cell : int or str
-        Coordinates that identify the cell, names or numbers ``>= 0``.
-    device : torch.device or str
-        Where it draws.
-
-    Notes
-    -----
-    ``torch.Generator.manual_seed`` keeps 32 bits of a seed on the CPU, so that among 77 000 seeds two share a stream
-    with probability ½. Here the whole state of the Mersenne Twister, 19 937 bits, is SHAKE-256 of the arguments, which
-    takes about 60 µs instead of 3 µs (a block of 2**20 normal numbers takes 7 ms). On a GPU it is the 64-bit key of the
-    Philox generator.
-
-    Examples
-    --------
-    >>> torch.rand(2, generator=keyed_generator(0, 3)).equal(torch.rand(2, generator=keyed_generator(0, 3)))
-    True
-    >>> torch.rand(2, generator=keyed_generator(2**32)).equal(torch.rand(2, generator=keyed_generator(0)))
-    False
-    """
-    return _generator(torch.device(device), "cell", _root(seed), *_coordinates(cell))
-
-
-def _generator(device: torch.device, *key: object) -> torch.Generator:
-    drawn = torch.Generator(device)
-    if device.type != "cpu":
-        return drawn.manual_seed(int.from_bytes(_digest(*key, size=8)))
-    state = _twister().clone()
-    state[_WORDS].view(torch.int64).copy_(torch.frombuffer(_digest(*key, size=4 * 624), dtype=torch.uint32))
-    return drawn.set_state(state)
-
-
-@cache
-def _twister() -> Tensor:
-    """Return the state of a generator that has drawn nothing, its words in ``_WORDS``, each in eight bytes."""
-    state = torch.Generator().manual_seed(1).get_state()
-    words = torch.from_numpy(np.random.RandomState(1).get_state(legacy=False)["state"]["key"].astype("i8"))
-    if not torch.equal(state[_WORDS].view(torch.int64), words):
-        raise RuntimeError(f"torch {torch.__version__} keeps the state of its generator in a form that is not known")
-    return state
-
-
-def _digest(*key: object, size: int) -> bytearray:
-    return bytearray(hashlib.shake_256(repr(key).encode()).digest(size))
-
-
-def _root(seed: int) -> int:
-    return _arguments.integer("seed", seed, 0)
-
-
-def _coordinates(cell: Iterable[int | str]) -> tuple[int | str, ...]:
-    return tuple(c if isinstance(c, str) else _arguments.integer("a coordinate of cell", c, 0) for c in cell)
 
 
 class PatternSource(abc.ABC):
@@ -449,8 +360,8 @@ class RandomPatterns(PatternSource):
         num_patterns, dim = _arguments.integer("num_patterns", num_patterns, 1), _arguments.integer("dim", dim, 1)
         super().__init__(num_patterns, dim, dtype, torch.device(device))
         self.ensemble = ensemble
-        self.seed = _root(seed)
-        self.cell = _coordinates(cell)
+        self.seed = root(seed)
+        self.cell = coordinates(cell)
 
     def __repr__(self) -> str:
         return (
@@ -463,7 +374,7 @@ class RandomPatterns(PatternSource):
         # the stream depends on the size. In both cases a short block must begin like the full one.
         drawn = self.rows_per_block if self.device.type != "cpu" else min(rows + -rows % 16, self.rows_per_block)
         block = torch.empty(drawn, self.dim, dtype=self.dtype, device=self.device)
-        own, common = (_generator(self.device, "block", i, self.seed, *self.cell) for i in (index, -1))
+        own, common = (generator_of(self.device, "block", i, self.seed, *self.cell) for i in (index, -1))
         self.ensemble.fill(block, own, common)
         return block[:rows]
 

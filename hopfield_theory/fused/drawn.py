@@ -22,7 +22,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from hopfield_theory import _arguments
-from hopfield_theory.data.ensembles import Ensemble, Gaussian, PatternSource, Rademacher, Sphere, derived_seed
+from hopfield_theory.data.ensembles import Ensemble, Gaussian, PatternSource, Rademacher, Sphere
+from hopfield_theory.data.seeds import derived_seed
 from hopfield_theory.fused import kernels
 
 __all__ = ["DrawnPatterns", "draws", "philox"]
@@ -103,7 +104,7 @@ class DrawnPatterns(PatternSource):
         Root seed, ``>= 0``.
     cell : tuple of int or str
         Coordinates, names or numbers ``>= 0``, that distinguish draws of the same seed. The key of 64 bits is
-        :func:`~hopfield_theory.data.ensembles.derived_seed` of both.
+        :func:`~hopfield_theory.data.seeds.derived_seed` of both.
     dtype : torch.dtype
         float32 or float64: the same patterns, in float32 rounded.
     device : torch.device or str

@@ -20,7 +20,8 @@ from hopfield_theory import _arguments
 from hopfield_theory.bounds import _quadrature, finite_size, mean_field
 from hopfield_theory.bounds.random_memory import RandomMemory
 from hopfield_theory.certificates.ball_bound import certified_balls
-from hopfield_theory.data.ensembles import Ensemble, PatternSource, RandomPatterns, Sphere, keyed_generator
+from hopfield_theory.data.ensembles import Ensemble, PatternSource, RandomPatterns, Sphere
+from hopfield_theory.data.seeds import keyed_generator
 from hopfield_theory.fused import kernels
 from hopfield_theory.fused.drawn import DrawnPatterns, draws
 from hopfield_theory.measured.crossing import Crossing, crossing

@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from hopfield_theory._sentences import many
-from hopfield_theory.data.ensembles import derived_seed
+from hopfield_theory.data.seeds import derived_seed
 from hopfield_theory.runs.executors import Executor
 from hopfield_theory.runs.store import Cell, Rows, Scalar, Store, canonical
 

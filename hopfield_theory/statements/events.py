@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from hopfield_theory.bounds import RandomMemory
-from hopfield_theory.data.ensembles import keyed_generator
+from hopfield_theory.data.seeds import keyed_generator
 from hopfield_theory.model import batched
 from hopfield_theory.statements import tails
 from hopfield_theory.statements.rare_events import ClosePair, QuietCrowd, mean_interval

@@ -15,7 +15,7 @@ from scipy import stats
 from torch import Tensor
 
 from hopfield_theory._sentences import Told
-from hopfield_theory.data.ensembles import derived_seed
+from hopfield_theory.data.seeds import derived_seed
 from hopfield_theory.statements.statement import Experiment, Implication, Statement, Trend
 from hopfield_theory.verification import ball_arithmetic, capacity_enclosures
 from hopfield_theory.verification.counterexamples import Counterexample

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import hopfield_theory as ht
-from hopfield_theory.data.ensembles import keyed_generator
+from hopfield_theory.data.seeds import keyed_generator
 from tests.cli.running import one_line, run, sentences, strict
 
 

@@ -7,7 +7,7 @@ from scipy import stats
 
 from hopfield_theory import Memory, retrieve
 from hopfield_theory.bounds import merging, one_update, sphere, union
-from hopfield_theory.data.ensembles import keyed_generator
+from hopfield_theory.data.seeds import keyed_generator
 from hopfield_theory.model import batched
 from hopfield_theory.statements import events, random_memories, trends
 from hopfield_theory.statements.events import dense, slotted
