@@ -273,7 +273,7 @@ def _series(nu: float, x: Floats) -> Floats:
 
 
 def _debye(nu: float, w: Floats, which: int) -> Floats:
-    """Return the correction sum of ``I_ν`` less 1, or that of ``I_ν'`` less that of ``I_ν``, for ``w = sqrt(ν² + x²)``."""
+    """Return the correction sum of ``I_ν`` less 1, or of ``I_ν'`` less that of ``I_ν``, for ``w = sqrt(ν² + x²)``."""
     square = (nu / w) ** 2
     total = np.zeros_like(w)
     for k, pair in enumerate(_debye_polynomials(), start=1):
