@@ -231,7 +231,7 @@ def test_ends_lie_where_the_profile_likelihood_ratio_says(seed):
 @pytest.mark.slow
 @pytest.mark.parametrize(("slope", "crossing"), [(-2.0, 0.2), (-8.0, -0.1), (-200.0, 0.02), (-200.0, 0.3)])
 def test_intervals_cover(slope, crossing):
-    simulations = 30
+    simulations = 20
     fits = [
         logistic_fit(*simulated(seed, 40, slope=slope, crossing=crossing), increasing=False)
         for seed in range(simulations)
@@ -311,7 +311,7 @@ COUNTS = st.lists(
 
 
 @pytest.mark.slow
-@settings(deadline=None, max_examples=20)
+@settings(deadline=None, max_examples=12)
 @given(COUNTS, st.booleans(), st.sampled_from([0.1, 0.5, 0.9]), st.sampled_from([0.05, 0.95]))
 def test_any_counts(rows, increasing, level, confidence):
     x, counts = zip(*rows, strict=True)
