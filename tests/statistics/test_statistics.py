@@ -231,7 +231,7 @@ def test_ends_lie_where_the_profile_likelihood_ratio_says(seed):
 @pytest.mark.slow
 @pytest.mark.parametrize(("slope", "crossing"), [(-2.0, 0.2), (-8.0, -0.1), (-200.0, 0.02), (-200.0, 0.3)])
 def test_intervals_cover(slope, crossing):
-    simulations = 20
+    simulations = 30
     fits = [
         logistic_fit(*simulated(seed, 40, slope=slope, crossing=crossing), increasing=False)
         for seed in range(simulations)
