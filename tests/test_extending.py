@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import Phase, given, settings
 
 import hopfield_theory as ht
 from hopfield_theory.testing import memories
@@ -44,6 +44,7 @@ def test_a_separation_with_the_three_methods_retrieves():
 
 @pytest.mark.slow
 def test_failing_examples_print_their_patterns():
+    @settings(phases=[Phase.generate])
     @given(memories(min_patterns=2))
     def fails(memory):
         assert memory.num_patterns < 2

@@ -174,7 +174,18 @@ def test_a_run_goes_on_where_it_stopped(tmp_path):
 
 @pytest.mark.slow
 def test_an_interrupted_run_says_how_to_go_on(tmp_path):
-    line = [sys.executable, "-m", "simulations", "convergence", "--preset", "paper", "--out", str(tmp_path)]
+    line = [
+        sys.executable,
+        "-m",
+        "simulations",
+        "convergence",
+        "--preset",
+        "paper",
+        "--executor",
+        "serial",
+        "--out",
+        str(tmp_path),
+    ]
     process = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     while process.poll() is None and not list(tmp_path.glob("*.parquet")):
         time.sleep(0.05)

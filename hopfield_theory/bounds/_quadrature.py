@@ -18,6 +18,7 @@ _MARGIN = 1e-9
 LARGEST_DIM = 100_000
 
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(16)
+_EDGE_LAYER = np.geomspace(1e-5, 0.6, 8)
 
 
 # a search asks for one cap many times
@@ -34,7 +35,7 @@ def heights(low: float, dim: int, kinks: tuple[float, ...] = ()) -> tuple[Floats
     panels = 2 + math.ceil(span * (2.0 + math.sqrt(dim) / 3.0))
     edges = np.geomspace(first, math.pi, panels + 1)
     edges[-1] = math.pi
-    edge_layer = first + (edges[1] - first) * np.geomspace(1e-5, 0.6, 8)
+    edge_layer = first + (edges[1] - first) * _EDGE_LAYER
     turns = [2.0 * math.asin(math.sqrt(0.5 * u)) for u in kinks if low < u < 2.0]
     edges = np.unique(np.concatenate([edges, edge_layer, turns]))
     half = 0.5 * np.diff(edges)[:, None]

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 
 import numpy as np
+from numpy.polynomial.polynomial import polyval
 from scipy import special
 
 from hopfield_theory import _arguments
@@ -34,6 +35,7 @@ _PRECISION = 1e-3
 # Terms of the inner moment: its last one stands for all higher ones.
 _TERMS = 8
 _POWERS = np.arange(1, _TERMS + 1)
+_BELOW_THE_LAST = [0.0, *(1.0 / math.factorial(power) for power in range(1, _TERMS))]
 # An allowance exceeds what it has to be by twice the margin of a tail.
 _ROUNDING = 2e-9
 
@@ -359,7 +361,7 @@ class _Inner:
             return math.inf
         worst = np.exp(np.maximum(log_worst, -700.0))
         # far below 1 the series cancels, and its first omitted power and a factor bound the rest
-        exact = np.expm1(worst) - sum(worst**j / math.factorial(j) for j in range(1, _TERMS))
+        exact = np.expm1(worst) - polyval(worst, _BELOW_THE_LAST)
         with np.errstate(under="ignore"):
             small = worst**_TERMS / math.factorial(_TERMS) * np.exp(np.minimum(worst, 1.0))
         terms = self._log_terms + log_tilt * _POWERS[:, None]

@@ -156,7 +156,7 @@ def log_mgf(kappa: ArrayLike, dim: int) -> Floats:
     k = _arguments.array("kappa", kappa, 0.0, np.finfo(float).max)
     nu = 0.5 * _arguments.integer("dim", dim, 2) - 1.0
     series = _small(nu, k)
-    w, up, _ = _debye(nu, k[~series])
+    w = np.hypot(nu, k[~series])
     result = np.empty_like(k)
     result[series] = np.log1p(_series(nu, k[series]))
     # ν log(2/κ) and the exponent of I_ν are combined into one logarithm, which stays moderate.
@@ -164,7 +164,7 @@ def log_mgf(kappa: ArrayLike, dim: int) -> Floats:
         special.gammaln(nu + 1.0)
         + (w - nu * np.log(0.5 * (nu + w)))
         - 0.5 * (math.log(2.0 * math.pi) + np.log(w))
-        + np.log1p(up)
+        + np.log1p(_debye(nu, w, 0))
     )
     return result
 
@@ -222,10 +222,10 @@ def bessel_ratio(kappa: ArrayLike, dim: int) -> Floats:
     nu = 0.5 * dim - 1.0
     series = _small(nu, k)
     low, high = k[series], k[~series]
-    w, up, excess = _debye(nu, high)
+    w = np.hypot(nu, high)
     result = np.empty_like(k)
     result[series] = (low / dim) * (1.0 + _series(nu + 1.0, low)) / (1.0 + _series(nu, low))
-    result[~series] = high / (w + nu) + (w / high) * excess / (1.0 + up)
+    result[~series] = high / (w + nu) + (w / high) * _debye(nu, w, 1) / (1.0 + _debye(nu, w, 0))
     return result
 
 
@@ -256,34 +256,29 @@ def _small(nu: float, x: Floats) -> NDArray[np.bool_]:
 def _series(nu: float, x: Floats) -> Floats:
     """Sum over k >= 1 of ``(x²/4)^k / (k! (ν+1)_k)``."""
     square = 0.25 * x * x
-    term = np.ones_like(x)
-    total = np.zeros_like(x)
     # the largest argument needs most terms
     most = float(square.max(initial=0.0))
+    # a single number is summed far quicker as a float
+    factor = most if x.size == 1 else square
+    term, total = 0.0 * factor + 1.0, 0.0 * factor
     last, whole, k = 1.0, 0.0, 1
     while last > 1e-17 * whole:
-        term *= square
+        term *= factor
         term /= k * (nu + k)
         total += term
         last = last * most / (k * (nu + k))
         whole += last
         k += 1
-    return total
+    return np.full_like(x, total)
 
 
-def _debye(nu: float, x: Floats) -> tuple[Floats, Floats, Floats]:
-    """Return ``w = sqrt(ν² + x²)``, the correction sum of ``I_ν`` less 1, and that of ``I_ν'`` less that of ``I_ν``."""
-    w = np.hypot(nu, x)
-    if not w.size:
-        return w, w, w
+def _debye(nu: float, w: Floats, which: int) -> Floats:
+    """Return the correction sum of ``I_ν`` less 1, or of ``I_ν'`` less that of ``I_ν``, for ``w = sqrt(ν² + x²)``."""
     square = (nu / w) ** 2
-    up = np.zeros_like(w)
-    excess = np.zeros_like(w)
-    for k, (u, v) in enumerate(_debye_polynomials(), start=1):
-        scale = w ** -float(k)
-        up = up + scale * polyval(square, u.coef)
-        excess = excess + scale * polyval(square, v.coef)
-    return w, up, excess
+    total = np.zeros_like(w)
+    for k, pair in enumerate(_debye_polynomials(), start=1):
+        total = total + w ** -float(k) * polyval(square, pair[which].coef)
+    return total
 
 
 @cache

@@ -111,7 +111,6 @@ def test_pair_ceiling_is_just_above_the_merging_of_isolated_pairs(row, size):
     ("row", "error", "size"),
     [
         (ROWS[1], 0.1, 4.56e18),
-        pytest.param(ROWS[1], 0.02, 3.71e18, marks=pytest.mark.slow),
         pytest.param(ROWS[2], 0.02, 5.42e14, marks=pytest.mark.slow),
     ],
 )
@@ -166,7 +165,7 @@ ONE_CAP = [
 @pytest.mark.parametrize(("memory", "p", "before"), ONE_CAP, ids=str)
 def test_a_cap_for_each_shell_is_better_than_one_for_all(memory, p, before):
     witness = chernoff.chernoff_witness(memory, p)
-    assert before < witness.log_patterns < merging.pair_witness(memory, p).log_patterns
+    assert before < witness.log_patterns < crowding.ceiling(memory, p)
     together = tuple(replace(shell, crowd_cap=witness.lone.crowd_cap) for shell in witness.shells)
     one = chernoff.log_failure(memory, replace(witness, shells=together), witness.log_patterns, "all")
     assert one > math.log(p) + 1e-3
@@ -256,7 +255,7 @@ def test_dimensions_beyond_all_bounds_are_refused_and_a_cool_memory_is_not():
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("dim", "kappa", "quantifier"),
-    [(2, 1e-6, "all"), (2, 1e6, "all"), (10_000, 1e-6, "all"), (10_000, 1e4, "typical"), (10_000, 1e6, "typical")],
+    [(2, 1e-6, "all"), (10_000, 1e-6, "all"), (10_000, 1e6, "typical")],
 )
 def test_no_overflow_at_the_extremes(dim, kappa, quantifier):
     memory = RandomMemory(dim, kappa, -math.inf)
@@ -316,9 +315,7 @@ def test_simulation_lies_between_the_typical_bounds():
     assert successes[1] < 0.5
 
 
-@pytest.mark.parametrize(
-    "dim", [12, pytest.param(14, marks=pytest.mark.slow), pytest.param(16, marks=pytest.mark.slow)]
-)
+@pytest.mark.parametrize("dim", [12, pytest.param(16, marks=pytest.mark.slow)])
 def test_above_the_ceiling_with_patterns_inside_fewer_than_half_have_a_fixed_point_within_half_the_radius(dim):
     """Fixed points are looked for from the pattern and from random states of the ball around it."""
     rng, memory = np.random.default_rng(dim), RandomMemory.of_lambda(dim, 0.5, 0.0)
@@ -354,7 +351,7 @@ PROOFS = Path(__file__).parents[2] / "docs" / "bounds-proofs.md"
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("name", "lam", "dim"), [("½", 0.5, 32), ("1", 1.0, 16), ("1", 1.0, 64)])
+@pytest.mark.parametrize(("name", "lam", "dim"), [("½", 0.5, 32), ("1", 1.0, 16)])
 def test_the_table_of_ceilings_with_patterns_inside(name, lam, dim):
     memory = RandomMemory.of_lambda(dim, lam)
     found = re.search(rf"^\| {name} \| {dim} \| (.*) \|$", PROOFS.read_text(encoding="utf-8"), re.MULTILINE)
@@ -533,10 +530,9 @@ def test_the_default_error_of_the_typical_ceiling(monkeypatch, log_patterns, bal
     assert (found.error, found.log_patterns, found.strips) == (error, math.inf, ())
 
 
-@pytest.mark.parametrize("survival", [pytest.param(1e-2, marks=pytest.mark.slow), 1e-6])
-def test_c7_excludes_survival_however_rare_it_is_to_be(survival):
+def test_c7_excludes_survival_however_rare_it_is_to_be():
     """Its strips once provided for four deviations of the crowd's direction, whatever the chance: none at 1e-6."""
-    memory = RandomMemory.of(12, 12 / 11, 1.0)
+    memory, survival = RandomMemory.of(12, 12 / 11, 1.0), 1e-6
     witness = crowding.typical_witness(memory, 1 - survival, 0.01)
     assert witness.log_patterns < math.log(400)
     assert crowding.log_typical_survival(memory, witness, witness.log_patterns) <= math.log(survival) + 1e-9

@@ -120,7 +120,7 @@ def test_acceleration_reaches_the_same_fixed_points_where_the_memory_is_easy():
 def test_acceleration_near_the_transition():
     """Few updates where the plain iteration needs hundreds, and never another end without a mark."""
     plain_steps, fast_steps, elsewhere, unmarked = [], [], 0, 0
-    for seed in range(3):
+    for seed in range(2):
         memory = Memory(sphere(4383, 16, 4.0, seed), 1.0, 0.0)
         queries = memory.patterns[:48]
         plain = retrieve(memory, queries, max_steps=20_000)
@@ -135,7 +135,7 @@ def test_acceleration_near_the_transition():
     ratio = torch.cat(fast_steps).double().median() / torch.cat(plain_steps).double().median()
     assert ratio <= 0.2
     assert unmarked == 0
-    assert elsewhere <= 0.06 * 3 * 48
+    assert elsewhere <= 0.06 * 2 * 48
 
 
 @settings(max_examples=50)

@@ -132,7 +132,7 @@ def test_trials_do_not_depend_on_how_they_are_batched():
 def test_the_mean_field_fold_is_reached_in_high_dimensions():
     """C5 takes the crowd at its mean, and at d = 40 no more is left of that than 0.2%."""
     memory = RandomMemory.of_lambda(40, 0.5)
-    found = fixed_point_capacity(memory, drawn=200, precision=0.1, seed=0)
+    found = fixed_point_capacity(memory, drawn=100, precision=0.1, seed=0)
     assert found.log_patterns.estimate == pytest.approx(mean_field.predicted(memory), rel=2e-3)
 
 

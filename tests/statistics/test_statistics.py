@@ -311,7 +311,7 @@ COUNTS = st.lists(
 
 
 @pytest.mark.slow
-@settings(deadline=None, max_examples=20)
+@settings(deadline=None, max_examples=12)
 @given(COUNTS, st.booleans(), st.sampled_from([0.1, 0.5, 0.9]), st.sampled_from([0.05, 0.95]))
 def test_any_counts(rows, increasing, level, confidence):
     x, counts = zip(*rows, strict=True)

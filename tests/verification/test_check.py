@@ -34,9 +34,10 @@ MISSED = {
 # the fixed points of C8 are enclosed at great expense: fewer are drawn
 @pytest.mark.parametrize("name", [pytest.param(n, marks=[pytest.mark.slow] * (n == "C8")) for n in POINTWISE])
 def test_planted_errors_are_rejected(name):
-    near_misses = {part.name: part for part in POINTWISE[name].near_misses}
+    missed = MISSED.get(name, set())
+    near_misses = {part.name: part for part in POINTWISE[name].near_misses if part.name not in missed}
     [verdict] = check([with_parts(name, *near_misses.values())], Draws(0, 2_000 if name == "C8" else 6_000), 0)
-    assert {part.name for part in verdict.parts if part.outcome != Outcome.FALSIFIED} <= MISSED.get(name, set())
+    assert {part.outcome for part in verdict.parts} == {Outcome.FALSIFIED}
     assert verdict.outcome == Outcome.FALSIFIED
     assert not verdict.as_expected
     for part in verdict.parts:
