@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from hopfield_theory.data import ensembles as sources
+from hopfield_theory.data.seeds import keyed_generator
 
 __all__ = ["SHAPES", "Batch", "Draws", "draw"]
 
@@ -86,7 +86,7 @@ class Draws:
             rows = _rows(*shape)
             for block, start in enumerate(range(0, self._each, rows)):
                 number = min(rows, self._each - start)
-                generator = sources.keyed_generator(self._seed, block, index)
+                generator = keyed_generator(self._seed, block, index)
                 if index < len(SHAPES):
                     yield draw(number, *shape, generator)
                 elif self._digits is not None:

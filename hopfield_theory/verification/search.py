@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from hopfield_theory.data import ensembles as sources
+from hopfield_theory.data.seeds import keyed_generator
 from hopfield_theory.statements.arithmetic import Floats
 from hopfield_theory.statements.statement import Implication, Instance
 from hopfield_theory.verification.instances import Batch, draw
@@ -65,7 +65,7 @@ def attacks(part: Implication, seed: int, effort: Effort, device: str = "cpu") -
     """
     for index, shape in enumerate(SHAPES):
         if part.speaks_of(shape[0]):
-            generator = sources.keyed_generator(seed, index)
+            generator = keyed_generator(seed, index)
             starts = draw(effort.starts, *shape, generator)
             yield attack(part, starts, generator, effort, device)
 
