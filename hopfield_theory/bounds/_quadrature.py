@@ -70,30 +70,6 @@ def log_tilted(log_rate: Floats, log_weight: Floats, log_tilt: float) -> float:
     return log_mean(log_weight, grown)
 
 
-def best_tilt(log_rate: Floats, log_weight: Floats, log_copies: float) -> float:
-    """Return the logarithm of the t that minimises ``M E[exp(t f) - 1] - t``, ``-inf`` if ``M E f`` is 1 or more.
-
-    The minimum is where ``log M + log E[f exp(t f)]`` vanishes, a convex increasing function of log t. Each single node
-    gives an upper bound on this zero; Newton's method starts at the least of these and descends.
-    """
-    base = log_copies + log_weight + log_rate
-    top = base.max()
-    with np.errstate(under="ignore"):
-        if top >= 0.0 or top + math.log(np.exp(base - top).sum()) >= 0.0:
-            return -math.inf
-        log_tilt = float((np.log(-base) - log_rate).min())
-        for _ in range(40):
-            exponent = np.exp(np.minimum(log_tilt + log_rate, LARGEST_LOG_TILT))
-            terms = base + exponent
-            top = terms.max()
-            mass = np.exp(terms - top)
-            step = float((top + math.log(mass.sum())) * mass.sum() / (mass * exponent).sum())
-            log_tilt -= step
-            if abs(step) < 1e-9:
-                break
-    return min(log_tilt, LARGEST_LOG_TILT)
-
-
 def log_gap(log_gain: float, log_loss: float) -> float:
     """Return ``exp(log_loss) - exp(log_gain)``, the exponent of a tail bound, or 0 if it is not clearly negative."""
     if log_gain <= log_loss + _MARGIN:

@@ -11,6 +11,7 @@ from scipy import optimize, special
 from hopfield_theory import _arguments
 from hopfield_theory._arguments import Floats
 from hopfield_theory.bounds import _quadrature, sphere
+from hopfield_theory.bounds._summand import Summand
 from hopfield_theory.bounds.random_memory import RandomMemory
 
 QUANTIFIERS = ("all", "typical")
@@ -101,10 +102,12 @@ def chernoff_witness(memory: RandomMemory, failure_probability: float, quantifie
     ``y = exp(-κ (u - ρ w))`` its largest weight, relative to pattern 1, on the ball of radius ρ around pattern 1, and
     ``l = n exp(-κ (1 - ρ))`` that of the no-op slot. Since the sum of weights includes pattern 1 itself, the update
     maps the ball into itself if ``Σ (w - ρ) y + (1 - ρ) l <= ρ`` and contracts it if
-    ``Σ (κ w² - 1)₊ y + (κ - 1)₊ l < 1``. With the second moment about the mean of pattern 1 and its nearest neighbour
-    (2), ``π = y_2/(1 + y_2) <= ½``, the second condition becomes, the sum without the neighbour,
-    ``Σ (κ (w + π w_2)² - 1)₊ y + (κ - 1)₊ l < 1 - κ w_2² π (1 - π)``, which an isolated pair meets down to the
-    distance ``β |ξ_1 - ξ_2|² = 4`` at which it really merges.
+    ``Σ (κ w² - 1)₊ y + (κ - 1)₊ l < 1``. The nearest neighbour (2) pulls along one direction, and little room is left
+    only for the crowd's parts along it, z. With ``π = y_2/(1 + y_2) <= ½``, ``P = κ w_2² π (1 - π)``,
+    ``R = ρ - (1 - ρ) l``, ``p = w_2 y_2``, ``r = R + ρ y_2``, the conditions become, the sums without the neighbour,
+    ``Σ (w - ρ + (p z + ½ R w - ρ² y_2)²/((w + 2ρ)(r² - p²))) y <= R`` and
+    ``Σ ((1 - P)(κ w² - 1) + κ P (z - π w_2/P)²) y + κ l < 1 - P``, which an isolated pair meets down to the distance
+    ``β |ξ_1 - ξ_2|² = 4`` at which it really merges.
 
     The patterns that fail are those with a neighbour below ``cap``, those with a nearest neighbour in a shell and a
     third pattern below the cap of that shell, and those whose sum over the others is too large. The probability of the
@@ -202,39 +205,55 @@ def _log_crowded(log_third: float, expectations: list[tuple[float, float]] | Non
     return min(0.0, float(np.logaddexp(log_patterns + log_third, _log_tail(expectations, log_patterns))))
 
 
-def _log_rates(memory: RandomMemory, case: Case, height: Floats) -> tuple[Floats, Floats] | None:
-    """Logarithms of a pattern's share in the two allowances of a case, or None where an allowance is not positive."""
+def _summands(memory: RandomMemory, case: Case, height: Floats) -> tuple[Summand, Summand] | None:
+    """Return a pattern's shares in the two allowances of a case, or None where an allowance is not positive."""
     kappa, rho = memory.kappa, case.ball
     leak = math.exp(min(memory.log_noop - kappa * (1.0 - rho), 300.0))
     w = np.sqrt(2.0 * height)
     log_y = -kappa * (height - rho * w)
+    room = rho - (1.0 - rho) * leak
     if 2.0 * rho > math.sqrt(2.0 * min(case.low, case.crowd_cap)):
         return None
     if math.isinf(case.low):
-        displacement = rho - (1.0 - rho) * leak
         stretch = 1.0 - max(kappa - 1.0, 0.0) * leak
-        shift = 0.0
-    else:
-        # (w - ρ) y is ρ at w = 2ρ, rises to a single maximum and falls: where it is below ρ it is falling, so that the
-        # near rim of the shell is the worst case.
-        near, far = math.sqrt(2.0 * case.low), math.sqrt(2.0 * case.high)
-        weight = 1.0 / (1.0 + math.exp(min(kappa * (case.low - rho * near), 700.0)))
-        displacement = rho - (1.0 - rho) * leak - (near - rho) * math.exp(-kappa * (case.low - rho * near))
-        stretch = 1.0 - kappa * far * far * weight * (1.0 - weight) - max(kappa - 1.0, 0.0) * leak
-        shift = weight * far
-    if displacement <= 0.0 or stretch <= 0.0:
+        if room <= 0.0 or stretch <= 0.0:
+            return None
+        spread = np.maximum(kappa * w**2 - 1.0, np.finfo(float).tiny)
+        return Summand(log_y - math.log(room), w - rho), Summand(log_y - math.log(stretch), spread)
+    # (w - ρ) y is ρ at w = 2ρ, rises to a single maximum and falls: where it is below ρ it is falling, so that the
+    # near rim of the shell is the worst case.
+    near, far = math.sqrt(2.0 * case.low), math.sqrt(2.0 * case.high)
+    most, least = (math.exp(-min(kappa * (0.5 * x * x - rho * x), 700.0)) for x in (near, far))
+    slack, pull = room - (near - rho) * most, (near - rho) * most + rho * least
+    weight = most / (1.0 + most)
+    pair = kappa * far * far * weight * (1.0 - weight)
+    stretch = 1.0 - pair - kappa * leak
+    if slack <= 0.0 or stretch <= 0.0:
         return None
-    spread = np.maximum(kappa * (w + shift) ** 2 - 1.0, np.finfo(float).tiny)
-    return np.log(w - rho) + log_y - math.log(displacement), np.log(spread) + log_y - math.log(stretch)
+    across = height * (2.0 - height) / (memory.dim - 1)
+    square = slack * (slack + 2.0 * pull) * (w + 2.0 * rho)
+    moved = Summand(
+        log_y - math.log(room),
+        w - rho,
+        (0.5 * pull * far * height + 0.5 * room * w - rho**2 * least) ** 2 / square,
+        2.0 * pull**2 * across / square,
+    )
+    stretched = Summand(
+        log_y - math.log(stretch),
+        (1.0 - pair) * (kappa * w**2 - 1.0),
+        kappa * pair * (0.5 * far * height - 1.0 / (kappa * far * (1.0 - weight))) ** 2,
+        2.0 * kappa * pair * across,
+    )
+    return moved, stretched
 
 
 def _expectations(memory: RandomMemory, case: Case) -> list[tuple[float, float]] | None:
-    nodes = _quadrature.heights(case.crowd_cap, memory.dim)
-    rates = _log_rates(memory, case, nodes[0])
+    height, log_weight = _quadrature.heights(case.crowd_cap, memory.dim)
+    summands = _summands(memory, case, height)
     tilts = (case.self_map_log_tilt, case.contraction_log_tilt)
-    if rates is None or math.isinf(min(tilts)):
+    if summands is None or math.isinf(min(tilts)):
         return None
-    return [(t, _quadrature.log_tilted(rate, nodes[1], t)) for rate, t in zip(rates, tilts, strict=True)]
+    return [(t, f.log_grown(log_weight, t)) for f, t in zip(summands, tilts, strict=True)]
 
 
 def _log_tail(expectations: list[tuple[float, float]] | None, log_patterns: float) -> float:
@@ -249,16 +268,17 @@ def _tilted(memory: RandomMemory, case: Case, log_patterns: float) -> tuple[Case
 
     Where there is no bound, that is how far the logarithm of a mean is above its allowance, infinite for no allowance.
     """
-    nodes = _quadrature.heights(case.crowd_cap, memory.dim)
-    rates = _log_rates(memory, case, nodes[0])
-    if rates is None:
+    height, log_weight = _quadrature.heights(case.crowd_cap, memory.dim)
+    summands = _summands(memory, case, height)
+    if summands is None:
         return case, math.inf
-    tilts = [_quadrature.best_tilt(rate, nodes[1], log_patterns) for rate in rates]
+    tilts = [f.best_tilt(log_weight, log_patterns) for f in summands]
     case = replace(case, self_map_log_tilt=tilts[0], contraction_log_tilt=tilts[1])
     if math.isinf(min(tilts)):
-        return case, max(log_patterns + _quadrature.log_mean(nodes[1], rate) for rate in rates)
-    expectations = [(t, _quadrature.log_tilted(rate, nodes[1], t)) for rate, t in zip(rates, tilts, strict=True)]
-    return case, _log_tail(expectations, log_patterns)
+        return case, max(log_patterns + _quadrature.log_mean(log_weight, f.log_rate) for f in summands)
+    return case, _log_tail(
+        [(t, f.log_grown(log_weight, t)) for f, t in zip(summands, tilts, strict=True)], log_patterns
+    )
 
 
 def _solved(memory: RandomMemory, witness: Witness, log_p: float, quantifier: str, high: float) -> Witness:
@@ -275,7 +295,7 @@ def _single(memory: RandomMemory) -> Witness:
     for _ in range(_SETTLED):
         rho = float(special.expit(memory.log_noop - memory.kappa * (1.0 - rho)))
     case = Case(math.inf, math.inf, 2.0, min(max((1.0 + 1e-6) * rho, 1e-300), 1.0), 0.0, 0.0)
-    if _log_rates(memory, case, np.array([2.0])) is not None:
+    if _summands(memory, case, np.array([2.0])) is not None:
         return Witness(0.0, 2.0, case)
     return Witness(-math.inf, 2.0, Case(math.inf, math.inf, 2.0, 1.0, 0.0, 0.0))
 
@@ -290,11 +310,11 @@ def _plain(memory: RandomMemory, log_p: float, quantifier: str) -> Witness | Non
             return None
         nodes = _quadrature.heights(cap, memory.dim)
         lone = Case(math.inf, math.inf, cap, rho, 0.0, 0.0)
-        rates = _log_rates(memory, lone, nodes[0])
-        if rates is None:
+        summands = _summands(memory, lone, nodes[0])
+        if summands is None:
             return None
         # A Chernoff bound needs the mean of the sum below its allowance; the first guess is well below.
-        means = [float(np.logaddexp.reduce(nodes[1] + rate)) for rate in rates]
+        means = [_quadrature.log_mean(nodes[1], f.log_rate) for f in summands]
         log_patterns = max(0.0, -max(means) - 1.0)
         best = None
         for _ in range(_ROUNDS):

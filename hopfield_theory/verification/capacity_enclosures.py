@@ -7,7 +7,7 @@ value, integrals are enclosed by Petras' method (``flint.acb.integral``), and ea
 the answer. Arguments out of range raise ValueError.
 
 Integrals run over half the angle ``φ = θ/2`` between a uniform point and a fixed one. There the height is
-``u = 2 sin(φ)²`` and the distance ``w = 2 sin(φ)``, so that all integrands but one are entire.
+``u = 2 sin(φ)²`` and the distance ``w = 2 sin(φ)``, so that most integrands are entire.
 """
 
 from __future__ import annotations
@@ -365,65 +365,94 @@ class _Piece:
 
 
 @dataclass(frozen=True)
-class _Allowances:
-    """Allowances of a case of C3, ``Σ (w - ρ) y <= displacement`` and ``Σ (κ (w + shift)² - 1)₊ y < stretch``.
+class _Sum:
+    """A sum of C3 over the crowd beyond an onset: of ``y (k + (b + g C)²)`` in units of its allowance.
 
-    The sums are over the crowd; ``sound`` says whether all hypotheses of the proof hold.
+    ``parts`` gives k, b² and ``v = 2 g²/(d - 1)`` at ``sin φ`` and ``cos φ``.
     """
 
-    displacement: Ball
-    stretch: Ball
-    shift: Ball
+    allowance: Ball
+    onset: Ball
+    parts: Callable[[Ball, Ball], tuple[Ball, Ball, Ball]]
+
+
+@dataclass(frozen=True)
+class _Sums:
+    """The two sums of a case of C3; ``sound`` says whether all hypotheses of the proof hold."""
+
     sound: bool | None
+    sums: tuple[_Sum, _Sum]
 
 
-def _alone(memory: RandomMemory, lone: Case) -> _Allowances:
+def _alone(memory: RandomMemory, lone: Case) -> _Sums:
     kappa, rho = arb(memory.kappa), arb(lone.ball)
     leak = _leak(memory, 1 - rho)
     displacement = rho - (1 - rho) * leak
     stretch = 1 - (kappa - 1).max(arb(0)) * leak
     nearest = (2 * arb(lone.crowd_cap)).sqrt()
+
+    def moved(sine: Ball, _cosine: Ball) -> tuple[Ball, Ball, Ball]:
+        return 2 * sine - rho, arb(0), arb(0)
+
+    def stretched(sine: Ball, _cosine: Ball) -> tuple[Ball, Ball, Ball]:
+        return 4 * kappa * sine**2 - 1, arb(0), arb(0)
+
     sound = _positive(rho, 1 - rho, nearest - 2 * rho, displacement, stretch)
-    return _Allowances(displacement, stretch, arb(0), sound)
+    # the second summand is positive from the distance κ^(-1/2) on
+    sums = _Sum(displacement, arb(0), moved), _Sum(stretch, _half_angle(1 / (2 * kappa)), stretched)
+    return _Sums(sound, sums)
 
 
-def _with_neighbour(memory: RandomMemory, shell: Case) -> _Allowances:
-    kappa, rho = arb(memory.kappa), arb(shell.ball)
+def _with_neighbour(memory: RandomMemory, shell: Case) -> _Sums:
+    kappa, rho, others = arb(memory.kappa), arb(shell.ball), memory.dim - 1
     leak = _leak(memory, 1 - rho)
     near, far = (2 * arb(shell.low)).sqrt(), (2 * arb(shell.high)).sqrt()
-    ratio = (-kappa * (arb(shell.low) - rho * near)).exp()
-    weight = ratio / (1 + ratio)
-    displacement = rho - (1 - rho) * leak - (near - rho) * ratio
-    stretch = 1 - kappa * far**2 * weight * (1 - weight) - (kappa - 1).max(arb(0)) * leak
-    # The neighbour's pull (w - ρ) y has its maximum at w = ρ + κ^(-1/2): beyond it the near rim is the worst.
-    falling = kappa * (near - rho) ** 2 - 1
-    sound = _positive(rho, 1 - rho, near - 2 * rho, falling, displacement, stretch)
-    return _Allowances(displacement, stretch, weight * far, sound if shell.high <= shell.crowd_cap else False)
+    most, least = ((-kappa * w * (w / 2 - rho)).exp() for w in (near, far))
+    weight, room = most / (1 + most), rho - (1 - rho) * leak
+    slack, pull = room - (near - rho) * most, (near - rho) * most + rho * least
+    pair = kappa * far**2 * weight * (1 - weight)
+    stretch, square = 1 - pair - kappa * leak, slack * (slack + 2 * pull)
+
+    def moved(sine: Ball, cosine: Ball) -> tuple[Ball, Ball, Ball]:
+        scale = 2 * square * (sine + rho)
+        steady = (pull * far * sine**2 + room * sine - rho**2 * least) ** 2 / scale
+        return 2 * sine - rho, steady, 8 * (pull * sine * cosine) ** 2 / (others * scale)
+
+    def stretched(sine: Ball, cosine: Ball) -> tuple[Ball, Ball, Ball]:
+        steady = kappa * pair * (far * (sine**2 - weight / pair)) ** 2
+        return (1 - pair) * (4 * kappa * sine**2 - 1), steady, 8 * kappa * pair * (sine * cosine) ** 2 / others
+
+    # From the height 2/κ on the neighbour's pull falls with its distance, and a pattern's spread with its own.
+    sound = _positive(rho, 1 - rho, near - 2 * rho, kappa * shell.low - 2, slack, stretch)
+    sums = _Sum(room, arb(0), moved), _Sum(stretch, arb(0), stretched)
+    return _Sums(sound if shell.high <= shell.crowd_cap else False, sums)
 
 
-def _tails(memory: RandomMemory, case: Case, allowances: _Allowances, patterns: Ball) -> Ball:
+def _tails(memory: RandomMemory, case: Case, crowd: _Sums, patterns: Ball) -> Ball:
     """Enclose the probability that the crowd above its cap exceeds one of two allowances, by two Chernoff bounds."""
-    if allowances.sound is not True:
-        return arb(1) if allowances.sound is False else _open()
-    kappa, rho = arb(memory.kappa), arb(case.ball)
-    pull, push = arb(case.self_map_log_tilt).exp(), arb(case.contraction_log_tilt).exp()
-    pull_rate, push_rate = pull / allowances.displacement, push / allowances.stretch
+    if crowd.sound is not True:
+        return arb(1) if crowd.sound is False else _open()
+    kappa, rho, rim, end = arb(memory.kappa), arb(case.ball), _half_angle(arb(case.crowd_cap)), arb.pi() / 2
+    total = arb(0)
+    for each, log_tilt in zip(crowd.sums, (case.self_map_log_tilt, case.contraction_log_tilt), strict=True):
+        tilt = arb(log_tilt).exp()
 
-    def weight(sine: Ball) -> Ball:
-        return (-2 * kappa * sine * (sine - rho)).exp()
+        def raised(sine: Ball, cosine: Ball, each: _Sum = each, tilt: Ball = tilt) -> tuple[Ball, Ball]:
+            rate = tilt / each.allowance * (-2 * kappa * sine * (sine - rho)).exp()
+            size, square, spread = each.parts(sine, cosine)
+            share = rate * spread
+            return rate * (size + square / (1 - share)), share
 
-    def displaced(sine: Ball, _cosine: Ball) -> Ball:
-        return (pull_rate * (2 * sine - rho) * weight(sine)).expm1()
+        def grown(sine: Ball, cosine: Ball, raised: Callable[[Ball, Ball], tuple[Ball, Ball]] = raised) -> Ball:
+            exponent, share = raised(sine, cosine)
+            root = (1 - share).sqrt(analytic=True)
+            return (exponent.expm1() + share / (1 + root)) / root
 
-    def stretched(sine: Ball, _cosine: Ball) -> Ball:
-        return (push_rate * (kappa * (2 * sine + allowances.shift) ** 2 - 1) * weight(sine)).expm1()
-
-    rim, end = _half_angle(arb(case.crowd_cap)), arb.pi() / 2
-    # The summand of the second is positive from the distance κ^(-1/2) - s on.
-    onset = _half_angle((1 / kappa.sqrt() - allowances.shift).max(arb(0)) ** 2 / 2).max(rim)
-    displacing = _probability_bound(patterns * _mean(memory.dim, displaced, rim, end) - pull)
-    stretching = _probability_bound(patterns * _mean(memory.dim, stretched, onset, end) - push)
-    return (displacing + stretching).min(arb(1))
+        within = _positive(1 - raised(*rim.sin_cos())[1])
+        if within is not True:
+            return arb(1) if within is False else _open()
+        total += _probability_bound(patterns * _mean(memory.dim, grown, each.onset.max(rim), end) - tilt)
+    return total.min(arb(1))
 
 
 def _directional_failure(memory: RandomMemory, witness: directional.Witness, patterns: Ball, quantifier: str) -> Ball:

@@ -36,6 +36,29 @@ def y(u, rho):
     return math.exp(-KAPPA * (u - rho * math.sqrt(2 * u)))
 
 
+def over_directions(k, b, g, tilt):
+    """Return the bound of C3 on ``E exp(t (k + (b + g C)²))``, C a coordinate in d - 1 dimensions, less 1."""
+    v = 2 * tilt * g * g / (DIM - 1)
+    return math.exp(tilt * (k + b * b / (1 - v))) / math.sqrt(1 - v) - 1
+
+
+def beside(memory, low, high, rho, u):
+    """Return k, b and g of the two summands of C3 in a shell at a height, in units of their allowances."""
+    kappa, near, far, w = memory.kappa, math.sqrt(2 * low), math.sqrt(2 * high), math.sqrt(2 * u)
+    leak = memory.noop * math.exp(-kappa * (1 - rho))
+    room, across, weight = rho - (1 - rho) * leak, math.sqrt(u * (2 - u)), math.exp(-kappa * (u - rho * w))
+    y_near, y_far = (math.exp(-kappa * (x * x / 2 - rho * x)) for x in (near, far))
+    p, r = (near - rho) * y_near + rho * y_far, room + rho * y_far
+    scale = math.sqrt(weight / (room * (w + 2 * rho) * abs(r * r - p * p)))
+    moved = (w - rho) * weight / room, (p * far * u / 2 + room * w / 2 - rho**2 * y_far) * scale, p * across * scale
+    pi = y_near / (1 + y_near)
+    pair = kappa * far**2 * pi * (1 - pi)
+    left = 1 - pair - kappa * leak
+    scale = math.sqrt(kappa * pair * weight / abs(left))
+    stretched = (1 - pair) * (kappa * w * w - 1) * weight / left, far * (u / 2 - pi / pair) * scale, across * scale
+    return moved, stretched, r - p, left
+
+
 @pytest.mark.parametrize("quantifier", ["all", "typical"])
 def test_c3(quantifier):
     size, u0, u1, crowd = 3.0, 0.12, 0.5, 0.45
@@ -47,16 +70,10 @@ def test_c3(quantifier):
     tails = tail(lambda u: (math.sqrt(2 * u) - 0.06) * y(u, 0.06) / (0.06 - 0.94 * leak), 4.0, size, u1)
     tails += tail(lambda u: (KAPPA * 2 * u - 1) * y(u, 0.06) / (1 - (KAPPA - 1) * leak), 5.0, size, u1)
 
-    rho, leak = 0.12, NOOP * math.exp(-KAPPA * 0.88)
-    near, far = math.sqrt(0.3), math.sqrt(0.32)
-    move = max((w - rho) * math.exp(-KAPPA * (w * w / 2 - rho * w)) for w in np.linspace(near, far, 1001))
-    weight = 1 / (1 + math.exp(KAPPA * (0.15 - rho * near)))
-    room = rho - (1 - rho) * leak - move
-    slope = 1 - KAPPA * far**2 * weight * (1 - weight) - (KAPPA - 1) * leak
-    one = tail(lambda u: (math.sqrt(2 * u) - rho) * y(u, rho) / room, 3.0, size, crowd)
-    one += tail(lambda u: (KAPPA * (math.sqrt(2 * u) + weight * far) ** 2 - 1) * y(u, rho) / slope, 2.0, size, crowd)
-    assert 0.0 < room < rho
-    assert 0.0 < slope < 1.0
+    one = 0.0
+    for index, tilt in enumerate((3.0, 2.0)):
+        grown = mean(lambda u, i=index, t=tilt: over_directions(*beside(MEMORY, 0.15, 0.16, 0.12, u)[i], t), crowd)
+        one += math.exp(min(0.0, size * grown - tilt))
     assert 0.0 < one < 1.0
     assert 0.0 < tails < 1.0
 
@@ -207,71 +224,120 @@ def test_c7_tails_bound_how_often_patterns_inside_pull_back_too_much():
 
 
 def test_c3_summands_and_their_allowances():
-    u = np.array([0.5, 0.9, 1.4, 2.0])
-    w = np.sqrt(2 * u)
+    heights = np.array([0.5, 0.9, 1.4, 2.0])
+    w = np.sqrt(2 * heights)
     for rho in (0.06, 0.12):
-        leak, weight = NOOP * math.exp(-KAPPA * (1 - rho)), np.exp(-KAPPA * (u - rho * w))
-        lone = chernoff._log_rates(MEMORY, chernoff.Case(math.inf, math.inf, 0.45, rho, 0.0, 0.0), u)
+        leak, weight = NOOP * math.exp(-KAPPA * (1 - rho)), np.exp(-KAPPA * (heights - rho * w))
+        lone = chernoff._summands(MEMORY, chernoff.Case(math.inf, math.inf, 0.45, rho, 0.0, 0.0), heights)
         move, stretch = rho - (1 - rho) * leak, 1 - (KAPPA - 1) * leak
-        np.testing.assert_allclose(np.exp(lone), [(w - rho) * weight / move, (KAPPA * w**2 - 1) * weight / stretch])
-
-        low, high = 0.15, 0.16
-        near, far = math.sqrt(2 * low), math.sqrt(2 * high)
-        y2 = math.exp(-KAPPA * (low - rho * near))
-        move -= (near - rho) * y2
-        pull = far**2 * y2 / (1 + y2)
-        stretch -= KAPPA * pull / (1 + y2)
-        shell = chernoff._log_rates(MEMORY, chernoff.Case(low, high, 0.45, rho, 0.0, 0.0), u)
-        if min(move, stretch) <= 0:
-            assert shell is None
-        else:
-            expected = [(w - rho) * weight / move, (KAPPA * (w + pull / far) ** 2 - 1) * weight / stretch]
-            np.testing.assert_allclose(np.exp(shell), expected)
-    assert shell is not None
+        expected = [(w - rho) * weight / move, (KAPPA * w**2 - 1) * weight / stretch]
+        np.testing.assert_allclose([np.exp(f.log_rate) for f in lone], expected)
+        shell = chernoff._summands(MEMORY, chernoff.Case(0.15, 0.16, 0.45, rho, 0.0, 0.0), heights)
+        for index, f in enumerate(shell):
+            k, b, g = np.array([beside(MEMORY, 0.15, 0.16, rho, u)[index] for u in heights]).T
+            y = np.exp(f.log_factor)
+            expected = [k, b**2, 2 * g**2 / (DIM - 1)]
+            np.testing.assert_allclose([y * f.size, y * f.square, y * f.spread], expected, rtol=1e-11, atol=1e-300)
+    # balls that the neighbour's pull leaves, in one of which the two stretch too much as well
+    for low, rho in ((0.081, 0.05), (0.082, 0.2)):
+        assert min(beside(MEMORY, low, 0.083, rho, 0.5)[2:]) < 0.0
+        assert chernoff._summands(MEMORY, chernoff.Case(low, 0.083, 0.5, rho, 0.0, 0.0), heights) is None
     # balls reach at most half way to others and to the neighbour, and an allowance of nothing is none
-    assert chernoff._log_rates(MEMORY, chernoff.Case(math.inf, math.inf, 0.5, 0.6, 0.0, 0.0), np.array([0.5])) is None
-    assert chernoff._log_rates(MEMORY, chernoff.Case(0.02, 0.03, 0.5, 0.11, 0.0, 0.0), np.array([0.5])) is None
+    assert chernoff._summands(MEMORY, chernoff.Case(math.inf, math.inf, 0.5, 0.6, 0.0, 0.0), np.array([0.5])) is None
+    assert chernoff._summands(MEMORY, chernoff.Case(0.02, 0.03, 0.5, 0.11, 0.0, 0.0), np.array([0.5])) is None
     half = chernoff.Case(math.inf, math.inf, 0.5, 0.5, 0.0, 0.0)
-    assert chernoff._log_rates(RandomMemory(DIM, 1.0, 0.5), half, np.array([2.0])) is None
-    assert chernoff._log_rates(RandomMemory(DIM, 1.0, 0.499), half, np.array([2.0])) is not None
+    assert chernoff._summands(RandomMemory(DIM, 1.0, 0.5), half, np.array([2.0])) is None
+    assert chernoff._summands(RandomMemory(DIM, 1.0, 0.499), half, np.array([2.0])) is not None
     # far below the mean slope of 1 a pattern does not stretch at all
-    cool = chernoff._log_rates(RandomMemory(DIM, 0.3, -5.0), half, np.array([0.5, 1.0]))
-    assert (cool[1] < -700).all()
+    cool = chernoff._summands(RandomMemory(DIM, 0.3, -5.0), half, np.array([0.5, 1.0]))
+    assert (cool[1].log_rate < -700).all()
+
+
+def shares(memory, case, patterns):
+    """Return the shares of the crowd in the two allowances of C3, of the given pattern 1 and, in a shell, 2."""
+    first, *others = patterns
+    lone = math.isinf(case.low)
+    heights = 1.0 - np.array(others[0 if lone else 1 :]) @ first
+    if lone:
+        return heights, [np.exp(f.log_rate) for f in chernoff._summands(memory, case, heights)]
+    towards = others[0] - (others[0] @ first) * first
+    directions = np.array(others[1:]) - np.outer(1.0 - heights, first)
+    cosines = directions @ towards / np.linalg.norm(towards) / np.linalg.norm(directions, axis=1)
+    found = np.array([beside(memory, case.low, case.high, case.ball, u)[:2] for u in heights])
+    return heights, [k + (b + g * cosines) ** 2 for k, b, g in found.transpose(1, 2, 0)]
 
 
 @pytest.mark.parametrize(
     ("near", "rho", "log_noop"), [(None, 0.06, 16.0), ((0.15, 0.151), 0.12, 14.0), ((0.1, 0.1002), 0.112, 8.0)]
 )
-def test_c3_sums_certify_what_they_say(near, rho, log_noop):
-    # Memories whose sums stay within the allowances map the ball into itself and contract it, with a neighbour or not.
+@pytest.mark.parametrize("lean", [0.0, 3.0])
+def test_c3_sums_certify_what_they_say(near, rho, log_noop, lean):
+    # Memories whose sums stay within the allowances map the ball into itself and contract it, with a neighbour or not;
+    # the crowd may lean towards the neighbour, and is repeated until the room is nearly full.
     rng = np.random.default_rng(0)
     memory = RandomMemory(DIM, KAPPA, log_noop)
     case = chernoff.Case(*(near or (math.inf, math.inf)), 2 * rho**2 if near is None else near[1], rho, 0.0, 0.0)
-    met = 0
-    for _ in range(400):
+    met, moved, stretched = 0, 0.0, 0.0
+    for _ in range(200):
         patterns = rng.normal(size=(25, DIM))
+        patterns[2:] += lean * rng.uniform() * patterns[1] / np.linalg.norm(patterns[1])
         patterns /= np.linalg.norm(patterns, axis=1, keepdims=True)
         if near is not None:
             side = patterns[1] - (patterns[1] @ patterns[0]) * patterns[0]
             cosine = 1.0 - rng.uniform(*near)
             patterns[1] = cosine * patterns[0] + math.sqrt(1.0 - cosine**2) * side / np.linalg.norm(side)
-        heights = 1.0 - patterns[1 if near is None else 2 :] @ patterns[0]
-        rates = chernoff._log_rates(memory, case, heights)
-        if heights.min() < case.crowd_cap or any(np.exp(rate).sum() > 1.0 for rate in rates):
+        heights, found = shares(memory, case, patterns)
+        most = max(share.sum() for share in found)
+        if heights.min() < case.crowd_cap or most > 1.0:
             continue
         met += 1
+        crowd = patterns[1 if near is None else 2 :]
+        patterns = np.concatenate([patterns[: len(patterns) - len(crowd)], *[crowd] * min(int(1.0 / most), 40)])
         ends = rng.normal(size=(64, DIM))
         if near is not None:
             ends[:8] = patterns[1] - patterns[0]
-        x = patterns[0] + rho * ends / np.linalg.norm(ends, axis=1, keepdims=True)
-        weights = np.exp(KAPPA * x @ patterns.T)
-        weights /= math.exp(log_noop) + weights.sum(axis=1, keepdims=True)
-        updated = weights @ patterns
-        assert np.linalg.norm(updated - patterns[0], axis=1).max() <= rho
+        for _ in range(3):
+            x = patterns[0] + rho * ends / np.linalg.norm(ends, axis=1, keepdims=True)
+            weights = np.exp(KAPPA * x @ patterns.T)
+            weights /= math.exp(log_noop) + weights.sum(axis=1, keepdims=True)
+            updated = weights @ patterns
+            ends = updated - patterns[0]
+            moved = max(moved, np.linalg.norm(ends, axis=1).max() / rho)
         for p, centre in zip(weights, updated, strict=True):
             spread = (patterns * p[:, None]).T @ patterns - np.outer(centre, centre)
-            assert KAPPA * np.linalg.eigvalsh(spread)[-1] < 1.0
-    assert met > 20
+            stretched = max(stretched, KAPPA * np.linalg.eigvalsh(spread)[-1])
+    assert met > 10
+    assert 0.5 < moved <= 1.0
+    assert 0.3 < stretched < 1.0
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_c3_the_summand_of_a_self_map_bounds_every_pull(seed):
+    """In every direction h, ``(⟨h, d⟩ - ρ)₊`` is at most F times the room that the neighbour leaves there."""
+    rng = np.random.default_rng(seed)
+    while True:
+        kappa = math.exp(rng.uniform(2.0, 6.0))
+        u2 = 2.0 / kappa * (1.0 + rng.exponential(0.3))
+        w2 = math.sqrt(2 * u2)
+        rho = 0.5 * w2 * rng.uniform(0.1, 1.0)
+        y2 = math.exp(-kappa * (u2 - rho * w2))
+        if u2 < 0.5 and rho > (w2 - rho) * y2:
+            break
+    angles = np.linspace(0.0, math.pi, 2001)
+    s, tightest = np.cos(angles), math.inf
+    room = rho - np.maximum(w2 * s - rho, 0.0) * y2
+    for u in np.linspace(u2, 1.9, 40):
+        w, across = math.sqrt(2 * u), math.sqrt(u * (2 - u))
+        k, b, g = beside(RandomMemory(DIM, kappa, -math.inf), u2, u2, rho, u)[0]
+        for cosine in np.linspace(-1.0, 1.0, 21):
+            part = math.sqrt(1 - u2 / 2) * cosine
+            z = u * w2 / 2 + across * part
+            pull = np.maximum(z * s + math.sqrt(max(w * w - z * z, 0.0)) * np.sin(angles) - rho, 0.0)
+            exact = (pull / room).max() * math.exp(-kappa * (u - rho * w))
+            summand = k + (b + g * part) ** 2
+            assert exact <= summand * (1 + 1e-9)
+            tightest = min(tightest, summand / exact)
+    assert tightest < 1.6
 
 
 def test_c3_shares_bound_how_often_a_third_pattern_is_near():
@@ -289,11 +355,20 @@ def test_c3_shares_bound_how_often_a_third_pattern_is_near():
 def test_c3_tails_bound_how_often_sums_exceed_their_allowances():
     rng, size, memory = np.random.default_rng(0), 60, RandomMemory(DIM, KAPPA, 12.0)
     directions = rng.normal(size=(4000, size, DIM))
-    crowds = 1.0 - directions[..., 0] / np.linalg.norm(directions, axis=2)
-    for low, high, crowd, rho in ((math.inf, math.inf, 0.1, 0.05), (0.15, 0.16, 0.17, 0.1), (0.1, 0.1002, 0.35, 0.112)):
+    directions /= np.linalg.norm(directions, axis=2, keepdims=True)
+    crowds = 1.0 - directions[..., 0]
+    cosines = directions[..., 1] / np.sqrt(crowds * (2.0 - crowds))
+    for low, high, crowd, rho in ((math.inf, math.inf, 0.1, 0.05), (0.15, 0.16, 0.17, 0.1), (0.1, 0.1002, 0.25, 0.112)):
         case, log_tail = chernoff._tilted(memory, chernoff.Case(low, high, crowd, rho, 0.0, 0.0), math.log(size))
         above = crowds.min(axis=1) > crowd
-        sums = [np.exp(rate).sum(axis=1) for rate in chernoff._log_rates(memory, case, crowds)]
+        first, second = chernoff._summands(memory, case, crowds)
+        # the mean's worst sign of b is that of no direction: either will do
+        sums = [
+            (np.exp(f.log_factor) * (f.size + (f.square**0.5 + (f.spread * (DIM - 1) / 2) ** 0.5 * cosines) ** 2)).sum(
+                1
+            )
+            for f in (first, second)
+        ]
         exceeded = np.mean(above & (np.maximum(*sums) >= 1.0))
         assert 0.0 < exceeded < math.exp(log_tail) < 1.0
 

@@ -79,23 +79,6 @@ def test_log_mean_and_log_tilted_are_their_definitions():
         assert _quadrature.log_tilted(np.array([x]), np.zeros(1), 0.0) == pytest.approx(x, rel=4 * EPS)
 
 
-@pytest.mark.parametrize("log_copies", [-3.0, 0.0, 0.6])
-def test_the_best_tilt_is_stationary(log_copies):
-    rng = np.random.default_rng(1)
-    log_weight, log_rate = rng.normal(size=30) - 5.0, rng.normal(size=30)
-    tilt = math.exp(_quadrature.best_tilt(log_rate, log_weight, log_copies))
-    f = np.exp(log_rate)
-    assert math.exp(log_copies) * (np.exp(log_weight) @ (f * np.exp(tilt * f))) == pytest.approx(1.0, abs=1e-8)
-
-
-def test_there_is_no_tilt_for_a_mean_of_one_and_none_beyond_the_largest():
-    log_rate, log_weight = np.zeros(2), np.full(2, -math.log(2.0))
-    assert _quadrature.best_tilt(log_rate, log_weight, 1e-12) == -math.inf
-    assert _quadrature.best_tilt(log_rate, log_weight, 5.0) == -math.inf
-    assert math.isfinite(_quadrature.best_tilt(log_rate, log_weight, -1e-6))
-    assert _quadrature.best_tilt(np.full(2, -1e3), log_weight, 0.0) == _quadrature.LARGEST_LOG_TILT == 300.0
-
-
 def test_the_gap_of_a_gain_over_a_loss():
     assert _quadrature.log_gap(1.0, 0.5) == pytest.approx(math.exp(0.5) - math.exp(1.0), rel=1e-14)
     assert _quadrature.log_gap(0.5, 1.0) == 0.0

@@ -331,6 +331,36 @@ def test_a_crowd_that_begins_within_its_shell_makes_its_tail_1():
     assert log_bound((1.0 - 1e-15) * far, 3.0) == log_bound(far, -math.inf)
 
 
+@pytest.mark.parametrize(("name", "index"), [("self_map_log_tilt", 0), ("contraction_log_tilt", 1)])
+def test_a_tilt_beyond_the_pole_of_a_direction_makes_the_tail_1(name, index):
+    memory, witness = RandomMemory.of(*ROW), stored(ROW, "all")
+    first, *rest = witness.shells
+    moved = chernoff._summands(memory, first, np.array([first.crowd_cap]))
+    pole = -float((moved[index].log_factor + np.log(moved[index].spread)).item())
+
+    def log_bound(log_tilt: float) -> float:
+        planted = replace(witness, shells=(replace(first, **{name: log_tilt}), *rest))
+        return chernoff_enclosure(memory, planted, witness.log_patterns, P, "all").low
+
+    # V is largest at the cap: beyond the pole there, the shell is lost as with a void tilt
+    assert log_bound(pole + 1e-9) == log_bound(-math.inf) > log_bound(getattr(first, name))
+
+
+def test_a_shell_with_less_room_along_the_neighbour_is_not_proved():
+    # balls in which the two pull each other out, or stretch, by a hair
+    memory, witness = RandomMemory.of(*ROW), stored(ROW, "all")
+    first, *rest = witness.shells
+    half_way = math.sqrt(0.5 * first.low)
+
+    def log_bound(shell: Case) -> float:
+        return chernoff_enclosure(memory, replace(witness, shells=(shell, *rest)), witness.log_patterns, P, "all").low
+
+    lost = log_bound(replace(first, self_map_log_tilt=-math.inf))
+    for lean in (0.0, 0.5):
+        assert log_bound(replace(first, ball=(1.0 - lean) * half_way)) == lost
+    assert log_bound(first) < lost
+
+
 def test_a_third_pattern_that_is_let_in_is_not_proved():
     # Without the term for the third pattern the caps could be as high as the sphere.
     witness = stored(ROW, "all")
