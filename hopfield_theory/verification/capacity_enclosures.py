@@ -430,11 +430,12 @@ def _with_neighbour(memory: RandomMemory, shell: Case) -> _Sums:
 
 def _tails(memory: RandomMemory, case: Case, crowd: _Sums, patterns: Ball) -> Ball:
     """Enclose the probability that the crowd above its cap exceeds one of two allowances, by two Chernoff bounds."""
-    if crowd.sound is not True:
-        return arb(1) if crowd.sound is False else _open()
+    tilts = case.self_map_log_tilt, case.contraction_log_tilt
+    if crowd.sound is not True or math.isinf(min(tilts)):
+        return _open() if crowd.sound is None else arb(1)
     kappa, rho, rim, end = arb(memory.kappa), arb(case.ball), _half_angle(arb(case.crowd_cap)), arb.pi() / 2
     total = arb(0)
-    for each, log_tilt in zip(crowd.sums, (case.self_map_log_tilt, case.contraction_log_tilt), strict=True):
+    for each, log_tilt in zip(crowd.sums, tilts, strict=True):
         tilt = arb(log_tilt).exp()
 
         def raised(sine: Ball, cosine: Ball, each: _Sum = each, tilt: Ball = tilt) -> tuple[Ball, Ball]:

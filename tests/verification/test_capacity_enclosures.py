@@ -331,34 +331,34 @@ def test_a_crowd_that_begins_within_its_shell_makes_its_tail_1():
     assert log_bound((1.0 - 1e-15) * far, 3.0) == log_bound(far, -math.inf)
 
 
+@cache
+def nearest() -> Case:
+    """The shell next to the height 2/κ, of those that prove the most."""
+    return stored(ROW, "all").shells[0]
+
+
+def tail(shell: Case) -> float:
+    """Return the upper end of the probability that the crowd exceeds an allowance, for the patterns of the witness."""
+    memory, patterns = RandomMemory.of(*ROW), capacity_enclosures._patterns(stored(ROW, "all").log_patterns)
+    found = capacity_enclosures._tails(memory, shell, capacity_enclosures._with_neighbour(memory, shell), patterns)
+    return float(found.upper())
+
+
 @pytest.mark.parametrize(("name", "index"), [("self_map_log_tilt", 0), ("contraction_log_tilt", 1)])
 def test_a_tilt_beyond_the_pole_of_a_direction_makes_the_tail_1(name, index):
-    memory, witness = RandomMemory.of(*ROW), stored(ROW, "all")
-    first, *rest = witness.shells
-    moved = chernoff._summands(memory, first, np.array([first.crowd_cap]))
-    pole = -float((moved[index].log_factor + np.log(moved[index].spread)).item())
-
-    def log_bound(log_tilt: float) -> float:
-        planted = replace(witness, shells=(replace(first, **{name: log_tilt}), *rest))
-        return chernoff_enclosure(memory, planted, witness.log_patterns, P, "all").low
-
-    # V is largest at the cap: beyond the pole there, the shell is lost as with a void tilt
-    assert log_bound(pole + 1e-9) == log_bound(-math.inf) > log_bound(getattr(first, name))
+    summands = chernoff._summands(RandomMemory.of(*ROW), nearest(), np.array([nearest().crowd_cap]))
+    assert summands is not None
+    pole = -float((summands[index].log_factor + np.log(summands[index].spread)).item())
+    # V is largest at the cap
+    assert tail(replace(nearest(), **{name: pole + 1e-9})) == 1.0
+    assert tail(replace(nearest(), **{name: -math.inf})) == 1.0
+    assert tail(nearest()) < 0.9
 
 
 def test_a_shell_with_less_room_along_the_neighbour_is_not_proved():
     # balls in which the two pull each other out, or stretch, by a hair
-    memory, witness = RandomMemory.of(*ROW), stored(ROW, "all")
-    first, *rest = witness.shells
-    half_way = math.sqrt(0.5 * first.low)
-
-    def log_bound(shell: Case) -> float:
-        return chernoff_enclosure(memory, replace(witness, shells=(shell, *rest)), witness.log_patterns, P, "all").low
-
-    lost = log_bound(replace(first, self_map_log_tilt=-math.inf))
-    for lean in (0.0, 0.5):
-        assert log_bound(replace(first, ball=(1.0 - lean) * half_way)) == lost
-    assert log_bound(first) < lost
+    half_way = math.sqrt(0.5 * nearest().low)
+    assert all(tail(replace(nearest(), ball=(1.0 - lean) * half_way)) == 1.0 for lean in (0.0, 0.5))
 
 
 def test_a_third_pattern_that_is_let_in_is_not_proved():
