@@ -11,7 +11,7 @@ from hopfield_theory.bounds import _quadrature
 # Tilts are searched up to where V is so much.
 _LARGEST_SHARE = 0.99
 # Newton's method squares what is left.
-_CLOSE = 1e-5
+_CLOSE = 1e-3
 
 
 @dataclass(frozen=True)
