@@ -51,11 +51,11 @@ CASES = {
     "three": {"dim": 2, "kappa": 2.0, "patterns": 3, "log_noop": -math.inf, "overlap": 0.7, "noise": 0.4},
     "ten": {"dim": 3, "kappa": 5.0, "patterns": 10, "log_noop": 1.0, "overlap": 0.9, "noise": 0.3},
     "hundred": {"dim": 10, "kappa": 10.0, "patterns": 100, "log_noop": 8.0, "overlap": 1.0, "noise": 0.0},
-    "line": {"dim": 2, "kappa": 9.0, "patterns": 4_000, "log_noop": -math.inf, "overlap": 1.0, "noise": 0.3},
-    "hot": {"dim": 8, "kappa": 0.5, "patterns": 4_000, "log_noop": 9.0, "overlap": 1.0, "noise": 1.0},
-    "condensing": {"dim": 8, "kappa": 24.0, "patterns": 4_000, "log_noop": 5.0, "overlap": 0.8, "noise": 0.2},
-    "cold": {"dim": 16, "kappa": 64.0, "patterns": 5_000, "log_noop": -math.inf, "overlap": 0.5, "noise": 0.5},
-    "critical": {"dim": 12, "kappa": 14.0, "patterns": 4_000, "log_noop": 10.0, "overlap": 1.0, "noise": 0.0},
+    "line": {"dim": 2, "kappa": 9.0, "patterns": 9000, "log_noop": -math.inf, "overlap": 1.0, "noise": 0.3},
+    "hot": {"dim": 8, "kappa": 0.5, "patterns": 10_000, "log_noop": 9.0, "overlap": 1.0, "noise": 1.0},
+    "condensing": {"dim": 8, "kappa": 24.0, "patterns": 10_000, "log_noop": 5.0, "overlap": 0.8, "noise": 0.2},
+    "cold": {"dim": 16, "kappa": 64.0, "patterns": 12_000, "log_noop": -math.inf, "overlap": 0.5, "noise": 0.5},
+    "critical": {"dim": 12, "kappa": 14.0, "patterns": 10_000, "log_noop": 10.0, "overlap": 1.0, "noise": 0.0},
 }
 TRIALS = {"two": 3000, "three": 3000, "ten": 2000, "hundred": 1000, "line": 300}
 
