@@ -26,7 +26,8 @@ NAMES = {
 def draw(found: Mapping[str, Found], page: style.Page) -> Drawing:
     """Draw kurtosis above norm, a column per model; dashed where n is learnt, dotted where a training is stuck."""
     frame = found["models"].frame
-    looks = dict(zip(METHODS, style.ramp(len(METHODS)), strict=True))
+    others = style.ramp(len(METHODS))[2:]
+    looks = dict(zip(METHODS, (style.MODELS["dense"], style.MODELS["OutEffHop"], *others), strict=True))
     figure = style.blank(page.full, 3.6)
     models = [model for model in MODELS if model in set(frame["model"])]
     panels = figure.subplots(2, len(models), sharex="col", squeeze=False)
