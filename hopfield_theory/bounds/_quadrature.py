@@ -68,7 +68,7 @@ def log_tilted(log_rate: Floats, log_weight: Floats, log_tilt: float) -> float:
     top = terms.max()
     with np.errstate(under="ignore"):
         exponent = np.exp(np.maximum(log_exponent, -36.0))
-        # where nothing overflows, fewer steps do: (exp(f) - 1)/f is 1 at least, and what underflows beside it is nothing
+        # where nothing overflows, fewer steps do: (exp(f) - 1)/f is 1 at least, so that what underflows is negligible
         if top > -math.inf and exponent.max() < 600.0:
             return float(top + math.log(np.exp(terms - top) @ (np.expm1(exponent) / exponent)))
         grown = np.where(log_exponent > -36.0, exponent + np.log(-np.expm1(-exponent)), log_exponent)
