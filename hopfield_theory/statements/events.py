@@ -80,19 +80,24 @@ def _errors(patterns: Tensor, ends: Tensor) -> Tensor:
     return torch.linalg.vector_norm(ends - patterns[:, : ends.shape[1]], dim=-1)
 
 
-def _storable(patterns: Tensor, ends: Tensor) -> Tensor:
+# --- events ---
+
+
+def _storable(patterns: Tensor, ends: Tensor, _at_rest: Tensor, _radius: float) -> Tensor:
     return batched.storable(patterns, ends, _APART)
 
 
-def _merged(ends: Tensor) -> Tensor:
+def _merged(_patterns: Tensor, ends: Tensor, _at_rest: Tensor, _radius: float) -> Tensor:
     return (batched.distances(ends) <= _APART).any(-1).any(-1)
 
 
-def _within(patterns: Tensor, ends: Tensor, radius: float) -> Tensor:
+def _within(patterns: Tensor, ends: Tensor, _at_rest: Tensor, radius: float) -> Tensor:
     return _errors(patterns, ends)[:, 0] <= radius
 
 
-# --- events ---
+def _at_rest_and_not(event: _Event) -> _Event:
+    """Return the event that a bound excludes, where all limits that it is about are known."""
+    return lambda patterns, ends, at_rest, radius: at_rest.all(-1) & ~event(patterns, ends, at_rest, radius)
 
 
 @dataclass(frozen=True)
@@ -180,44 +185,22 @@ def _estimated(
 
 all_stored = functools.partial(
     _counted,
-    _Kind(
-        "all limits distinct and in disjoint balls",
-        lambda patterns, ends, _, __: _storable(patterns, ends),
-        math.floor,
-        at_least=True,
-        likely=True,
-    ),
+    _Kind("all limits distinct and in disjoint balls", _storable, math.floor, at_least=True, likely=True),
 )
-two_merge = functools.partial(
-    _counted, _Kind("two limits coincide", lambda _, ends, __, ___: _merged(ends), math.ceil, at_least=True)
-)
+two_merge = functools.partial(_counted, _Kind("two limits coincide", _merged, math.ceil, at_least=True))
 typical_stored = functools.partial(
     _counted,
-    _Kind(
-        "limit of one pattern in its ball",
-        lambda patterns, ends, _, radius: _within(patterns, ends, radius),
-        math.floor,
-        at_least=True,
-        typical=True,
-        likely=True,
-    ),
+    _Kind("limit of one pattern in its ball", _within, math.floor, at_least=True, typical=True, likely=True),
 )
 typical_lost = functools.partial(
     _counted,
-    _Kind(
-        "limit of one pattern within {:g} m",
-        lambda patterns, ends, _, radius: _within(patterns, ends, radius),
-        math.ceil,
-        at_least=False,
-        typical=True,
-        likely=True,
-    ),
+    _Kind("limit of one pattern within {:g} m", _within, math.ceil, at_least=False, typical=True, likely=True),
 )
 rarely_lost = functools.partial(
     _estimated,
     _Kind(
         "limits that coincide or do not fit into disjoint balls, through a close pair",
-        lambda patterns, ends, at_rest, _: at_rest.all(-1) & ~_storable(patterns, ends),
+        _at_rest_and_not(_storable),
         math.floor,
         at_least=False,
     ),
@@ -226,7 +209,7 @@ rarely_off = functools.partial(
     _estimated,
     _Kind(
         "limit of one pattern outside its ball, through a close neighbour",
-        lambda patterns, ends, at_rest, radius: at_rest[:, 0] & ~_within(patterns, ends, radius),
+        _at_rest_and_not(_within),
         math.floor,
         at_least=False,
         typical=True,
@@ -237,7 +220,7 @@ rarely_merged = functools.partial(
     _Kind(
         "two limits coincide",
         # here it is the claim that such events are frequent enough, so that doubt counts as one
-        lambda _, ends, at_rest, __: _merged(ends) | ~at_rest.all(-1),
+        lambda patterns, ends, at_rest, radius: _merged(patterns, ends, at_rest, radius) | ~at_rest.all(-1),
         math.ceil,
         at_least=True,
     ),
@@ -287,7 +270,7 @@ def rarely_near(size: int, error: float, memory: RandomMemory, trials: tuple[int
         crowd = QuietCrowd(size, memory.dim, memory.kappa, 0.5 * error, _QUIET * error)
 
         def value(patterns: Tensor, ends: Tensor, at_rest: Tensor) -> Tensor:
-            return (at_rest[:, 0] & _within(patterns, ends, error)) * crowd.weight(patterns)
+            return (at_rest[:, 0] & _within(patterns, ends, at_rest, error)) * crowd.weight(patterns)
 
         mean = _mean_value(crowd.draw, value, memory, 1, keyed_generator(seed, name), trials, confidence)
         return _scaled(mean, crowd.log_factor)
