@@ -33,11 +33,12 @@ def heights(low: float, dim: int, kinks: tuple[float, ...] = ()) -> tuple[Floats
     first = 2.0 * math.asin(math.sqrt(0.5 * low))
     span = math.log(math.pi / first)
     panels = 2 + math.ceil(span * (2.0 + math.sqrt(dim) / 3.0))
-    edges = np.geomspace(first, math.pi, panels + 1)
+    edges = first * np.exp(np.linspace(0.0, span, panels + 1))
     edges[-1] = math.pi
-    edge_layer = first + (edges[1] - first) * _EDGE_LAYER
+    edges = np.concatenate([edges[:1], first + (edges[1] - first) * _EDGE_LAYER, edges[1:]])
     turns = [2.0 * math.asin(math.sqrt(0.5 * u)) for u in kinks if low < u < 2.0]
-    edges = np.unique(np.concatenate([edges, edge_layer, turns]))
+    if turns:
+        edges = np.unique(np.concatenate([edges, turns]))
     half = 0.5 * np.diff(edges)[:, None]
     theta = (edges[:-1, None] + half + half * _NODES).ravel()
     nodes = 2.0 * np.sin(0.5 * theta) ** 2, np.log((half * _WEIGHTS).ravel()) + sphere.log_density(theta, dim)

@@ -309,7 +309,7 @@ class _Crowd:
                 # From the left Newton's method is monotone, from the right it may jump below 0.
                 step = max(float(above * mass.sum() / (mass * g).sum()), -0.9 * tilt)
                 tilt += step
-                if abs(step) < 1e-9 * tilt:
+                if abs(step) < 1e-5 * tilt:
                     break
         return min(math.log(tilt) - unit, largest)
 

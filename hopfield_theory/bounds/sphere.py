@@ -10,7 +10,6 @@ from functools import cache
 
 import numpy as np
 from numpy.polynomial import Polynomial
-from numpy.polynomial.polynomial import polyval
 from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
@@ -274,22 +273,21 @@ def _series(nu: float, x: Floats) -> Floats:
 
 def _debye(nu: float, w: Floats, which: int) -> Floats:
     """Return the correction sum of ``I_ν`` less 1, or of ``I_ν'`` less that of ``I_ν``, for ``w = sqrt(ν² + x²)``."""
-    square = (nu / w) ** 2
-    total = np.zeros_like(w)
-    for k, pair in enumerate(_debye_polynomials(), start=1):
-        total = total + w ** -float(k) * polyval(square, pair[which].coef)
-    return total
+    powers = ((nu / w) ** 2)[..., None] ** np.arange(_EXPANSION_TERMS + 1.0)
+    return ((powers @ _debye_coefficients()[which]) * w[..., None] ** -np.arange(1.0, _EXPANSION_TERMS + 1.0)).sum(-1)
 
 
 @cache
-def _debye_polynomials() -> list[tuple[Polynomial, Polynomial]]:
-    """Return ``U_k(p)/p^k`` and ``(V_k(p) - U_k(p))/p^k`` as polynomials in ``p²`` (DLMF 10.41.9 and 10.41.11)."""
+def _debye_coefficients() -> tuple[Floats, Floats]:
+    """Return ``U_k(p)/p^k`` and ``(V_k(p) - U_k(p))/p^k`` by powers of ``p²``, a column per k (DLMF 10.41.9, .11)."""
     p = Polynomial([0.0, 1.0])
     bend = p**2 * (1.0 - p**2)
-    previous, pairs = Polynomial([1.0]), []
+    us, vs = np.zeros((2, _EXPANSION_TERMS + 1, _EXPANSION_TERMS))
+    previous = Polynomial([1.0])
     for k in range(1, _EXPANSION_TERMS + 1):
         u = 0.5 * bend * previous.deriv() + 0.125 * ((1.0 - 5.0 * p**2) * previous).integ()
         v = -0.5 * p * (1.0 - p**2) * previous - bend * previous.deriv()
-        pairs.append((Polynomial(u.coef[k::2]), Polynomial(v.coef[k::2])))
+        for table, polynomial in ((us, u), (vs, v)):
+            table[: k + 1, k - 1] = polynomial.coef[k::2]
         previous = u
-    return pairs
+    return us, vs

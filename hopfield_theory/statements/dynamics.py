@@ -48,7 +48,8 @@ class Dynamics:
 
     def weights(self, x: Any) -> Any:
         r""":math:`p = \mathrm{softmax}_n(z)`, shape (M,)."""
-        return self.xp.exp(self.scores(x) - self.log_partition(x))
+        scores = self.scores(x)
+        return self.xp.exp(scores - self.xp.log_sum_exp(scores, self.noop))
 
     def sparse_weights(self, x: Any) -> Any:
         r""":math:`\mathrm{sparsemax}(z) = \max(0, z - \tau)`, shape (M,), without the no-op slot.
