@@ -21,8 +21,8 @@ _LONE, _THIRD = 0.1, 0.7
 _WORST, _NEGLIGIBLE = 0.8, 0.001
 # Steps in the logarithms of a chance of failure, of a ball and of a height.
 _STEP, _BALL_STEP, _HEIGHT_STEP = 0.1, 0.1, 0.03
-# The balls of the first case, times κ.
-_BALLS = (4.0, 2.5, 6.0, 1.5, 8.0)
+# The balls that are tried: first those of the first case, times κ, and last shares of half the distance.
+_BALLS, _SHARES = (4.0, 2.5, 6.0, 1.5, 8.0), (0.5, 0.7, 0.85)
 # The axis lies so much beyond the state of the pair alone, as the crowd pulls too.
 _TURN = 1.1
 # How far beyond the best number shells are tried first, in log M; a step that is not worth another round.
@@ -81,10 +81,12 @@ class _ShellSearch:
         level = math.log(4.0 / _LONE) - self._log_p
         found = None
         low, cap = 2.0 / self._memory.kappa, min(30.0 / self._memory.kappa, 1.0)
-        for ball in _BALLS:
-            while cap > low and (
-                trial := limited(self._memory, ball / self._memory.kappa, cap, self._log_patterns, level)
-            ):
+        for most, share in (*((x / self._memory.kappa, 1.0) for x in _BALLS), *((1.0, x) for x in _SHARES)):
+            while cap > low:
+                ball = min(most, share * math.sqrt(0.5 * cap))
+                trial = limited(self._memory, ball, cap, self._log_patterns, level)
+                if trial is None:
+                    break
                 found, cap = trial, cap * math.exp(-_HEIGHT_STEP)
         return found
 
@@ -97,19 +99,21 @@ class _ShellSearch:
 
         def at(log_chance: float, ball: float) -> Shell | None:
             share = np.logaddexp(within, log_chance + math.log(_THIRD) - self._log_patterns)
-            cap = _quadrature.largest(lambda u: bool(sphere.log_cap(u, memory.dim) <= share), 0.0, 1.0, 40)
+            # what is farther than this has no weight that a float holds
+            cap = min(100.0 / memory.kappa, 1.0)
+            cap = _quadrature.largest(lambda u: bool(sphere.log_cap(u, memory.dim) <= share), 0.0, cap, 40)
             level = math.log(len(SHELL) / (1.0 - _THIRD)) - log_chance
             return limited(memory, ball, cap, self._log_patterns, level, low, high, turn)
 
         expected = self._log_patterns + outer + math.log(-math.expm1(inner - outer))
-        enough = max(math.log(_NEGLIGIBLE) + self._log_p - expected, -20.0)
-        found, chance = None, max(math.log(_WORST), enough)
-        for factor in (1.0, math.exp(_BALL_STEP), math.exp(-_BALL_STEP), math.exp(2.0 * _BALL_STEP)):
-            size = ball * factor
+        found, chance = None, math.log(_WORST)
+        enough = min(max(math.log(_NEGLIGIBLE) + self._log_p - expected, -20.0), chance)
+        sizes = [ball * math.exp(x * _BALL_STEP) for x in (0.0, 1.0, -1.0, 2.0)]
+        for size in sizes + [x * math.sqrt(0.5 * low) for x in _SHARES]:
             wanted = chance if found is None else max(chance - _STEP, enough)
             if (trial := at(wanted, size)) is None:
                 continue
-            found, chance, ball, below = trial, wanted, size, enough
+            found, chance, below = trial, wanted, enough
             if (trial := at(enough, size)) is not None:
                 return trial
             while chance - below > _STEP:
