@@ -11,9 +11,11 @@ from hopfield_theory._arguments import Floats
 from hopfield_theory.bounds import _quadrature, sphere
 from hopfield_theory.bounds.random_memory import RandomMemory
 
-# The kinds of the sums of a cell and of a side: numbers, vectors in d - 1 dimensions, matrices of rank 1 there.
+# The kinds of the sums of a cell, of a side and of a shell: numbers, vectors in d - 1 dimensions, matrices of rank 1
+# there or along the distance from the axis, components of vectors, and numbers times squares of coordinates.
 CELL = ("scalar", "vector", "matrix")
 SIDE = ("vector", "scalar", "matrix", "matrix")
+SHELL = ("scalar", "vector", "whole", "whole", "component", "square", "square")
 
 # The share by which limits lie above the least, well above the margin below which an exponent counts as 0;
 # that of vectors is well above the error of a table as well.
@@ -72,6 +74,14 @@ class Crowd:
         amplified = self._log_along(high) + self._kappa * across * self._side
         return math.log(self._kappa) + amplified + 2.0 * self._log_side
 
+    def shell_rates(self, reach: float) -> tuple[Floats, ...]:
+        """Return the rates of the seven sums of a shell."""
+        along = self._log_along(0.0)
+        number, vector = np.log(self._height) + along, self._log_side + along
+        square, component = math.log(2.0 * self._kappa) + number, math.log(self._kappa) + self._log_side + vector
+        grown = self._kappa * reach * np.sqrt(2.0 * self._height)
+        return number, vector, square, square + grown, vector, component, component + grown
+
     def _log_along(self, high: float) -> Floats:
         return -self._kappa * self._height * (1.0 - high)
 
@@ -85,21 +95,40 @@ class Crowd:
     def event(self, kind: str, rate: Floats, limit: float, log_tilt: float) -> Event:
         """Return the tail of one sum beyond its limit."""
         log_gain = log_tilt + math.log(limit)
-        if kind == "vector":
+        if kind in ("vector", "component"):
             growth = self._log_grown(_log_log_mgf(log_tilt + rate, self._dim))
+            if kind == "component":
+                return Event(log_gain, growth, math.log(2.0))
             return Event(float(_log_log_mgf(np.array(log_gain), self._dim)), growth)
-        log_share = self._log_share(kind)
-        return Event(log_gain, self._log_grown(log_tilt + rate) - log_share, log_share)
+        if kind == "square":
+            return Event(log_gain, self._log_squared(log_tilt + rate))
+        log_count, log_share = self._shares(kind)
+        return Event(log_gain, self._log_grown(log_tilt + rate, log_share), log_count)
 
-    def _log_share(self, kind: str) -> float:
-        """Return the logarithm of the number of directions that share a mean, and whose tails are added."""
-        return math.log(self._dim - 1) if kind == "matrix" else 0.0
+    def _shares(self, kind: str) -> tuple[float, Floats | float]:
+        """Return the logarithms of the number of directions whose tails are added, and of the share of the mean in one.
 
-    def _log_grown(self, log_exponent: Floats) -> float:
-        """Return ``log E[exp(f) - 1]`` from log f, infinite where it is far beyond any use."""
+        Of the directions from the axis to a pattern of height u, ``u/2`` is along the axis in the mean square.
+        """
+        if kind == "whole":
+            half = 0.5 * self._height
+            return math.log(self._dim), np.log(np.maximum(half, (1.0 - half) / (self._dim - 1)))
+        log_count = math.log(self._dim - 1) if kind == "matrix" else 0.0
+        return log_count, -log_count
+
+    def _log_grown(self, log_exponent: Floats, log_share: Floats | float = 0.0) -> float:
+        """Return ``log E[s (exp(f) - 1)]`` from log f and log s, infinite where it is far beyond any use."""
         if log_exponent.max() > 2.0 * _quadrature.LARGEST_LOG_TILT:
             return math.inf
-        return _quadrature.log_tilted(log_exponent, self._log_weight, 0.0)
+        return _quadrature.log_tilted(log_exponent, self._log_weight + log_share, 0.0)
+
+    def _log_squared(self, log_exponent: Floats) -> float:
+        """Return the logarithm of the bound ``(1 - 2f/(d - 1))^(-1/2) - 1`` on the mean of ``exp(f C²) - 1``."""
+        log_share = log_exponent + math.log(2.0 / (self._dim - 1))
+        if log_share.max() >= 0.0:
+            return math.inf
+        exact = -0.5 * np.log1p(-np.exp(np.maximum(log_share, -30.0)))
+        return self._log_grown(np.where(log_share < -30.0, log_share - math.log(2.0), np.log(exact)))
 
     def limited(
         self, kinds: Sequence[str], rates: Sequence[Floats], log_patterns: float, level: float
@@ -110,29 +139,44 @@ class Crowd:
 
     def limit(self, kind: str, rate: Floats, log_patterns: float, level: float) -> tuple[float, float]:
         """Return the least limit that a sum exceeds with probability ``exp(-level)`` at most, and its log tilt."""
-        if kind == "vector":
-            return self._vector_limit(rate, log_patterns, level)
-        log_share = self._log_share(kind)
-        log_level, log_patterns = math.log(level + log_share), log_patterns - log_share
+        if kind in ("vector", "component"):
+            return self._vector_limit(kind, rate, log_patterns, level)
+        if kind == "square":
+            return self._square_limit(rate, log_patterns, level)
+        log_count, log_share = self._shares(kind)
+        log_level = math.log(level + log_count)
 
         def log_limit(log_tilt: float) -> float:
-            mean = log_patterns + self._log_grown(log_tilt + rate)
+            mean = log_patterns + self._log_grown(log_tilt + rate, log_share)
             return float(np.logaddexp(mean, log_level)) - log_tilt
 
         # The best t solves M E[t f exp(t f) - exp(t f) + 1] = level, whose left side lies between the second moment
         # M E[(t f)²]/2 and that times exp(t max f).
-        square = _quadrature.log_mean(self._log_weight, 2.0 * rate)
+        square = _quadrature.log_mean(self._log_weight + log_share, 2.0 * rate)
         high = 0.5 * (math.log(2.0) + log_level - log_patterns - square)
         low = min(-float(rate.max()), high - 0.5)
         log_tilt, least = _quadrature.minimum(log_limit, low, high, steps=4 if high - low < 1.0 else 8)
         return _within_floats(least, log_tilt)
 
-    def _vector_limit(self, rate: Floats, log_patterns: float, level: float) -> tuple[float, float]:
+    def _square_limit(self, rate: Floats, log_patterns: float, level: float) -> tuple[float, float]:
+        def log_limit(log_tilt: float) -> float:
+            return float(np.logaddexp(log_patterns + self._log_squared(log_tilt + rate), math.log(level))) - log_tilt
+
+        square = log_patterns + _quadrature.log_mean(self._log_weight, 2.0 * rate) - 2.0 * math.log(self._dim - 1)
+        high = math.log(0.49 * (self._dim - 1)) - float(rate.max())
+        high = min(high, 0.5 * (math.log(level) - square) + 0.5)
+        log_tilt, least = _quadrature.minimum(log_limit, high - 4.0, high, steps=9)
+        return _within_floats(least, log_tilt)
+
+    def _vector_limit(self, kind: str, rate: Floats, log_patterns: float, level: float) -> tuple[float, float]:
         log_x, log_psi = _mgf_table(self._dim)
+        level += math.log(2.0) if kind == "component" else 0.0
 
         def log_limit(log_tilt: float) -> float:
             grown = log_patterns + self._log_grown(np.interp(log_tilt + rate, log_x, log_psi))
             gain = float(np.logaddexp(grown, math.log(level)))
+            if kind == "component":
+                return gain - log_tilt
             return float(np.interp(gain, log_psi, log_x)) - log_tilt if gain < log_psi[-1] else math.inf
 
         # A Gaussian sum has its best tilt between these; a summand that is large on its own has a lower one.

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hopfield_theory.bounds import sphere
+from hopfield_theory.bounds import _shell_proof, sphere
 from hopfield_theory.bounds._crowd import CELL, SIDE, Crowd, Event
-from hopfield_theory.bounds._neighbour import Neighbour, Pull
+from hopfield_theory.bounds._shell_proof import Shell, leak
 from hopfield_theory.bounds.random_memory import RandomMemory
 
 
@@ -59,14 +59,12 @@ class Stage:
 
 @dataclass(frozen=True)
 class Case:
-    """One case of C10: the range of a pattern's nearest neighbour, and its way into a cylinder that is contracted.
+    """The way of a ball's states into a cylinder that is contracted, without a neighbour.
 
-    ``low`` and ``high`` enclose the height of the nearest neighbour; both are infinite if no pattern is near. All
-    cylinders are about an axis at an angle ``turn`` from the pattern towards the neighbour, and no further pattern may
-    lie below the height ``crowd_cap`` over it. The first stage begins in the ball of radius ``ball`` around the
-    pattern, each further one in the cylinder in which the stage before it ends. The update contracts the last
-    cylinder: ``contraction`` bounds its slope along the axis, ``stretch`` limits that across it, the largest eigenvalue
-    of ``κ Σ h exp(κ |τ| across) τ τᵀ``.
+    All cylinders are about the pattern, and no further pattern may lie below the height ``crowd_cap`` over it. The
+    first stage begins in the ball of radius ``ball`` around the pattern, each further one in the cylinder in which the
+    stage before it ends. The update contracts the last cylinder: ``contraction`` bounds its slope along the pattern,
+    ``stretch`` limits that across it, the largest eigenvalue of ``κ Σ h exp(κ |τ| across) τ τᵀ``.
     """
 
     crowd_cap: float
@@ -75,13 +73,6 @@ class Case:
     contraction: Cell
     stretch: float
     stretch_log_tilt: float
-    low: float = math.inf
-    high: float = math.inf
-    turn: float = 0.0
-
-    def neighbour(self, memory: RandomMemory) -> Neighbour:
-        """Return the nearest neighbour as it is seen from the axis."""
-        return Neighbour(memory.kappa, self.low, self.high, self.turn)
 
 
 @dataclass(frozen=True)
@@ -94,8 +85,8 @@ class Witness:
 
     log_patterns: float
     cap: float
-    lone: Case
-    shells: tuple[Case, ...] = ()
+    lone: Case | Shell
+    shells: tuple[Shell, ...] = ()
 
     @property
     def ball(self) -> float:
@@ -111,8 +102,8 @@ class Failure:
         self._cap = float(sphere.log_cap(witness.cap, memory.dim))
         ends = [witness.cap, *(shell.high for shell in witness.shells)]
         begins = [*(shell.low for shell in witness.shells), witness.lone.crowd_cap]
-        tiled = begins == ends and math.isinf(witness.lone.low)
-        self._lone = CaseFailure(memory, witness.lone) if tiled else None
+        alone = isinstance(witness.lone, Case) or math.isinf(witness.lone.low)
+        self._lone = CaseFailure(memory, witness.lone) if begins == ends and alone else None
         self._shells = [CaseFailure(memory, shell) for shell in witness.shells]
 
     def __call__(self, log_patterns: float) -> float:
@@ -126,9 +117,12 @@ class Failure:
 class CaseFailure:
     """How often the limits of one case are exceeded, as a function of log M."""
 
-    def __init__(self, memory: RandomMemory, case: Case) -> None:
-        self._events = list(_events(memory, case)) if sound(memory, case) else None
+    def __init__(self, memory: RandomMemory, case: Case | Shell) -> None:
         self._log_share, self._log_third = 0.0, -math.inf
+        if isinstance(case, Case):
+            self._events = list(_events(memory, case)) if sound(memory, case) else None
+            return
+        self._events = list(_shell_proof.events(memory, case)) if _shell_proof.stored(memory, case) else None
         if math.isfinite(case.low):
             rims = (case.low, case.high, case.crowd_cap, case.neighbour(memory).within)
             low, high, cap, within = sphere.log_cap(np.array(rims), memory.dim).tolist()
@@ -152,24 +146,17 @@ class CaseFailure:
 def sound(memory: RandomMemory, case: Case) -> bool:
     """Whether the limits of a case, if no sum exceeds its own, imply that the pattern is stored."""
     rho, stages, last = case.ball, case.stages, case.contraction
-    neighbour, end = case.neighbour(memory), case.stages[-1]
-    pulls = pulls_of(neighbour, rho, stages)
+    end = stages[-1]
     return (
-        0.0 < 2.0 * rho <= math.sqrt(2.0 * (case.low if neighbour.there else case.crowd_cap))
-        and rho + neighbour.shift < 1.0
-        and (neighbour.between if neighbour.there else case.turn == 0.0)
-        and _covers(stages, rho + neighbour.shift)
-        and all(_reaches(memory, stage, pull) for stage, pull in zip(stages, pulls, strict=False))
-        and ends_within(stages, rho - neighbour.shift)
+        0.0 < 2.0 * rho <= math.sqrt(2.0 * case.crowd_cap)
+        and rho < 1.0
+        and _covers(stages, rho)
+        and all(_reaches(memory, stage) for stage in stages)
+        and ends_within(stages, rho)
         and last.high >= end.target
         and last.across >= end.width
-        and slope(memory, case, pulls[-1]) < 1.0
+        and slope(memory, case) < 1.0
     )
-
-
-def pulls_of(neighbour: Neighbour, ball: float, stages: Sequence[Stage]) -> list[Pull]:
-    """Return what the pair does where each stage begins, and where the last one ends."""
-    return [neighbour.in_ball(ball), *(neighbour.in_cylinder(stage.target, stage.width) for stage in stages)]
 
 
 def _covers(stages: Sequence[Stage], ball: float) -> bool:
@@ -208,16 +195,13 @@ def _tiles(stage: Stage, low: float, high: float, reach: Callable[[float], float
     return begin >= high
 
 
-def _reaches(memory: RandomMemory, stage: Stage, pull: Pull) -> bool:
+def _reaches(memory: RandomMemory, stage: Stage) -> bool:
     """Whether the limits of cells and sides put the image of a stage into its cylinder."""
     target, kappa = stage.target, memory.kappa
     return (
         0.0 < target < 1.0
-        and all(
-            pull.gain * (pulled(cell, kappa) + (1.0 - target) * leak(memory, cell.high)) <= target - pull.along
-            for cell in stage.cells
-        )
-        and all(pull.across + pull.gain * drawn(kappa, side) <= stage.width for side in stage.sides)
+        and all(pulled(cell, kappa) + (1.0 - target) * leak(memory, cell.high) <= target for cell in stage.cells)
+        and all(drawn(kappa, side) <= stage.width for side in stage.sides)
     )
 
 
@@ -234,22 +218,16 @@ def drawn(kappa: float, side: Side) -> float:
     return drift + math.sqrt(change * spread) + kappa * side.across * growth
 
 
-def slope(memory: RandomMemory, case: Case, pull: Pull) -> float:
+def slope(memory: RandomMemory, case: Case) -> float:
     """Return the bound on the slope in the last cylinder."""
     kappa, a = memory.kappa, case.contraction.high
     lost = max(kappa * (1.0 - a) ** 2 - 1.0, 0.0) * leak(memory, a)
-    crowd = pull.gain * (lost + pulled(case.contraction, kappa) + case.stretch)
-    return kappa * (a * a + pull.across**2 + pull.spread) + crowd
+    return kappa * a * a + lost + pulled(case.contraction, kappa) + case.stretch
 
 
 def onset(kappa: float, centre: float) -> float:
     """Return the height from which on ``κ (u - centre)² - 1`` is positive."""
     return centre + 1.0 / math.sqrt(kappa)
-
-
-def leak(memory: RandomMemory, high: float) -> float:
-    """Return the no-op slot's weight relative to the pattern's, at most."""
-    return math.exp(min(memory.log_noop - memory.kappa * (1.0 - high), 300.0))
 
 
 def _events(memory: RandomMemory, case: Case) -> Iterator[Event]:

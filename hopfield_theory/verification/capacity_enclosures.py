@@ -23,12 +23,14 @@ from scipy import special
 
 from hopfield_theory import _arguments
 from hopfield_theory.bounds import _quadrature, directional, sphere
+from hopfield_theory.bounds._crowd import CELL, SIDE
+from hopfield_theory.bounds._shell_proof import Shell, kinds
 from hopfield_theory.bounds.chernoff import QUANTIFIERS, Case, Witness, chernoff_witness
 from hopfield_theory.bounds.crowding import Inside, Strip, TypicalWitness, typical_witness
 from hopfield_theory.bounds.merging import PairWitness, pair_witness
 from hopfield_theory.bounds.random_memory import RandomMemory
 from hopfield_theory.bounds.union import pairwise
-from hopfield_theory.verification._neighbour_balls import Neighbour, Pull
+from hopfield_theory.verification import _neighbour_balls
 
 __all__ = [
     "Enclosure",
@@ -289,7 +291,7 @@ def _positive(*numbers: Ball) -> bool | None:
     return False if any(number <= 0 for number in numbers) else None
 
 
-def _tiles(pieces: Sequence[Case] | Sequence[directional.Case] | Sequence[Strip], low: float, high: float) -> bool:
+def _tiles(pieces: Sequence[Case] | Sequence[Shell] | Sequence[Strip], low: float, high: float) -> bool:
     """Return whether intervals, in order, cover ``[low, high]``, each beginning exactly where the previous one ends."""
     begins = [*(piece.low for piece in pieces), high]
     ends = [low, *(piece.high for piece in pieces)]
@@ -457,19 +459,21 @@ def _tails(memory: RandomMemory, case: Case, crowd: _Sums, patterns: Ball) -> Ba
 
 
 def _directional_failure(memory: RandomMemory, witness: directional.Witness, patterns: Ball, quantifier: str) -> Ball:
-    if math.isfinite(witness.lone.low) or not _tiles(witness.shells, witness.cap, witness.lone.crowd_cap):
+    lone = witness.lone
+    alone = not isinstance(lone, Shell) or math.isinf(lone.low)
+    if not alone or not _tiles(witness.shells, witness.cap, lone.crowd_cap):
         return arb(1)
     every, ordered = (patterns, arb(0.5)) if quantifier == "all" else (arb(1), arb(1))
-    lone = _case_tails(memory, witness.lone, patterns)
-    if lone >= 1:
+    tails = _shell_tails(memory, lone, patterns) if isinstance(lone, Shell) else _case_tails(memory, lone, patterns)
+    if tails >= 1:
         return arb(1)
-    total = ordered * patterns * _cap(arb(witness.cap), memory.dim) + lone
+    total = ordered * patterns * _cap(arb(witness.cap), memory.dim) + tails
     for shell in witness.shells:
-        within = _neighbour(memory, shell).within
+        within = _neighbour_balls.Neighbour(memory.kappa, shell.low, shell.high, shell.turn).within
         heights = (arb(shell.low), arb(shell.high), arb(shell.crowd_cap), within)
         low, high, crowd, nearest = (_cap(height, memory.dim) for height in heights)
         third = (crowd - nearest).max(arb(0))
-        given = (patterns * third + _case_tails(memory, shell, patterns)).min(arb(1))
+        given = (patterns * third + _shell_tails(memory, shell, patterns)).min(arb(1))
         total += patterns * (high - low) * given
     return every * total
 
@@ -497,13 +501,38 @@ def _case_tails(memory: RandomMemory, case: directional.Case, patterns: Ball) ->
     return total + _limit_tail(memory, stretch, _half_angle(arb(case.crowd_cap)), patterns)
 
 
-def _neighbour(memory: RandomMemory, case: directional.Case) -> Neighbour:
-    return Neighbour(memory.kappa, case.low, case.high, case.turn)
+def _shell_tails(memory: RandomMemory, shell: Shell, patterns: Ball) -> Ball:
+    """Enclose the same for a shell, or for the case of no near neighbour beside shells."""
+    stored = _neighbour_balls.stored(memory, shell)
+    if stored is not True:
+        return arb(1) if stored is False else _open()
+    kappa, reach = arb(memory.kappa), arb(shell.reach)
+
+    def number(sine: Ball, _cosine: Ball) -> Ball:
+        return 2 * sine**2 * _along(memory, 0.0, sine)
+
+    def vector(sine: Ball, cosine: Ball) -> Ball:
+        return 2 * sine * cosine * _along(memory, 0.0, sine)
+
+    def square(sine: Ball, cosine: Ball) -> Ball:
+        return 2 * kappa * number(sine, cosine)
+
+    def part(sine: Ball, cosine: Ball) -> Ball:
+        return 2 * kappa * sine * cosine * vector(sine, cosine)
+
+    def grown(size: Function) -> Function:
+        return lambda sine, cosine: size(sine, cosine) * (2 * kappa * reach * sine).exp()
+
+    sizes = (number, vector, square, grown(square), vector, part, grown(part))
+    which = kinds(shell)
+    sums = zip(which, sizes[: len(which)], shell.limits, shell.log_tilts, strict=True)
+    start = _half_angle(arb(shell.crowd_cap))
+    return sum((_limit_tail(memory, _Limited(*limited), start, patterns) for limited in sums), arb(0))
 
 
 def _stored_within_limits(memory: RandomMemory, case: directional.Case) -> bool | None:
     """Return whether a pattern is stored where no sum exceeds its limit, None if the balls do not decide it."""
-    rho, stages, last, lone = arb(case.ball), case.stages, case.contraction, math.isinf(case.low)
+    rho, stages, last = arb(case.ball), case.stages, case.contraction
     end, before = stages[-1], stages[-2:][0]
     exact = (
         last.high >= end.target
@@ -512,32 +541,20 @@ def _stored_within_limits(memory: RandomMemory, case: directional.Case) -> bool 
         and end.width <= before.width
         and all(0.0 < stage.target < 1.0 for stage in stages)
         and case.ball > 0.0
-        and (case.turn == 0.0 if lone else case.turn >= 0.0 and case.low < case.high <= 1.0)
     )
     if not exact:
         return False
-    neighbour = _neighbour(memory, case)
-    begin, room = rho + neighbour.shift, rho - neighbour.shift
-    slacks = [
-        2 * arb(case.crowd_cap if lone else case.low) - 4 * rho**2,
-        1 - begin,
-        room,
-        room**2 - arb(end.target) ** 2 - arb(end.width) ** 2,
-    ]
-    if not lone:
-        slacks.append(neighbour.between)
-    slacks += _reach(stages[0], -begin, begin, lambda low: begin**2 - low.max(arb(0)) ** 2)
+    slacks = [2 * arb(case.crowd_cap) - 4 * rho**2, 1 - rho, rho**2 - arb(end.target) ** 2 - arb(end.width) ** 2]
+    slacks += _reach(stages[0], -rho, rho, lambda low: rho**2 - low.max(arb(0)) ** 2)
     for earlier, stage in itertools.pairwise(stages):
         slacks += _reach(stage, arb(0), arb(earlier.target), lambda _, width=earlier.width: arb(width) ** 2)
-    pulls = [neighbour.in_ball(rho)]
-    pulls += [neighbour.in_cylinder(arb(stage.target), arb(stage.width)) for stage in stages]
-    for pull, stage in zip(pulls, stages, strict=False):
+    for stage in stages:
         target = arb(stage.target)
         for cell in stage.cells:
             crowd = _pulled(memory, cell) + (1 - target) * _leak(memory, 1 - arb(cell.high))
-            slacks.append(target - pull.along - pull.gain * crowd)
-        slacks += [stage.width - pull.across - pull.gain * _drawn(memory, side) for side in stage.sides]
-    contracted = _positive(1 - _slope(memory, case, pulls[-1]))
+            slacks.append(target - crowd)
+        slacks += [stage.width - _drawn(memory, side) for side in stage.sides]
+    contracted = _positive(1 - _slope(memory, case))
     if contracted is False or any(slack < 0 for slack in slacks):
         return False
     return True if contracted and all(slack >= 0 for slack in slacks) else None
@@ -549,12 +566,11 @@ def _drawn(memory: RandomMemory, side: directional.Side) -> Ball:
     return drift + (change * spread).sqrt() + arb(memory.kappa) * side.across * growth
 
 
-def _slope(memory: RandomMemory, case: directional.Case, pull: Pull) -> Ball:
+def _slope(memory: RandomMemory, case: directional.Case) -> Ball:
     """Bound the norm of the Jacobian in the last cylinder."""
     kappa, a = arb(memory.kappa), arb(case.contraction.high)
     leak = (kappa * (1 - a) ** 2 - 1).max(arb(0)) * _leak(memory, 1 - a)
-    crowd = leak + _pulled(memory, case.contraction) + case.stretch
-    return kappa * (a**2 + pull.across**2 + pull.spread) + pull.gain * crowd
+    return kappa * a**2 + leak + _pulled(memory, case.contraction) + case.stretch
 
 
 def _reach(stage: directional.Stage, low: Ball, high: Ball, square: Callable[[Ball], Ball]) -> list[Ball]:
@@ -596,17 +612,31 @@ def _limit_tail(memory: RandomMemory, limited: _Limited, start: Ball, patterns: 
     """Enclose the bound on the probability that a sum exceeds its limit."""
     tilt, across = arb(limited.log_tilt).exp(), memory.dim - 1
     gain = tilt * limited.limit
-    if limited.kind == "vector":
+    if limited.kind in ("vector", "component"):
 
-        def grown(sine: Ball, cosine: Ball) -> Ball:
+        def mean(sine: Ball, cosine: Ball) -> Ball:
             return ((tilt * limited.size(sine, cosine)) ** 2 / 4).hypgeom_0f1(arb(across) / 2) - 1
 
-        growth = patterns * _mean(memory.dim, grown, start, arb.pi() / 2)
+        growth = patterns * _mean(memory.dim, mean, start, arb.pi() / 2)
+        if limited.kind == "component":
+            return _probability_bound(growth - gain + arb(2).log())
         return _probability_bound(growth - (gain**2 / 4).hypgeom_0f1(arb(across) / 2).log())
+    if limited.kind == "square":
+
+        def squared(sine: Ball, cosine: Ball) -> Ball:
+            return (1 - 2 * tilt * limited.size(sine, cosine) / across).rsqrt(analytic=True) - 1
+
+        return _probability_bound(patterns * _mean(memory.dim, squared, start, arb.pi() / 2) - gain)
 
     def raised(sine: Ball, cosine: Ball) -> Ball:
         return (tilt * limited.size(sine, cosine)).expm1()
 
+    if limited.kind == "whole":
+        # Of the square of a direction from the axis, sin² is along the axis and cos² across it.
+        even = (1 / arb(across).sqrt()).atan().max(start)
+        growth = _mean(memory.dim, lambda s, c: raised(s, c) * c**2 / across, start, even)
+        growth += _mean(memory.dim, lambda s, c: raised(s, c) * s**2, even, arb.pi() / 2)
+        return _probability_bound(patterns * growth - gain + arb(memory.dim).log())
     growth = patterns * _mean(memory.dim, raised, start, arb.pi() / 2)
     if limited.kind == "matrix":
         return _probability_bound(growth / across - gain + arb(across).log())
@@ -636,7 +666,7 @@ def _cell_tails(
         # φ₂(s) = ½ 1F1(1; 3; s)
         return along(sine, cosine) * across**2 * (reach * across).hypgeom_1f1(1, 3) / 2
 
-    sums = zip(("scalar", "vector", "matrix"), (along, drift, spread), cell.limits, cell.log_tilts, strict=True)
+    sums = zip(CELL, (along, drift, spread), cell.limits, cell.log_tilts, strict=True)
     return sum((_limit_tail(memory, _Limited(*limited), start, patterns) for limited in sums), arb(0))
 
 
@@ -659,10 +689,8 @@ def _side_tails(memory: RandomMemory, case: directional.Case, side: directional.
         # φ₁(s) = 1F1(1; 2; s)
         return _along(memory, side.high, sine) * across**2 * (kappa * side.across * across).hypgeom_1f1(1, 2)
 
-    kinds, sizes = ("vector", "scalar", "matrix", "matrix"), (drift, change, spread, growth)
-    if len(side.limits) > len(kinds):
-        kinds, sizes = (*kinds, "component", "square"), (*sizes, drift, growth)
-    sums = zip(kinds, sizes, side.limits, side.log_tilts, strict=True)
+    sizes = (drift, change, spread, growth)
+    sums = zip(SIDE, sizes, side.limits, side.log_tilts, strict=True)
     start = _half_angle(arb(case.crowd_cap))
     return sum((_limit_tail(memory, _Limited(*limited), start, patterns) for limited in sums), arb(0))
 
