@@ -5,15 +5,12 @@ from __future__ import annotations
 import itertools
 import math
 from dataclasses import dataclass
-from typing import Any
 
 from flint import arb
 
 from hopfield_theory.bounds._shell_proof import CELLS, MOST_UPDATES, Shell, kinds
 from hopfield_theory.bounds.random_memory import RandomMemory
-
-# Real balls: python-flint carries no types that a checker could follow.
-Ball = Any
+from hopfield_theory.verification._sphere_balls import Ball
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from mpmath import mp
 from hopfield_theory.bounds import RandomMemory, chernoff, crowding, directional, merging, union
 from hopfield_theory.bounds.chernoff import Case, Witness
 from hopfield_theory.bounds.merging import PairWitness
-from hopfield_theory.verification import capacity_enclosures
+from hopfield_theory.verification import _chernoff_balls, _crowding_balls, _merging_balls, capacity_enclosures
 from hopfield_theory.verification.capacity_enclosures import (
     Enclosure,
     by_direction,
@@ -224,7 +224,7 @@ def test_the_bound_across_a_direction_is_whole_and_that_of_the_floats():
     memory = RandomMemory(12, 250.0)
     with ctx.workprec(100):
         h = arb(0.04)
-        pieces = capacity_enclosures._amplifications(memory, h)
+        pieces = _merging_balls.amplifications(memory, h)
         rims = [arb(0), *(piece.end for piece in pieces)]
         assert all((piece.start - rim).contains(0) for piece, rim in zip(pieces, rims, strict=False))
         assert (rims[-1] - arb.pi() / 2).contains(0)
@@ -340,7 +340,7 @@ def nearest() -> Case:
 def tail(shell: Case) -> float:
     """Return the upper end of the probability that the crowd exceeds an allowance, for the patterns of the witness."""
     memory, patterns = RandomMemory.of(*ROW), capacity_enclosures._patterns(stored(ROW, "all").log_patterns)
-    found = capacity_enclosures._tails(memory, shell, capacity_enclosures._with_neighbour(memory, shell), patterns)
+    found = _chernoff_balls.case_tails(memory, shell, _chernoff_balls.with_neighbour(memory, shell), patterns)
     return float(found.upper())
 
 
@@ -450,7 +450,7 @@ def strip_tail(strip: crowding.Strip) -> float:
     witness = inside()
     with ctx.workprec(128):
         others = arb(witness.log_patterns).exp() - 1
-        return float(capacity_enclosures._strip_tails(INSIDE, witness, strip, others).upper())
+        return float(_crowding_balls.strip_tails(INSIDE, witness, strip, others).upper())
 
 
 @pytest.mark.parametrize(
@@ -496,7 +496,7 @@ def test_what_is_inside_agrees_with_another_integrator():
     assert -3.0 < expected < -0.3
     with ctx.workprec(128):
         others = arb(log_others).exp()
-        tail = capacity_enclosures._inner_tail(RandomMemory(dim, kappa), floor, 0.3, arb(reach), given, others)
+        tail = _crowding_balls.inner_tail(RandomMemory(dim, kappa), floor, 0.3, arb(reach), given, others)
         assert float(tail.log()) == pytest.approx(float(expected), abs=1e-12)
 
 
