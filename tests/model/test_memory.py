@@ -410,8 +410,19 @@ def test_masked_numbers_are_not_read_as_if_they_were_not():
     rows = np.ma.masked_array(np.eye(2), mask=False)
     assert Memory(rows).num_patterns == 2
     rows[0, 1] = np.ma.masked
-    with pytest.raises(TypeError, match=r"^patterns has masked numbers: fill them"):
-        Memory(rows)
+    for masked in (rows, list(rows), [[1.0, 1.0], *rows]):
+        with pytest.raises(TypeError, match=r"^patterns has masked numbers: fill them"):
+            Memory(masked)
+
+
+@pytest.mark.parametrize(
+    "patterns", [torch.eye(2).to_sparse(), torch.eye(2).to(torch.float8_e4m3fn), torch.eye(2, dtype=torch.complex64)]
+)
+def test_tensors_of_other_kinds_are_refused_by_name(patterns):
+    with pytest.raises(TypeError, match=r"^patterns is torch\.[^\n]*: it must be"):
+        Memory(patterns)
+    with pytest.raises(TypeError, match=r"^queries is torch\.[^\n]*: it must be"):
+        Memory(torch.eye(2)).prepare(patterns)
 
 
 def test_bad_rows_are_numbered_over_blocks():
