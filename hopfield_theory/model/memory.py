@@ -438,8 +438,7 @@ class Memory:
         >>> memory.at(beta=8.0, noop=0.0)
         Memory(2 patterns in 2 dimensions, beta=8, SoftmaxN(noop=0.0), float32 on cpu)
         """
-        patterns = self.patterns if dtype is None else self.patterns.to(dtype)
-        values = self.values if dtype is None or self.values is None else self.values.to(dtype)
+        patterns, values = self._cast(self.patterns.dtype if dtype is None else dtype)
         separation = self.separation if noop is None else SoftmaxN(noop)
         return self._with(patterns, values, self.beta if beta is None else beta, separation)
 
@@ -498,14 +497,28 @@ class Memory:
     def to(self, *args: Any, **kwargs: Any) -> Memory:
         """Return the memory on another device or in another floating dtype; arguments of ``torch.Tensor.to``.
 
+        Raises
+        ------
+        TypeError
+            For a dtype that is not floating.
+        ValueError
+            For patterns or values that overflow it.
+
         Examples
         --------
         >>> Memory([[1.0]]).to(torch.float64).patterns.dtype
         torch.float64
         """
-        patterns = _matrix("patterns", self.patterns.to(*args, **kwargs))
-        values = None if self.values is None else _matrix("values", self.values.to(patterns))
-        return self._with(patterns, values, self.beta, self.separation)
+        return self._with(*self._cast(*args, **kwargs), self.beta, self.separation)
+
+    def _cast(self, *args: Any, **kwargs: Any) -> tuple[Tensor, Tensor | None]:
+        """Patterns and values by ``torch.Tensor.to``, where they are finite after it."""
+        patterns = self.patterns.to(*args, **kwargs)
+        if patterns is self.patterns:
+            return patterns, self.values
+        if not patterns.is_floating_point():
+            raise TypeError(f"dtype is {patterns.dtype}: it must be a floating one")
+        return _matrix("patterns", patterns), None if self.values is None else _values(self.values, patterns)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the memory to one safetensors file, atomically; an existing file is replaced.

@@ -439,8 +439,22 @@ def test_overflow_is_refused_not_stored():
         Memory(torch.tensor([[6e4], [-6e4], [-6e4], [-6e4]], dtype=torch.float16), centre=True)
     with pytest.raises(ValueError, match="values holds NaN"):
         Memory(torch.eye(1, dtype=torch.float16), values=[[1e6]])
+    large = Memory([[1e5]], 1e-9, values=[[1.0]])
+    for cast in (lambda m: m.at(dtype=torch.float16), lambda m: m.to(torch.float16)):
+        with pytest.raises(ValueError, match="patterns holds NaN"):
+            cast(large)
+        with pytest.raises(ValueError, match="values holds NaN"):
+            cast(Memory([[1.0]], values=[[1e5]]))
     with pytest.raises(ValueError, match="their scores overflow"):
         retrieve(Memory(torch.eye(2, dtype=torch.float64)), [[1e308, 1e308]])
+
+
+@pytest.mark.parametrize("dtype", [torch.int32, torch.bool, torch.complex64])
+def test_patterns_are_not_rounded_to_other_kinds_of_numbers(dtype):
+    memory = Memory([[0.6, 0.8]])
+    for cast in (lambda: memory.at(dtype=dtype), lambda: memory.to(dtype)):
+        with pytest.raises(TypeError, match=f"^dtype is {dtype}: it must be a floating one"):
+            cast()
 
 
 def test_nearest_of_patterns_that_share_a_large_part():
