@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-__all__ = ["floating", "has_masked"]
+__all__ = ["as_tensor", "floating", "has_masked"]
 
 _FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
@@ -20,6 +20,18 @@ def floating(name: str, array: Any, dtype: torch.dtype | None = None, device: to
     TypeError
         If it is complex, sparse, of fewer than 16 bits, not numeric, or has masked numbers.
     """
+    array = as_tensor(name, array, dtype)
+    if array.is_complex():
+        raise TypeError(f"{name} is {array.dtype}: it must be real")
+    if array.layout != torch.strided or (array.is_floating_point() and array.dtype not in _FLOATS):
+        raise TypeError(f"{name} is {array.dtype} ({array.layout}): it must be dense, with floats of 16, 32 or 64 bits")
+    if not array.is_floating_point() and dtype is None:
+        dtype = torch.float64
+    return array.to(device=device, dtype=dtype)
+
+
+def as_tensor(name: str, array: Any, dtype: torch.dtype | None = None) -> Tensor:
+    """Return an array-like of numbers as a tensor, copied only if necessary; a tensor as it is."""
     try:
         if not isinstance(array, Tensor):
             if not isinstance(array, list | tuple | int | float) or _holds_arrays(array):
@@ -32,13 +44,7 @@ def floating(name: str, array: Any, dtype: torch.dtype | None = None, device: to
         if str(error).startswith(name):
             raise
         raise TypeError(f"{name} is {type(array).__name__}: it must be a numeric array ({error})") from error
-    if array.is_complex():
-        raise TypeError(f"{name} is {array.dtype}: it must be real")
-    if array.layout != torch.strided or (array.is_floating_point() and array.dtype not in _FLOATS):
-        raise TypeError(f"{name} is {array.dtype} ({array.layout}): it must be dense, with floats of 16, 32 or 64 bits")
-    if not array.is_floating_point() and dtype is None:
-        dtype = torch.float64
-    return array.to(device=device, dtype=dtype)
+    return array
 
 
 def has_masked(array: Any) -> bool:

@@ -98,7 +98,13 @@ class Memory:
     def _settle(self, beta: float, separation: Separation) -> None:
         """Set β, the separation function, and the constant of the energy."""
         self.beta, self.separation = _arguments.positive("beta", beta), separation
-        if not self.beta * self.radius * self.radius < torch.finfo(self._work).max / 16:
+        limit = torch.finfo(self._work).max / 16
+        if not self.radius * self.radius < limit:
+            raise ValueError(
+                f"patterns reach a norm of {self.radius:.3g}, so that m² overflows {self._work}: scale them down, or "
+                "normalise them"
+            )
+        if not self.beta * self.radius * self.radius < limit:
             raise ValueError(
                 f"patterns reach a norm of {self.radius:.3g}, so that β m² overflows {self._work} at "
                 f"beta={self.beta:g}: scale them down, normalise them, or lower beta"
@@ -144,7 +150,7 @@ class Memory:
         (tensor([[1., 0.]]), 1.0)
         """
         raw = _matrix("patterns", patterns)
-        outlier = torch.as_tensor(is_noop, device=raw.device)
+        outlier = _arrays.as_tensor("is_noop", is_noop).to(raw.device)
         if outlier.dtype != torch.bool or outlier.shape != raw.shape[:1]:
             raise ValueError(
                 f"is_noop is {outlier.dtype} of shape {tuple(outlier.shape)}: it must be one boolean per pattern, "
@@ -479,7 +485,7 @@ class Memory:
         >>> Memory([[1.0], [2.0], [3.0]]).without([0, 2]).patterns
         tensor([[2.]])
         """
-        index = torch.as_tensor(indices, device=self.patterns.device).reshape(-1)
+        index = _arrays.as_tensor("indices", indices).to(self.patterns.device).reshape(-1)
         if index.numel() and (index.is_floating_point() or index.dtype == torch.bool):
             raise ValueError(f"indices are {index.dtype}: they must be integers")
         index = index.long()

@@ -279,6 +279,12 @@ def test_array_likes_are_patterns_and_states(array):
         ({"patterns": torch.zeros(1, 1, dtype=torch.complex64)}, TypeError, "must be real"),
         ({"beta": 0.0}, ValueError, "beta is 0.0"),
         ({"beta": math.nan}, ValueError, "beta is nan"),
+        (
+            {"patterns": np.array([[1e160]]), "beta": 1e-300},
+            ValueError,
+            "^patterns .* so that m² overflows torch.float64",
+        ),
+        ({"patterns": torch.full((1, 1), 1e30), "beta": 1e-50}, ValueError, "^patterns .* m² overflows torch.float32"),
         ({"beta": 1e-310}, ValueError, "^beta is 1e-310: it is too small for its inverse"),
         ({"beta": "1"}, TypeError, "beta is '1'"),
         ({"noop": -1.0}, ValueError, "noop is -1.0"),
@@ -455,6 +461,15 @@ def test_patterns_are_not_rounded_to_other_kinds_of_numbers(dtype):
     for cast in (lambda: memory.at(dtype=dtype), lambda: memory.to(dtype)):
         with pytest.raises(TypeError, match=f"^dtype is {dtype}: it must be a floating one"):
             cast()
+
+
+def test_rows_are_named_by_arrays_of_any_stride():
+    memory, order = Memory(np.arange(4.0)[:, None]), np.array([0, 2])[::-1]
+    assert memory.without(order).patterns.flatten().tolist() == [1.0, 3.0]
+    flags = np.array([True, False, False, True])[::-1]
+    assert Memory.classified(memory.patterns, flags).patterns.flatten().tolist() == [1.0, 2.0]
+    with pytest.raises(TypeError, match=r"^indices is set"):
+        memory.without({1})
 
 
 def test_nearest_of_patterns_that_share_a_large_part():
