@@ -7,7 +7,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-__all__ = ["floating"]
+__all__ = ["as_tensor", "floating", "has_masked"]
+
+_FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
 
 def floating(name: str, array: Any, dtype: torch.dtype | None = None, device: torch.device | None = None) -> Tensor:
@@ -16,8 +18,20 @@ def floating(name: str, array: Any, dtype: torch.dtype | None = None, device: to
     Raises
     ------
     TypeError
-        If it is complex, not numeric, or has masked numbers.
+        If it is complex, sparse, of fewer than 16 bits, not numeric, or has masked numbers.
     """
+    array = as_tensor(name, array, dtype)
+    if array.is_complex():
+        raise TypeError(f"{name} is {array.dtype}: it must be real")
+    if array.layout != torch.strided or (array.is_floating_point() and array.dtype not in _FLOATS):
+        raise TypeError(f"{name} is {array.dtype} ({array.layout}): it must be dense, with floats of 16, 32 or 64 bits")
+    if not array.is_floating_point() and dtype is None:
+        dtype = torch.float64
+    return array.to(device=device, dtype=dtype)
+
+
+def as_tensor(name: str, array: Any, dtype: torch.dtype | None = None) -> Tensor:
+    """Return an array-like of numbers as a tensor, copied only if necessary; a tensor as it is."""
     try:
         if not isinstance(array, Tensor):
             if not isinstance(array, list | tuple | int | float) or _holds_arrays(array):
@@ -30,19 +44,20 @@ def floating(name: str, array: Any, dtype: torch.dtype | None = None, device: to
         if str(error).startswith(name):
             raise
         raise TypeError(f"{name} is {type(array).__name__}: it must be a numeric array ({error})") from error
-    if array.is_complex():
-        raise TypeError(f"{name} is {array.dtype}: it must be real")
-    if not array.is_floating_point() and dtype is None:
-        dtype = torch.float64
-    return array.to(device=device, dtype=dtype)
+    return array
+
+
+def has_masked(array: Any) -> bool:
+    """Tell whether an array, or one in a list, has masked numbers."""
+    return np.ma.is_masked(array) or (isinstance(array, list | tuple) and any(map(np.ma.is_masked, array)))
 
 
 def _holds_arrays(array: Any) -> bool:
-    return isinstance(array, list | tuple) and len(array) > 0 and isinstance(array[0], np.ndarray)
+    return isinstance(array, list | tuple) and any(isinstance(row, np.ndarray) for row in array)
 
 
 def _numeric(name: str, array: Any) -> Any:
-    if np.ma.is_masked(array):
+    if has_masked(array):
         raise TypeError(f"{name} has masked numbers: fill them, or leave their rows out")
     numbers = np.asarray(array)
     if numbers.dtype.kind == "O" and hasattr(getattr(array, "dtypes", None), "items"):

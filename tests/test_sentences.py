@@ -82,7 +82,7 @@ def test_a_certificate_names_what_is_not_stored():
     proof = ht.certify(ht.Memory(PATTERNS, beta=8.0))
     assert (proof.beta, proof.memory_radius) == (8.0, pytest.approx(math.hypot(1, 0.1)))
     assert proof.lines()[0] == "0 of 4 patterns proved stored at β = 8; 4 not stored (of which 4 proved), 0 undecided."
-    assert "Merged, ending at one fixed point with another, so not stored: patterns 0 (with 1), 1 (with 0)." in (
+    assert "Merged, ending at one fixed point with another, so not both stored: patterns 0 (with 1), 1 (with 0)." in (
         proof.summary()
     )
     assert "2 rows equal another row, and a pattern cannot be stored twice: patterns 2, 3." in proof.summary()

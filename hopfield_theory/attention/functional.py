@@ -79,14 +79,15 @@ def softmax_n_attention(
     ValueError
         For shapes that do not fit, numbers out of range, or a mask together with ``is_causal``.
     TypeError
-        For dtypes that differ or are not floating point.
+        For dtypes that differ or are not floating point, or a mask that is no tensor.
     NotImplementedError
         For second derivatives of the fused pass.
 
     Notes
     -----
-    Under autocast, query, key and value are cast like the arguments of PyTorch's attention. A query with NaN gives NaN,
-    and a NaN in a key or value reaches every query that sees it, as for PyTorch's attention. Nested tensors, jagged or
+    Under autocast, query, key and value are cast like the arguments of PyTorch's attention. A NaN in a key or value
+    reaches every query that sees it, and a query with NaN gives NaN, as for PyTorch's attention; on a CPU, as there, it
+    may give zeros where the keys are fewer than a vector of the processor holds (8 or 16). Nested tensors, jagged or
     strided, are attended to sequence by sequence, without a mask.
 
     Examples
@@ -214,6 +215,8 @@ def masked(mask: Tensor | None, is_causal: bool, query: Tensor, key: Tensor) -> 
     """Check a mask, and write PyTorch's ``CausalBias``, which holds no numbers, as a mask that does."""
     if mask is None:
         return None, is_causal
+    if not isinstance(mask, Tensor):
+        raise TypeError(f"attn_mask is {type(mask).__name__}: it must be a tensor")
     if is_causal:
         raise ValueError("is_causal must not be set together with attn_mask: put the causal part into the mask")
     if type(mask) not in (Tensor, torch.nn.Parameter):

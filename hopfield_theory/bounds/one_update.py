@@ -131,8 +131,9 @@ def least_gap(
     >>> round(gap, 6), round(1 + math.log(999 * 400), 6)
     (13.898219, 13.898219)
     """
-    square = _arguments.positive("radius", radius) ** 2
-    kappa = _arguments.positive("beta", beta) * square
+    radius = _arguments.positive("radius", radius)
+    square = radius * radius
+    kappa = _arguments.positive("kappa", _arguments.positive("beta", beta) * square)
     log_m = float(_arguments.array("log_patterns", log_patterns, 0.0))
     least = gap_offset(kappa, _arguments.log_noop(noop, log_noop))
     return square * (least + float(log_less_one(log_m)) / kappa) if math.isfinite(least) else math.inf

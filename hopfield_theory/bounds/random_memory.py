@@ -43,15 +43,15 @@ class RandomMemory:
     @classmethod
     def of(cls, dim: int, beta: float, scale: float, noop: float = 1.0) -> "RandomMemory":
         """Return a memory with patterns of norm ``scale · sqrt(dim - 1)`` at inverse temperature ``beta``."""
-        dim = _arguments.integer("dim", dim, 2)
-        kappa = _arguments.positive("beta", beta) * _arguments.positive("scale", scale) ** 2 * (dim - 1)
+        dim, scale = _arguments.integer("dim", dim, 2), _arguments.positive("scale", scale)
+        kappa = _arguments.positive("beta", beta) * (scale * scale) * (dim - 1)
         return cls(dim, kappa, _arguments.log_noop(noop))
 
     @classmethod
     def of_norm(cls, dim: int, beta: float, norm: float, noop: float = 1.0) -> "RandomMemory":
         """Return the memory of patterns of a norm m at the inverse temperature `beta`."""
-        kappa = _arguments.positive("beta", beta) * _arguments.positive("norm", norm) ** 2
-        return cls(dim, kappa, _arguments.log_noop(noop))
+        norm = _arguments.positive("norm", norm)
+        return cls(dim, _arguments.positive("beta", beta) * (norm * norm), _arguments.log_noop(noop))
 
     @classmethod
     def of_lambda(cls, dim: int, lam: float, noop: float = 1.0) -> "RandomMemory":

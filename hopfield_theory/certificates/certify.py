@@ -5,8 +5,8 @@ pattern contains one fixed point, to which every query in the ball converges. Th
 :mod:`~hopfield_theory.certificates.ball_bound`, never weaker than T12. A ball is *admissible* if its radius is below
 half the distance to the nearest other pattern: such balls are disjoint, whichever patterns are stored. A pattern is
 stored if the bound proves an admissible ball for it, and not stored if the iteration from the pattern itself ends
-outside every admissible ball, or where that from another pattern ends: disjoint balls cannot both hold that point.
-Where such an end is proved (:mod:`~hopfield_theory.certificates.orbits`), so is the loss.
+outside every admissible ball. Of two patterns that end at one fixed point at least one does, since disjoint balls
+cannot both hold that point. Where such an end is proved (:mod:`~hopfield_theory.certificates.orbits`), so is the loss.
 
 Queries far from every pattern end at the no-op state if there is one (:mod:`~hopfield_theory.certificates.rejection`).
 """
@@ -56,7 +56,7 @@ class Storage(enum.IntEnum):
         return storage
 
     STORED = 0, "stored: proved that every query within the radius ends at one fixed point nearby"
-    NOT_STORED = 1, "not stored: retrieval from the pattern ends outside every admissible ball, or where another's does"
+    NOT_STORED = 1, "not stored: retrieval from the pattern ends outside every admissible ball"
     UNDECIDED = 2, "undecided: the bound proves no ball, and retrieval from the pattern does not leave it"
 
 
@@ -75,11 +75,11 @@ class Certificate(Told, CertifiedBalls):
         Distance from the pattern to where retrieval from the pattern itself ended; NaN for stored patterns (they are
         not followed) and where it did not converge.
     merged_with : Tensor of int64
-        Another pattern from which retrieval ends at the same fixed point; a certified one keeps that fixed point, and
-        otherwise neither is stored. −1 for none.
+        Another pattern from which retrieval ends at the same fixed point, so that not both are stored; −1 for none,
+        and for a certified pattern, which keeps its fixed point.
     loss_proved : Tensor of bool
         Which patterns are proved not to be stored: retrieval from the pattern is proved to end outside every admissible
-        ball, or at one fixed point with ``merged_with``, so that not both of them are stored.
+        ball, or, up to rounding, midway to ``merged_with``, at one fixed point with it.
     rejects : Rejection or None
         The ball around 0 whose queries end at the no-op state, with its radius and error and a score below which every
         query is rejected; None if none is proved.
@@ -149,7 +149,7 @@ class Certificate(Told, CertifiedBalls):
         merged = _rows((self.merged_with >= 0) & ~again)
         if merged:
             pairs = [f"{index} (with {int(self.merged_with[index])})" for index in merged]
-            said.append(f"Merged, ending at one fixed point with another, so not stored: {rows_named(pairs)}.")
+            said.append(f"Merged, ending at one fixed point with another, so not both stored: {rows_named(pairs)}.")
         repeated = _rows(again)
         if repeated:
             said.append(
@@ -298,8 +298,8 @@ def certify(memory: Memory, max_steps: int = 10_000, progress: Progress | None =
 def shared_with(memory: Memory, patterns: Tensor, found: FixedPoint) -> Tensor:
     """Return for each pattern, and the end of a query for it, the nearest other pattern if that one ends there too.
 
-    Two patterns that share a fixed point are not stored, and a query that ends there retrieves neither. −1 for none,
-    and for a pattern with a certified ball, which keeps its fixed point.
+    Two patterns that share a fixed point are not both stored, and a query that ends there retrieves neither. −1 for
+    none, and for a pattern with a certified ball, which keeps its fixed point.
 
     Parameters
     ----------
@@ -391,18 +391,18 @@ def _follow(
         with torch.autocast(start.device.type, enabled=False):
             found = retrieve(wide, start, max_steps=max_steps, progress=progress)
         distance = torch.linalg.vector_norm(found.state - start, dim=-1)
-        outside = distance - 1000 * found.residual >= 0.5 * nearest_distance[followed]
-        status[followed[found.converged & outside]] = Storage.NOT_STORED
+        half, doubt = 0.5 * nearest_distance[followed], 1000 * found.residual
+        status[followed[found.converged & (distance - doubt >= half)]] = Storage.NOT_STORED
         fixed_point_distance[followed] = torch.where(found.converged, distance, torch.nan)
         partner = _partners(found)
         nearest, left = wide.nearest(found.state)
         # by the bound, all of a certified ball ends at its fixed point
         certified = found.converged & (left < radius[nearest]) & (nearest != followed)
         merged_with[followed] = torch.where(partner >= 0, followed[partner], torch.where(certified, nearest, -1))
-        status[merged_with >= 0] = Storage.NOT_STORED
+        # two that meet midway are on the border of their largest balls, up to rounding
+        status[followed[(merged_with[followed] >= 0) & (distance + doubt >= half)]] = Storage.NOT_STORED
         if isinstance(memory.separation, SoftmaxN):
             stored_at = torch.where(certified, nearest, -1)
-            half = 0.5 * nearest_distance[followed]
             loss_proved[followed] |= _proved_losses(wide, start, found, half, partner, stored_at, radius)
     # a duplicate has no admissible ball
     status[nearest_distance == 0] = Storage.NOT_STORED

@@ -20,6 +20,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from hopfield_theory import _arguments, _arrays
 from hopfield_theory._sentences import SHOWN, Told, count, listed, many, rows_named, up, verb
 from hopfield_theory.certificates.ball_bound import CertifiedBalls, certified_balls
 from hopfield_theory.certificates.certify import check_separation
@@ -252,7 +253,8 @@ def find_beta(
     drop_duplicates : bool
         Search without the patterns that equal an earlier one.
     max_steps : int
-        Largest number of updates per pattern and β; a pattern that has not settled by then is not retrieved.
+        Largest number of updates per pattern and β, at least 1; a pattern that has not settled by then is not
+        retrieved.
     progress : callable, optional
         Called with the number of finished and of all thresholds, two per pattern.
 
@@ -267,11 +269,12 @@ def find_beta(
     Retrieved in fact: 90% from β = 4 on, 99% from β = 4 on, all from β = 4 on.
     On this grid no pattern that is retrieved at one β is lost at the next.
     """
+    max_steps = _arguments.integer("max_steps", max_steps, 1)
     reference = Memory(patterns, 1.0, noop, separation=separation, centre=centre, normalise=normalise)
     check_separation(reference)
     if betas is None and reference.radius == 0:
         raise ValueError("patterns are all zero: no β stores them; give others")
-    grid = beta_grid(reference.radius) if betas is None else torch.as_tensor(betas, dtype=torch.float64).flatten()
+    grid = beta_grid(reference.radius) if betas is None else _arrays.floating("betas", betas, torch.float64).flatten()
     grid = grid.unique()
     if len(grid) == 0 or not torch.isfinite(grid).all() or grid[0] <= 0:
         raise ValueError(f"betas are {grid.tolist()}: they must be finite numbers above 0, at least one")

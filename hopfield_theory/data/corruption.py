@@ -48,8 +48,10 @@ def add_noise(patterns: Any, relative_distance: float, generator: torch.Generato
     # A normal variable is sometimes exactly 0, and in one dimension it is the whole row.
     zero = norm == 0
     noise[..., :1] += zero
-    distance = relative_distance * torch.linalg.vector_norm(patterns, dim=-1, keepdim=True)
-    return patterns + noise * (distance / (norm + zero))
+    # by the largest coordinate first: squares overflow and underflow
+    size = patterns.abs().amax(-1, keepdim=True)
+    distance = relative_distance * torch.linalg.vector_norm(patterns / (size + (size == 0)), dim=-1, keepdim=True)
+    return patterns + noise * (distance / (norm + zero)) * size
 
 
 def mask(patterns: Any, fraction: float, fill: float = 0.0, generator: torch.Generator | None = None) -> Tensor:

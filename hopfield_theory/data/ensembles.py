@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hopfield_theory import _arguments
+from hopfield_theory import _arguments, _arrays
 from hopfield_theory._sentences import many
 from hopfield_theory.data.seeds import coordinates, generator_of, root
 
@@ -144,7 +144,7 @@ class ArrayPatterns(PatternSource):
 
     def __init__(self, patterns: Any) -> None:
         self._data: Tensor | np.ndarray = patterns if isinstance(patterns, Tensor) else np.asarray(patterns)
-        problem = _problem(self._data)
+        problem = "an array with masked numbers" if _arrays.has_masked(patterns) else _problem(self._data)
         if problem:
             raise ValueError(f"patterns is {problem}: it must hold real numbers, of shape (M, d)")
         device = self._data.device if isinstance(self._data, Tensor) else torch.device("cpu")

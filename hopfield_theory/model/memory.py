@@ -98,7 +98,13 @@ class Memory:
     def _settle(self, beta: float, separation: Separation) -> None:
         """Set β, the separation function, and the constant of the energy."""
         self.beta, self.separation = _arguments.positive("beta", beta), separation
-        if not self.beta * self.radius * self.radius < torch.finfo(self._work).max / 16:
+        limit = torch.finfo(self._work).max / 16
+        if not self.radius * self.radius < limit:
+            raise ValueError(
+                f"patterns reach a norm of {self.radius:.3g}, so that m² overflows {self._work}: scale them down, or "
+                "normalise them"
+            )
+        if not self.beta * self.radius * self.radius < limit:
             raise ValueError(
                 f"patterns reach a norm of {self.radius:.3g}, so that β m² overflows {self._work} at "
                 f"beta={self.beta:g}: scale them down, normalise them, or lower beta"
@@ -144,7 +150,7 @@ class Memory:
         (tensor([[1., 0.]]), 1.0)
         """
         raw = _matrix("patterns", patterns)
-        outlier = torch.as_tensor(is_noop, device=raw.device)
+        outlier = _arrays.as_tensor("is_noop", is_noop).to(raw.device)
         if outlier.dtype != torch.bool or outlier.shape != raw.shape[:1]:
             raise ValueError(
                 f"is_noop is {outlier.dtype} of shape {tuple(outlier.shape)}: it must be one boolean per pattern, "
@@ -438,8 +444,7 @@ class Memory:
         >>> memory.at(beta=8.0, noop=0.0)
         Memory(2 patterns in 2 dimensions, beta=8, SoftmaxN(noop=0.0), float32 on cpu)
         """
-        patterns = self.patterns if dtype is None else self.patterns.to(dtype)
-        values = self.values if dtype is None or self.values is None else self.values.to(dtype)
+        patterns, values = self._cast(self.patterns.dtype if dtype is None else dtype)
         separation = self.separation if noop is None else SoftmaxN(noop)
         return self._with(patterns, values, self.beta if beta is None else beta, separation)
 
@@ -480,7 +485,7 @@ class Memory:
         >>> Memory([[1.0], [2.0], [3.0]]).without([0, 2]).patterns
         tensor([[2.]])
         """
-        index = torch.as_tensor(indices, device=self.patterns.device).reshape(-1)
+        index = _arrays.as_tensor("indices", indices).to(self.patterns.device).reshape(-1)
         if index.numel() and (index.is_floating_point() or index.dtype == torch.bool):
             raise ValueError(f"indices are {index.dtype}: they must be integers")
         index = index.long()
@@ -498,14 +503,28 @@ class Memory:
     def to(self, *args: Any, **kwargs: Any) -> Memory:
         """Return the memory on another device or in another floating dtype; arguments of ``torch.Tensor.to``.
 
+        Raises
+        ------
+        TypeError
+            For a dtype that is not floating.
+        ValueError
+            For patterns or values that overflow it.
+
         Examples
         --------
         >>> Memory([[1.0]]).to(torch.float64).patterns.dtype
         torch.float64
         """
-        patterns = _matrix("patterns", self.patterns.to(*args, **kwargs))
-        values = None if self.values is None else _matrix("values", self.values.to(patterns))
-        return self._with(patterns, values, self.beta, self.separation)
+        return self._with(*self._cast(*args, **kwargs), self.beta, self.separation)
+
+    def _cast(self, *args: Any, **kwargs: Any) -> tuple[Tensor, Tensor | None]:
+        """Patterns and values by ``torch.Tensor.to``, where they are finite after it."""
+        patterns = self.patterns.to(*args, **kwargs)
+        if patterns is self.patterns:
+            return patterns, self.values
+        if not patterns.is_floating_point():
+            raise TypeError(f"dtype is {patterns.dtype}: it must be a floating one")
+        return _matrix("patterns", patterns), None if self.values is None else _values(self.values, patterns)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the memory to one safetensors file, atomically; an existing file is replaced.

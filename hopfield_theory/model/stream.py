@@ -17,10 +17,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from hopfield_theory import _arguments
+from hopfield_theory import _arguments, _arrays
 from hopfield_theory.data.ensembles import PatternSource
 from hopfield_theory.fused.attention import fused_attention
 from hopfield_theory.fused.drawn import DrawnPatterns
@@ -114,6 +115,8 @@ class Stream:
     ------
     ValueError
         For numbers out of range, and in the methods for queries of a wrong shape or with NaN or infinity.
+    TypeError
+        For queries that are not numeric, in the methods.
 
     Notes
     -----
@@ -206,7 +209,7 @@ class Stream:
 
     def step(self, queries: Any, progress: Progress | None = None) -> tuple[Tensor, Tensor]:
         """Return update and energy from one pass; parameters as in :meth:`pull`."""
-        rows, shape = self._rows(queries), torch.as_tensor(queries).shape
+        rows, shape = self._rows(queries), np.shape(queries)
         pull = self.pull(rows, progress)
         log_partition = torch.logaddexp(pull.log_sum, torch.full_like(pull.log_sum, self.log_noop))
         update = pull.average * torch.exp(pull.log_sum - log_partition)[:, None]
@@ -236,7 +239,7 @@ class Stream:
         return fixed_point.iterate(self.update, self._rows(queries), tol, max_steps, progress)
 
     def _rows(self, queries: Any) -> Tensor:
-        rows = torch.as_tensor(queries, dtype=self.source.dtype, device=self.source.device)
+        rows = _arrays.floating("queries", queries, self.source.dtype, self.source.device)
         if rows.dim() not in (1, 2) or rows.shape[-1] != self.source.dim:
             raise ValueError(f"queries have shape {tuple(rows.shape)}: they must be (N, {self.source.dim})")
         if not bool(rows.isfinite().all()):

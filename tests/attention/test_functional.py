@@ -226,6 +226,8 @@ def test_exports():
         ({"scale": math.inf}, ValueError, "scale is inf"),
         ({"attn_mask": torch.ones(3, 2, dtype=torch.bool)}, ValueError, "must broadcast"),
         ({"attn_mask": torch.ones(2, 2, dtype=torch.int64)}, TypeError, "mask is torch.int64"),
+        # a mass in the fourth place
+        ({"attn_mask": 1.0}, TypeError, "attn_mask is float: it must be a tensor"),
     ],
 )
 def test_what_is_refused(arguments, error, message):
@@ -347,8 +349,10 @@ def test_without_gradients_the_result_is_the_same():
                 )
 
 
-def test_nan_goes_where_pytorch_lets_it_go():
-    query, key = some(1, 1, 3, 4, grad=False), some(1, 1, 5, 4, seed=1, grad=False)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("keys", [1, 5, 40])
+def test_nan_goes_where_pytorch_lets_it_go(dtype, keys):
+    query, key = some(1, 1, 3, 4, grad=False).to(dtype), some(1, 1, keys, 4, seed=1, grad=False).to(dtype)
     query[0, 0, 1, 2] = torch.nan
     own, theirs = softmax_n_attention(query, key, key), sdpa(query, key, key)
     assert torch.equal(own.isnan(), theirs.isnan())

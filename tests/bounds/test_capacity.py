@@ -449,6 +449,19 @@ def test_memories_that_cannot_be_are_refused_by_name(make, name, value):
         function(**arguments | {name: value})
 
 
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: RandomMemory.of(5, 1.0, 1e200),
+        lambda: RandomMemory.of_norm(5, 1.0, 1e200),
+        lambda: one_update.least_gap(log_patterns=1.0, beta=1.0, radius=1e200),
+    ],
+)
+def test_norms_whose_square_overflows_are_refused(make):
+    with pytest.raises(ValueError, match=r"^kappa is inf: it must"):
+        make()
+
+
 def test_one_memory_by_three_ways():
     memory = RandomMemory.of(20, 2.0, 3.0, 7.0)
     assert memory == RandomMemory(20, 342.0, math.log(7.0)) == RandomMemory.of_lambda(20, 17.1, 7.0)

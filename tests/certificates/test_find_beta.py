@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 
@@ -102,6 +103,18 @@ def test_equal_rows_are_named_and_dropped():
 
 
 @pytest.mark.slow
+def test_a_grid_of_any_stride_is_taken_and_what_is_none_is_named():
+    rows, grid = torch.eye(3, dtype=torch.float64), np.geomspace(1.0, 16.0, 5)
+    assert torch.equal(find_beta(rows, betas=grid[::-1]).stored_from, find_beta(rows, betas=grid).stored_from)
+    with pytest.raises(TypeError, match=r"^betas is str"):
+        find_beta(rows, betas="abc")
+    with pytest.raises(ValueError, match=r"^betas are .*: they must"):
+        find_beta(rows, betas=[1.0, math.nan])
+    for steps in (0, 1.5):
+        with pytest.raises(ValueError, match=f"^max_steps is {steps}: it must"):
+            find_beta(rows, max_steps=steps)
+
+
 def test_an_interrupt_carries_what_was_found(monkeypatch):
     def interrupt(*_, **__):
         raise KeyboardInterrupt

@@ -115,6 +115,19 @@ def test_what_ends_far_from_its_pattern_is_proved_lost_without_a_partner():
     assert (proof.fixed_point_distance[:2] > 0.5 * proof.nearest_distance[:2]).all()
 
 
+def test_a_pattern_that_keeps_the_fixed_point_at_which_another_ends_may_be_stored():
+    """On a line both end at 0.787: all of [0.7, 1.3] converges there, and the ball of the other may be small."""
+    memory = ht.Memory(torch.tensor([[1.0], [0.3]], dtype=torch.float64), 1.5, 0.0)
+    ball = torch.linspace(0.7, 1.3, 25, dtype=torch.float64)[:, None]
+    assert (ht.retrieve(memory, ball).state - ball[0]).abs().max() < 0.3
+    assert (memory.jacobian(ball) < 1).all()
+    proof = ht.certify(memory)
+    assert proof.merged_with.tolist() == [1, 0]
+    assert proof.status.tolist() == [ht.Storage.UNDECIDED, ht.Storage.NOT_STORED]
+    assert proof.loss_proved.tolist() == [False, True]
+    assert "not both stored: patterns 0 (with 1), 1 (with 0)" in proof.summary()
+
+
 def test_duplicates_are_proved_lost_and_entmax_claims_nothing():
     patterns = unit(6, 4, seed=3)
     patterns[1] = patterns[0]

@@ -49,6 +49,18 @@ def test_noise_survives_a_zero_direction(monkeypatch):
     torch.testing.assert_close(add_noise(torch.ones(2, 4), 0.5).sub(1).norm(dim=-1), torch.ones(2))
 
 
+@pytest.mark.parametrize(
+    ("dtype", "size"), [(torch.float16, 300.0), (torch.float16, 5e4), (torch.float32, 1e25), (torch.float64, 1e-170)]
+)
+def test_noise_neither_overflows_nor_underflows_in_between(dtype, size):
+    patterns = torch.full((3, 50_000 if size == 300.0 else 4), size, dtype=dtype)
+    moved = (add_noise(patterns, 0.2, torch.Generator().manual_seed(0)).double() - patterns.double()) / size
+    rounding = 4 * torch.finfo(dtype).eps * patterns.shape[1] ** 0.5
+    torch.testing.assert_close(
+        moved.norm(dim=1), torch.full((3,), 0.2 * patterns.shape[1] ** 0.5, dtype=torch.float64), rtol=0, atol=rounding
+    )
+
+
 def test_noise_leaves_a_zero_pattern():
     assert torch.equal(add_noise(torch.zeros(2, 3), 2.0, generator(0)), torch.zeros(2, 3))
 

@@ -254,6 +254,7 @@ def test_a_file_mapped_for_reading_only_is_copied_block_by_block(tmp_path, monke
         torch.ones(2, 2, dtype=torch.complex64),
         torch.ones(2, 2).to_sparse(),
         torch.ones(2, 2).to(torch.float8_e5m2),
+        np.ma.masked_array(np.ones((2, 2)), mask=np.eye(2)),
     ],
     ids=str,
 )

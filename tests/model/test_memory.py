@@ -279,6 +279,12 @@ def test_array_likes_are_patterns_and_states(array):
         ({"patterns": torch.zeros(1, 1, dtype=torch.complex64)}, TypeError, "must be real"),
         ({"beta": 0.0}, ValueError, "beta is 0.0"),
         ({"beta": math.nan}, ValueError, "beta is nan"),
+        (
+            {"patterns": np.array([[1e160]]), "beta": 1e-300},
+            ValueError,
+            "^patterns .* so that m² overflows torch.float64",
+        ),
+        ({"patterns": torch.full((1, 1), 1e30), "beta": 1e-50}, ValueError, "^patterns .* m² overflows torch.float32"),
         ({"beta": 1e-310}, ValueError, "^beta is 1e-310: it is too small for its inverse"),
         ({"beta": "1"}, TypeError, "beta is '1'"),
         ({"noop": -1.0}, ValueError, "noop is -1.0"),
@@ -410,8 +416,19 @@ def test_masked_numbers_are_not_read_as_if_they_were_not():
     rows = np.ma.masked_array(np.eye(2), mask=False)
     assert Memory(rows).num_patterns == 2
     rows[0, 1] = np.ma.masked
-    with pytest.raises(TypeError, match=r"^patterns has masked numbers: fill them"):
-        Memory(rows)
+    for masked in (rows, list(rows), [[1.0, 1.0], *rows]):
+        with pytest.raises(TypeError, match=r"^patterns has masked numbers: fill them"):
+            Memory(masked)
+
+
+@pytest.mark.parametrize(
+    "patterns", [torch.eye(2).to_sparse(), torch.eye(2).to(torch.float8_e4m3fn), torch.eye(2, dtype=torch.complex64)]
+)
+def test_tensors_of_other_kinds_are_refused_by_name(patterns):
+    with pytest.raises(TypeError, match=r"^patterns is torch\.[^\n]*: it must be"):
+        Memory(patterns)
+    with pytest.raises(TypeError, match=r"^queries is torch\.[^\n]*: it must be"):
+        Memory(torch.eye(2)).prepare(patterns)
 
 
 def test_bad_rows_are_numbered_over_blocks():
@@ -428,8 +445,31 @@ def test_overflow_is_refused_not_stored():
         Memory(torch.tensor([[6e4], [-6e4], [-6e4], [-6e4]], dtype=torch.float16), centre=True)
     with pytest.raises(ValueError, match="values holds NaN"):
         Memory(torch.eye(1, dtype=torch.float16), values=[[1e6]])
+    large = Memory([[1e5]], 1e-9, values=[[1.0]])
+    for cast in (lambda m: m.at(dtype=torch.float16), lambda m: m.to(torch.float16)):
+        with pytest.raises(ValueError, match="patterns holds NaN"):
+            cast(large)
+        with pytest.raises(ValueError, match="values holds NaN"):
+            cast(Memory([[1.0]], values=[[1e5]]))
     with pytest.raises(ValueError, match="their scores overflow"):
         retrieve(Memory(torch.eye(2, dtype=torch.float64)), [[1e308, 1e308]])
+
+
+@pytest.mark.parametrize("dtype", [torch.int32, torch.bool, torch.complex64])
+def test_patterns_are_not_rounded_to_other_kinds_of_numbers(dtype):
+    memory = Memory([[0.6, 0.8]])
+    for cast in (lambda: memory.at(dtype=dtype), lambda: memory.to(dtype)):
+        with pytest.raises(TypeError, match=f"^dtype is {dtype}: it must be a floating one"):
+            cast()
+
+
+def test_rows_are_named_by_arrays_of_any_stride():
+    memory, order = Memory(np.arange(4.0)[:, None]), np.array([0, 2])[::-1]
+    assert memory.without(order).patterns.flatten().tolist() == [1.0, 3.0]
+    flags = np.array([True, False, False, True])[::-1]
+    assert Memory.classified(memory.patterns, flags).patterns.flatten().tolist() == [1.0, 2.0]
+    with pytest.raises(TypeError, match=r"^indices is set"):
+        memory.without({1})
 
 
 def test_nearest_of_patterns_that_share_a_large_part():

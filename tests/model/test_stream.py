@@ -5,6 +5,8 @@ import pickle
 import subprocess
 import sys
 
+import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -155,6 +157,17 @@ def test_what_is_refused(queries):
         Stream(source(), 1.0).retrieve(queries, tol=0)
     with pytest.raises(ValueError, match="max_steps is 0"):
         Stream(source(), 1.0).retrieve(queries, max_steps=0)
+
+
+def test_queries_are_taken_and_refused_as_by_a_memory(patterns):
+    stream, memory = Stream(ArrayPatterns(patterns), 2.0), Memory(patterns, 2.0)
+    rows = np.linspace(-1.0, 1.0, 2 * memory.dim).reshape(2, -1)
+    for queries in (rows[::-1], pd.DataFrame(rows), rows.astype(">f4"), list(rows)):
+        torch.testing.assert_close(stream.update(queries), memory.update(queries))
+        assert stream.energy(queries).shape == (2,)
+    for queries in (np.ma.masked_array(rows, mask=rows > 0.5), rows + 0j, "abc", None):
+        with pytest.raises(TypeError, match=r"^queries"):
+            stream.update(queries)
 
 
 def test_patterns_are_never_held():
