@@ -64,7 +64,7 @@ def mask(patterns: Any, fraction: float, fill: float = 0.0, generator: torch.Gen
         In ``[0, 1]``: each row loses exactly ``round(fraction * d)`` coordinates (Python's rounding: a half
         goes to the even neighbour), chosen uniformly and independently of the other rows.
     fill : float
-        Their new value, finite.
+        Their new value, finite in the patterns' dtype.
     generator : torch.Generator, optional
 
     Examples
@@ -72,8 +72,7 @@ def mask(patterns: Any, fraction: float, fill: float = 0.0, generator: torch.Gen
     >>> mask(torch.ones(2, 10), 0.3, generator=torch.Generator().manual_seed(0)).sum(dim=-1)
     tensor([7., 7.])
     """
-    _arguments.real("fill", fill)
-    patterns = _patterns(patterns)
+    patterns = _patterns_for(patterns, fill)
     chosen = _choose(patterns, fraction, generator)
     return patterns.scatter(-1, chosen, fill)
 
@@ -88,15 +87,14 @@ def mask_tail(patterns: Any, fraction: float, fill: float = 0.0) -> Tensor:
         In ``[0, 1]``: each row loses its last ``round(fraction * d)`` coordinates (Python's rounding: a half
         goes to the even neighbour).
     fill : float
-        Their new value, finite.
+        Their new value, finite in the patterns' dtype.
 
     Examples
     --------
     >>> mask_tail(torch.tensor([1.0, 2.0, 3.0, 4.0]), 0.5)
     tensor([1., 2., 0., 0.])
     """
-    _arguments.real("fill", fill)
-    patterns = _patterns(patterns)
+    patterns = _patterns_for(patterns, fill)
     count = _count(patterns, fraction)
     queries = patterns.clone()
     queries[..., patterns.shape[-1] - count :] = fill
@@ -135,6 +133,15 @@ def _choose(patterns: Tensor, fraction: float, generator: torch.Generator | None
 def _count(patterns: Tensor, fraction: float) -> int:
     _arguments.real("fraction", fraction, 0, 1)
     return round(fraction * patterns.shape[-1])
+
+
+def _patterns_for(patterns: Any, fill: float) -> Tensor:
+    """Return patterns whose dtype holds a fill."""
+    _arguments.real("fill", fill)
+    rows = _patterns(patterns)
+    if abs(fill) > torch.finfo(rows.dtype).max:
+        raise ValueError(f"fill is {fill:g}: patterns are {rows.dtype}, which ends at {torch.finfo(rows.dtype).max:g}")
+    return rows
 
 
 def _patterns(patterns: Any) -> Tensor:

@@ -179,3 +179,9 @@ def test_array_likes_are_corrupted_like_tensors(kind):
         found = function(kind(rows), 0.5, generator=torch.Generator().manual_seed(0))
         assert torch.equal(found, function(expected, 0.5, generator=torch.Generator().manual_seed(0)))
     assert torch.equal(mask_tail(kind(rows), 0.5), mask_tail(expected, 0.5))
+
+
+@pytest.mark.parametrize("function", [mask, mask_tail])
+def test_a_fill_beyond_the_dtype(function):
+    with pytest.raises(ValueError, match=r"fill is -1e\+06: patterns are torch.float16, which ends at 65504"):
+        function(torch.ones(2, 4, dtype=torch.float16), 0.5, fill=-1e6)
