@@ -6,7 +6,8 @@ pattern contains one fixed point, to which every query in the ball converges. Th
 half the distance to the nearest other pattern: such balls are disjoint, whichever patterns are stored. A pattern is
 stored if the bound proves an admissible ball for it, and not stored if the iteration from the pattern itself ends
 outside every admissible ball. Of two patterns that end at one fixed point at least one does, since disjoint balls
-cannot both hold that point. Where such an end is proved (:mod:`~hopfield_theory.certificates.orbits`), so is the loss.
+cannot both hold that point; if they meet midway, as near as retrieval tells, both count as lost. Where such an end is
+proved (:mod:`~hopfield_theory.certificates.orbits`), so is the loss.
 
 Queries far from every pattern end at the no-op state if there is one (:mod:`~hopfield_theory.certificates.rejection`).
 """
@@ -79,7 +80,8 @@ class Certificate(Told, CertifiedBalls):
         and for a certified pattern, which keeps its fixed point.
     loss_proved : Tensor of bool
         Which patterns are proved not to be stored: retrieval from the pattern is proved to end outside every admissible
-        ball, or, up to rounding, midway to ``merged_with``, at one fixed point with it.
+        ball, or at one fixed point with ``merged_with``, so that not both are stored, and midway between the two, as
+        near as retrieval tells (1 000 of its last step): by so little the nearer one may be stored after all.
     rejects : Rejection or None
         The ball around 0 whose queries end at the no-op state, with its radius and error and a score below which every
         query is rejected; None if none is proved.
@@ -399,7 +401,7 @@ def _follow(
         # by the bound, all of a certified ball ends at its fixed point
         certified = found.converged & (left < radius[nearest]) & (nearest != followed)
         merged_with[followed] = torch.where(partner >= 0, followed[partner], torch.where(certified, nearest, -1))
-        # two that meet midway are on the border of their largest balls, up to rounding
+        # two that meet midway are on the border of their largest balls, as near as retrieval tells
         status[followed[(merged_with[followed] >= 0) & (distance + doubt >= half)]] = Storage.NOT_STORED
         if isinstance(memory.separation, SoftmaxN):
             stored_at = torch.where(certified, nearest, -1)

@@ -102,7 +102,6 @@ def test_equal_rows_are_named_and_dropped():
     assert dropped.nearest[6].item() in (0, 1, 2, 4)
 
 
-@pytest.mark.slow
 def test_a_grid_of_any_stride_is_taken_and_what_is_none_is_named():
     rows, grid = torch.eye(3, dtype=torch.float64), np.geomspace(1.0, 16.0, 5)
     assert torch.equal(find_beta(rows, betas=grid[::-1]).stored_from, find_beta(rows, betas=grid).stored_from)
@@ -115,6 +114,7 @@ def test_a_grid_of_any_stride_is_taken_and_what_is_none_is_named():
             find_beta(rows, max_steps=steps)
 
 
+@pytest.mark.slow
 def test_an_interrupt_carries_what_was_found(monkeypatch):
     def interrupt(*_, **__):
         raise KeyboardInterrupt

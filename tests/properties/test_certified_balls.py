@@ -265,7 +265,8 @@ def test_not_stored_is_said_exactly_outside_the_admissible_balls():
     lost, open_ = proof.status == Storage.NOT_STORED, proof.status == Storage.UNDECIDED
     share = proof.fixed_point_distance / proof.nearest_distance
     assert lost.any()
-    assert ((share[lost] >= 0.5) | (proof.merged_with[lost] >= 0)).all()
+    # but for pairs that meet midway, as near as retrieval tells
+    assert ((share[lost] >= 0.5) | ((share[lost] > 0.4999) & (proof.merged_with[lost] >= 0))).all()
     assert (share[open_] < 0.5).all()
     # some undecided ones lie well inside, some near the border: the border is where it is said to be
     assert ((share > 0.1) & (share < 0.5)).any()
