@@ -12,6 +12,7 @@ from hopfield_theory.bounds import _quadrature
 _LARGEST_SHARE = 0.99
 # Newton's method squares what is left.
 _CLOSE = 1e-3
+_TINY = float(np.finfo(float).tiny)
 
 
 @dataclass(frozen=True)
@@ -51,33 +52,41 @@ class Summand:
     def best_tilt(self, log_weight: Floats, log_copies: float) -> float:
         """Return the logarithm of the t that minimises ``M E[exp K(t) - 1] - t``, ``-inf`` if ``M E f`` is 1 or more.
 
-        The minimum is where ``log M + log E[K'(t) exp K(t)]`` vanishes, a convex increasing function of log t, as the
-        power series of K has no negative coefficient. Each single node gives an upper bound on this zero; Newton's
-        method starts at the least of these and descends.
+        The minimum is where ``log M + log E[K'(t) exp K(t)]`` vanishes, which rises in t from ``log M + log E f``. The
+        logarithm of its rise is nearly straight in log t; Newton's method follows that line from the least of the upper
+        bounds that single nodes give, and halves the interval of the zero where it would leave it.
         """
         log_rate, base = self.log_rate, log_copies + log_weight + self.log_factor
         terms = base - self.log_factor + log_rate
         top = terms.max()
         with np.errstate(under="ignore", divide="ignore"):
-            if top >= 0.0 or top + math.log(np.exp(terms - top).sum()) >= 0.0:
+            if top >= 0.0 or (rise := -top - math.log(np.exp(terms - top).sum())) <= 0.0:
                 return -math.inf
             pole = float(np.max(self.log_factor + np.log(self.spread)))
             end = min(_quadrature.LARGEST_LOG_TILT, math.log(_LARGEST_SHARE) - pole)
-            log_tilt = min(float((np.log(-terms) - log_rate).min()), end)
-            for _ in range(40):
+            end = min(end, float((np.log(-terms) - log_rate).min()))
+            log_tilt, low, high = end, -math.inf, end
+            for _ in range(60):
                 factor = self._factor(log_tilt)
                 share = factor * self.spread
                 rest = 1.0 / (1.0 - share)
                 slope = self.size + rest * (self.square * rest + 0.5 * self.spread)
                 bend = share * rest * rest * (2.0 * self.square * rest + 0.5 * self.spread)
-                exponent = base + np.minimum(factor * self._part(share), _quadrature.LARGEST_LOG_TILT)
+                exponent = base + factor * self._part(share)
                 top = exponent.max()
                 mass = np.exp(exponent - top)
                 total = float(mass @ slope)
-                step = (top + math.log(total)) * total / float(mass @ (factor * slope**2 + bend))
-                log_tilt = min(log_tilt - step, end)
-                if abs(step) < _CLOSE or log_tilt == end:
+                excess = top + math.log(total)
+                if excess < 0.0 and log_tilt == end:
                     break
+                low, high = (log_tilt, high) if excess < 0.0 else (low, log_tilt)
+                rate = max(float(mass @ (factor * slope**2 + bend)) / total, _TINY)
+                risen = max(rise + excess, _TINY)
+                log_tilt -= math.log(risen / rise) * risen / rate
+                if abs(excess) < _CLOSE * rate:
+                    break
+                if not low < log_tilt < high:
+                    log_tilt = 0.5 * (low + high)
         return log_tilt
 
     def _factor(self, log_tilt: float) -> Floats:

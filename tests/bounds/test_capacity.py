@@ -205,6 +205,13 @@ def test_orders_that_must_hold(dim, log10_kappa, noop):
     assert every <= union.packing(memory) + 1e-9
 
 
+@pytest.mark.parametrize(("dim", "kappa"), [(300, 400.0), (1000, 900.0), (1000, 3000.0)])
+def test_in_many_dimensions_all_patterns_are_stored_where_one_is(dim, kappa):
+    """The crowd hardly fluctuates there, and nobody has a near neighbour."""
+    memory = RandomMemory(dim, kappa)
+    assert chernoff.chernoff(memory, P, "all") > chernoff.chernoff(memory, P, "typical") - 0.01
+
+
 @pytest.mark.slow
 def test_exponent_of_both_bounds_tends_to_the_threshold():
     alpha = float(mean_field.threshold(1.0))

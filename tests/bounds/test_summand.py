@@ -7,7 +7,7 @@ import pytest
 from scipy import integrate
 
 from hopfield_theory.bounds import sphere
-from hopfield_theory.bounds._quadrature import LARGEST_LOG_TILT
+from hopfield_theory.bounds._quadrature import LARGEST_LOG_TILT, heights, log_mean
 from hopfield_theory.bounds._summand import Summand
 
 
@@ -64,6 +64,19 @@ def test_the_best_tilt_is_the_minimum(log_copies, scale):
 
     assert exponent(best) < 0.0
     assert exponent(best) < min(exponent(best - 1e-3), exponent(best + 1e-3))
+
+
+@pytest.mark.parametrize(("dim", "kappa"), [(20, 171.0), (300, 400.0), (1000, 900.0), (1000, 3000.0)])
+@pytest.mark.parametrize("left", [1e-6, 0.01, 1.0, 30.0])
+def test_the_best_tilt_is_found_where_single_nodes_bound_it_far_above(dim, kappa, left):
+    height, log_weight = heights(6.0 / kappa, dim)
+    w = np.sqrt(2.0 * height)
+    f = Summand(math.log(kappa) - kappa * (height - w / kappa), w)
+    log_copies = -log_mean(log_weight, f.log_rate) - left
+    best = f.best_tilt(log_weight, log_copies)
+    # log M + log E[f exp(t f)] vanishes, up to what is left of a step, and rises by that of log t
+    at, above = (log_copies + log_mean(log_weight, f.log_rate + np.exp(x + f.log_rate)) for x in (best, best + 1e-3))
+    assert abs(at) < above - at
 
 
 def test_there_is_no_tilt_for_a_mean_of_one_and_none_beyond_the_largest():
