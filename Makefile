@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 OUT ?= build
 
-.PHONY: install reproduce test test-slow gpu study-gpu lint attack claims statements docs tutorials mutants bench figures clean
+.PHONY: install reproduce test gpu study-gpu lint attack claims statements docs tutorials mutants bench figures clean
 .DELETE_ON_ERROR:
 
 install: $(VENV)/installed
@@ -47,12 +47,10 @@ reproduce: $(VENV)/ready
 
 PYTEST := OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive $(BIN)/python -m pytest -q -n auto
 
+# SLOW=yes: in the same run, what is slow: a wheel, a browser, a cluster, processes that are killed, dear enclosures
+SLOW ?=
 test: install
-	$(PYTEST) --dist worksteal -m "not slow"
-
-# what is slow and not mathematics: a wheel, a browser, a cluster, processes that are killed
-test-slow: install
-	$(PYTEST) --dist loadgroup -m slow tests
+	$(PYTEST) $(if $(SLOW),--dist loadgroup --no-loadscope-reorder,--dist worksteal -m "not slow")
 
 # from the source tree, with a Python that has PyTorch for CUDA: the tests on the card, then the table of ratios
 gpu:

@@ -26,6 +26,16 @@ settings.register_profile(
 )
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config, items):
+    """Begin with the slow tests; one process runs all quick ones of a file, which share what is computed once."""
+    if getattr(config.option, "loadgroup", False):
+        items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+        for item in items:
+            if item.get_closest_marker("slow") is None and item.get_closest_marker("xdist_group") is None:
+                item.add_marker(pytest.mark.xdist_group(item.path.relative_to(config.rootpath).as_posix()))
+
+
 @pytest.fixture(scope="session")
 def save():
     """Return a way to write an array in the format of a path's ending, as users do."""
