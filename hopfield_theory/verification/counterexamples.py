@@ -39,16 +39,19 @@ class Counterexample:
         ValueError
             If the instance falsifies nothing.
         """
-        if not ball_arithmetic.decide(part, values).falsifies:
+        decision = ball_arithmetic.decide(part, values)
+        if not decision.falsifies:
             raise ValueError(f"{statement.name}, {part.name}: the instance is no counterexample")
+        # what takes far more digits to decide is not simpler, and most of what is undecided by then stays so
+        bits = 2 * decision.bits
         while True:
-            smaller = next((v for v in _smaller(part, values) if _falsifies(part, v)), None)
+            smaller = next((v for v in _smaller(part, values) if _falsifies(part, v, bits)), None)
             if smaller is None:
                 break
             values = smaller
         # the decimal that a float prints as is another number than the float
         short = {name: _mapped(value, _text) for name, value in values.items()}
-        if not _falsifies(part, short):
+        if not _falsifies(part, short, bits):
             # a float is a binary fraction, which has finitely many decimals
             short = {name: _mapped(value, lambda x: str(Decimal(x))) for name, value in values.items()}
         return cls(statement.name, part.name, short, ball_arithmetic.decide(part, short), part.given)
@@ -72,9 +75,9 @@ def lines(found: dict[str, Any]) -> list[str]:
     ]
 
 
-def _falsifies(part: Implication, values: dict[str, Any]) -> bool:
+def _falsifies(part: Implication, values: dict[str, Any], most_bits: int) -> bool:
     try:
-        return ball_arithmetic.decide(part, values).falsifies
+        return ball_arithmetic.decide(part, values, most_bits).falsifies
     except ValueError:
         # rounding has left the domain, such as β = 0
         return False
