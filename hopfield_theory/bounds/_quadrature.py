@@ -5,6 +5,7 @@ from collections.abc import Callable
 from functools import lru_cache
 
 import numpy as np
+from scipy import optimize
 
 from hopfield_theory import _arguments
 from hopfield_theory._arguments import Floats
@@ -16,6 +17,8 @@ LARGEST_LOG_TILT = 300.0
 _MARGIN = 1e-9
 # Up to this dimension the integrals are exact to a tenth of that margin.
 LARGEST_DIM = 100_000
+# Steps in the logarithm of a number of patterns, and a float in place of infinity.
+_STEP, _LARGEST = 1e-9, 1e300
 
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(16)
 _EDGE_LAYER = np.geomspace(1e-5, 0.6, 8)
@@ -90,6 +93,19 @@ def largest(holds: Callable[[float], bool], low: float, high: float, steps: int 
         middle = 0.5 * (low + high)
         low, high = (middle, high) if holds(middle) else (low, middle)
     return low
+
+
+def last_below(rising: Callable[[float], float], level: float, low: float, high: float) -> float:
+    """Return about the last point of ``[low, high]``, up to 1e-9, where a rising function is at most a level.
+
+    It is at ``low``, and at the point returned; a jump across the level is found too.
+    """
+    if rising(high) <= level:
+        return high
+    point = float(optimize.brentq(lambda x: max(rising(x) - level, -_LARGEST), low, high, xtol=_STEP))
+    while rising(point) > level:
+        point = max(point - _STEP, low)
+    return point
 
 
 def minimum(function: Callable[[float], float], low: float, high: float, steps: int = 24) -> tuple[float, float]:

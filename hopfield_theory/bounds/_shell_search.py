@@ -40,7 +40,7 @@ def with_shells(memory: RandomMemory, plain: Witness, log_p: float) -> Witness:
             continue
         failure = Failure(memory, witness, "typical")
         if failure(0.0) <= log_p:
-            most = _quadrature.largest(lambda x, failure=failure: failure(x) <= log_p, 0.0, memory.kappa + 50.0)
+            most = _quadrature.last_below(failure, log_p, 0.0, memory.kappa + 50.0)
             best = max(best, replace(witness, log_patterns=most), key=lambda w: w.log_patterns)
         step = max(0.5 * (log_p - failure(log_patterns)), -_BEYOND)
         if abs(step) < _TOLERANCE or log_patterns + step < best.log_patterns + _TOLERANCE:

@@ -285,7 +285,7 @@ def _solved(memory: RandomMemory, witness: Witness, log_p: float, quantifier: st
     failure = _Failure(memory, witness, quantifier)
     if failure(0.0) > log_p:
         return replace(witness, log_patterns=-math.inf)
-    return replace(witness, log_patterns=_quadrature.largest(lambda x: failure(x) <= log_p, 0.0, high))
+    return replace(witness, log_patterns=_quadrature.last_below(failure, log_p, 0.0, high))
 
 
 def _single(memory: RandomMemory) -> Witness:

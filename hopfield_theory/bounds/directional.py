@@ -87,7 +87,7 @@ def directional_witness(memory: RandomMemory, failure_probability: float, quanti
     failure = Failure(memory, found, quantifier)
     if failure(0.0) > log_p:
         return None
-    most = _quadrature.largest(lambda x: failure(x) <= log_p, 0.0, memory.kappa + 50.0)
+    most = _quadrature.last_below(failure, log_p, 0.0, memory.kappa + 50.0)
     found = replace(found, log_patterns=most)
     return with_shells(memory, found, log_p) if quantifier == "typical" else found
 

@@ -98,6 +98,24 @@ def test_bisection_halves_the_interval_at_every_call(steps):
     assert _quadrature.largest(lambda x: x <= 0.7, 0.0, 1.0) == pytest.approx(0.7, abs=2 * EPS)
 
 
+@pytest.mark.parametrize(
+    ("rising", "level", "last"),
+    [
+        (lambda x: x**3, 0.343, 0.7),
+        # what is certain is sure to fail: a tail that is proved only up to some number of patterns
+        (lambda x: -5.0 + x if x <= 0.7 else 0.0, -1.0, 0.7),
+        (lambda x: -math.exp(700.0 * (0.99 - x)), -1.0, 0.99),
+        (lambda x: -math.inf if x < 0.3 else x, 0.7, 0.7),
+        (lambda x: x, 2.0, 1.0),
+        (lambda x: math.inf if x > 0.0 else -1.0, 0.0, 0.0),
+    ],
+)
+def test_the_last_point_below_a_level(rising, level, last):
+    found = _quadrature.last_below(rising, level, 0.0, 1.0)
+    assert rising(found) <= level
+    assert found == pytest.approx(last, abs=3e-9)
+
+
 @pytest.mark.parametrize("place", [0.05, 0.3, 0.77])
 @pytest.mark.parametrize("steps", [5, 24])
 def test_golden_section_keeps_the_minimum_between_its_ends(place, steps):
