@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -211,20 +210,19 @@ def test_the_rate_warms_up_and_falls_to_nothing():
 def test_a_killed_run_ends_at_the_same_bits(tmp_path, monkeypatch):
     """The command is killed after its first checkpoint; the second run's rows are those of an unbroken one."""
     size, _, rates = models._PLANS["quick"]["STanHop"]
-    monkeypatch.setitem(models._PLANS["quick"], "STanHop", (size, 20, rates))
+    monkeypatch.setitem(models._PLANS["quick"], "STanHop", (size, 5, rates))
     line = ["models", "--model", "STanHop", "--method", "Gated_OutEffHop", "--out"]
     shorter = f"""
-import typer
-from simulations import models, __main__ as command
-models._PLANS["quick"]["STanHop"] = (models.{size}, 20, {rates!r})
+import os, signal, typer
+from simulations import _training, models, __main__ as command
+models._PLANS["quick"]["STanHop"] = (models.{size}, 5, {rates!r})
+keep = _training._keep
+_training._keep = lambda *given: (keep(*given), os.kill(os.getpid(), signal.SIGKILL))
 typer.run(command.main)
 """
     environment = os.environ | {"OMP_NUM_THREADS": str(torch.get_num_threads())}
-    process = subprocess.Popen([sys.executable, "-c", shorter, *line, str(tmp_path / "a")], env=environment)
-    while process.poll() is None and not list((tmp_path / "a" / "unfinished").glob("*.pt")):
-        time.sleep(0.02)
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait()
+    killed = subprocess.run([sys.executable, "-c", shorter, *line, str(tmp_path / "a")], env=environment, check=False)
+    assert killed.returncode == -signal.SIGKILL
     assert not list((tmp_path / "a").glob("*.parquet"))
     assert list((tmp_path / "a" / "unfinished").glob("*.pt"))
     found = []
