@@ -50,9 +50,9 @@ PYTEST := OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive $(BIN)/python -m pytest -q -
 test: install
 	$(PYTEST) --dist worksteal -m "not slow"
 
-# what is slow and not mathematics: a wheel, a browser, a cluster, processes that are killed
+# what is slow and not mathematics: a wheel, a browser, a cluster, processes that are killed; the other files are not read
 test-slow: install
-	$(PYTEST) --dist loadgroup -m slow tests
+	$(PYTEST) --dist loadgroup -m slow $$(grep -rl --include='*.py' 'mark\.slow' tests)
 
 # from the source tree, with a Python that has PyTorch for CUDA: the tests on the card, then the table of ratios
 gpu:

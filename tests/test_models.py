@@ -27,6 +27,8 @@ from simulations._architectures import METHODS, MODELS, Size, build
 from simulations._matched import at_loss, change, mean
 from simulations._training import Recipe, Task, train
 
+# what loads much and is not needed elsewhere is loaded by one process
+TRAINED = [pytest.mark.slow, pytest.mark.xdist_group("trained")]
 TINY = Size(layers=1, width=8, heads=2, length=12, batch=4, held_out=8, vocabulary=300, characters=20_000, horizon=6)
 
 
@@ -207,6 +209,7 @@ def test_the_rate_warms_up_and_falls_to_nothing():
 
 
 @pytest.mark.slow
+@pytest.mark.xdist_group("trained")
 def test_a_killed_run_ends_at_the_same_bits(tmp_path, monkeypatch):
     """The command is killed after its first checkpoint; the second run's rows are those of an unbroken one."""
     size, _, rates = models._PLANS["quick"]["STanHop"]
@@ -274,7 +277,7 @@ def test_waits_are_found():
 
 
 @pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("name", [pytest.param(n, marks=[pytest.mark.slow] * (n != "STanHop")) for n in MODELS])
+@pytest.mark.parametrize("name", [pytest.param(n, marks=TRAINED * (n != "STanHop")) for n in MODELS])
 def test_one_batch_through_every_cell(name, method):
     size = replace(TINY, length=24, segment=6)
     built = build(name, method, METHODS[method][0] > 0, size, 0, "cpu", None)
@@ -313,6 +316,7 @@ def test_a_cell_of_one_s_own_data(series_file):
 
 
 @pytest.mark.slow
+@pytest.mark.xdist_group("trained")
 def test_the_rate_is_the_best_of_a_short_search():
     [cell] = [c for c in models.cells("quick") if c["model"] == "STanHop" and c["method"] == "OutEffHop"]
     rows = models.measure(cell | vars(TINY) | {"steps": 20, "rates": "1e-09,0.003"}, 0, "cpu")

@@ -142,8 +142,14 @@ def test_an_ensemble_of_one_s_own(monkeypatch):
 QUICK = ("capacity", "exponents", "noise")
 
 
+def slow_marks(name):
+    """What trains loads much: one process is enough."""
+    group = "trained" if name in ("models", "sinks", "sink_conditions") else name
+    return [pytest.mark.slow, pytest.mark.xdist_group(group)]
+
+
 @pytest.mark.parametrize(
-    "name", [pytest.param(n, marks=[pytest.mark.slow] * (n not in QUICK)) for n in NAMES if n != "landscape"]
+    "name", [pytest.param(n, marks=slow_marks(n) * (n not in QUICK)) for n in NAMES if n != "landscape"]
 )
 def test_another_seed_is_another_set_of_results(name):
     """Of the cells that draw anything: those of the closed forms do not."""

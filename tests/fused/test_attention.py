@@ -268,6 +268,7 @@ def test_second_derivatives_raise():
 
 
 @pytest.mark.slow
+@pytest.mark.xdist_group("trained")
 @pytest.mark.parametrize("name", ["flash", "chunked"])
 @pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")  # raised inside dynamo
 def test_compiles_into_one_graph(name):
