@@ -67,6 +67,7 @@ def keyed_generator(seed: int, *cell: int | str, device: torch.device | str = "c
 
     Examples
     --------
+    >>> import torch
     >>> torch.rand(2, generator=keyed_generator(0, 3)).equal(torch.rand(2, generator=keyed_generator(0, 3)))
     True
     >>> torch.rand(2, generator=keyed_generator(2**32)).equal(torch.rand(2, generator=keyed_generator(0)))
