@@ -21,6 +21,7 @@ WITHOUT_TORCH = [
     "import hopfield_theory as ht; ht.bounds.mean_field.threshold(1.0)",
     "import hopfield_theory.statistics",
     "from hopfield_theory import bounds, statistics; dir(bounds), dir(statistics)",
+    "import hopfield_theory.runs.sweep",
     "import hopfield_theory as ht; dir(ht), ht.__version__, hasattr(ht, 'nonsense')",
     *(
         f"import sys; sys.argv = {['x', *arguments]}; from hopfield_theory.cli.main import main\n"

@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -28,6 +27,8 @@ from simulations._architectures import METHODS, MODELS, Size, build
 from simulations._matched import at_loss, change, mean
 from simulations._training import Recipe, Task, train
 
+# what loads much and is not needed elsewhere is loaded by one process
+TRAINED = [pytest.mark.slow, pytest.mark.xdist_group("trained")]
 TINY = Size(layers=1, width=8, heads=2, length=12, batch=4, held_out=8, vocabulary=300, characters=20_000, horizon=6)
 
 
@@ -208,23 +209,23 @@ def test_the_rate_warms_up_and_falls_to_nothing():
 
 
 @pytest.mark.slow
+@pytest.mark.xdist_group("trained")
 def test_a_killed_run_ends_at_the_same_bits(tmp_path, monkeypatch):
     """The command is killed after its first checkpoint; the second run's rows are those of an unbroken one."""
     size, _, rates = models._PLANS["quick"]["STanHop"]
-    monkeypatch.setitem(models._PLANS["quick"], "STanHop", (size, 20, rates))
+    monkeypatch.setitem(models._PLANS["quick"], "STanHop", (size, 5, rates))
     line = ["models", "--model", "STanHop", "--method", "Gated_OutEffHop", "--out"]
     shorter = f"""
-import typer
-from simulations import models, __main__ as command
-models._PLANS["quick"]["STanHop"] = (models.{size}, 20, {rates!r})
+import os, signal, typer
+from simulations import _training, models, __main__ as command
+models._PLANS["quick"]["STanHop"] = (models.{size}, 5, {rates!r})
+keep = _training._keep
+_training._keep = lambda *given: (keep(*given), os.kill(os.getpid(), signal.SIGKILL))
 typer.run(command.main)
 """
     environment = os.environ | {"OMP_NUM_THREADS": str(torch.get_num_threads())}
-    process = subprocess.Popen([sys.executable, "-c", shorter, *line, str(tmp_path / "a")], env=environment)
-    while process.poll() is None and not list((tmp_path / "a" / "unfinished").glob("*.pt")):
-        time.sleep(0.02)
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait()
+    killed = subprocess.run([sys.executable, "-c", shorter, *line, str(tmp_path / "a")], env=environment, check=False)
+    assert killed.returncode == -signal.SIGKILL
     assert not list((tmp_path / "a").glob("*.parquet"))
     assert list((tmp_path / "a" / "unfinished").glob("*.pt"))
     found = []
@@ -276,7 +277,7 @@ def test_waits_are_found():
 
 
 @pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("name", [pytest.param(n, marks=[pytest.mark.slow] * (n != "STanHop")) for n in MODELS])
+@pytest.mark.parametrize("name", [pytest.param(n, marks=TRAINED * (n != "STanHop")) for n in MODELS])
 def test_one_batch_through_every_cell(name, method):
     size = replace(TINY, length=24, segment=6)
     built = build(name, method, METHODS[method][0] > 0, size, 0, "cpu", None)
@@ -315,6 +316,7 @@ def test_a_cell_of_one_s_own_data(series_file):
 
 
 @pytest.mark.slow
+@pytest.mark.xdist_group("trained")
 def test_the_rate_is_the_best_of_a_short_search():
     [cell] = [c for c in models.cells("quick") if c["model"] == "STanHop" and c["method"] == "OutEffHop"]
     rows = models.measure(cell | vars(TINY) | {"steps": 20, "rates": "1e-09,0.003"}, 0, "cpu")

@@ -167,6 +167,9 @@ def test_the_cluster_block_asks_slurm_for_what_it_says(capsys, monkeypatch):
 
 # --- tutorials ---
 
+# beside the tests that load transformers too
+TRAINED = pytest.mark.xdist_group("trained")
+
 
 def tutorial(name):
     return (tutorials.FOLDER / f"{name}.md").read_text(encoding="utf-8")
@@ -197,7 +200,7 @@ def outputs(name, page):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", tutorials.NAMES)
+@pytest.mark.parametrize("name", [pytest.param(n, marks=[TRAINED] * (n == "transformer")) for n in tutorials.NAMES])
 def test_a_tutorial_prints_and_draws_what_its_page_shows(name, tmp_path, monkeypatch):
     # python -m website.tutorials
     monkeypatch.chdir(tmp_path)

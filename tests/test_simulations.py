@@ -3,11 +3,8 @@
 import importlib
 import inspect
 import math
-import os
 import signal
-import subprocess
 import sys
-import time
 import types
 
 import numpy as np
@@ -145,8 +142,14 @@ def test_an_ensemble_of_one_s_own(monkeypatch):
 QUICK = ("capacity", "exponents", "noise")
 
 
+def slow_marks(name):
+    """What trains loads much: one process is enough."""
+    group = "trained" if name in ("models", "sinks", "sink_conditions") else name
+    return [pytest.mark.slow, pytest.mark.xdist_group(group)]
+
+
 @pytest.mark.parametrize(
-    "name", [pytest.param(n, marks=[pytest.mark.slow] * (n not in QUICK)) for n in NAMES if n != "landscape"]
+    "name", [pytest.param(n, marks=slow_marks(n) * (n not in QUICK)) for n in NAMES if n != "landscape"]
 )
 def test_another_seed_is_another_set_of_results(name):
     """Of the cells that draw anything: those of the closed forms do not."""
@@ -172,28 +175,20 @@ def test_a_run_goes_on_where_it_stopped(tmp_path):
     assert "landscape, paper: 3 cells, 0 finished, 3 left: about" in planned.stdout
 
 
-@pytest.mark.slow
-def test_an_interrupted_run_says_how_to_go_on(tmp_path):
-    line = [
-        sys.executable,
-        "-m",
-        "simulations",
-        "convergence",
-        "--preset",
-        "paper",
-        "--executor",
-        "serial",
-        "--out",
-        str(tmp_path),
-    ]
-    process = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    while process.poll() is None and not list(tmp_path.glob("*.parquet")):
-        time.sleep(0.05)
-    os.kill(process.pid, signal.SIGINT)
-    _, errors = process.communicate(timeout=60)
-    assert process.returncode == 130
-    (said,) = errors.splitlines()
+def test_an_interrupted_run_says_how_to_go_on(tmp_path, monkeypatch):
+    write = Store.write
+
+    def interrupt(*arguments):
+        write(*arguments)
+        signal.raise_signal(signal.SIGINT)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Store, "write", interrupt)
+        result = command("landscape", "--out", tmp_path)
+    assert result.exit_code == 130
+    (said,) = result.stderr.splitlines()
     assert "the same command goes on from there" in said
+    assert "2 cells measured, 1 finished before, 0 failed" in command("landscape", "--out", tmp_path).stdout
 
 
 @pytest.mark.parametrize(

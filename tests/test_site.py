@@ -82,6 +82,9 @@ def test_every_page_can_be_found(site):
     # the explorer is a program, not a text
     texts = {page for page in pages if not page.startswith(("source/", "404"))}
     assert texts - found <= {"index.html", "explorer.html"}
+    # of the API the docstrings, not the sources below them, which stand in the pages all the same
+    assert not any("Source code in" in entry["text"] for entry in index["docs"])
+    assert all("Source code in" in page.read_text(encoding="utf-8") for page in (site / "api").glob("*.html"))
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Hooks of the build: formulas of the proofs, and pages for the sources that the documents link to."""
+"""Hooks of the build: formulas, pages for the sources that the documents link to, and no sources in the search."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+from mkdocs.plugins import CombinedEvent, event_priority
 from mkdocs.structure.files import File
 from pygments import highlight
 from pygments.formatters import HtmlFormatter
@@ -19,6 +20,8 @@ DOCS = ROOT / "docs"
 # pages with formulas in plain text
 FORMULAS = {"bounds-proofs.md", "certificates.md", "retrieval-proofs.md", "virtual.md"}
 _LINK = re.compile(r"\]\(([^)#\s]+)(#[^)\s]*)?\)")
+_SOURCE = re.compile(r'<details class="mkdocstrings-source">.*?</details>', re.DOTALL)
+_SOURCE_HERE = "<!-- source -->"
 
 
 def on_files(files: Any, config: Any) -> Any:
@@ -50,6 +53,22 @@ def on_page_markdown(markdown: str, page: Any, config: Any, files: Any) -> str:
 
     markdown = _LINK.sub(link, markdown)
     return mathematics.rewrite(markdown) if here in FORMULAS else markdown
+
+
+@event_priority(50)
+def _without_sources(context: Any, page: Any, config: Any, nav: Any) -> None:
+    """Hide the code below the docstrings from the search: most of its index, and no text that anyone looks for."""
+    page.sources = _SOURCE.findall(page.content)
+    page.content = _SOURCE.sub(_SOURCE_HERE, page.content)
+
+
+@event_priority(-100)
+def _with_sources(context: Any, page: Any, config: Any, nav: Any) -> None:
+    sources = iter(page.sources)
+    page.content = re.sub(_SOURCE_HERE, lambda _: next(sources), page.content)
+
+
+on_page_context = CombinedEvent(_without_sources, _with_sources)
 
 
 def on_post_page(output: str, page: Any, config: Any) -> str:

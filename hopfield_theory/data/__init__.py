@@ -1,3 +1,6 @@
 """Patterns: random ensembles, files, corruption."""
 
-from hopfield_theory.data import corruption as corruption
+import lazy_loader
+
+# the seeds of this package are used without torch too
+__getattr__, __dir__, __all__ = lazy_loader.attach(__name__, ["corruption"])

@@ -5,12 +5,16 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 from functools import cache
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from hopfield_theory import _arguments
+
+# torch is imported by who draws: a process that measures nothing needs the names of cells only
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
 
 __all__ = ["derived_seed", "keyed_generator"]
 
@@ -63,16 +67,21 @@ def keyed_generator(seed: int, *cell: int | str, device: torch.device | str = "c
 
     Examples
     --------
+    >>> import torch
     >>> torch.rand(2, generator=keyed_generator(0, 3)).equal(torch.rand(2, generator=keyed_generator(0, 3)))
     True
     >>> torch.rand(2, generator=keyed_generator(2**32)).equal(torch.rand(2, generator=keyed_generator(0)))
     False
     """
+    import torch
+
     return generator_of(torch.device(device), "cell", root(seed), *coordinates(cell))
 
 
 def generator_of(device: torch.device, *key: object) -> torch.Generator:
     """Return the generator of a key on a device."""
+    import torch
+
     drawn = torch.Generator(device)
     if device.type != "cpu":
         return drawn.manual_seed(int.from_bytes(_digest(*key, size=8)))
@@ -84,6 +93,8 @@ def generator_of(device: torch.device, *key: object) -> torch.Generator:
 @cache
 def _twister() -> Tensor:
     """Return the state of a generator that has drawn nothing, its words in ``_WORDS``, each in eight bytes."""
+    import torch
+
     state = torch.Generator().manual_seed(1).get_state()
     words = torch.from_numpy(np.random.RandomState(1).get_state(legacy=False)["state"]["key"].astype("i8"))
     if not torch.equal(state[_WORDS].view(torch.int64), words):

@@ -170,7 +170,10 @@ def fused_attention(
     else:
         if not isinstance(mass, Tensor):
             mass = query.new_full((), mass, dtype=work).expand(query.shape[:-1])
-        out, lse = _FusedAttention.apply(query, key, value, mass, mask, beta, is_causal, return_lse)
+        given = query, key, value, mass, mask, beta, is_causal, return_lse
+        # what lets it be differentiated takes longer than an update of a small memory
+        plain = _is_plain() and not _learns(query, key, value, mass, *(() if mask is None else (mask,)))
+        out, lse = _FusedAttention.forward(*given) if plain else _FusedAttention.apply(*given)
     out = out.reshape(*lead, length, value.shape[-1])
     return out if lse is None or not return_lse else (out, lse.reshape(*lead, length))
 
@@ -238,8 +241,15 @@ def drops_weights(
     )
 
 
-def _learns(query: Tensor, key: Tensor, value: Tensor) -> bool:
-    return (query.requires_grad or key.requires_grad or value.requires_grad) and torch.is_grad_enabled()
+def _learns(query: Tensor, key: Tensor, value: Tensor, *others: Tensor) -> bool:
+    return torch.is_grad_enabled() and (
+        query.requires_grad or key.requires_grad or value.requires_grad or any(other.requires_grad for other in others)
+    )
+
+
+def _is_plain() -> bool:
+    """Tell whether this is outside of transforms, and not compiled."""
+    return _level() is None and not torch.compiler.is_compiling()
 
 
 def _fits(query: Tensor, key: Tensor, value: Tensor) -> bool:
@@ -253,8 +263,7 @@ def _fits(query: Tensor, key: Tensor, value: Tensor) -> bool:
         and shape[1] == keys[1]
         and shape[0] == keys[0]
         and query.dtype == key.dtype == value.dtype
-        and _level() is None
-        and not torch.compiler.is_compiling()
+        and _is_plain()
     )
 
 

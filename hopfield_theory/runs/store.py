@@ -8,6 +8,7 @@ metadata a digest of the decoded table: a damaged file is never read as a result
 from __future__ import annotations
 
 import hashlib
+import importlib.metadata
 import io
 import json
 import math
@@ -18,8 +19,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-
-import torch
 
 from hopfield_theory import _arguments
 from hopfield_theory._atomic_write import atomic_write
@@ -209,7 +208,7 @@ class Store:
             raise ValueError(f"the rows of {cell} do not fit a Parquet file: {error}") from error
         names = [*shared, *results.column_names]
         table = pa.table([*(pa.array([value] * len(frame)) for value in shared.values()), *results.columns], names)
-        about = {_DIGEST: _digest(table), _TORCH: str(torch.__version__).encode()}
+        about = {_DIGEST: _digest(table), _TORCH: importlib.metadata.version("torch").encode()}
         content = io.BytesIO()
         # the name that Arrow gives to the items of a list is part of the digest, and stays
         table = table.replace_schema_metadata(about)

@@ -11,6 +11,7 @@ IDS = torch.randint(3, 50, (2, 6), generator=torch.Generator().manual_seed(1))
 # peft still asks transformers by a deprecated name
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.xdist_group("trained"),
     pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing. is deprecated:FutureWarning"),
 ]
 LEARNT = ["outeffhop_slot", "outeffhop_gate"]

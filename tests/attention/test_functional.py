@@ -188,6 +188,7 @@ def test_second_derivatives_raise_and_those_of_the_weights_do_not():
 
 
 @pytest.mark.slow
+@pytest.mark.xdist_group("trained")
 @pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")  # raised inside dynamo
 def test_compiles_into_one_graph():
     torch._dynamo.reset()

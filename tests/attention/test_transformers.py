@@ -540,6 +540,7 @@ def test_gates_of_a_dense_checkpoint_start_at_their_initial_value(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.xdist_group("trained")
 def test_a_saved_model_is_not_loaded_as_plain_softmax_where_nothing_is_registered(tmp_path, monkeypatch):
     model = model_of("bert", "sdpa")
     convert(model)
@@ -691,6 +692,7 @@ def test_n_is_the_exponential_of_a_sink(dtype):
 
 
 @pytest.mark.slow
+@pytest.mark.xdist_group("trained")
 def test_a_trainer_goes_on_where_it_stopped(tmp_path):
     pytest.importorskip("accelerate")
     rows = [{"input_ids": row, "labels": row} for row in torch.randint(3, 50, (40, 6))]

@@ -241,6 +241,18 @@ def test_vmap_and_function_transforms():
     torch.testing.assert_close(jacobian, reference)
 
 
+@pytest.mark.parametrize("alone", range(5))
+def test_what_learns_alone_has_its_gradient(alone):
+    generator = torch.Generator().manual_seed(0)
+    shapes = (4, 3), (5, 3), (5, 3), (), (4, 5)
+    given = [torch.randn(shape, dtype=torch.float64, generator=generator) for shape in shapes]
+    given[alone].requires_grad_()
+    query, key, value, log_n, mask = given
+    (found,) = torch.autograd.grad(fused_attention(query, key, value, log_n=log_n, mask=mask).sum(), given[alone])
+    (right,) = torch.autograd.grad(plain(query, key, value, log_n, 1.0, mask)[0].sum(), given[alone])
+    torch.testing.assert_close(found, right)
+
+
 def test_everything_happens_on_the_device_of_the_queries():
     query, key = (torch.zeros(count, 4, device="meta", requires_grad=True) for count in (3, 5))
     out, lse = fused_attention(query, key, key, 2.0, is_causal=True, return_lse=True)
@@ -256,6 +268,7 @@ def test_second_derivatives_raise():
 
 
 @pytest.mark.slow
+@pytest.mark.xdist_group("trained")
 @pytest.mark.parametrize("name", ["flash", "chunked"])
 @pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")  # raised inside dynamo
 def test_compiles_into_one_graph(name):

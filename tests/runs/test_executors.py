@@ -110,7 +110,8 @@ def others(request):
     return request.getfixturevalue(request.param)
 
 
-USES_TORCH = "import torch; torch.get_num_threads()"
+# a worker imports the script before anything else; in the script's own process torch would make no difference
+USES_TORCH = "if __name__ != '__main__': import torch; torch.get_num_threads()"
 
 
 def parent(work, folder, lines, first=""):

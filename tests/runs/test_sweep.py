@@ -20,18 +20,16 @@ from hopfield_theory.runs.sweep import Interrupted, Sweep, cell_seed, dry_run, r
 
 # other processes can import what is in a file of its own, wherever this one was loaded from
 WORK = """
-import os, pathlib, signal, time
-import torch
+import os, pathlib, random, signal, time
 from hopfield_theory.runs.sweep import Sweep
 
 def cost(parameters):
     return parameters["x"] + 1.0, 1000.0 * parameters["x"]
 
 def measure(parameters, seed, device):
-    generator = torch.Generator(device).manual_seed(seed)
-    draws = torch.randn(3, dtype=torch.float64, generator=generator) * parameters["x"]
+    draw = random.Random(seed).random
     time.sleep(parameters.get("wait") or 0.0)
-    return [{"row": row, "draw": draw} for row, draw in enumerate(draws.tolist())]
+    return [{"row": row, "draw": draw() * parameters["x"]} for row in range(3)]
 
 def measure_all_but_odd(parameters, seed, device):
     if parameters["x"] % 2:
