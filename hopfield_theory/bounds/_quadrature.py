@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from scipy import optimize
@@ -102,7 +103,7 @@ def last_below(rising: Callable[[float], float], level: float, low: float, high:
     """
     if rising(high) <= level:
         return high
-    point = float(optimize.brentq(lambda x: max(rising(x) - level, -_LARGEST), low, high, xtol=_STEP))
+    point: Any = optimize.brentq(lambda x: max(rising(x) - level, -_LARGEST), low, high, xtol=_STEP)
     while rising(point) > level:
         point = max(point - _STEP, low)
     return point

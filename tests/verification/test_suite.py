@@ -16,6 +16,7 @@ from hopfield_theory.verification import capacity_enclosures, suite
 from hopfield_theory.verification.check import Outcome
 from hopfield_theory.verification.counterexamples import Counterexample
 from hopfield_theory.verification.render import table
+from hopfield_theory.verification.search import Effort
 from hopfield_theory.verification.verdicts import Verdicts
 
 
@@ -63,8 +64,9 @@ def test_capacity_bounds_are_enclosed_at_the_table(monkeypatch):
     assert "0 of 3 confirmed" in Verdicts([undecided]).summary()
 
 
-@pytest.mark.slow
-def test_a_full_check_derives_and_attacks_everything_and_a_quick_one_attacks_what_is_false():
+def test_a_full_check_derives_and_attacks_everything_and_a_quick_one_attacks_what_is_false(monkeypatch):
+    for level in ("FULL", "QUICK"):
+        monkeypatch.setattr(suite, level, Effort(starts=16, descent=5, polish=5))
     quick = {v.statement.name: v for v in ht.verify(["T8", "P9", "P14"], instances=100)}
     assert [quick[name].starts for name in ("T8", "P9")] == [0, 0]
     assert quick["P14"].starts > 0
