@@ -20,6 +20,8 @@ SHELL = ("scalar", "vector", "whole", "whole", "component", "square", "square")
 # The share by which limits lie above the least, well above the margin below which an exponent counts as 0;
 # that of vectors is well above the error of a table as well.
 _CLEAR, _CLEAR_OF_TABLE = 1e-6, 3e-4
+# The width to which the interval of a tilt is cut at least.
+_SHORT = 0.2
 
 
 @dataclass(frozen=True)
@@ -155,7 +157,9 @@ class Crowd:
         square = _quadrature.log_mean(self._log_weight + log_share, 2.0 * rate)
         high = 0.5 * (math.log(2.0) + log_level - log_patterns - square)
         low = min(-float(rate.max()), high - 0.5)
-        log_tilt, least = _quadrature.minimum(log_limit, low, high, steps=4 if high - low < 1.0 else 8)
+        log_tilt, least = _quadrature.minimum(
+            log_limit, low, high, steps=_steps(high - low, 4 if high - low < 1.0 else 8)
+        )
         return _within_floats(least, log_tilt)
 
     def _square_limit(self, rate: Floats, log_patterns: float, level: float) -> tuple[float, float]:
@@ -183,8 +187,13 @@ class Crowd:
         square = log_patterns + _quadrature.log_mean(self._log_weight, 2.0 * rate) - math.log(2.0 * (self._dim - 1))
         high = 0.5 * (math.log(level + 20.0 * self._dim) - square)
         low = min(0.5 * (math.log(0.3 * level) - square), -float(rate.max()))
-        log_tilt, least = _quadrature.minimum(log_limit, low, high, steps=7)
+        log_tilt, least = _quadrature.minimum(log_limit, low, high, steps=_steps(high - low, 7))
         return _within_floats(least + _CLEAR_OF_TABLE, log_tilt)
+
+
+def _steps(width: float, least: int) -> int:
+    """Return how many times a golden section cuts an interval of tilts until it is short enough."""
+    return max(least, math.ceil(math.log(max(width / _SHORT, 1.0)) / math.log(0.5 + math.sqrt(1.25))))
 
 
 def _within_floats(log_limit: float, log_tilt: float) -> tuple[float, float]:
