@@ -209,9 +209,9 @@ def _log_curvature(s: Floats) -> Floats:
     """Logarithm of ``φ₂(s) = (exp(s) - 1 - s)/s²`` for ``s >= 0``."""
     small = s < 0.5
     x = np.where(small, 1.0, s)
-    series = sum(s**k / math.factorial(k + 2) for k in range(13))
+    series = sum(np.where(small, s, 0.0) ** k / math.factorial(k + 2) for k in range(13))
     exact = x + np.log1p(-(1.0 + x) * np.exp(-x)) - 2.0 * np.log(x)
-    return np.where(small, np.log(np.where(small, series, 1.0)), exact)
+    return np.where(small, np.log(series), exact)
 
 
 def _log_growth(s: Floats) -> Floats:

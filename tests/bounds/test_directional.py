@@ -282,6 +282,7 @@ def test_the_functions_of_the_series_increase_and_join():
     s = np.concatenate([np.linspace(0.0, 1.0, 41), np.linspace(1.5, 30.0, 20)])
     for k, function in ((1, _crowd._log_growth), (2, _crowd._log_curvature)):
         assert np.exp(function(s)) == pytest.approx(phi(k, s), rel=1e-12)
+        assert function(np.array([1e30])) == pytest.approx(1e30)
 
 
 def test_limits_take_the_room_that_the_proof_gives_them():
