@@ -1,5 +1,6 @@
 """Results say what they are: one line when printed, in full on demand and in a notebook, and alike everywhere."""
 
+import dataclasses
 import math
 from html.parser import HTMLParser
 
@@ -102,6 +103,14 @@ def test_long_lists_are_cut_and_counted():
     assert _sentences.listed(range(11)) == "0, 1, 2, 3, 4, 5, 6, 7, 8, 9, … (11 in all)"
     counts = [_sentences.count(part, whole) for part, whole in ((5, 5), (1, 1), (2, 5), (0, 1), (0, 0))]
     assert counts == ["All 5 patterns", "The one pattern", "2 of 5 patterns", "0 of 1 pattern", "0 of 0 patterns"]
+
+
+def test_queries_that_passed_a_saddle_are_counted():
+    found = ht.retrieve(ht.Memory(PATTERNS, beta=8.0), BATCH)
+    passed = dataclasses.replace(found, ambiguous=torch.ones_like(found.converged))
+    said = f"{found.converged.numel()} passed a saddle: without acceleration they may end elsewhere."
+    assert said in passed.lines()
+    assert said not in found.lines()
 
 
 def test_a_verdict_that_is_not_expected_says_why():

@@ -226,6 +226,32 @@ def test_where_the_limits_are_met_all_states_of_the_ball_end_at_one_point_in_it(
         assert steep > 0.5
 
 
+def near_the_axis(slope, slope_e):
+    """Return what the limits tell about an update where a crowd pulls nowhere, but changes its pull with the state."""
+    limits = (1e-12, 1e-12, slope, slope * (1 + 1e-9), 1e-12, slope_e, slope_e * (1 + 1e-9))
+    return _shell_proof.Update(MEMORY, dataclasses.replace(shell(), limits=limits))
+
+
+def test_a_crowd_may_change_its_pull_across_the_neighbour_as_much_as_the_pair_leaves():
+    box = Box(-1e-5, 1e-5, 1e-5)
+    pull = Neighbour(MEMORY.kappa, LOW, HIGH, TURN).pull(*(np.array([x]) for x in (box.low, box.high, box.side)))
+    along_e = MEMORY.kappa * (pull.spread + np.maximum(-pull.left, pull.right) ** 2).item()
+    along_c = MEMORY.kappa * (pull.lift + pull.along**2).item()
+    # the matrix with these on its diagonal, and the root of their product beside it, has an eigenvalue of 1
+    most = (1 - along_e * along_c / (1 - along_e) - along_c) / pull.gain.item()
+    assert most > 0.1
+    for slope, contracts in ((0.999 * most, True), (1.001 * most, False)):
+        assert near_the_axis(slope, 1e-12).of_box(box)[1] is contracts
+
+
+def test_what_moves_along_the_neighbour_moves_the_crowd_across_it_by_the_mixed_slope():
+    slope, slope_e, low = 0.3, 1e-6, 1e-2
+    image, _ = near_the_axis(slope, slope_e).of_box(Box(-low, low, 0.0))
+    still, _ = near_the_axis(slope, 1e-18).of_box(Box(-low, low, 0.0))
+    gain = Neighbour(MEMORY.kappa, LOW, HIGH, TURN).pull(*(np.array([x]) for x in (0.9 * low, low, 0.0))).gain.item()
+    assert image.side - still.side == pytest.approx(gain * math.sqrt(slope * slope_e) * low, rel=0.05)
+
+
 @pytest.mark.parametrize(("kind", "index"), [("whole", 3), ("component", 4), ("square", 6)])
 def test_limits_bound_how_often_the_sums_of_a_shell_exceed_them(kind, index):
     rng, memory, size, level, cap, reach = np.random.default_rng(0), RandomMemory(6, 20.0), 60, 2.0, 0.1, 0.05
