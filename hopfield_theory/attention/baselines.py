@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from hopfield_theory._arguments import one_of
+from hopfield_theory._arguments import one_of, real
 from hopfield_theory.attention.functional import masked, softmax_n_weights
 from hopfield_theory.fused.grouped_heads import repeated_heads
 
@@ -51,6 +53,21 @@ def clipped_weights(weights: Tensor, gamma: float | Tensor = 0.0, zeta: float = 
     if not -math.inf < number <= 0 or not 1 <= zeta < math.inf:
         raise ValueError(f"gamma is {gamma} and zeta {zeta}: they must be at most 0 and at least 1")
     return ((zeta - gamma) * weights + gamma).clamp(0.0, 1.0)
+
+
+def clip_of(clip: Any) -> tuple[float, float]:
+    """Return gamma and zeta of a pair that may be a user's.
+
+    Examples
+    --------
+    >>> clip_of((-0.025, 1))
+    (-0.025, 1.0)
+    """
+    if not isinstance(clip, Sequence) or isinstance(clip, str) or len(clip) != 2:
+        raise ValueError(f"clip is {clip!r}: it must be two numbers, gamma and zeta")
+    gamma, zeta = (real(name, x) for name, x in zip(("gamma", "zeta"), clip, strict=True))
+    clipped_weights(torch.zeros(()), gamma, zeta)
+    return gamma, zeta
 
 
 def visible_keys(query: Tensor, key: Tensor, attn_mask: Tensor | None, is_causal: bool) -> Tensor:

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from hopfield_theory import _arguments as arguments
-from hopfield_theory.attention.baselines import AttentionGate, clipped_weights
+from hopfield_theory.attention.baselines import AttentionGate, clip_of, clipped_weights
 from hopfield_theory.attention.layers import Hopfield
 from hopfield_theory.model.separation import Entmax
 
@@ -69,8 +69,7 @@ class Association(Hopfield):
             )
         if entmax is not None and entmax != "learnt" and not (isinstance(entmax, float) and 1 < entmax <= 2):
             raise ValueError(f"entmax is {entmax!r}: it must be 'learnt', or a float above 1 and at most 2")
-        # checks them
-        clipped_weights(torch.zeros(()), *(clip or ()))
+        clip = None if clip is None else clip_of(clip)
         super().__init__(
             size,
             hidden_size=size // num_heads,

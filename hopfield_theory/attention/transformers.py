@@ -41,7 +41,7 @@ from hopfield_theory.attention._transformers import (
     PreTrainedModel,
     logging,
 )
-from hopfield_theory.attention.baselines import AttentionGate, clipped_weights, stretch
+from hopfield_theory.attention.baselines import AttentionGate, clip_of, stretch
 
 __all__ = ["Conversion", "NoopSlot", "convert", "register"]
 
@@ -317,14 +317,18 @@ def convert(
     if learn_noop is not None:
         options["learn_noop"] = learn_noop
     if clip is not None or alpha is not None:
-        gamma, zeta = clip or (0.0, 1.0)
-        clipped_weights(torch.zeros(()), gamma, zeta)
+        gamma, zeta = (0.0, 1.0) if clip is None else clip_of(clip)
         stretch(torch.ones(()), gamma, alpha)
-        options |= {"gamma": float(gamma), "zeta": float(zeta), "alpha": alpha, "length": length}
+        options |= {"gamma": gamma, "zeta": zeta, "alpha": alpha, "length": length}
     if length is not None:
         arguments.integer("length", length, 1)
         if alpha is None:
             raise ValueError(f"length is {length}: it belongs to alpha, which is None")
+    if not isinstance(gate, bool | Mapping | None):
+        raise TypeError(f"gate is {gate!r}: it must be True, False, or arguments of the gates")
+    for name, value, usual in (("gate_hidden", gate_hidden, None), ("initial_gate", initial_gate, 0.5)):
+        if not gate and value != usual:
+            raise ValueError(f"{name} is {value}: it belongs to gate, which is {gate}")
     if gate:
         options["gate"] = {"hidden": gate_hidden, "initial_gate": initial_gate, **(gate if gate is not True else {})}
         AttentionGate(1, 1, **options["gate"])

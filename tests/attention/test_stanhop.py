@@ -109,6 +109,7 @@ def test_the_forecast_does_not_depend_on_the_rest_of_a_batch():
         ({"entmax": 2.0, "noop": 1.0}, "entmax goes with noop=0"),
         ({"entmax": 3.0, "noop": 0.0}, "entmax is 3.0: it must be"),
         ({"clip": (0.1, 1.0)}, "gamma is 0.1"),
+        ({"clip": (0.0,)}, "it must be two numbers, gamma and zeta"),
     ],
 )
 def test_bad_arguments(arguments, words):

@@ -296,13 +296,19 @@ def test_a_saved_configuration_keeps_n(tmp_path):
         ({"noop": math.inf}, "noop is inf"),
         ({"clip": (0.1, 1.0)}, "gamma is 0.1"),
         ({"clip": (-0.1, 1.0), "alpha": 1.0}, "stands in place of gamma"),
+        ({"clip": (-0.1, 1.0, 1.0)}, r"clip is \(-0.1, 1.0, 1.0\): it must be two numbers"),
+        ({"clip": 5}, "clip is 5: it must be two numbers"),
+        ({"clip": (None, 1.0)}, "gamma is None: it must be a number"),
         ({"gate": True, "initial_gate": 1.0}, "initial_gate is 1.0"),
+        ({"gate": "on"}, "gate is 'on': it must be True"),
+        ({"gate_hidden": 4}, "gate_hidden is 4: it belongs to gate, which is None"),
+        ({"gate": False, "initial_gate": 0.25}, "initial_gate is 0.25: it belongs to gate, which is False"),
     ],
 )
 def test_what_is_refused_changes_nothing(arguments, message):
     model = model_of("bert", "sdpa")
     before = model(**batch("bert")).last_hidden_state
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises((ValueError, TypeError), match=message):
         convert(model, **arguments)
     assert torch.equal(model(**batch("bert")).last_hidden_state, before)
     convert(model).undo()
