@@ -85,6 +85,9 @@ def test_every_page_can_be_found(site):
     # of the API the docstrings, not the sources below them, which stand in the pages all the same
     assert not any("Source code in" in entry["text"] for entry in index["docs"])
     assert all("Source code in" in page.read_text(encoding="utf-8") for page in (site / "api").glob("*.html"))
+    # and no numbers, which lunr takes for those of its nodes
+    assert not any(re.search(r"(?<![\w#&])\d", re.sub("<[^>]*>", " ", entry["text"])) for entry in index["docs"])
+    assert "1.03e12" in (site / "bounds-proofs.html").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(

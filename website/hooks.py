@@ -1,4 +1,4 @@
-"""Hooks of the build: formulas, pages for the sources that the documents link to, and no sources in the search."""
+"""Hooks of the build: formulas, pages for the sources that the documents link to, and what the search leaves out."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ DOCS = ROOT / "docs"
 FORMULAS = {"bounds-proofs.md", "certificates.md", "retrieval-proofs.md", "virtual.md"}
 _LINK = re.compile(r"\]\(([^)#\s]+)(#[^)\s]*)?\)")
 _SOURCE = re.compile(r'<details class="mkdocstrings-source">.*?</details>', re.DOTALL)
-_SOURCE_HERE = "<!-- source -->"
+_TEXT = re.compile(r">[^<]+")
+_NUMBER = re.compile(r"(?<![\w#&])\.?\d[\w.,]*")
 
 
 def on_files(files: Any, config: Any) -> Any:
@@ -56,19 +57,21 @@ def on_page_markdown(markdown: str, page: Any, config: Any, files: Any) -> str:
 
 
 @event_priority(50)
-def _without_sources(context: Any, page: Any, config: Any, nav: Any) -> None:
-    """Hide the code below the docstrings from the search: most of its index, and no text that anyone looks for."""
-    page.sources = _SOURCE.findall(page.content)
-    page.content = _SOURCE.sub(_SOURCE_HERE, page.content)
+def _for_the_search(context: Any, page: Any, config: Any, nav: Any) -> None:
+    """Hide from the search the code below docstrings, most of its index, and the numbers.
+
+    lunr takes digits for its own numbers of nodes: an index of many numbers may lose words, and fail on every query.
+    """
+    page.shown = page.content
+    page.content = _TEXT.sub(lambda text: _NUMBER.sub(" ", text[0]), _SOURCE.sub("", page.content))
 
 
 @event_priority(-100)
-def _with_sources(context: Any, page: Any, config: Any, nav: Any) -> None:
-    sources = iter(page.sources)
-    page.content = re.sub(_SOURCE_HERE, lambda _: next(sources), page.content)
+def _as_shown(context: Any, page: Any, config: Any, nav: Any) -> None:
+    page.content = page.shown
 
 
-on_page_context = CombinedEvent(_without_sources, _with_sources)
+on_page_context = CombinedEvent(_for_the_search, _as_shown)
 
 
 def on_post_page(output: str, page: Any, config: Any) -> str:
