@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -63,9 +62,11 @@ def clip_of(clip: Any) -> tuple[float, float]:
     >>> clip_of((-0.025, 1))
     (-0.025, 1.0)
     """
-    if not isinstance(clip, Sequence) or isinstance(clip, str) or len(clip) != 2:
-        raise ValueError(f"clip is {clip!r}: it must be two numbers, gamma and zeta")
-    gamma, zeta = (real(name, x) for name, x in zip(("gamma", "zeta"), clip, strict=True))
+    try:
+        gamma, zeta = clip
+    except (TypeError, ValueError):
+        raise ValueError(f"clip is {clip!r}: it must be two numbers, gamma and zeta") from None
+    gamma, zeta = real("gamma", gamma), real("zeta", zeta)
     clipped_weights(torch.zeros(()), gamma, zeta)
     return gamma, zeta
 

@@ -295,7 +295,8 @@ def convert(
     ------
     ValueError
         For a model without a known attention module, or whose attention cannot be replaced, for numbers out of range,
-        for a second conversion, and for an example that disproves it. The model is then as before.
+        for arguments of gates without a gate, for a second conversion, and for an example that disproves it. The model
+        is then as before.
 
     Examples
     --------
