@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
+from numpy.polynomial.polynomial import polyval
 
 from hopfield_theory._arguments import Floats
 from hopfield_theory.bounds import _quadrature, sphere
@@ -20,6 +21,8 @@ SHELL = ("scalar", "vector", "whole", "whole", "component", "square", "square")
 # The share by which limits lie above the least, well above the margin below which an exponent counts as 0;
 # that of vectors is well above the error of a table as well.
 _CLEAR, _CLEAR_OF_TABLE = 1e-6, 3e-4
+# The coefficients of the power series of φ₂.
+_CURVATURE = [1.0 / math.factorial(k + 2) for k in range(13)]
 # The width to which the interval of a tilt is cut at least.
 _SHORT = 0.2
 
@@ -98,14 +101,14 @@ class Crowd:
         """Return the tail of one sum beyond its limit."""
         log_gain = log_tilt + math.log(limit)
         if kind in ("vector", "component"):
-            growth = self._log_grown(_log_log_mgf(log_tilt + rate, self._dim))
+            growth = self._growth(_log_log_mgf(log_tilt + rate, self._dim))(0.0)
             if kind == "component":
                 return Event(log_gain, growth, math.log(2.0))
             return Event(float(_log_log_mgf(np.array(log_gain), self._dim)), growth)
         if kind == "square":
             return Event(log_gain, self._log_squared(log_tilt + rate))
         log_count, log_share = self._shares(kind)
-        return Event(log_gain, self._log_grown(log_tilt + rate, log_share), log_count)
+        return Event(log_gain, self._growth(rate, log_share)(log_tilt), log_count)
 
     def _shares(self, kind: str) -> tuple[float, Floats | float]:
         """Return the logarithms of the number of directions whose tails are added, and of the share of the mean in one.
@@ -118,11 +121,9 @@ class Crowd:
         log_count = math.log(self._dim - 1) if kind == "matrix" else 0.0
         return log_count, -log_count
 
-    def _log_grown(self, log_exponent: Floats, log_share: Floats | float = 0.0) -> float:
-        """Return ``log E[s (exp(f) - 1)]`` from log f and log s, infinite where it is far beyond any use."""
-        if log_exponent.max() > 2.0 * _quadrature.LARGEST_LOG_TILT:
-            return math.inf
-        return _quadrature.log_tilted(log_exponent, self._log_weight + log_share, 0.0)
+    def _growth(self, rate: Floats, log_share: Floats | float = 0.0) -> _quadrature.Growth:
+        """Return ``log E[s (exp(t f) - 1)]``, a function of log t, from log f and log s."""
+        return _quadrature.Growth(rate, self._log_weight + log_share)
 
     def _log_squared(self, log_exponent: Floats) -> float:
         """Return the logarithm of the bound ``(1 - 2f/(d - 1))^(-1/2) - 1`` on the mean of ``exp(f C²) - 1``."""
@@ -130,7 +131,7 @@ class Crowd:
         if log_share.max() >= 0.0:
             return math.inf
         exact = -0.5 * np.log1p(-np.exp(np.maximum(log_share, -30.0)))
-        return self._log_grown(np.where(log_share < -30.0, log_share - math.log(2.0), np.log(exact)))
+        return self._growth(np.where(log_share < -30.0, log_share - math.log(2.0), np.log(exact)))(0.0)
 
     def limited(
         self, kinds: Sequence[str], rates: Sequence[Floats], log_patterns: float, level: float
@@ -146,11 +147,10 @@ class Crowd:
         if kind == "square":
             return self._square_limit(rate, log_patterns, level)
         log_count, log_share = self._shares(kind)
-        log_level = math.log(level + log_count)
+        log_level, growth = math.log(level + log_count), self._growth(rate, log_share)
 
         def log_limit(log_tilt: float) -> float:
-            mean = log_patterns + self._log_grown(log_tilt + rate, log_share)
-            return float(np.logaddexp(mean, log_level)) - log_tilt
+            return _log_sum(log_patterns + growth(log_tilt), log_level) - log_tilt
 
         # The best t solves M E[t f exp(t f) - exp(t f) + 1] = level, whose left side lies between the second moment
         # M E[(t f)²]/2 and that times exp(t max f).
@@ -164,7 +164,7 @@ class Crowd:
 
     def _square_limit(self, rate: Floats, log_patterns: float, level: float) -> tuple[float, float]:
         def log_limit(log_tilt: float) -> float:
-            return float(np.logaddexp(log_patterns + self._log_squared(log_tilt + rate), math.log(level))) - log_tilt
+            return _log_sum(log_patterns + self._log_squared(log_tilt + rate), math.log(level)) - log_tilt
 
         square = log_patterns + _quadrature.log_mean(self._log_weight, 2.0 * rate) - 2.0 * math.log(self._dim - 1)
         high = math.log(0.49 * (self._dim - 1)) - float(rate.max())
@@ -177,8 +177,8 @@ class Crowd:
         level += math.log(2.0) if kind == "component" else 0.0
 
         def log_limit(log_tilt: float) -> float:
-            grown = log_patterns + self._log_grown(np.interp(log_tilt + rate, log_x, log_psi))
-            gain = float(np.logaddexp(grown, math.log(level)))
+            grown = log_patterns + self._growth(np.interp(log_tilt + rate, log_x, log_psi))(0.0)
+            gain = _log_sum(grown, math.log(level))
             if kind == "component":
                 return gain - log_tilt
             return float(np.interp(gain, log_psi, log_x)) - log_tilt if gain < log_psi[-1] else math.inf
@@ -196,6 +196,11 @@ def _steps(width: float, least: int) -> int:
     return max(least, math.ceil(math.log(max(width / _SHORT, 1.0)) / math.log(0.5 + math.sqrt(1.25))))
 
 
+def _log_sum(x: float, y: float) -> float:
+    """Return ``log(exp(x) + exp(y))``, for y finite."""
+    return max(x, y) + math.log1p(math.exp(-abs(x - y)))
+
+
 def _within_floats(log_limit: float, log_tilt: float) -> tuple[float, float]:
     """Return a limit of which products of two stay above 0, and a tilt that it does not overflow; no room is e^300.
 
@@ -209,7 +214,7 @@ def _log_curvature(s: Floats) -> Floats:
     """Logarithm of ``φ₂(s) = (exp(s) - 1 - s)/s²`` for ``s >= 0``."""
     small = s < 0.5
     x = np.where(small, 1.0, s)
-    series = sum(np.where(small, s, 0.0) ** k / math.factorial(k + 2) for k in range(13))
+    series = polyval(np.where(small, s, 0.0), _CURVATURE)
     exact = x + np.log1p(-(1.0 + x) * np.exp(-x)) - 2.0 * np.log(x)
     return np.where(small, np.log(series), exact)
 

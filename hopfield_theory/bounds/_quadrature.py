@@ -18,6 +18,8 @@ LARGEST_LOG_TILT = 300.0
 _MARGIN = 1e-9
 # Up to this dimension the integrals are exact to a tenth of that margin.
 LARGEST_DIM = 100_000
+# e^600 is a float, and so are some thousands of it.
+_LOG_600 = math.log(600.0)
 # Steps in the logarithm of a number of patterns, and a float in place of infinity.
 _STEP, _LARGEST = 1e-9, 1e300
 
@@ -66,18 +68,38 @@ def log_mean(log_weight: Floats, log_values: Floats) -> float:
         return float(top + np.log(np.exp(terms - top).sum()))
 
 
-def log_tilted(log_rate: Floats, log_weight: Floats, log_tilt: float) -> float:
-    """Return ``log E[exp(t f) - 1]`` from ``log f`` at the nodes; f may lie far below the smallest float."""
-    log_exponent = log_tilt + log_rate
-    terms = log_weight + log_exponent
-    top = terms.max()
-    with np.errstate(under="ignore"):
-        exponent = np.exp(np.maximum(log_exponent, -36.0))
-        # where nothing overflows, fewer steps do: (exp(f) - 1)/f is 1 at least, so that what underflows is negligible
-        if top > -math.inf and exponent.max() < 600.0:
-            return float(top + math.log(np.exp(terms - top) @ (np.expm1(exponent) / exponent)))
-        grown = np.where(log_exponent > -36.0, exponent + np.log(-np.expm1(-exponent)), log_exponent)
-    return log_mean(log_weight, grown)
+def log_grown(log_exponent: Floats, log_weight: Floats) -> float:
+    """Return ``log E[exp(f) - 1]`` from ``log f`` at the nodes."""
+    return Growth(log_exponent, log_weight)(0.0)
+
+
+class Growth:
+    """``log E[exp(t f) - 1]`` as a function of log t, from ``log f`` at the nodes; infinite where it is far beyond use.
+
+    f may lie far below the smallest float.
+    """
+
+    def __init__(self, log_rate: Floats, log_weight: Floats) -> None:
+        terms = log_weight + log_rate
+        self._log_rate, self._log_weight = log_rate, log_weight
+        self._top, self._highest = float(terms.max()), float(log_rate.max())
+        with np.errstate(under="ignore", invalid="ignore"):
+            self._share = np.exp(terms - self._top)
+
+    def __call__(self, log_tilt: float) -> float:
+        if self._top == -math.inf:
+            return -math.inf
+        highest = self._highest + log_tilt
+        if highest > 2.0 * LARGEST_LOG_TILT:
+            return math.inf
+        log_exponent = self._log_rate + log_tilt
+        with np.errstate(under="ignore"):
+            exponent = np.exp(np.maximum(log_exponent, -36.0))
+            # without overflow fewer steps do; as (exp(f) - 1)/f is 1 at least, what underflows is negligible
+            if highest < _LOG_600:
+                return self._top + log_tilt + math.log(self._share @ (np.expm1(exponent) / exponent))
+            grown = np.where(log_exponent > -36.0, exponent + np.log(-np.expm1(-exponent)), log_exponent)
+        return log_mean(self._log_weight, grown)
 
 
 def log_gap(log_gain: float, log_loss: float) -> float:

@@ -47,7 +47,7 @@ class Summand:
         share = self._factor(log_tilt) * self.spread
         if np.max(share) >= 1.0:
             return math.inf
-        return _quadrature.log_tilted(log_tilt + self.log_factor + np.log(self._part(share)), log_weight, 0.0)
+        return _quadrature.log_grown(log_tilt + self.log_factor + np.log(self._part(share)), log_weight)
 
     def best_tilt(self, log_weight: Floats, log_copies: float) -> float:
         """Return the logarithm of the t that minimises ``M E[exp K(t) - 1] - t``, ``-inf`` if ``M E f`` is 1 or more.

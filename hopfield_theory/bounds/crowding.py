@@ -27,11 +27,12 @@ _SQUARED_DEVIATIONS, _FOR_RARER = 16.0, 6.0
 # Patterns are let into the ball where keeping them out takes more than this share of the survival.
 _NEGLIGIBLE = 0.01
 # With patterns inside: shares of the survival that a pattern below the floor and all inner tails may take, the cosines
-# and the caps (in units of the crowd's height) that are tried, and how close the search comes to the least log M.
+# and the caps (in units of the crowd's height) that are tried.
 _FLOOR_SHARE, _INSIDE_SHARE = 0.2, 0.1
 _COSINES = (0.5, 0.75, 0.92, 0.98)
 _CAPS = (0.85, 0.7, 0.5)
-_PRECISION = 1e-3
+# How close the search comes to the least log M with a cap, and with the best one where all patterns are outside.
+_PRECISION, _FINE = 1e-3, 1e-7
 # Terms of the inner moment: its last one stands for all higher ones.
 _TERMS = 8
 _POWERS = np.arange(1, _TERMS + 1)
@@ -178,9 +179,11 @@ def typical_witness(memory: RandomMemory, failure_probability: float, error: flo
     log_survival = math.log1p(-p)
     best = TypicalWitness(math.inf, error, error, ())
     crowd = 1.0 - float(sphere.bessel_ratio(memory.kappa, memory.dim))
-    for cap in np.geomspace(1.05 * error, max(30.0 * error, 0.8 * crowd), 12):
+    for cap in np.geomspace(1.05 * error, max(30.0 * error, 0.8 * crowd), 12).tolist():
         if cap < 1.0:
-            best = _typical_solved(memory, best, float(cap), log_survival)
+            best = _typical_solved(memory, best, cap, log_survival, _PRECISION)
+    if best.strips:
+        best = _typical_solved(memory, best, best.cap, log_survival, _FINE)
     empty = _log_others(best.log_patterns) + float(sphere.log_cap(error, memory.dim))
     if memory.dim > 2 and not empty <= log_survival + math.log(_NEGLIGIBLE):
         best = _solved_with_patterns_inside(memory, best, log_survival)
@@ -256,7 +259,7 @@ class _Crowd:
         weak = _quadrature.log_gap(others + log_mean(self._log_weight, kept), strip.log_tilt + log_enough)
         # log Ψ(x) <= x²/(2 dim), which avoids one Bessel function per node.
         log_growth = 2.0 * (strip.side_log_tilt + self._log_side) - math.log(2.0 * self._dim)
-        grown = others + _quadrature.log_tilted(log_growth, self._log_weight, 0.0)
+        grown = others + _quadrature.log_grown(log_growth, self._log_weight)
         direction = math.exp(strip.side_log_tilt + log_enough + math.log(strip.slack / self.across))
         return weak, _quadrature.log_gap(math.log(float(sphere.log_mgf_across(direction, self._dim + 1))), grown)
 
@@ -436,7 +439,9 @@ def _floor(memory: RandomMemory, others: float, log_share: float, edges: list[fl
     return above if above <= floor * (1.0 + 1e-3 / memory.dim) else floor
 
 
-def _typical_solved(memory: RandomMemory, best: TypicalWitness, cap: float, log_survival: float) -> TypicalWitness:
+def _typical_solved(
+    memory: RandomMemory, best: TypicalWitness, cap: float, log_survival: float, precision: float
+) -> TypicalWitness:
     """Return the least number of patterns proved with a cap and strips of equal width, or ``best`` if that is less."""
     edges = np.linspace(0.0, best.error, _STRIPS + 1)
     bounds = [(float(a), float(b)) for a, b in itertools.pairwise(edges)]
@@ -461,7 +466,7 @@ def _typical_solved(memory: RandomMemory, best: TypicalWitness, cap: float, log_
     high = next((trial for trial in tries if excluded(trial)), best.log_patterns)
     if high == best.log_patterns and not (math.isfinite(high) and excluded(high)):
         return best
-    while high - low > 1e-7 * max(1.0, low):
+    while high - low > precision:
         middle = 0.5 * (low + high)
         low, high = (low, middle) if excluded(middle) else (middle, high)
     others = _log_others(high)

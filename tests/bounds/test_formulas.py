@@ -488,7 +488,7 @@ def test_what_is_no_number_excludes_nothing(monkeypatch):
     monkeypatch.setattr(crowding._Crowd, "log_tails", lambda *_: (math.nan, 0.0))
     nothing = crowding.TypicalWitness(50.0, 0.1, 0.1, ())
     with np.errstate(invalid="ignore"):
-        assert crowding._typical_solved(MEMORY, nothing, 0.3, -1e-3) == nothing
+        assert crowding._typical_solved(MEMORY, nothing, 0.3, -1e-3, 1e-3) == nothing
 
 
 def test_tilts_of_c7_stay_within_the_floats():

@@ -64,7 +64,7 @@ def test_a_peak_at_the_rim_is_resolved():
     assert found == pytest.approx(math.log(0.5 / 1e4), abs=1e-10)
 
 
-def test_log_mean_and_log_tilted_are_their_definitions():
+def test_means_and_growths_are_their_definitions():
     rng = np.random.default_rng(0)
     log_weight, log_rate = rng.normal(size=9), rng.normal(size=9)
     expected = math.log(np.exp(log_weight) @ np.exp(log_rate))
@@ -72,11 +72,11 @@ def test_log_mean_and_log_tilted_are_their_definitions():
     assert _quadrature.log_mean(log_weight - 5e4, log_rate - 5e4) == pytest.approx(expected - 1e5, rel=1e-13)
     assert _quadrature.log_mean(log_weight, np.full(9, -np.inf)) == -math.inf
     tilted = math.log(np.exp(log_weight) @ np.expm1(3.0 * np.exp(log_rate)))
-    assert _quadrature.log_tilted(log_rate, log_weight, math.log(3.0)) == pytest.approx(tilted, rel=1e-13)
+    assert _quadrature.Growth(log_rate, log_weight)(math.log(3.0)) == pytest.approx(tilted, rel=1e-13)
     # e^x − 1 = x far below the floats, and on both sides of where the form changes
-    assert _quadrature.log_tilted(np.array([-2000.0]), np.array([-1.0]), 7.0) == -1994.0
+    assert _quadrature.Growth(np.array([-2000.0]), np.array([-1.0]))(7.0) == -1994.0
     for x in (-35.999, -36.001):
-        assert _quadrature.log_tilted(np.array([x]), np.zeros(1), 0.0) == pytest.approx(x, rel=4 * EPS)
+        assert _quadrature.log_grown(np.array([x]), np.zeros(1)) == pytest.approx(x, rel=4 * EPS)
 
 
 def test_the_gap_of_a_gain_over_a_loss():
