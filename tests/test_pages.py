@@ -230,6 +230,7 @@ def entry(log_patterns, column):
 
 
 @pytest.mark.slow
+@pytest.mark.xdist_group("witnesses")
 @pytest.mark.parametrize("row", BOUNDS_ROW.findall(COMMANDS), ids=lambda row: row[2])
 def test_the_table_of_bounds(row):
     beta, scale, dim = map(int, row[:3])

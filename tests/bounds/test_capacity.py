@@ -23,9 +23,10 @@ from hopfield_theory.bounds import (
     union,
 )
 
+# these search for the same witnesses as other files
+pytestmark = pytest.mark.xdist_group("witnesses")
+
 ROWS = [(20, 3.0), (75, 1.0), (30, 2.0)]
-
-
 P = 1e-3
 COLD = RandomMemory(20, 171.0)
 

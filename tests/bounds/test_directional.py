@@ -11,6 +11,9 @@ from scipy import integrate, special
 from hopfield_theory.bounds import RandomMemory, _crowd, _directional_proof, chernoff, crowding, directional
 from hopfield_theory.bounds.directional import Case, Cell, Side, Stage, Witness
 
+# these search for the same witnesses as other files
+pytestmark = pytest.mark.xdist_group("witnesses")
+
 SMALL, P = RandomMemory(24, 12.0), 0.2
 ROW = RandomMemory.of(75, 1.0, 1.0)
 

@@ -16,6 +16,9 @@ from hopfield_theory.bounds._shell_proof import Box, Shell
 from hopfield_theory.verification import _neighbour_balls
 from hopfield_theory.verification.capacity_enclosures import directional_enclosure
 
+# these search for the same witnesses as other files
+pytestmark = pytest.mark.xdist_group("witnesses")
+
 MEMORY = RandomMemory(8, 40.0)
 LOW, HIGH, CAP = 3.0 / 40, 3.1 / 40, 8.0 / 40
 TURN = _shell_search.pair_turn(40.0, LOW)

@@ -26,6 +26,9 @@ from hopfield_theory.verification.capacity_enclosures import (
     typical_enclosure,
 )
 
+# these search for the same witnesses as other files
+pytestmark = pytest.mark.xdist_group("witnesses")
+
 P = 1e-3
 ROWS = [(20, 1.0, 3.0), (75, 1.0, 1.0), (30, 1.0, 2.0)]
 ROW = ROWS[0]
