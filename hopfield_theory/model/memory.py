@@ -229,11 +229,22 @@ class Memory:
             raise ValueError(f"{name} holds NaN or infinity{where}: every number must be finite")
         return x
 
+    def _scored(self, name: str, x: Any) -> Tensor:
+        """Return checked states of which no score overflows."""
+        x = self._states(name, x)
+        largest = x.abs().amax().item() if x.numel() else 0.0
+        if not self.beta * self.radius * largest * self.dim**0.5 < torch.finfo(self._work).max / 16:
+            raise ValueError(f"{name} with coordinates up to {largest:.3g}: scores overflow {self._work}")
+        return x
+
     # --- energy and dynamics ---
 
     def scores(self, x: Any) -> Tensor:
-        r"""Scaled overlaps :math:`z = \beta\,\Xi x`, shape (..., M), in float32 at least."""
-        return self._scores(self._states("x", x))
+        r"""Scaled overlaps :math:`z = \beta\,\Xi x`, shape (..., M), in float32 at least.
+
+        Here and below states whose scores would overflow are refused with a ``ValueError``.
+        """
+        return self._scores(self._scored("x", x))
 
     def _scores(self, x: Tensor) -> Tensor:
         return self.beta * x.to(self._work) @ self.patterns.to(self._work).mT
@@ -256,7 +267,7 @@ class Memory:
         >>> Memory([[1.0], [-1.0]], noop=2.0).noop_weight([0.0])
         tensor(0.5000)
         """
-        x = self._states("x", x)
+        x = self._scored("x", x)
         if not isinstance(self.separation, SoftmaxN):
             return x.new_zeros(x.shape[:-1])
         _, lse = self._mix(x, self.patterns)
@@ -270,7 +281,7 @@ class Memory:
         >>> Memory([[1.0], [-1.0]], noop=0.0).update([1.0])
         tensor([0.7616])
         """
-        return self._update(self._states("x", x))
+        return self._update(self._scored("x", x))
 
     def _update(self, x: Tensor) -> Tensor:
         return self._mix(x, self.patterns)[0]
@@ -285,7 +296,7 @@ class Memory:
         >>> Memory([[1.0, 0.0], [0.0, 1.0]], beta=9.0, noop=0.0, values=[[7.0], [-7.0]]).read([1.0, 0.0])
         tensor([6.9983])
         """
-        return self._mix(self._states("x", x), self.patterns if self.values is None else self.values)[0]
+        return self._mix(self._scored("x", x), self.patterns if self.values is None else self.values)[0]
 
     def energy(self, x: Any) -> Tensor:
         r"""Energy :math:`E(x) \ge 0`, shape (...), in float32 at least; differentiable.
@@ -295,7 +306,7 @@ class Memory:
         >>> Memory([[1.0], [-1.0]], noop=0.0).energy([0.0])
         tensor(0.5000)
         """
-        x = self._states("x", x)
+        x = self._scored("x", x)
         return self._energy(x, self._mix(x, self.patterns)[1])
 
     def gradient(self, x: Any) -> Tensor:
@@ -306,12 +317,12 @@ class Memory:
         >>> Memory([[1.0], [-1.0]], noop=0.0).gradient([0.0])
         tensor([0.])
         """
-        x = self._states("x", x)
+        x = self._scored("x", x)
         return x - self._mix(x, self.patterns)[0]
 
     def step(self, x: Any) -> tuple[Tensor, Tensor]:
         """Return ``(update(x), energy(x))`` from one pass over the patterns."""
-        return self._step(self._states("x", x))
+        return self._step(self._scored("x", x))
 
     def _step(self, x: Tensor) -> tuple[Tensor, Tensor]:
         state, conjugate = self._mix(x, self.patterns)
@@ -330,7 +341,7 @@ class Memory:
         >>> Memory([[1.0], [-1.0]], noop=0.0).jacobian([0.0])
         tensor([[1.]])
         """
-        states = self._states("x", x)
+        states = self._scored("x", x)
         flat = states.reshape(-1, self.dim)
         # centred on what the state is mapped to, so that the two terms do not cancel
         jacobians, patterns = [], self.patterns.to(self._work)

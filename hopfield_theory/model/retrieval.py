@@ -107,11 +107,8 @@ def retrieve(
         raise TypeError(f"memory is {type(memory).__name__}: it must be a Memory, as of Memory(patterns, beta)")
     with torch.no_grad():
         start = memory.prepare(queries)
-        flat = start.reshape(-1, memory.dim)
+        flat = memory._scored("queries", start).reshape(-1, memory.dim)
         eps = torch.finfo(flat.dtype).eps
-        reach = flat.abs().amax().item() * memory.dim**0.5 if flat.numel() else 0.0
-        if not memory.beta * memory.radius * reach < torch.finfo(memory.scores(flat[:0]).dtype).max / 16:
-            raise ValueError(f"queries reach coordinates of {flat.abs().amax().item():.3g}: their scores overflow")
         tolerance = max(tol, 8 * eps * memory.radius)
         if accelerate:
             # an energy is a difference of terms of this size

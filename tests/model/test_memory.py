@@ -451,8 +451,16 @@ def test_overflow_is_refused_not_stored():
             cast(large)
         with pytest.raises(ValueError, match="values holds NaN"):
             cast(Memory([[1.0]], values=[[1e5]]))
-    with pytest.raises(ValueError, match="their scores overflow"):
-        retrieve(Memory(torch.eye(2, dtype=torch.float64)), [[1e308, 1e308]])
+
+
+@pytest.mark.parametrize(
+    "use", ["scores", "weights", "noop_weight", "update", "read", "energy", "gradient", "step", "jacobian"]
+)
+def test_states_whose_scores_overflow_are_refused(use):
+    memory = Memory(torch.eye(2, dtype=torch.float64))
+    with pytest.raises(ValueError, match=r"^x with coordinates up to 1e\+308: scores overflow torch.float64"):
+        getattr(memory, use)([[0.0, 0.0], [1e308, -1e308]])
+    assert memory.nearest([1e308, 0.0])[0] == 0
 
 
 @pytest.mark.parametrize("dtype", [torch.int32, torch.bool, torch.complex64])

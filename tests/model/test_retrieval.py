@@ -247,7 +247,7 @@ def test_scores_may_reach_a_sixteenth_of_the_largest_number():
     edge = torch.finfo(torch.float64).max / 16 / 4
     query = torch.tensor([1.0, 0.0, 0.0, 0.0], dtype=torch.float64)
     assert retrieve(memory, 0.99 * edge * query).converged
-    with pytest.raises(ValueError, match=r"^queries reach coordinates of 2\.84e\+306: their scores overflow"):
+    with pytest.raises(ValueError, match=r"^queries with coordinates up to 2\.84e\+306: scores overflow torch.float64"):
         retrieve(memory, 1.01 * edge * query)
 
 

@@ -170,6 +170,13 @@ def test_queries_are_taken_and_refused_as_by_a_memory(patterns):
             stream.update(queries)
 
 
+def test_what_overflows_is_refused():
+    with pytest.raises(ValueError, match=r"^queries with coordinates up to 1e\+38: scores overflow torch.float32"):
+        Stream(source(9, 4, torch.float32), 1.0).update(torch.full((1, 4), 1e38))
+    with pytest.raises(ValueError, match=r"^patterns overflow torch.float32"):
+        Stream(source(9, 4, torch.float32, Sphere(1e300)), 1.0).energy(torch.zeros(4))
+
+
 def test_patterns_are_never_held():
     """A million patterns of 128 MB pass through: the peak grows by a fraction of that."""
     code = """
