@@ -115,7 +115,7 @@ def fused_attention(
                 out = cuda.attend_simply(query, key, value, float(mass), beta, is_causal)
                 if out is not None:
                     return out
-            if not _learns(query, key, value) and cpu.applies(query, key, value, None, beta, is_causal):
+            if not cuda.wants_gradient(query, key, value) and cpu.applies(query, key, value, None, beta, is_causal):
                 out, lse = cpu.forward(query, key, value, mass, None, beta, is_causal, return_lse)
                 return (out, lse) if return_lse else out
     shared = enable_gqa and gpu and cuda.takes_groups(query, key, value)
@@ -172,7 +172,7 @@ def fused_attention(
             mass = query.new_full((), mass, dtype=work).expand(query.shape[:-1])
         given = query, key, value, mass, mask, beta, is_causal, return_lse
         # what lets it be differentiated takes longer than an update of a small memory
-        plain = _is_plain() and not _learns(query, key, value, mass, *(() if mask is None else (mask,)))
+        plain = _is_plain() and not cuda.wants_gradient(query, key, value, mass, *(() if mask is None else (mask,)))
         out, lse = _FusedAttention.forward(*given) if plain else _FusedAttention.apply(*given)
     out = out.reshape(*lead, length, value.shape[-1])
     return out if lse is None or not return_lse else (out, lse.reshape(*lead, length))
@@ -208,7 +208,7 @@ def attend_at_once(
         and (scale is None or (type(scale) is float and 0 < scale < math.inf))
         and _fits(query, key, value)
     ):
-        if query.is_cpu and not _learns(query, key, value) and not torch.is_autocast_enabled("cpu"):
+        if query.is_cpu and not cuda.wants_gradient(query, key, value) and not torch.is_autocast_enabled("cpu"):
             return cpu.few_keys(query, key, value, n, scale, is_causal)
         if query.is_cuda and not torch.is_autocast_enabled("cuda") and query.shape[3] > 0:
             if retrieval.applies(query, key, value, None, is_causal):
@@ -238,12 +238,6 @@ def drops_weights(
         and query.dtype == key.dtype == value.dtype
         and (mask is None or mask.dim() <= 4)
         and cuda.chosen(query, key, value, 0.0, mask, beta, is_causal, dropout_p, False) is not None
-    )
-
-
-def _learns(query: Tensor, key: Tensor, value: Tensor, *others: Tensor) -> bool:
-    return torch.is_grad_enabled() and (
-        query.requires_grad or key.requires_grad or value.requires_grad or any(other.requires_grad for other in others)
     )
 
 

@@ -278,14 +278,15 @@ def chosen(
     """Name the operator for what :func:`attend` is given, or ``None``; inside of function transforms there is none."""
     if not torch.compiler.is_compiling() and _functorch.maybe_current_level() is not None:
         return None
-    learns = _learns(query, key, value, log_n)
+    learns = wants_gradient(query, key, value, log_n)
     return operator(
         query, key, value, mask, beta, is_causal, dropout=dropout, needs_grad=learns,
         needs_grad_of_lse=learns and with_lse,
     )  # fmt: skip
 
 
-def _learns(*arguments: Any) -> bool:
+def wants_gradient(*arguments: Any) -> bool:
+    """Tell whether a gradient with respect to any of these, as far as they are tensors, will be asked for."""
     return torch.is_grad_enabled() and any(isinstance(x, Tensor) and x.requires_grad for x in arguments)
 
 
@@ -296,7 +297,7 @@ def attend_simply(
 
     ``None`` where no operator is right for the tensors as they are.
     """
-    learns = _learns(query, key, value)
+    learns = wants_gradient(query, key, value)
     # a GPU waits for these questions, where there is little to compute: they are asked once
     name = _simplest(
         query.shape, key.shape, query.stride(), key.stride(), value.stride(), query.dtype, query.device, is_causal,
@@ -354,7 +355,7 @@ def attend(
 
     ``log_n`` is a number, or broadcasts to (B, H, L); ``ℓ_n`` is ``None`` without ``with_lse``.
     """
-    if _learns(query, key, value, log_n):
+    if wants_gradient(query, key, value, log_n):
         found = _Attend.apply(query, key, value, log_n, mask, name, beta, is_causal, dropout, with_lse)
         return found if with_lse else (found, None)
     *_, out, _, rows, _ = _run(name, query, key, value, log_n, mask, beta, is_causal, dropout, with_lse)
