@@ -77,7 +77,7 @@ def _ends(memory: Memory, rows: Tensor, reach: Tensor, max_steps: int, leave: bo
     rest = (alone | (left & (not leave))).nonzero().flatten()
     if len(rest):
         ends[rest], stays[rest], _ = _follow(
-            lambda x, place: memory.update(x), memory, start[rest], ends[rest], reach[rest], max_steps, leave
+            lambda x, place: memory._update(x), memory, start[rest], ends[rest], reach[rest], max_steps, leave
         )
     return ends, stays
 
