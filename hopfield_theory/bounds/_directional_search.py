@@ -9,7 +9,7 @@ import numpy as np
 
 from hopfield_theory._arguments import Floats
 from hopfield_theory.bounds import _directional_proof as proof
-from hopfield_theory.bounds import _quadrature, sphere
+from hopfield_theory.bounds import cap_heights, sphere
 from hopfield_theory.bounds._crowd import CELL, SIDE, Crowd
 from hopfield_theory.bounds._directional_proof import Case, Cell, Side, Stage, Witness
 from hopfield_theory.bounds.random_memory import RandomMemory
@@ -97,7 +97,7 @@ class _Search:
         left = self._log_p + math.log(-math.expm1(place[2]))
         level = math.log(_TAILS) - left + (log_patterns if self._all else 0.0)
         log_cap = place[2] + self._log_p - log_patterns + (math.log(2.0) - log_patterns if self._all else 0.0)
-        cap = _quadrature.largest(lambda u: bool(sphere.log_cap(u, self._memory.dim) <= log_cap), 0.0, 1.0)
+        cap = cap_heights.widest(log_cap, self._memory.dim)
         if ball >= 1.0 or first >= 1.0 or cap <= 0.0 or 2.0 * ball > math.sqrt(2.0 * cap):
             return None
         return _Chain(self._memory, ball, cap, log_patterns, level).built(first)

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from hopfield_theory.bounds import _quadrature, _shell_proof, sphere
+from hopfield_theory.bounds import _quadrature, _shell_proof, cap_heights, sphere
 from hopfield_theory.bounds._crowd import SHELL
 from hopfield_theory.bounds._directional_proof import Failure, Witness
 from hopfield_theory.bounds._neighbour import Neighbour
@@ -100,8 +100,7 @@ class _ShellSearch:
         def at(log_chance: float, ball: float) -> Shell | None:
             share = np.logaddexp(within, log_chance + math.log(_THIRD) - self._log_patterns)
             # what is farther than this has no weight that a float holds
-            cap = min(100.0 / memory.kappa, 1.0)
-            cap = _quadrature.largest(lambda u: bool(sphere.log_cap(u, memory.dim) <= share), 0.0, cap, 40)
+            cap = min(100.0 / memory.kappa, cap_heights.widest(float(share), memory.dim))
             level = math.log(len(SHELL) / (1.0 - _THIRD)) - log_chance
             return limited(memory, ball, cap, self._log_patterns, level, low, high, turn)
 

@@ -10,7 +10,7 @@ from scipy import optimize, special
 
 from hopfield_theory import _arguments
 from hopfield_theory._arguments import Floats
-from hopfield_theory.bounds import _quadrature, sphere
+from hopfield_theory.bounds import _quadrature, cap_heights, sphere
 from hopfield_theory.bounds._summand import Summand
 from hopfield_theory.bounds.random_memory import RandomMemory
 
@@ -379,8 +379,7 @@ def _best_lone(memory: RandomMemory, log_p: float, log_patterns: float) -> Case:
 
 def _pairs_cap(memory: RandomMemory, log_p: float, log_patterns: float) -> float:
     """Height, at most 1, below which some pattern has two neighbours with probability p at most."""
-    log_cap = 0.5 * (log_p + math.log(2.0) - log_patterns) - log_patterns
-    return _quadrature.largest(lambda u: bool(sphere.log_cap(u, memory.dim) <= log_cap), 0.0, 1.0)
+    return cap_heights.widest(0.5 * (log_p + math.log(2.0) - log_patterns) - log_patterns, memory.dim)
 
 
 def _lone(memory: RandomMemory, cap: float, log_patterns: float) -> tuple[Case, float]:

@@ -12,7 +12,7 @@ from scipy import special
 
 from hopfield_theory import _arguments
 from hopfield_theory._arguments import Floats
-from hopfield_theory.bounds import _quadrature, sphere
+from hopfield_theory.bounds import _quadrature, cap_heights, sphere
 from hopfield_theory.bounds._quadrature import log_mean
 from hopfield_theory.bounds.chernoff import QUANTIFIERS, chernoff_witness
 from hopfield_theory.bounds.merging import pair_witness
@@ -430,11 +430,7 @@ def _solved_with_patterns_inside(memory: RandomMemory, best: TypicalWitness, log
 
 def _floor(memory: RandomMemory, others: float, log_share: float, edges: list[float]) -> float:
     """Return the largest height below which a pattern is rare enough, or the edge of a strip right above it."""
-
-    def rare(height: float) -> bool:
-        return others + float(sphere.log_cap(height, memory.dim)) <= log_share
-
-    floor = _quadrature.largest(rare, 0.0, edges[-1])
+    floor = min(cap_heights.widest(log_share - others, memory.dim), edges[-1])
     above = next((edge for edge in edges if edge >= floor), floor)
     return above if above <= floor * (1.0 + 1e-3 / memory.dim) else floor
 

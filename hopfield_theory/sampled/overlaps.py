@@ -21,7 +21,7 @@ from scipy import special
 from hopfield_theory import _arguments
 from hopfield_theory._arguments import Floats
 from hopfield_theory.bounds import _quadrature, sphere
-from hopfield_theory.sampled.cap_heights import log_height
+from hopfield_theory.bounds.cap_heights import log_height
 
 __all__ = ["OverlapLaw", "Streams", "cosines", "overlap_law"]
 

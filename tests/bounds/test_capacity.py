@@ -376,7 +376,7 @@ def test_the_table_of_ceilings_with_patterns_inside(name, lam, dim):
 def test_floors_are_rare_heights_or_the_edges_right_above():
     memory, edges = RandomMemory(12, 6.0), [0.0, 0.1, 0.2, 0.3]
     log_share = float(sphere.log_cap(0.15, 12))
-    assert crowding._floor(memory, 0.0, log_share, edges) == pytest.approx(0.15, rel=1e-12)
+    assert crowding._floor(memory, 0.0, log_share, edges) == pytest.approx(0.15, rel=2e-11)
     for height, floor in ((0.2 * (1 - 1e-7), 0.2), (0.2 * (1 + 1e-7), 0.2 * (1 + 1e-7)), (0.9, 0.3)):
         log_share = float(sphere.log_cap(height, 12))
         assert crowding._floor(memory, 0.0, log_share, edges) == pytest.approx(floor, rel=1e-12)

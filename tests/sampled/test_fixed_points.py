@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from hopfield_theory.bounds import RandomMemory, mean_field
+from hopfield_theory.bounds.cap_heights import log_height
 from hopfield_theory.measured.capacity import Setting, outcomes
 from hopfield_theory.measured.sampled_capacity import fixed_point_capacity
 from hopfield_theory.model import batched
-from hopfield_theory.sampled.cap_heights import log_height
 from hopfield_theory.sampled.fixed_points import fixed_points
 from hopfield_theory.sampled.mean_crowd import MeanCrowd
 from hopfield_theory.sampled.overlaps import overlap_law

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from hopfield_theory.sampled.cap_heights import log_height
+from hopfield_theory.bounds.cap_heights import log_height
 from hopfield_theory.sampled.overlaps import overlap_law
 
 

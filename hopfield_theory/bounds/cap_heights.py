@@ -12,11 +12,13 @@ from hopfield_theory import _arguments
 from hopfield_theory._arguments import Floats
 from hopfield_theory.bounds import sphere
 
-__all__ = ["log_height"]
+__all__ = ["log_height", "widest"]
 
 # Where ``log u`` is below this, ``log P = a log(2u) - log(2 a B(a, ½))`` to the last digit; the error is ``a u``.
 _TINY_LOG_HEIGHT = -45.0
 _NEWTON_STEPS = 200
+# Well above the rounding of a height, so that the share of a cap is not exceeded.
+_LOWER = 1e-11
 
 
 def log_height(log_share: ArrayLike, dim: int) -> Floats:
@@ -54,6 +56,19 @@ def log_height(log_share: ArrayLike, dim: int) -> Floats:
     inverse = _log_height_of_arc if dim == 2 else _log_height_by_newton
     low = inverse(smaller.ravel(), dim).reshape(share.shape)
     return np.where(beyond, math.log(2.0) + np.log1p(-0.5 * np.exp(low)), low)
+
+
+def widest(log_share: float, dim: int) -> float:
+    """Return the height of the widest cap, up to a half sphere, of a share of at most ``exp(log_share)``.
+
+    It is lower by 1e-11 of itself, and so the share is surely not exceeded.
+
+    Examples
+    --------
+    >>> round(widest(math.log(0.25), dim=3), 9), round(widest(0.0, dim=3), 9)
+    (0.5, 1.0)
+    """
+    return (1.0 - _LOWER) * math.exp(float(log_height(min(log_share, -math.log(2.0)), dim)))
 
 
 def _log_height_of_arc(log_share: Floats, dim: int) -> Floats:

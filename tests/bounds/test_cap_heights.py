@@ -7,7 +7,7 @@ import pytest
 from flint import arb, ctx
 
 from hopfield_theory.bounds import sphere
-from hopfield_theory.sampled.cap_heights import log_height
+from hopfield_theory.bounds.cap_heights import log_height, widest
 
 
 @pytest.mark.parametrize("dim", [2, 3, 4, 5, 10, 100, 1000, 10_000])
@@ -35,6 +35,16 @@ def test_heights_undo_caps(dim):
     np.testing.assert_allclose(np.exp(log_height(shares[kept], dim)), heights[kept], rtol=1e-6)
     kept &= heights <= 1.0
     np.testing.assert_allclose(np.exp(log_height(shares[kept], dim)), heights[kept], rtol=1e-12)
+
+
+@pytest.mark.parametrize("dim", [2, 3, 20, 1000, 100_000])
+def test_the_widest_cap_does_not_exceed_its_share_and_no_wider_one_keeps_it(dim):
+    for log_share in (-600.0, -30.0, -1.0, -0.7):
+        height = widest(log_share, dim)
+        if height > 1e-200:
+            assert float(sphere.log_cap(height, dim)) <= log_share < float(sphere.log_cap(height * (1 + 1e-9), dim))
+    assert widest(0.0, dim) == widest(-math.log(2.0), dim) == pytest.approx(1.0)
+    assert widest(-math.inf, dim) == 0.0
 
 
 def test_heights_at_the_ends():
