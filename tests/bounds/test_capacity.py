@@ -379,7 +379,7 @@ def test_floors_are_rare_heights_or_the_edges_right_above():
     assert crowding._floor(memory, 0.0, log_share, edges) == pytest.approx(0.15, rel=2e-11)
     for height, floor in ((0.2 * (1 - 1e-7), 0.2), (0.2 * (1 + 1e-7), 0.2 * (1 + 1e-7)), (0.9, 0.3)):
         log_share = float(sphere.log_cap(height, 12))
-        assert crowding._floor(memory, 0.0, log_share, edges) == pytest.approx(floor, rel=1e-12)
+        assert crowding._floor(memory, 0.0, log_share, edges) == pytest.approx(floor, rel=2e-11)
 
 
 def test_forced_distance_holds_for_pairs_and_comes_down_to_one_over_beta_m():
