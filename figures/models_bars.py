@@ -1,20 +1,23 @@
-"""Change of kurtosis and infinity norm against softmax, at matched steps and at matched loss, per model and method."""
+"""Change of kurtosis and infinity norm against softmax, at matched steps and at matched loss, beside the paper's."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
 
-from figures import style
+from figures import _table1, style
 from figures.models_curves import NAMES, kinds, stuck
 from figures.output import Drawing
 from figures.results import Found, UnusableError
 from simulations._architectures import MODELS
 from simulations._matched import change, mean
 
-NEEDS = {"models": ("model", "method", "learnt", "training", "step", "loss", "kurtosis", "norm", "stuck", "last")}
+# by the papers' definition, as what they stand beside
+_VALUES = {"kurtosis": "kurtosis_published", "norm": "norm_published"}
+NEEDS = {"models": ("model", "method", "learnt", "training", "step", "loss", *_VALUES.values(), "stuck", "last")}
 _LOOKS = {"matched steps": style.MODELS["dense"], "matched loss": style.MODELS["OutEffHop"]}
 
 
@@ -28,13 +31,13 @@ def draw(found: Mapping[str, Found], page: style.Page) -> Drawing:
     figure = style.blank(page.full, 2.0 + 0.28 * len(shown))
     panels = figure.subplots(2, len(models), sharex="row", sharey=True, squeeze=False)
     pairs: set[int] = set()
-    for row, value in zip(panels, ("kurtosis", "norm"), strict=True):
+    for row, (value, column) in zip(panels, _VALUES.items(), strict=True):
         reached = []
         for panel, model in zip(row, models, strict=True):
             rows = frame[frame["model"] == model]
             panel.axvline(1.0, color="#777777", linewidth=0.6, zorder=0)
             for place, (kind, look) in enumerate(_LOOKS.items()):
-                ratios = of_kinds(rows, shown, value, kind == "matched loss")
+                ratios = of_kinds(rows, shown, column, kind == "matched loss")
                 y = np.arange(len(shown)) + 0.2 * (2 * place - 1)
                 ends = [ratios["ratio"] - ratios["low"], ratios["high"] - ratios["ratio"]]
                 panel.errorbar(
@@ -49,6 +52,9 @@ def draw(found: Mapping[str, Found], page: style.Page) -> Drawing:
                 )
                 reached += [ratios["low"], ratios["high"]]
                 pairs |= set(ratios["pairs"])
+            theirs = [math.nan if learnt else _table1.ratio(model, method, value) for method, learnt in shown]
+            panel.plot(theirs, range(len(shown)), "s", color="#777777", markerfacecolor="none", label="Hu et al.")
+            reached.append(theirs)
             panel.set_xlabel(f"{value} ratio")
         style.spread(row[0], "x", np.concatenate(reached))
     for place, (panel, model) in enumerate(zip(panels[0], models, strict=True)):
@@ -61,12 +67,13 @@ def draw(found: Mapping[str, Found], page: style.Page) -> Drawing:
         panel.set_yticks(range(len(shown)), [NAMES[method] + ", n learnt" * learnt for method, learnt in shown])
         panel.set_ylim(len(shown) - 0.5, -0.5)
     handles, labels = panels[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=2)
+    figure.legend(handles, labels, loc="outside lower center", ncols=3)
     either = " or learnt" * any(learnt for _, learnt in shown)
     return Drawing(
         figure,
         f"""Kurtosis and infinity norm over those of softmax (n = 1{either}), paired by training ({_paired(pairs)}):
-        after equally many steps, and where both first fall to the least loss that all methods reach. Stuck trainings
+        after equally many steps, and where both first fall to the least loss that all trainings of the two reach; by
+        the papers' definition, and open squares: the ratios of the paper's Table 1, of larger models. Stuck trainings
         are left out, and without a pair nothing is drawn. {stuck(frame)}""",
     )
 
@@ -81,17 +88,11 @@ def _paired(pairs: set[int]) -> str:
     return f"{each}, with Student's 95% intervals{'' if fewest >= 3 else ' from 3 on'}"
 
 
-def common_loss(frame: pd.DataFrame) -> float:
-    """Return the least loss that every training that is not stuck reaches."""
-    going = frame[~frame["stuck"].astype(bool)]
-    return float(going.groupby(["method", "learnt", "training"])["loss"].min().max()) if len(going) else np.nan
-
-
 def of_kinds(frame: pd.DataFrame, shown: list[tuple[str, bool]], value: str, at_loss: bool) -> pd.DataFrame:
     """Return the ratios of one model with their intervals and numbers of pairs; NaN where there is no pair."""
-    loss, rows = common_loss(frame) if at_loss else None, []
+    rows = []
     for method, learnt in shown:
-        logs = change(frame, method, value, loss, learnt)
+        logs = change(frame, method, value, at_loss, learnt)
         logs = logs[np.isfinite(logs)]
         interval, middle = mean(logs), logs.mean() if len(logs) else np.nan
         low, high = (interval.low, interval.high) if interval else (middle, middle)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping
 
+import numpy as np
 import pandas as pd
 
 from figures import style
 from figures.output import Drawing
 from figures.results import Found
 from simulations._architectures import METHODS, MODELS
+from simulations._matched import at_loss, common_loss
 
 NEEDS = {"models": ("model", "method", "learnt", "training", "step", "loss", "kurtosis", "norm", "stuck", "last")}
 NAMES = {
@@ -42,6 +44,9 @@ def draw(found: Mapping[str, Found], page: style.Page) -> Drawing:
             for panel, value in zip(panels[:, column], ("kurtosis", "norm"), strict=True):
                 gid = " ".join([model, method, *["learnt"] * bool(learnt)])
                 panel.plot(each["loss"], each[value], color=look.colour, linestyle=dash, linewidth=0.6, gid=gid, **mark)
+        for (method, _), each in rows.groupby(["method", "learnt"], sort=False):
+            for panel, value in zip(panels[:, column], ("kurtosis", "norm"), strict=True):
+                panel.fill_between(*band(each, value), color=looks[method].colour, alpha=0.15, linewidth=0)
         # both panels share the axis: to turn it twice would undo it
         panels[0, column].invert_xaxis()
         for panel, value in zip(panels[:, column], ("kurtosis", "norm"), strict=True):
@@ -63,10 +68,22 @@ def draw(found: Mapping[str, Found], page: style.Page) -> Drawing:
     figure.legend(handles=lines, loc="outside lower center", ncols=len(lines), columnspacing=1.0, handlelength=1.8)
     return Drawing(
         figure,
-        f"""Outliers over held-out loss, which falls to the right, along every training, with a mark at its end (n =
-        1{"; dashed and an open mark: n learnt" * either}); dotted: stuck, ending above 0.98 times the loss of a model
-        without input. {stuck(frame)}""",
+        f"""Outliers over held-out loss, drawn falling to the right, along every training, with a mark at its end (n =
+        1{"; dashed and an open mark: n learnt" * either}), and shaded what the trainings of a cell span where their
+        loss first falls so far; dotted: stuck, ending above 0.98 times the loss of a model without input.
+        {stuck(frame)}""",
     )
+
+
+def band(rows: pd.DataFrame, value: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return losses that all trainings of a cell reach, and the least and the largest value where they first do."""
+    going = [each for _, each in rows[~rows["stuck"].astype(bool)].groupby("training")]
+    if len(going) < 2 or not np.isfinite(least := common_loss(rows)):
+        return np.empty(0), np.empty(0), np.empty(0)
+    losses = np.linspace(min(each["loss"].max() for each in going), least, 100)
+    values = np.exp([[at_loss(each, value, loss) for loss in losses] for each in going])
+    known = np.isfinite(values).all(0)
+    return losses[known], values[:, known].min(0), values[:, known].max(0)
 
 
 def kinds(frame: pd.DataFrame) -> list[tuple[str, bool]]:

@@ -1,4 +1,4 @@
-"""The study of trained models as two Markdown tables: ``python -m figures.models_table RESULTS``."""
+"""The study of trained models as Markdown tables: ``python -m figures.models_table RESULTS``."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ import numpy as np
 import pandas as pd
 import typer
 
-from figures.models_bars import common_loss
+from figures import _table1
 from figures.results import DEFAULT, UnusableError, load
 from simulations._architectures import METHODS, MODELS
 from simulations._matched import change, mean
 
-__all__ = ["changes", "render", "values"]
+__all__ = ["changes", "published", "render", "values"]
 
 _SCORES = {"BERT": "perplexity", "OPT": "perplexity", "ViT": "accuracy", "STanHop": "mse"}
 _COLUMNS = ("loss", "kurtosis", "norm", "kurtosis_published", "norm_published", "score", "score_w8a8")
@@ -27,10 +27,10 @@ def values(frame: pd.DataFrame) -> str:
     """Return means at the end of the trainings that are not stuck, a row per model, method and kind of n.
 
     Kurtosis and norm by the library's definition, then by the papers'; the score (perplexity, accuracy or mean square
-    error) in floating point, then after W8A8.
+    error) in floating point, then after W8A8; and the layer that has the largest norm in most trainings.
     """
     head = ("model", "method", "n", "trainings", "stuck", "loss", "kurtosis", "norm", "kurtosis, papers'")
-    return _markdown((*head, "norm, papers'", "score", "score, W8A8"), _values(frame))
+    return _markdown((*head, "norm, papers'", "score", "score, W8A8", "largest in"), _values(frame))
 
 
 def _values(frame: pd.DataFrame) -> Iterator[list[str]]:
@@ -40,30 +40,39 @@ def _values(frame: pd.DataFrame) -> Iterator[list[str]]:
         # a score that no training of a store has is no column of it
         known = going.reindex(columns=[each.replace("score", score) for each in _COLUMNS]).mean()
         numbers = ["–" if np.isnan(number) else _short(number, 4) for number in known]
-        yield [model, method, _mass(method, learnt), str(len(rows)), str(len(rows) - len(going)), *numbers]
+        most = going["norm_layer"].mode()
+        layer = str(most.iloc[0]) if len(most) else "–"
+        yield [model, method, _mass(method, learnt), str(len(rows)), str(len(rows) - len(going)), *numbers, layer]
 
 
-def changes(frame: pd.DataFrame) -> str:
+def changes(frame: pd.DataFrame, definition: str = "") -> str:
     """Return kurtosis and norm over those of softmax, after as many steps and at the same loss.
 
-    Paired by training, with Student's 95% interval of the mean logarithm; without three pairs there is none.
+    Paired by training, with Student's 95% interval of the mean logarithm; without three pairs there is none. By the
+    library's definition, or by the papers' with ``"_published"``.
     """
-    head = ("model", "method", "n", "pairs", "kurtosis, same steps", "same loss", "norm, same steps", "same loss")
-    return _markdown(head, _changes(frame))
+    said = ", papers'" * bool(definition)
+    head = ("model", "method", "n", "pairs", f"kurtosis{said}, same steps", "same loss", f"norm{said}, same steps")
+    return _markdown((*head, "same loss"), _changes(frame, definition))
 
 
-def _changes(frame: pd.DataFrame) -> Iterator[list[str]]:
+def _changes(frame: pd.DataFrame, definition: str) -> Iterator[list[str]]:
     for (model, method, learnt), _ in _groups(frame):
         if method == "softmax":
             continue
-        own = frame[frame["model"] == model]
-        pair = own[(own["method"] == "softmax") | ((own["method"] == method) & (own["learnt"] == learnt))]
         ratios = [
-            change(pair, method, column, loss, learnt)
-            for column in ("kurtosis", "norm")
-            for loss in (None, common_loss(pair))
+            change(frame[frame["model"] == model], method, value + definition, same_loss, learnt)
+            for value in ("kurtosis", "norm")
+            for same_loss in (False, True)
         ]
         yield [model, method, _mass(method, learnt), str(len(ratios[0])), *map(_ratio, ratios)]
+
+
+def published() -> str:
+    """Return Table 1 of the paper."""
+    cells = pd.read_csv(_table1.FILE, dtype=str)
+    head = ("model", "method", "kurtosis", "infinity norm", "FP16", "W8A8")
+    return _markdown(head, (list(row) for row in cells.itertuples(index=False)))
 
 
 def _groups(frame: pd.DataFrame) -> Iterator[tuple[tuple[str, str, bool], pd.DataFrame]]:
@@ -102,8 +111,8 @@ def _markdown(head: Sequence[str], rows: Iterator[list[str]]) -> str:
 
 
 def render(frame: pd.DataFrame) -> str:
-    """Return both tables."""
-    return f"{values(frame)}\n\n{changes(frame)}\n"
+    """Return all tables."""
+    return f"{values(frame)}\n\n{changes(frame)}\n\n{changes(frame, '_published')}\n"
 
 
 def main(

@@ -9,7 +9,7 @@ from scipy import stats
 
 from hopfield_theory.statistics import Interval
 
-__all__ = ["at_loss", "change", "mean"]
+__all__ = ["at_loss", "change", "common_loss", "mean"]
 
 _FEWEST = 3
 
@@ -50,21 +50,27 @@ def mean(sample: NDArray[np.float64]) -> Interval | None:
     return Interval(float(sample.mean()), float(sample.mean() - half), float(sample.mean() + half), 0.95)
 
 
-def change(frame: pd.DataFrame, method: str, column: str, loss: float | None = None, learnt: bool = False) -> NDArray:
+def common_loss(frame: pd.DataFrame) -> float:
+    """Return the least loss that every training that is not stuck reaches."""
+    going = frame[~frame["stuck"].astype(bool)]
+    return float(going.groupby(["method", "learnt", "training"])["loss"].min().max()) if len(going) else np.nan
+
+
+def change(frame: pd.DataFrame, method: str, column: str, same_loss: bool = False, learnt: bool = False) -> NDArray:
     """Return log ratios of a column, method over softmax, per training of one model; stuck trainings are left out.
 
-    At the last measurement, or where each of the pair first falls to ``loss``.
+    At the last measurement, or where each of the pair first falls to the least loss that all trainings of both reach.
     """
     either = (frame["method"] == "softmax") | ((frame["method"] == method) & (frame["learnt"] == learnt))
-    found = []
+    loss, found = common_loss(frame[either]), []
     for _, rows in frame[either & ~frame["stuck"].astype(bool)].groupby("training"):
         base = rows["method"] == "softmax"
         pair = [rows[base], rows[~base]]
         if any(each.empty for each in pair):
             continue
-        if loss is None:
-            before, after = (float(np.log(each.loc[each["step"].idxmax(), column])) for each in pair)
-        else:
+        if same_loss:
             before, after = (at_loss(each, column, loss) for each in pair)
+        else:
+            before, after = (float(np.log(each.loc[each["step"].idxmax(), column])) for each in pair)
         found.append(after - before)
     return np.array(found, dtype=float)

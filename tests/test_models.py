@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -17,14 +16,14 @@ from PIL import Image
 from torch.utils._python_dispatch import TorchDispatchMode
 from typer.testing import CliRunner
 
-from figures import models_table
+from figures import _table1, models_table
 from hopfield_theory.attention import softmax_n_attention
 from hopfield_theory.attention.stanhop import Association
 from simulations import _data as data
 from simulations import models, sinks
 from simulations.__main__ import main
 from simulations._architectures import METHODS, MODELS, Size, build
-from simulations._matched import at_loss, change, mean
+from simulations._matched import at_loss, change, common_loss, mean
 from simulations._training import Recipe, Task, train
 
 # what loads much and is not needed elsewhere is loaded by one process
@@ -381,14 +380,10 @@ def test_t8_no_gate_that_ignores_the_scores_is_outeffhop():
 
 
 def test_the_paper_s_headline_follows_from_its_table():
-    lines = (Path(__file__).parents[1] / "docs" / "outliers.md").read_text().splitlines()
-    rows = [[part.strip() for part in line.strip("| ").split("|")] for line in lines]
-    table = {tuple(row[:2]): [float(x) for x in row[2:]] for row in rows if len(row) == 6 and row[1] in METHODS}
-    assert list(table) == [(model, method) for model in MODELS for method in METHODS]
+    assert list(_table1.ROWS.index) == [(model, method) for model in MODELS for method in METHODS]
+    table = _table1.ROWS[["kurtosis", "norm"]]
     pairs = [("softmax", "OutEffHop"), ("Clipped_Softmax", "Clipped_OutEffHop"), ("Gated_Attention", "Gated_OutEffHop")]
-    changes = np.array(
-        [[[100 * (1 - table[m, slot][i] / table[m, base][i]) for i in (0, 1)] for base, slot in pairs] for m in MODELS]
-    )
+    changes = np.array([[100 * (1 - table.loc[m, slot] / table.loc[m, base]) for base, slot in pairs] for m in MODELS])
     assert changes.mean((0, 1)) == pytest.approx([21.88, 26.07], abs=0.005)
     assert changes[:, 0].mean(0) == pytest.approx([52.6, 47.6], abs=0.05)
     assert changes[1, 1] == pytest.approx([-147.9, -54.3], abs=0.05)
@@ -416,11 +411,15 @@ def made_up(stuck=()):
 def test_matched_loss_is_not_matched_steps():
     frame = made_up()
     # at loss 3 both have fallen by 1: the slopes; at step 4 softmax by 2 and the other by 1
-    assert change(frame, "OutEffHop", "kurtosis", 3.0) == pytest.approx([-1.5] * 3)
+    assert common_loss(frame) == 3.0
+    assert change(frame, "OutEffHop", "kurtosis", same_loss=True) == pytest.approx([-1.5] * 3)
     assert change(frame, "OutEffHop", "kurtosis") == pytest.approx([-3.5, -3.6, -3.7])
-    assert change(made_up({(1, "OutEffHop")}), "OutEffHop", "kurtosis", 3.0) == pytest.approx([-1.5] * 2)
+    assert change(made_up({(1, "OutEffHop")}), "OutEffHop", "kurtosis", same_loss=True) == pytest.approx([-1.5] * 2)
+    # of the pair alone, whatever a third method reaches
+    third = frame[frame["method"] == "OutEffHop"].assign(method="Gated_Attention", loss=3.9)
+    assert change(pd.concat([frame, third]), "OutEffHop", "kurtosis", same_loss=True) == pytest.approx([-1.5] * 3)
     # a loss that the other never reaches, or above where it begins, is no match
-    assert np.isnan(change(frame, "OutEffHop", "kurtosis", 2.5)).all()
+    assert np.isnan(at_loss(frame[frame["training"] == 0].query("method == 'OutEffHop'"), "kurtosis", 2.5))
     assert np.isnan(at_loss(frame[frame["training"] == 0].query("method == 'softmax'"), "kurtosis", 4.5))
 
 

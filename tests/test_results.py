@@ -151,9 +151,37 @@ def test_the_page_of_outliers_has_the_captions_of_its_figures():
 
 def test_the_page_of_outliers_has_the_tables_of_the_study():
     study = load(ROOT / "results", "models")
-    for table in models_table.render(study.frame).strip().split("\n\n"):
+    for table in (*models_table.render(study.frame).strip().split("\n\n"), models_table.published()):
         assert table in OUTLIERS
     assert f"{study.cells} of {study.expected} cells" in OUTLIERS
+
+
+VERDICTS = [
+    ("OutEffHop lowers the kurtosis of STanHop-Net", "STanHop", "softmax", "OutEffHop"),
+    ("OutEffHop lowers the kurtosis of ViT", "ViT", "softmax", "OutEffHop"),
+    ("OutEffHop lowers kurtosis and norm of OPT", "OPT", "softmax", "OutEffHop"),
+    ("gates lower kurtosis and norm of OPT", "OPT", "softmax", "Gated_Attention"),
+    ("clipping lowers kurtosis and norm of OPT", "OPT", "softmax", "Clipped_Softmax"),
+    ("with clipping the slot raises OPT's outliers", "OPT", "Clipped_Softmax", "Clipped_OutEffHop"),
+    ("with gates the slot lowers OPT's outliers", "OPT", "Gated_Attention", "Gated_OutEffHop"),
+]
+
+
+@pytest.mark.parametrize(("claim", "model", "base", "method"), VERDICTS)
+def test_a_verdict_on_outliers_gives_the_changes_of_the_table(claim, model, base, method):
+    frame = load(ROOT / "results", "models").frame
+    frame = frame[(frame["model"] == model) & frame["method"].isin([base, method]) & ~frame["learnt"]]
+    # any method may stand in the place of softmax
+    frame = frame.assign(method=frame["method"].replace(base, "softmax"))
+    [said] = re.findall(rf"^\| {re.escape(claim)}.*\|$", OUTLIERS, re.M)
+    expected = [
+        cell
+        for definition in ("", "_published")
+        for cell in models_table.changes(frame, definition).splitlines()[-1].strip("| ").split(" | ")[4:]
+    ]
+    if "kurtosis and" not in claim and "outliers" not in claim:
+        expected = [cell for index, cell in enumerate(expected) if index % 4 < 2]
+    assert re.findall(r"\d\.\d\d \[\d\.\d\d, \d\.\d\d\]", said)[: len(expected)] == expected
 
 
 def test_a_picture_stands_with_its_caption():

@@ -9,6 +9,7 @@ import pytest
 from figures import models_bars, models_curves, models_table, style
 from figures.results import Found, UnusableError
 from simulations import models
+from simulations._matched import at_loss
 
 # loss at the beginning and the end, kurtosis at the end with softmax: text models grow outliers
 ENDS = {"BERT": (8.0, 5.0, 400.0), "OPT": (8.0, 4.8, 20_000.0), "ViT": (2.3, 0.08, 3.4), "STanHop": (3.0, 1.4, 2.9)}
@@ -25,7 +26,8 @@ def trained(cell, rng):
         row = {"step": int(share * cell["steps"]), "loss": first - fallen * (first - last) * rng.uniform(0.95, 1.0)}
         row |= {"kurtosis": 3.0 * (kurtosis / 3.0) ** (share * helped) * rng.uniform(0.9, 1.1)}
         row |= {"norm": 5.0 + 10.0 * share * helped * rng.uniform(0.8, 1.2), "stuck": stuck, "last": share == 1}
-        row |= {"kurtosis_published": 2.0, "norm_published": 3.0}
+        row |= {"norm_layer": "embed" if cell["training"] == 1 else "head"}
+        row |= {"kurtosis_published": 2.0 * row["kurtosis"] ** 1.1, "norm_published": 3.0}
         score = {"ViT": "accuracy", "STanHop": "mse"}.get(cell["model"], "perplexity")
         yield cell | row | {score: math.exp(row["loss"])} | ({f"{score}_w8a8": 9.0} if share == 1 else {})
 
@@ -54,6 +56,11 @@ def shown(panel, kind):
     """The ratios of a panel by the names of their rows."""
     [container] = [each for each in panel.containers if each.get_label() == kind]
     return dict(zip(map(round, container.lines[0].get_ydata()), container.lines[0].get_xdata(), strict=True))
+
+
+def published(panel):
+    [line] = [line for line in panel.lines if line.get_label() == "Hu et al."]
+    return line.get_xdata()
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +98,7 @@ def test_bars_and_table_say_the_same(whole, whole_figures):
     ]
     assert "(n = 1 or learnt), paired by training (2 to 3 each, with Student's 95% intervals from 3 on)" in caption
     text_models = whole[whole["model"].isin(["BERT", "OPT"])]
-    rows = table(models_table.changes(text_models))
+    rows = table(models_table.changes(text_models, "_published"))
     assert len(rows) == 2 * (KINDS - 1)
     for column, model in enumerate(("BERT", "OPT")):
         ratios = shown(figure.axes[column], "matched steps")
@@ -108,13 +115,33 @@ def test_bars_and_table_say_the_same(whole, whole_figures):
                 assert float(steps.split()[0]) == pytest.approx(ratios[row], rel=0.06)
 
 
+def test_the_paper_stands_beside(whole_figures):
+    figure, caption = whole_figures[models_bars]
+    nan = math.nan
+    expected = [21.542, nan, 9731.11, 24127.332, nan, 90.321, 11.449, nan]
+    np.testing.assert_allclose(published(figure.axes[1]), np.array(expected) / 23341.513)
+    assert published(figure.axes[4])[0] == pytest.approx(33.618 / 255.859)
+    assert "open squares: the ratios of the paper's Table 1" in caption
+
+
+def test_bands_span_the_trainings_of_a_cell_at_one_loss(whole):
+    rows = whole[(whole["model"] == "BERT") & (whole["method"] == "OutEffHop") & ~whole["learnt"]]
+    losses, low, high = models_curves.band(rows, "kurtosis")
+    assert len(losses) > 50
+    assert (low < high).sum() > 50
+    for loss, least, most in list(zip(losses, low, high, strict=True))[::20]:
+        logs = [at_loss(each, "kurtosis", loss) for _, each in rows.groupby("training")]
+        assert np.exp([min(logs), max(logs)]) == pytest.approx([least, most])
+    assert [len(x) for x in models_curves.band(rows[rows["training"] == 0], "kurtosis")] == [0, 0, 0]
+
+
 def test_the_table_of_the_whole_study(whole):
     rows = table(models_table.values(whole))
     assert len(rows) == 4 * KINDS
-    assert rows["OPT", "Gated_Attention", "0"] == ["3", "3", *"–––––––"]
+    assert rows["OPT", "Gated_Attention", "0"] == ["3", "3", *"––––––––"]
     assert rows["BERT", "Clipped_Softmax", "0"][:2] == ["3", "1"]
     assert rows["OPT", "softmax", "0"][3].isdigit()
-    assert rows["OPT", "softmax", "0"][-1] == "9"
+    assert rows["OPT", "softmax", "0"][-2:] == ["9", "head"]
 
 
 def test_a_study_that_is_cut_short(whole, readable):
@@ -133,7 +160,7 @@ def test_a_study_that_is_cut_short(whole, readable):
     readable(figure)
     # scores of models that are not there are no columns
     alone = some.dropna(axis="columns", how="all").drop(columns="perplexity_w8a8")
-    assert table(models_table.values(alone))["BERT", "OutEffHop", "1"][-1] == "–"
+    assert table(models_table.values(alone))["BERT", "OutEffHop", "1"][-2] == "–"
 
 
 def test_one_training_per_cell(whole):
