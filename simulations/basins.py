@@ -3,8 +3,9 @@
 Grid: λ and the number of patterns. For each pattern of a memory, the certified radius, and the rate at which queries
 at multiples of this distance, in random directions, end at the pattern's fixed point.
 
-Held against: the certificate (no query within the radius may fail), and half the distance to the nearest pattern,
-beyond which no ball can be disjoint from its neighbour's.
+Held against: the certificate, which proves T12 pattern by pattern (no query within the radius may fail); P24, by which
+it proves all of the basin; and half the distance to the nearest pattern, beyond which no ball can be disjoint from its
+neighbour's.
 """
 
 from __future__ import annotations

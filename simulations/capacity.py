@@ -4,8 +4,8 @@ Grid: dimension d, λ = κ/d, no-op mass n and rule; for each the number of patt
 succeed, found adaptively, with the rates measured on the way. A second kind of cell holds M between the proved bounds
 on 'all stored' (C3 from below, C6 from above) in dimensions so small that M stays in the hundreds.
 
-Held against: the mean-field prediction C5 and the exact exponent α_1 (C4) for 'stored'; C1, C2, C3 and C6 for all
-patterns; C3 and C7 for a typical one.
+Held against: the mean-field prediction C5, the finite-size law C9 and the exact exponent α_1 (C4) for 'stored'; C1, C2,
+C3, C10 and C6 for all patterns; C3, C10 and C7 for a typical one.
 """
 
 from __future__ import annotations

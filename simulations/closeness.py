@@ -3,7 +3,8 @@
 Grid: the no-op mass n and the noise on the cue. One row per query: how much the dense answer overshoots,
 ``<T_0, ξ> / |T_0|²``, the factor ``s = 1 − p_0`` of the slot, and the distances of both answers from the pattern.
 
-Held against: T10, by which the no-op answer ``s T_0`` is closer exactly where the first is below ``½ (1 + s)``.
+Held against: T10, by which the no-op answer ``s T_0`` is closer exactly where the first is below ``½ (1 + s)``;
+so not always, as P1 and P21 have it in two ways.
 """
 
 from __future__ import annotations

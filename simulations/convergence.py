@@ -2,9 +2,9 @@
 
 Grid: the number of patterns as a share of the mean-field fold (C5), in logarithms; plain and accelerated iteration.
 
-Held against: T3 (the energy falls by at least half the squared step), T5 (a step of at most sqrt(2 E/τ) among τ), T7
-and T13 (the contraction factor near the fixed point bounds the error of a state by its next step), and the fold, where
-the factor reaches 1.
+Held against: T3 (the energy falls by at least half the squared step), T5 (a step of at most sqrt(2 E/τ) among τ), T6
+(every iteration converges), T7 and T13 (the contraction factor near the fixed point bounds the error of a state by its
+next step), and the fold, where the factor reaches 1.
 """
 
 from __future__ import annotations

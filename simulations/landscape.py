@@ -3,7 +3,8 @@
 Grid: the no-op mass n, for one set of five patterns in two dimensions. Rows of kind ``energy`` tabulate E on a
 square, rows of kind ``path`` follow CCCP from a ring of queries.
 
-Held against: T1 (bounds on the energy), T3 (it never rises), T4 (states stay in the hull).
+Held against: T1 (bounds on the energy), T2 (the paths are gradient descent with unit steps), T3 (it never rises), T4
+(states stay in the hull).
 """
 
 from __future__ import annotations

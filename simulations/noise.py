@@ -3,7 +3,8 @@
 Grid: model (dense, OutEffHop, sparsemax, 1.5-entmax), kind of corruption and its strength; random sign patterns of
 unit norm. Each memory is queried with several of its patterns, so intervals come from a bootstrap over memories.
 
-Held against: T10 (on the same memory the no-op slot brings the answer closer only where the dense answer overshoots).
+Held against: P15 and P16, by which the answers of the sparse models are never farther from the pattern; and T10 (the
+no-op slot brings the answer of one update closer only where the dense answer overshoots).
 """
 
 from __future__ import annotations

@@ -3,7 +3,8 @@
 Grid: the number of outliers, their length, and how much they point towards the queries; the real patterns are on the
 sphere. Kept, the outliers are patterns of a dense memory; classified, they are one no-op slot of mass 1.
 
-Held against: T11, whose condition on the outliers' mass orders the two error bounds, not the errors.
+Held against: T11, whose condition on the outliers' mass orders the two error bounds, not the errors; and P3,
+which has it that they are ordered too.
 """
 
 from __future__ import annotations

@@ -5,7 +5,8 @@ arXiv:2410.13835): after a trigger comes the token before it, after any other to
 which the head is not needed. Averaging (Ran-Milo 2026, arXiv:2603.11487): at a trigger the answer is the mean of all
 contents so far, elsewhere it is zero.
 
-Held against: with softmax the weights sum to 1, so idle tokens need a sink; with a slot they need not.
+Held against: T22 (with softmax the weights sum to 1, so idle tokens need an empty sink; with a slot they need not), and
+P29, by which a sink of any value does.
 """
 
 from __future__ import annotations

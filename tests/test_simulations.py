@@ -3,6 +3,7 @@
 import importlib
 import inspect
 import math
+import re
 import signal
 import sys
 import types
@@ -17,6 +18,7 @@ import hopfield_theory as ht
 from hopfield_theory.bounds import RandomMemory, chernoff
 from hopfield_theory.runs.store import Store
 from hopfield_theory.runs.sweep import Sweep
+from hopfield_theory.statements.registry import STATEMENTS
 from simulations import __main__ as main_module
 from simulations.__main__ import NAMES
 from simulations._shared import presets
@@ -51,6 +53,13 @@ def test_grids_are_what_a_sweep_takes(name):
     # the largest preset of an experiment with presets of its own is for another machine
     assert sizes[1] <= sizes[2] or hasattr(module(name), "PRESETS")
     assert sizes[0] < 120
+
+
+@pytest.mark.parametrize("statement", [it for it in STATEMENTS.values() if it.experiment], ids=lambda it: it.name)
+def test_an_experiment_says_which_statements_it_is_held_against(statement):
+    assert statement.name in re.findall(r"\w+", module(statement.experiment).__doc__.split("Held against: ")[1])
+    if statement.figure:
+        assert statement.experiment in importlib.import_module(f"figures.{statement.figure}").NEEDS
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -202,8 +202,6 @@ STATEMENTS = (
             Implication("n for log n", partial(_gate, log_noop=lambda i: i.noop), has_noop),
         ),
         derivation=derivations.gate,
-        experiment="rejection",
-        figure="rejection",
     ),
     Statement(
         name="T9",

@@ -448,6 +448,7 @@ STATEMENTS = (
             all_stored(_directional, dense(24, 12.0, 0.3), (60, 1000)),
         ),
         experiment="capacity",
+        figure="capacity",
         closed_form="bounds.directional.directional",
     ),
 )
