@@ -49,10 +49,12 @@ def integer(name: str, value: Any, low: int, high: float = math.inf) -> int:
 
 
 def log_noop(noop: Any, log_noop: Any = None) -> float:
-    """Return log n of a no-op mass given as ``noop``, or as ``log_noop`` if that is not None."""
+    """Return log n of a no-op mass given as ``noop`` or as ``log_noop``; it is 1 if both are None."""
     if log_noop is None:
-        noop = real("noop", noop, 0)
+        noop = 1.0 if noop is None else real("noop", noop, 0)
         return math.log(noop) if noop > 0 else -math.inf
+    if noop is not None:
+        raise ValueError(f"noop is {noop} and log_noop {log_noop}: one must be None")
     _check_number("log_noop", log_noop)
     if not log_noop < math.inf:
         raise ValueError(f"log_noop is {log_noop}: it must be a number below infinity (-inf stands for n = 0)")

@@ -109,7 +109,6 @@ def softmax_n_attention(
     attn_mask, is_causal = masked(attn_mask, is_causal, query, key)
     query, key, value = _autocast(query, key, value)
     query, scale = _scaled(query, scale)
-    mass = _mass(n, log_n)
     if dropout_p > 0.0 and return_lse:
         raise ValueError("return_lse is True: it must not be set together with dropout")
     groups = 1
@@ -125,16 +124,14 @@ def softmax_n_attention(
         if alike and not is_causal and key.shape[-3:-2] == value.shape[-3:-2]:
             groups = group_size(query, key, "key")
             query = query.unflatten(-3, (-1, groups)).flatten(-3, -2)
-            mass = _packed_mass(mass, groups, query.shape[-2])
+            n = _packed_mass(n, groups, query.shape[-2])
             log_n = _packed_mass(log_n, groups, query.shape[-2])
             enable_gqa = False
     if plain:
-        weights = softmax_n_weights(
-            query, key, attn_mask, is_causal, scale, n=n if log_n is None else None, log_n=log_n
-        )
+        weights = softmax_n_weights(query, key, attn_mask, is_causal, scale, n=n, log_n=log_n)
         return torch.nn.functional.dropout(weights, dropout_p) @ value
     found = fused_attention(
-        query, key, value, mass, log_n=log_n, beta=scale, mask=attn_mask, is_causal=is_causal, return_lse=return_lse,
+        query, key, value, n, log_n=log_n, beta=scale, mask=attn_mask, is_causal=is_causal, return_lse=return_lse,
         enable_gqa=enable_gqa, dropout_p=0.0 if plain else dropout_p,
     )  # fmt: skip
     if groups == 1:
@@ -169,7 +166,6 @@ def softmax_n_weights(
     tensor([[0.2500, 0.2500, 0.2500]])
     """
     attn_mask, is_causal = masked(attn_mask, is_causal, query, key)
-    n = _mass(n, log_n)
     work = torch.promote_types(query.dtype, torch.float32)
     query, scale = _scaled(query, scale)
     scores = (query.to(work) * scale) @ key.to(work).mT
@@ -181,7 +177,7 @@ def softmax_n_of_scores(
     attn_mask: Tensor | None,
     is_causal: bool,
     *,
-    n: float | Tensor = 1.0,
+    n: float | Tensor | None = None,
     log_n: float | Tensor | None = None,
 ) -> Tensor:
     """Return softmax_n of scores (..., L, S) under a mask."""
@@ -192,12 +188,6 @@ def softmax_n_of_scores(
         boolean = attn_mask.dtype == torch.bool
         scores = scores.masked_fill(~attn_mask, -math.inf) if boolean else scores + attn_mask
     return softmax_n(scores, n, log_n=log_n)
-
-
-def _mass(n: float | Tensor | None, log_n: float | Tensor | None) -> float | Tensor:
-    if n is not None and log_n is not None:
-        raise ValueError(f"n is {n} and log_n {log_n}: one must be None")
-    return 1.0 if n is None else n
 
 
 def _scaled(query: Tensor, scale: float | Tensor | None) -> tuple[Tensor, float]:

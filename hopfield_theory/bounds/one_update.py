@@ -22,7 +22,7 @@ def log_error(
     log_patterns: ArrayLike,
     beta: float,
     radius: float = 1.0,
-    noop: float = 1.0,
+    noop: float | None = None,
     log_noop: float | None = None,
 ) -> Floats:
     """Logarithm of the retrieval error bound T9, ``log [m (2A + B) / (1 + A + B)]``.
@@ -42,8 +42,8 @@ def log_error(
         Inverse temperature.
     radius : float, above 0
         m, the largest norm of a pattern.
-    noop : float, at least 0
-        n, the no-op mass.
+    noop : float, at least 0, optional
+        n, the no-op mass; by default 1.
     log_noop : float, optional
         log n in place of ``noop``.
 
@@ -69,7 +69,7 @@ def log_error(
 
 
 def log_outlier_threshold(
-    log_target: ArrayLike, log_others: ArrayLike, *, noop: float = 1.0, log_noop: float | None = None
+    log_target: ArrayLike, log_others: ArrayLike, *, noop: float | None = None, log_noop: float | None = None
 ) -> Floats:
     """Logarithm of the outlier mass above which T11 favours the classified memory, if outliers are no longer than m.
 
@@ -103,7 +103,7 @@ def log_outlier_threshold(
 
 
 def least_gap(
-    *, log_patterns: float, beta: float, radius: float = 1.0, noop: float = 1.0, log_noop: float | None = None
+    *, log_patterns: float, beta: float, radius: float = 1.0, noop: float | None = None, log_noop: float | None = None
 ) -> float:
     """Smallest gap Δ at which T12 stores a pattern of the largest norm m, over all balls; ``inf`` if there is none.
 
@@ -186,7 +186,7 @@ def log_answer(
     *,
     log_patterns: ArrayLike,
     radius: float = 1.0,
-    noop: float = 1.0,
+    noop: float | None = None,
     log_noop: float | None = None,
 ) -> Floats:
     """Logarithm of the largest length of the answer to an unmatched query, T14.

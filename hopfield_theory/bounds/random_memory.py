@@ -38,7 +38,7 @@ class RandomMemory:
     def __post_init__(self) -> None:
         object.__setattr__(self, "dim", _arguments.integer("dim", self.dim, 2))
         object.__setattr__(self, "kappa", _arguments.positive("kappa", self.kappa))
-        object.__setattr__(self, "log_noop", _arguments.log_noop(1.0, self.log_noop))
+        object.__setattr__(self, "log_noop", _arguments.log_noop(None, self.log_noop))
 
     @classmethod
     def of(cls, dim: int, beta: float, scale: float, noop: float = 1.0) -> "RandomMemory":

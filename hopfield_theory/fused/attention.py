@@ -38,7 +38,7 @@ def fused_attention(
     query: Tensor,
     key: Tensor,
     value: Tensor,
-    n: float | Tensor = 1.0,
+    n: float | Tensor | None = None,
     *,
     log_n: float | Tensor | None = None,
     beta: float = 1.0,
@@ -61,8 +61,8 @@ def fused_attention(
         Keys :math:`k_\mu`, same dtype as ``query``.
     value : Tensor, shape (..., S, V)
         Values :math:`v_\mu`, same dtype as ``query``.
-    n : float or Tensor
-        No-op mass, as in :func:`hopfield_theory.softmax_n`; a tensor broadcasts to (..., L, 1).
+    n : float or Tensor, optional
+        No-op mass, as in :func:`hopfield_theory.softmax_n`, by default 1; a tensor broadcasts to (..., L, 1).
     log_n : float or Tensor, optional
         Its logarithm in place of ``n``; may require a gradient.
     beta : float
@@ -109,7 +109,7 @@ def fused_attention(
         mask = mask if mask is None or mask.shape[-1] == 1 else mask[..., : query.shape[-2]]
     gpu = query.is_cuda
     if not isinstance(n, Tensor) and log_n is None and mask is None and not dropout_p and _fits(query, key, value):
-        mass = 0.0 if type(n) is float and n == 1.0 else log_noop(n)
+        mass = 0.0 if n is None or (type(n) is float and n == 1.0) else log_noop(n)
         if -math.inf < beta < math.inf:
             if gpu and not return_lse and not retrieval.applies(query, key, value, None, is_causal):
                 out = cuda.attend_simply(query, key, value, float(mass), beta, is_causal)

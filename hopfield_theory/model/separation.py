@@ -20,7 +20,8 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import Protocol
+from numbers import Real
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -30,12 +31,12 @@ from hopfield_theory import _arguments as arguments
 __all__ = ["Entmax", "Separation", "SoftmaxN", "log_noop", "lse_n", "softmax_n"]
 
 
-def log_noop(n: float | Tensor, log_n: float | Tensor | None = None) -> float | Tensor:
-    r"""Return :math:`\log n` of a no-op mass given as ``n``, or as ``log_n`` if that is not ``None``.
+def log_noop(n: float | Tensor | None, log_n: float | Tensor | None = None) -> float | Tensor:
+    r"""Return :math:`\log n` of a no-op mass given as ``n`` or as ``log_n``; it is 1 if both are ``None``.
 
     Parameters
     ----------
-    n : float or Tensor
+    n : float or Tensor, optional
         No-op mass, ``0 ≤ n < ∞``. The values of a tensor are not checked; a tensor that requires a gradient is
         refused, since :math:`\partial/\partial n` is infinite on the log scale at ``n = 0``.
     log_n : float or Tensor, optional
@@ -49,27 +50,37 @@ def log_noop(n: float | Tensor, log_n: float | Tensor | None = None) -> float | 
     Raises
     ------
     ValueError
-        If a Python number is out of range.
+        If a Python number is out of range, or both are given.
     TypeError
-        If ``n`` is a tensor that requires a gradient.
+        If ``n`` is a tensor that requires a gradient, or either is no number.
 
     Examples
     --------
-    >>> log_noop(1.0), log_noop(0.0), log_noop(1.0, log_n=-800.0)
+    >>> log_noop(1.0), log_noop(0.0), log_noop(None, log_n=-800.0)
     (0.0, -inf, -800.0)
     """
     if log_n is not None:
-        if not isinstance(log_n, Tensor) and not log_n < math.inf:
+        if n is not None:
+            raise ValueError(f"n is {n} and log_n {log_n}: one must be None")
+        if not isinstance(log_n, Tensor) and not _number("log_n", log_n) < math.inf:
             raise ValueError(f"log_n is {log_n}: it must be below infinity (-inf stands for n = 0)")
         return log_n
+    if n is None:
+        return 0.0
     if isinstance(n, Tensor):
         if n.requires_grad:
             raise TypeError("n requires a gradient: learn its logarithm instead and pass it as log_n")
         # float32 at least, since the half types cannot hold the logarithm to their own relative precision
         return n.to(torch.promote_types(n.dtype, torch.float32)).log()
-    if not 0 <= n < math.inf:
+    if not 0 <= _number("n", n) < math.inf:
         raise ValueError(f"n is {n}: the no-op mass must be a finite number of at least 0")
     return math.log(n) if n > 0 else -math.inf
+
+
+def _number(name: str, value: Any) -> Any:
+    if not isinstance(value, Real):
+        raise TypeError(f"{name} is {value!r}: it must be a number or a tensor")
+    return value
 
 
 def _exponentials(scores: Tensor, log_n: float | Tensor, dim: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -103,7 +114,9 @@ def _exponentials(scores: Tensor, log_n: float | Tensor, dim: int) -> tuple[Tens
     return exponentials, total, shift
 
 
-def softmax_n(scores: Tensor, n: float | Tensor = 1.0, dim: int = -1, *, log_n: float | Tensor | None = None) -> Tensor:
+def softmax_n(
+    scores: Tensor, n: float | Tensor | None = None, dim: int = -1, *, log_n: float | Tensor | None = None
+) -> Tensor:
     r"""Softmax with a no-op slot of mass ``n``: :math:`p_\mu = e^{z_\mu} / (n + \sum_\nu e^{z_\nu})`.
 
     Outputs and derivatives are finite for all scores that are finite or ``−inf`` and for every ``n``, in every dtype:
@@ -114,9 +127,9 @@ def softmax_n(scores: Tensor, n: float | Tensor = 1.0, dim: int = -1, *, log_n: 
     ----------
     scores : Tensor, shape (..., M, ...)
         Scaled overlaps :math:`z = \beta\,\Xi x`, floating point; half types are computed in float32.
-    n : float or Tensor
-        No-op mass, ``n ≥ 0``: 0 is the ordinary softmax, 1 is Softmax₁. A tensor broadcasts against the scores with
-        length 1 along ``dim``.
+    n : float or Tensor, optional
+        No-op mass, ``n ≥ 0``: 0 is the ordinary softmax, 1 (the default) is Softmax₁. A tensor broadcasts against
+        the scores with length 1 along ``dim``.
     dim : int
         The axis of the patterns.
     log_n : float or Tensor, optional
@@ -132,7 +145,7 @@ def softmax_n(scores: Tensor, n: float | Tensor = 1.0, dim: int = -1, *, log_n: 
     TypeError
         For scores that are not floating point, or ``n`` that requires a gradient.
     ValueError
-        For a number ``n`` outside [0, ∞), or a tensor whose shape does not fit.
+        For a number ``n`` outside [0, ∞), a tensor whose shape does not fit, or both ``n`` and ``log_n``.
 
     References
     ----------
@@ -149,7 +162,9 @@ def softmax_n(scores: Tensor, n: float | Tensor = 1.0, dim: int = -1, *, log_n: 
     return (exponentials / torch.where(total > 0, total, torch.ones_like(total))).to(scores.dtype)
 
 
-def lse_n(scores: Tensor, n: float | Tensor = 1.0, dim: int = -1, *, log_n: float | Tensor | None = None) -> Tensor:
+def lse_n(
+    scores: Tensor, n: float | Tensor | None = None, dim: int = -1, *, log_n: float | Tensor | None = None
+) -> Tensor:
     r"""Log-sum-exp with a no-op slot of mass ``n``: :math:`\log(n + \sum_\mu e^{z_\mu})`.
 
     Its gradient is :func:`softmax_n`. The function :math:`\mathrm{lse}_n(\beta, s)` of the energies is

@@ -137,7 +137,7 @@ class Stream:
         self,
         source: PatternSource,
         beta: float,
-        noop: float = 1.0,
+        noop: float | None = None,
         *,
         log_noop: float | None = None,
         map_fn: Mapper | None = None,

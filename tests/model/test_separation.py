@@ -145,8 +145,20 @@ def test_a_tensor_of_masses_is_taken_to_its_logarithm_in_float32_at_least(dtype)
     log_n = log_noop(n)
     assert log_n.dtype == torch.promote_types(dtype, torch.float32)
     assert torch.equal(log_n, n.to(log_n.dtype).log())
-    assert log_noop(torch.ones(1), -2.0) == -2.0
-    assert log_noop(1.0, -math.inf) == -math.inf
+    assert log_noop(None, -2.0) == -2.0
+    assert log_noop(None, -math.inf) == -math.inf
+    assert log_noop(None) == 0.0
+
+
+@pytest.mark.parametrize("function", [softmax_n, lse_n])
+def test_a_mass_is_one_number_or_tensor_given_once(function):
+    scores = torch.zeros(3)
+    for n, log_n in ((5.0, 0.0), (torch.ones(1), 0.0), (1.0, torch.zeros(1))):
+        with pytest.raises(ValueError, match="one must be None"):
+            function(scores, n, log_n=log_n)
+    for given, name in ({"n": "a"}, "n"), ({"log_n": "a"}, "log_n"), ({"n": [1.0]}, "n"):
+        with pytest.raises(TypeError, match=f"^{name} is .*: it must be a number or a tensor"):
+            function(scores, **given)
 
 
 def test_everything_happens_on_the_device_of_the_scores():
