@@ -159,7 +159,7 @@ def test_the_noop_mass_is_one_unless_given_and_its_logarithm_replaces_it(functio
     other = np.asarray(function(**arguments, noop=1.5))
     assert not np.isclose(other, default).any()
     assert np.allclose(other, function(**arguments, log_noop=math.log(1.5)), rtol=1e-14)
-    with pytest.raises(ValueError, match="noop is 1.0 and log_noop 0.0: one must be None"):
+    with pytest.raises(ValueError, match=r"noop is 1\.0 and log_noop 0\.0: one must be None"):
         function(**arguments, noop=1.0, log_noop=0.0)
 
 

@@ -156,9 +156,10 @@ def test_a_mass_is_one_number_or_tensor_given_once(function):
     for n, log_n in ((5.0, 0.0), (torch.ones(1), 0.0), (1.0, torch.zeros(1))):
         with pytest.raises(ValueError, match="one must be None"):
             function(scores, n, log_n=log_n)
-    for given, name in ({"n": "a"}, "n"), ({"log_n": "a"}, "log_n"), ({"n": [1.0]}, "n"):
+    for mass in ({"n": "a"}, {"log_n": "a"}, {"n": [1.0]}):
+        [name] = mass
         with pytest.raises(TypeError, match=f"^{name} is .*: it must be a number or a tensor"):
-            function(scores, **given)
+            function(scores, **mass)
 
 
 def test_everything_happens_on_the_device_of_the_scores():

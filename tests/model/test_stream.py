@@ -146,7 +146,7 @@ def test_gaussian_patterns_and_progress(queries):
 
 
 def test_what_is_refused(queries):
-    with pytest.raises(ValueError, match="noop is 5.0 and log_noop 0.0: one must be None"):
+    with pytest.raises(ValueError, match=r"noop is 5\.0 and log_noop 0\.0: one must be None"):
         Stream(source(), 1.0, 5.0, log_noop=0.0)
     for beta in (0.0, -1.0, math.inf, math.nan):
         with pytest.raises(ValueError, match="beta is"):
