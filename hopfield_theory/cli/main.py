@@ -14,6 +14,7 @@ from typing import Annotated
 
 import typer
 
+import hopfield_theory as ht
 from hopfield_theory import _arguments
 from hopfield_theory._atomic_write import atomic_write
 from hopfield_theory._sentences import many
@@ -102,7 +103,6 @@ def certify(
     Exit status 0 if every pattern is proved stored, 1 if not, 2 for bad input.
     """
     with one_line_errors(source):
-        from hopfield_theory.certificates.certify import certify as run
         from hopfield_theory.certificates.rejection import least_noop
         from hopfield_theory.cli import render
         from hopfield_theory.model.memory import Memory
@@ -113,7 +113,7 @@ def certify(
         with naming(source):
             memory = Memory(patterns, beta, noop, centre=centre, normalise=normalise)
         with progress_bar("certifying") as progress:
-            proof = run(memory, progress=progress)
+            proof = ht.certify(memory, progress=progress)
         least = least_noop(memory)
         report(
             json,
@@ -153,7 +153,6 @@ def find_beta(
     """
     with one_line_errors(source):
         from hopfield_theory.certificates.find_beta import SearchInterruptedError
-        from hopfield_theory.certificates.find_beta import find_beta as run
         from hopfield_theory.cli import render
 
         check_output(json, source)
@@ -167,7 +166,7 @@ def find_beta(
         with naming(source), progress_bar("certifying at each β") as progress:
             options = {"centre": centre, "normalise": normalise, "betas": grid, "drop_duplicates": drop_duplicates}
             try:
-                found = run(patterns, noop, **options, progress=progress)
+                found = ht.find_beta(patterns, noop, **options, progress=progress)
             except SearchInterruptedError as error:
                 found, interrupted = error.found, str(error)
         data = {
@@ -248,7 +247,6 @@ def retrieve(
         from hopfield_theory.cli import cues, render
         from hopfield_theory.data import corruption
         from hopfield_theory.model.memory import Memory
-        from hopfield_theory.model.retrieval import retrieve as run
 
         check_output(json, source)
         check_numbers(beta=beta, noop=noop)
@@ -313,7 +311,8 @@ def retrieve(
             memory.prepare(queries)
         promised = guaranteed(memory, queries)
         with naming(source), progress_bar("retrieving") as progress:
-            found = run(memory, queries, tol, max_steps, accelerate=accelerate, energies=True, progress=progress)
+            options = {"accelerate": accelerate, "energies": True}
+            found = ht.retrieve(memory, queries, tol, max_steps, **options, progress=progress)
         answers, distances = memory.nearest(found.state)
         outcomes = (
             None if expected is None else render.outcomes(expected, answers, shared_with(memory, expected, found))
@@ -376,8 +375,8 @@ def bounds(
         )
 
 
-@app.command()
-def capacity(
+@app.command("capacity")
+def measure_capacity(
     dim: Dim,
     beta: RandomBeta = None,
     scale: Scale = None,
@@ -400,8 +399,7 @@ def capacity(
     """
     with one_line_errors("capacity"):
         from hopfield_theory.cli import render
-        from hopfield_theory.measured.capacity import Rule, Setting
-        from hopfield_theory.measured.capacity import capacity as measured
+        from hopfield_theory.measured.capacity import Rule, Setting, capacity
 
         check_output(json)
         memory, described, given = random_memory(dim, beta, scale, norm, kappa, noop)
@@ -412,7 +410,7 @@ def capacity(
         if most < 2.0:
             raise ValueError(f"--dim is {dim}: no memory of more than 1e8 numbers is drawn, which here is one pattern")
         with progress_words("measuring") as progress:
-            found = measured(
+            found = capacity(
                 Setting(memory, Rule(rule)), seed, precision=precision, most_patterns=most, progress=progress
             )
         report(
@@ -457,11 +455,10 @@ def verify(
         if figures is not None and (html is None or not Path(figures).is_dir()):
             raise ValueError(f"--figures {figures}: it must be a folder, and needs --html")
         from hopfield_theory.runs.executors import Processes, Serial
-        from hopfield_theory.verification import replay as files
         from hopfield_theory.verification.own import load
         from hopfield_theory.verification.render import table
+        from hopfield_theory.verification.replay import write
         from hopfield_theory.verification.suite import digits
-        from hopfield_theory.verification.suite import verify as run
 
         if counterexamples is not None:
             check_folder(counterexamples)
@@ -472,12 +469,12 @@ def verify(
         with progress_bar("verifying") as progress, workers:
             options = {"level": level, "seed": seed, "budget": budget}
             wanted = None if names is None else [*names, *claims]
-            verdicts = run(wanted, **options, progress=progress, map_fn=workers.map)
+            verdicts = ht.verify(wanted, **options, progress=progress, map_fn=workers.map)
         rows = table.data(verdicts)
         lines = verdicts.lines()
         if counterexamples is not None:
             found = [part.counterexample for v in verdicts for part in v.parts if part.counterexample is not None]
-            lines += [f"Written: {files.write(counterexample, counterexamples)}" for counterexample in found]
+            lines += [f"Written: {write(counterexample, counterexamples)}" for counterexample in found]
         if html is not None:
             from hopfield_theory.verification.render.page import page
 
@@ -497,8 +494,8 @@ def verify(
     raise typer.Exit(0 if expected else 1)
 
 
-@app.command()
-def replay(
+@app.command("replay")
+def replay_file(
     file: Annotated[
         str, typer.Argument(metavar="FILE", help="A counterexample that `verify` wrote.", show_default=False)
     ],
@@ -511,12 +508,11 @@ def replay(
     with one_line_errors("replay"):
         from hopfield_theory.statements.registry import STATEMENTS
         from hopfield_theory.verification.own import load
-        from hopfield_theory.verification.replay import NoCounterexampleError
-        from hopfield_theory.verification.replay import replay as run
+        from hopfield_theory.verification.replay import NoCounterexampleError, replay
 
         claims = [] if own is None else load(own)
         try:
-            found = run(file, claims)
+            found = replay(file, claims)
         except NoCounterexampleError as error:
             print(f"hopfield-theory: {error}", file=sys.stderr)
             raise typer.Exit(1) from error
