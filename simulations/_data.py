@@ -9,7 +9,6 @@ import ast
 import functools
 import hashlib
 import importlib.util
-import io
 import itertools
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -22,7 +21,7 @@ import torch
 from filelock import FileLock
 from torch import Tensor
 
-from hopfield_theory._atomic_write import atomic_write
+from simulations import _kept
 
 __all__ = ["Images", "Series", "Text", "fingerprint", "images", "kept_text", "series", "text"]
 
@@ -174,11 +173,11 @@ def kept_text(folder: str | None, path: str | None, characters: int, vocabulary:
     kept = Path(folder) / name
     kept.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{kept}.lock"):
-        if not kept.exists():
-            buffer = io.BytesIO()
-            torch.save(vars(text(path, characters, vocabulary)), buffer)
-            atomic_write(kept, buffer.getvalue())
-    return Text(**torch.load(io.BytesIO(kept.read_bytes()), weights_only=True))
+        state = _kept.read(kept)
+        if state is None:
+            state = vars(text(path, characters, vocabulary))
+            _kept.write(kept, state)
+    return Text(**state)
 
 
 def _prose() -> Iterator[str]:

@@ -100,7 +100,7 @@ def measure(
 ) -> list[dict[str, Any]]:
     """Train one model; one row per measurement along the training, the last one with the numbers after W8A8.
 
-    With a folder for what is unfinished, a killed training goes on from its last measurement.
+    With a folder for what is unfinished, a killed training goes on from its last measurement; :func:`forget` clears it.
     """
     del seed
     begin = derived_seed(study, parameters["training"])
@@ -121,10 +121,13 @@ def measure(
     known = {"rate": rate, "blind_loss": built.blind_loss, "stuck": stuck, "parameters": _count(built)}
     rows = [row | known | {"last": False} for row in rows]
     rows[-1] |= {"last": True, **(built.rounded() if rows[-1]["loss"] < float("inf") else {})}
-    if unfinished is not None:
-        for path in Path(unfinished).glob(f"{_name(parameters, study, device)}-*.pt"):
-            path.unlink()
     return rows
+
+
+def forget(parameters: Mapping[str, Any], device: str, study: int, unfinished: str) -> None:
+    """Remove the checkpoints of a model whose rows are stored."""
+    for path in Path(unfinished).glob(f"{_name(parameters, study, device)}-*.pt"):
+        path.unlink(missing_ok=True)
 
 
 def _built(parameters: Mapping[str, Any], seed: int, device: str, folder: str | None) -> Built:
