@@ -65,11 +65,12 @@ def _ordered(cells: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def own_cells(preset: str, data: str) -> list[dict[str, Any]]:
     """List the cells of the models that learn from the user's data, after it has been read once."""
-    path = Path(data)
-    known, plans = {"data": data, "digest": loaders.fingerprint(path)}, _PLANS[preset]
-    if path.suffix.lower() == ".csv":
+    if not data:
+        raise ValueError("data is '': it must be a file or a folder")
+    known, plans, kind = {"data": data, "digest": loaders.fingerprint(data)}, _PLANS[preset], loaders.kind(data)
+    if kind == "series":
         chosen = {"STanHop": (replace(plans["STanHop"][0], length=168, horizon=24), *plans["STanHop"][1:])}
-    elif path.suffix.lower() == ".npz" or (path.is_dir() and any(each.is_dir() for each in path.iterdir())):
+    elif kind == "images":
         image, patch = _OWN_IMAGES[preset]
         chosen = {"ViT": (replace(plans["ViT"][0], image=image, patch=patch), *plans["ViT"][1:])}
     else:
@@ -82,7 +83,9 @@ def own_cells(preset: str, data: str) -> list[dict[str, Any]]:
 def _read(name: str, size: Size, path: str) -> object:
     if name == "STanHop":
         return loaders.series(path, size.length, size.horizon)
-    return loaders.images(path, size.image) if name == "ViT" else loaders.text(path, size.characters, size.vocabulary)
+    if name == "ViT":
+        return loaders.images(path, size.image)
+    return loaders.text(path, size.characters, size.vocabulary).above(size.length, path)
 
 
 def _cells(preset: str, name: str, size: Size, steps: int, rates: str) -> list[dict[str, Any]]:

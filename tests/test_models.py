@@ -113,9 +113,9 @@ def spoilt(column, value, row=3):
 @pytest.mark.parametrize(
     ("spoil", "rows", "words"),
     [
-        (spoilt("A", "x"), 100, "column A holds what is no number"),
-        (spoilt("A", math.nan), 100, "column A, line 5, is empty or not finite"),
-        (lambda frame: frame[["date"]], 100, "has 1 column: it must have dates first"),
+        (spoilt("A", "x"), 100, "line 5, column A: 'x' is no finite number"),
+        (spoilt("A", math.nan), 100, "line 5, column A: '' is no finite number"),
+        (lambda frame: frame[["date"]], 100, "has 1 column: it must have dates"),
         (lambda frame: frame.assign(A=1.0), 100, "column 2 is constant"),
         (None, 20, "has 20 rows: 10 steps in and 5 out need at least 26"),
     ],
@@ -137,7 +137,7 @@ def test_bad_text_and_images(tmp_path):
     with pytest.raises(ValueError, match="N integers"):
         data.images(str(tmp_path / "bad.npz"))
     np.savez(tmp_path / "one.npz", images=np.zeros((30, 5, 5)), labels=np.zeros(30, dtype=int))
-    with pytest.raises(ValueError, match="holds 30 images of 1 classes"):
+    with pytest.raises(ValueError, match="holds images: 30, classes: 1;"):
         data.images(str(tmp_path / "one.npz"))
     (tmp_path / "no.npz").write_bytes(b"no")
     with pytest.raises(ValueError, match="must be a folder per class, or an"):
