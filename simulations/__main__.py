@@ -74,12 +74,11 @@ def main(
             print(f"{name}, {sweep.preset}: {sweeps.dry_run(sweep, store)}")
             raise typer.Exit
         with executor(with_, workers, address) as who, _Bar(len(sweep.cells)) as bar:
-            forget = partial(_forget, name, chosen, seed, out)
+            forget = partial(_forget, name, chosen, seed, store)
 
             def show(advance: Advance) -> None:
                 bar.show(advance)
-                if store.has(advance.cell):
-                    forget(advance.cell)
+                forget(advance.cell)
 
             report = run(sweep, store, who, chosen, progress=show)
             # a killed run may have stored a cell and not come further
@@ -144,10 +143,11 @@ def _sweep(
     return Sweep(name, preset, seed, cells, measure, module.cost)
 
 
-def _forget(name: str, device: str, seed: int, out: Path, cell: Cell) -> None:
-    """Remove what was kept of a cell while it was unfinished, where the experiment keeps any."""
-    if forget := getattr(_module(name), "forget", None):
-        forget(cell.parameters, device, seed, str(out / "unfinished"))
+def _forget(name: str, device: str, seed: int, store: Store, cell: Cell) -> None:
+    """Remove what an experiment kept of a cell while it was unfinished, if the store has the cell."""
+    forget = getattr(_module(name), "forget", None)
+    if forget is not None and store.has(cell):
+        forget(cell.parameters, device, seed, str(store.folder / "unfinished"))
 
 
 def _device(name: str) -> str:
