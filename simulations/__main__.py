@@ -19,7 +19,7 @@ from rich.progress import BarColumn, Progress, TextColumn
 import simulations
 from hopfield_theory.runs import sweep as sweeps
 from hopfield_theory.runs.executors import executor
-from hopfield_theory.runs.store import Store
+from hopfield_theory.runs.store import Cell, Store
 from hopfield_theory.runs.sweep import Advance, Interrupted, Sweep, run
 from simulations._shared import presets
 
@@ -74,7 +74,16 @@ def main(
             print(f"{name}, {sweep.preset}: {sweeps.dry_run(sweep, store)}")
             raise typer.Exit
         with executor(with_, workers, address) as who, _Bar(len(sweep.cells)) as bar:
-            report = run(sweep, store, who, chosen, progress=bar.show)
+            forget = partial(_forget, name, chosen, seed, store)
+
+            def show(advance: Advance) -> None:
+                bar.show(advance)
+                forget(advance.cell)
+
+            report = run(sweep, store, who, chosen, progress=show)
+            # a killed run may have stored a cell and not come further
+            for cell in report.skipped:
+                forget(cell)
     except (ValueError, TypeError, OSError, ImportError) as error:
         print(f"simulations: {' '.join(str(error).split())}", file=sys.stderr)
         raise typer.Exit(2) from None
@@ -132,6 +141,13 @@ def _sweep(
             raise ValueError(f"{key} is {wrong[0]!r}: it must be one of {', '.join(known) or 'none, in ' + name}")
         cells = [cell for cell in cells if cell.get(key) in values]
     return Sweep(name, preset, seed, cells, measure, module.cost)
+
+
+def _forget(name: str, device: str, seed: int, store: Store, cell: Cell) -> None:
+    """Remove what an experiment kept of a cell while it was unfinished, if the store has the cell."""
+    forget = getattr(_module(name), "forget", None)
+    if forget is not None and store.has(cell):
+        forget(cell.parameters, device, seed, str(store.folder / "unfinished"))
 
 
 def _device(name: str) -> str:

@@ -198,11 +198,7 @@ def _windows(stream: Tensor, starts: Tensor, length: int) -> Tensor:
 
 
 def _tokens(source: data.Text, size: Size, masked: bool) -> Any:
-    if min(len(source.train), len(source.held_out)) <= size.length:
-        raise ValueError(
-            f"the text has {len(source.train)} tokens, {len(source.held_out)} held out: both must be above the length, "
-            f"{size.length}"
-        )
+    source.above(size.length)
 
     def hidden(tokens: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Hide 15 per cent: of these 80 by the mask, 10 by a random token, 10 not at all."""

@@ -6,11 +6,15 @@ Every loader refuses a file that it cannot use in one line, with what the file m
 from __future__ import annotations
 
 import ast
+import csv
 import functools
 import hashlib
 import importlib.util
 import io
 import itertools
+import math
+import os
+import warnings
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -22,9 +26,10 @@ import torch
 from filelock import FileLock
 from torch import Tensor
 
-from hopfield_theory._atomic_write import atomic_write
+from hopfield_theory._sentences import many
+from simulations import _kept
 
-__all__ = ["Images", "Series", "Text", "fingerprint", "images", "kept_text", "series", "text"]
+__all__ = ["Images", "Series", "Text", "fingerprint", "images", "kept_text", "kind", "series", "text"]
 
 # whose docstrings are read, in this order, where installed
 _PACKAGES = ("numpy", "scipy", "sklearn", "pandas", "matplotlib", "sympy", "torch", "transformers", "networkx")
@@ -32,7 +37,10 @@ _SHORTEST = 200  # characters of a docstring: shorter ones are hardly prose
 _HELD_OUT = 10  # one document, one image of so many is held out
 _SPECIAL = ("[PAD]", "[MASK]", "[END]")
 _ETT = (8640, 11520, 14400)  # rows for training, validation and test end here in the published split
-_IMAGES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp")
+_IMAGES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff")
+# some of them are valid UTF-8, and yet no prose
+_NO_TEXT = (*_IMAGES, ".csv", ".tsv", ".tab", ".npz", ".npy", ".parquet", ".xls", ".xlsx", ".zip", ".gz")
+_CHANNELS = 4  # at most: red, green, blue, opacity
 
 
 def _cross_entropy(train: Tensor, held_out: Tensor, kinds: int) -> float:
@@ -53,6 +61,15 @@ class Text:
     def blind_loss(self) -> float:
         """Cross entropy on held-out tokens of the frequencies in the training tokens: no context is used."""
         return _cross_entropy(self.train, self.held_out, self.vocabulary)
+
+    def above(self, length: int, name: str = "the text") -> Text:
+        """Return the text, unless one of its parts has no more tokens than a length; the refusal names the text."""
+        if min(len(self.train), len(self.held_out)) <= length:
+            raise ValueError(
+                f"{name} has {len(self.train)} tokens, {len(self.held_out)} held out: both must be above the length, "
+                f"{length}"
+            )
+        return self
 
 
 @dataclass(frozen=True)
@@ -92,16 +109,51 @@ class Series:
 def fingerprint(path: str | Path) -> str:
     """Return a digest of a file, or of all files of a folder with their names."""
     path, digest = Path(path), hashlib.sha256()
-    if not path.exists():
-        raise ValueError(f"{path}: there is no such file or folder")
     for each in _files(path):
-        digest.update(f"{each.relative_to(path)}\0{each.stat().st_size}\0".encode())
+        digest.update(os.fsencode(f"{each.relative_to(path)}\0{each.stat().st_size}\0"))
         digest.update(each.read_bytes())
     return digest.hexdigest()[:16]
 
 
+def kind(path: str | Path) -> str:
+    """Return what a file or folder holds by the suffixes: ``"text"``, ``"images"`` or ``"series"``."""
+    path, files = Path(path), _files(Path(path))
+    suffix = "" if path.is_dir() else path.suffix.lower()
+    if suffix in (".csv", ".npz"):
+        return "series" if suffix == ".csv" else "images"
+    pictures = [each for each in files if each.suffix.lower() in _IMAGES]
+    others = [each for each in files if each.suffix.lower() not in _IMAGES]
+    if path.is_dir() and pictures:
+        if others:
+            raise ValueError(
+                f"{path} holds images ({pictures[0].name}) and other files ({others[0].name}): it must hold "
+                "texts alone, or images alone, one folder per class"
+            )
+        return "images"
+    for each in files:
+        if each.suffix.lower() in _NO_TEXT:
+            raise ValueError(
+                f"{each} is no text: a series is one .csv file, images are an .npz file or a folder per class"
+            )
+    return "text"
+
+
 def _files(path: Path) -> list[Path]:
-    return sorted(each for each in path.rglob("*") if each.is_file()) if path.is_dir() else [path]
+    """List the file, or all files of the folder but those whose path begins with a dot somewhere: they are hidden."""
+    if not path.exists():
+        raise ValueError(f"{path}: there is no such file or folder")
+    found = list(_inside(path)) if path.is_dir() else [path]
+    for each in found:
+        if not each.is_file():
+            raise ValueError(f"{each} is no file that can be read")
+    return sorted(found)
+
+
+def _inside(folder: Path) -> Iterator[Path]:
+    # iterdir, unlike rglob, says what it may not read, and follows links
+    for each in folder.iterdir():
+        if not each.name.startswith("."):
+            yield from _inside(each) if each.is_dir() else [each]
 
 
 def _once(read: Callable[..., Any]) -> Callable[..., Any]:
@@ -125,8 +177,8 @@ def text(path: str | None = None, characters: int = 300_000, vocabulary: int = 1
     Parameters
     ----------
     path : str, optional
-        A text file, or a folder of them (UTF-8). By default CPython's help topics, then docstrings
-        of installed packages.
+        A text file, or a folder of them (UTF-8), hidden files left out. By default CPython's help topics, then
+        docstrings of installed packages.
     characters : int
         How many are read at most.
     vocabulary : int
@@ -174,11 +226,11 @@ def kept_text(folder: str | None, path: str | None, characters: int, vocabulary:
     kept = Path(folder) / name
     kept.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{kept}.lock"):
-        if not kept.exists():
-            buffer = io.BytesIO()
-            torch.save(vars(text(path, characters, vocabulary)), buffer)
-            atomic_write(kept, buffer.getvalue())
-    return Text(**torch.load(io.BytesIO(kept.read_bytes()), weights_only=True))
+        state = _kept.read(kept)
+        if state is None:
+            state = vars(text(path, characters, vocabulary))
+            _kept.write(kept, state)
+    return Text(**state)
 
 
 def _prose() -> Iterator[str]:
@@ -219,6 +271,8 @@ def _own_text(path: Path) -> Iterator[str]:
             document = each.read_text("utf-8")
         except UnicodeDecodeError as error:
             raise ValueError(f"{each} is no UTF-8 text (byte {error.start}): give text files") from None
+        if "\0" in document:
+            raise ValueError(f"{each} is no UTF-8 text (character {document.index(chr(0))}): give text files")
         found += len(document)
         yield document
     if found < 10_000:
@@ -235,8 +289,9 @@ def images(path: str | None = None, size: int = 8) -> Images:
     Parameters
     ----------
     path : str, optional
-        A folder with one folder of images per class, or an ``.npz`` file with ``images`` (N, height, width) or
-        (N, height, width, channels) and ``labels`` (N,). By default scikit-learn's digits.
+        A folder with one folder of images per class, read as red, green and blue; or an ``.npz`` file with ``images``
+        (N, height, width) or (N, height, width, channels), and ``labels`` (N,) from 0 to classes − 1. By default
+        scikit-learn's digits.
     size : int
         Images are resized to it.
     """
@@ -244,64 +299,87 @@ def images(path: str | None = None, size: int = 8) -> Images:
         from sklearn.datasets import load_digits
 
         found = load_digits()
-        pixels, labels = found.images[..., None], found.target
-    elif Path(path).is_dir():
-        pixels, labels = _image_folder(Path(path), size)
+        pixels, labels = found.images, found.target
     else:
-        pixels, labels = _image_arrays(Path(path))
-    x = torch.as_tensor(np.ascontiguousarray(pixels), dtype=torch.float32).permute(0, 3, 1, 2)
+        pixels, labels = (_image_folder if Path(path).is_dir() else _image_arrays)(Path(path), size)
+    pixels = pixels[..., None] if pixels.ndim == 3 else pixels
+    _check_images(path, pixels, labels)
+    with np.errstate(over="ignore"):
+        pixels = np.ascontiguousarray(pixels, dtype=np.float32)
+    if not np.isfinite(pixels).all():
+        raise ValueError(f"{path} holds pixels that are not finite, or too large")
+    x = torch.from_numpy(pixels).permute(0, 3, 1, 2)
     if x.shape[-2:] != (size, size):
         x = torch.nn.functional.interpolate(x, (size, size), mode="bilinear", antialias=True)
     order = torch.randperm(len(x), generator=torch.Generator().manual_seed(0))
-    x, y = x[order], torch.as_tensor(labels, dtype=torch.int64)[order]
+    x, y = x[order], torch.from_numpy(labels.astype(np.int64))[order]
     test = torch.arange(len(x)) % _HELD_OUT == 0
-    x = (x - x[~test].mean()) / x[~test].std()
+    if x[~test].min() == x[~test].max():
+        raise ValueError(f"{path} holds pixels that are all the same")
+    deviation = x[~test].std()
+    x = (x - x[~test].mean()) / deviation
+    _check_size(path, deviation, x)
     return Images(x[~test], y[~test], x[test], y[test], int(y.max()) + 1)
 
 
-def _image_folder(path: Path, size: int) -> tuple[np.ndarray, list[int]]:
-    from PIL import Image, UnidentifiedImageError
+def _image_folder(path: Path, size: int) -> tuple[np.ndarray, np.ndarray]:
+    from PIL import Image
 
-    classes = sorted(each for each in path.iterdir() if each.is_dir())
-    pixels, labels = [], []
-    for label, folder in enumerate(classes):
-        for each in sorted(folder.iterdir()):
-            if each.suffix.lower() not in _IMAGES:
-                raise ValueError(f"{each} is no image ({', '.join(_IMAGES)}): a class's folder must hold images alone")
-            try:
-                with Image.open(each) as image:
-                    pixels.append(np.asarray(image.convert("RGB").resize((size, size))))
-            except (UnidentifiedImageError, OSError):
-                raise ValueError(f"{each} cannot be read as an image: it is damaged, or of another format") from None
-            labels.append(label)
-    _check_labels(path, len(pixels), np.array(labels, dtype=int))
-    return np.stack(pixels), labels
+    pixels, names = [], []
+    for each in _files(path):
+        if each.parent.parent != path:
+            raise ValueError(f"{each} is not in a class's folder: images must be {path}/CLASS/IMAGE")
+        try:
+            with Image.open(each) as image:
+                # the first frame of a camera's MPO is the picture
+                frames, mode = 1 if image.format == "MPO" else getattr(image, "n_frames", 1), image.mode
+                pixels.append(np.asarray(image.convert("RGB").resize((size, size))))
+        except Exception:  # a damaged image may raise anything
+            raise ValueError(f"{each} cannot be read as an image: it is damaged, or of another format") from None
+        if frames > 1 or mode[0] in "IF":
+            held = f"{frames} frames" if frames > 1 else f"pixels of mode {mode}"
+            raise ValueError(f"{each} has {held}: it must be one image of 8 bits; an .npz file holds any numbers")
+        names.append(each.parent.name)
+    return np.array(pixels), np.unique(names, return_inverse=True)[1]
 
 
-def _image_arrays(path: Path) -> tuple[np.ndarray, np.ndarray]:
+def _image_arrays(path: Path, _: int) -> tuple[np.ndarray, np.ndarray]:
     try:
-        with np.load(path, allow_pickle=False) as file:
-            pixels, labels = file["images"], file["labels"]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as file:
+            return np.asarray(file["images"]), np.asarray(file["labels"])
+    except Exception as error:  # a damaged archive may raise anything
         raise ValueError(
-            f"{path} must be a folder per class, or an .npz file with the arrays images and labels"
+            f"{path} must be a folder per class, or an .npz file with the arrays images and labels "
+            f"({' '.join(str(error).split())})"
         ) from None
-    pixels = pixels[..., None] if pixels.ndim == 3 else pixels
-    if pixels.ndim != 4 or labels.shape != pixels.shape[:1] or not np.issubdtype(labels.dtype, np.integer):
+
+
+def _check_images(path: str | None, pixels: np.ndarray, labels: np.ndarray) -> None:
+    if pixels.ndim != 4 or 0 in pixels.shape or pixels.shape[3] > _CHANNELS or pixels.dtype.kind not in "buif":
         raise ValueError(
-            f"{path} holds images {pixels.shape} and labels {labels.shape} ({labels.dtype}): they must be (N, height, "
-            "width[, channels]) and N integers"
+            f"{path} holds images {pixels.shape} ({pixels.dtype}): they must be real numbers, (N, height, width) or "
+            f"(N, height, width, channels), channels last, at most {_CHANNELS}"
         )
-    if not np.isfinite(pixels).all():
-        raise ValueError(f"{path} holds pixels that are not finite")
-    _check_labels(path, len(pixels), labels)
-    return pixels, labels
+    if labels.shape != pixels.shape[:1] or labels.dtype.kind not in "iu":
+        raise ValueError(
+            f"{path} holds {len(pixels)} images and labels {labels.shape} ({labels.dtype}): they must be N integers"
+        )
+    classes = np.unique(labels)
+    if len(pixels) < 2 * _HELD_OUT or len(classes) < 2:
+        raise ValueError(
+            f"{path} holds images: {len(pixels)}, classes: {len(classes)}; at least {2 * _HELD_OUT} and 2 are needed"
+        )
+    if not np.array_equal(classes, np.arange(len(classes))):
+        raise ValueError(
+            f"{path} holds {len(classes)} different labels, from {classes[0]} to {classes[-1]}: they must be 0 to "
+            f"{len(classes) - 1}"
+        )
 
 
-def _check_labels(path: Path, count: int, labels: np.ndarray) -> None:
-    if count < 2 * _HELD_OUT or len(np.unique(labels)) < 2 or labels.min() < 0:
-        classes = len(np.unique(labels))
-        raise ValueError(f"{path} holds {count} images of {classes} classes: at least {2 * _HELD_OUT} of 2 are needed")
+def _check_size(path: str | None, deviation: Tensor, scaled: Tensor) -> None:
+    """Refuse numbers whose mean square overflows, before they are scaled or after."""
+    if not (deviation.isfinite().all() and scaled.square().sum().isfinite()):
+        raise ValueError(f"{path} holds numbers that are too large")
 
 
 # --- series ---
@@ -314,9 +392,9 @@ def series(path: str | None = None, length: int = 168, horizon: int = 24) -> Ser
     Parameters
     ----------
     path : str, optional
-        A CSV file of the form of ETT: a header, a first column of dates, then numbers. With 14 400 rows or more the
-        published split is used (training to row 8640, validation to 11 520, test to 14 400), else 60, 20 and 20%.
-        By default a recording: the electroencephalogram that Matplotlib ships as ``eeg.dat``, 4 channels of 800
+        A CSV file of the form of ETT: a header, a first column of dates in order, then numbers. With 14 400 rows or
+        more the published split is used (training to row 8640, validation to 11 520, test to 14 400), else 60, 20 and
+        20%. By default a recording: the electroencephalogram that Matplotlib ships as ``eeg.dat``, 4 channels of 800
         samples. Of the series that statsmodels ships the longest with several columns has 203 rows, fewer than the
         321 that 168 steps in and 24 out need.
     length, horizon : int
@@ -332,10 +410,13 @@ def series(path: str | None = None, length: int = 168, horizon: int = 24) -> Ser
             f"{max(int(needed / 0.6), 5 * horizon) + 1}"
         )
     train = values[: ends[0]]
-    deviation = train.std(0)
-    if (deviation == 0).any():
-        raise ValueError(f"{path}: column {int(np.argmin(deviation)) + 2} is constant over the training rows")
-    scaled = torch.as_tensor((values - train.mean(0)) / deviation, dtype=torch.float32)
+    constant = train.min(0) == train.max(0)
+    if constant.any():
+        raise ValueError(f"{path}: column {int(np.argmax(constant)) + 2} is constant over the training rows")
+    with np.errstate(over="ignore", invalid="ignore"):
+        deviation = train.std(0)
+        scaled = torch.as_tensor((values - train.mean(0)) / deviation, dtype=torch.float32)
+    _check_size(path, torch.as_tensor(deviation), scaled)
     return Series(scaled[: ends[0]], scaled[max(0, ends[1] - length) : ends[2]], length, horizon)
 
 
@@ -347,19 +428,49 @@ def _recording() -> np.ndarray:
 
 
 def _ett(path: Path) -> np.ndarray:
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.reader(file, strict=True)
+            lines = [(reader.line_num, line) for line in reader if line]
+    except (OSError, ValueError, csv.Error) as error:
+        raise ValueError(f"{path} cannot be read as CSV: {error}") from None
+    names = lines[0][1] if lines else []
+    if len(names) < 2:
+        raise ValueError(f"{path} has {many(len(names), 'column')}: it must have dates, a comma, then the series")
+    if not (math.isnan(_number(names[0])) and np.isnat(_dates(names[:1]))[0]):
+        raise ValueError(f"{path} begins with {names[0]!r}: the first line must be a header")
+    if len(set(names)) < len(names):
+        raise ValueError(f"{path}: column {max(names, key=names.count)} is there twice")
+    numbers, rows = [number for number, _ in lines[1:]], [row for _, row in lines[1:]]
+    for number, row in zip(numbers, rows, strict=True):
+        if len(row) != len(names):
+            raise ValueError(f"{path}, line {number}, has {len(row)} columns, and the header {len(names)}")
+    days = [row[0] for row in rows]
+    dates = _dates(days)
+    for index in np.flatnonzero(np.isnat(dates)):
+        raise ValueError(f"{path}, line {numbers[index]}: {days[index]!r} is no date: the first column must hold dates")
+    for index in np.flatnonzero(dates[1:] <= dates[:-1]) + 1:
+        raise ValueError(f"{path}, line {numbers[index]}: {days[index]!r} is not after the date before it")
+    values = np.array([[_number(value) for value in row[1:]] for row in rows]).reshape(len(rows), len(names) - 1)
+    for index, column in np.argwhere(~np.isfinite(values)):
+        value = f"{rows[index][column + 1]!r} is no finite number"
+        raise ValueError(f"{path}, line {numbers[index]}, column {names[column + 1]}: {value}")
+    return values
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
+
+
+def _dates(texts: list[str]) -> np.ndarray:
+    """Read dates; what is none, or a plain number, is NaT."""
     import pandas as pd
 
-    try:
-        frame = pd.read_csv(path)
-    except (OSError, ValueError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} cannot be read as CSV: {' '.join(str(error).split())}") from None
-    if frame.shape[1] < 2:
-        raise ValueError(f"{path} has {frame.shape[1]} column: it must have dates first, then one column per series")
-    numbers = frame.iloc[:, 1:]
-    for name in numbers:
-        if not pd.api.types.is_numeric_dtype(numbers[name]):
-            raise ValueError(f"{path}: column {name} holds what is no number")
-        if not np.isfinite(numbers[name]).all():
-            row = int(np.argmin(np.isfinite(numbers[name].to_numpy(dtype=float)))) + 2
-            raise ValueError(f"{path}: column {name}, line {row}, is empty or not finite")
-    return numbers.to_numpy(dtype=float)
+    with warnings.catch_warnings():
+        # of days first, or a format per row: whether the dates are in order is checked
+        warnings.simplefilter("ignore")
+        dates = pd.DatetimeIndex(pd.to_datetime(texts, utc=True, errors="coerce")).tz_localize(None)
+    return np.where([math.isnan(_number(text)) for text in texts], dates, np.datetime64("NaT"))

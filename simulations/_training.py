@@ -7,7 +7,6 @@ killed goes on from the last one, and on a CPU ends at the same bits as an unbro
 
 from __future__ import annotations
 
-import io
 import math
 import warnings
 from collections.abc import Callable
@@ -18,8 +17,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from hopfield_theory._atomic_write import atomic_write
 from hopfield_theory.data.seeds import derived_seed, keyed_generator
+from simulations import _kept
 
 __all__ = ["Recipe", "Task", "train"]
 
@@ -79,7 +78,7 @@ def train(task: Task, recipe: Recipe, seed: int, device: str, checkpoint: Path |
     device : str
         On CUDA the forward pass runs in bfloat16, and a step as one graph.
     checkpoint : path, optional
-        Where the state is kept at each measurement, and from where it goes on if it is there.
+        Where the state is kept at each measurement, and from where it goes on if it is there and undamaged.
     """
     model, rows, begin = task.model, [], 0
     cuda = device == "cuda"
@@ -97,8 +96,8 @@ def train(task: Task, recipe: Recipe, seed: int, device: str, checkpoint: Path |
         optimiser.step()
 
     train_step = _Recorded(step_on, optimiser.zero_grad) if cuda else step_on
-    if checkpoint is not None and checkpoint.exists():
-        state = torch.load(io.BytesIO(checkpoint.read_bytes()), map_location=device, weights_only=True)
+    state = None if checkpoint is None else _kept.read(checkpoint, device)
+    if state is not None:
         model.load_state_dict(state["model"])
         optimiser.load_state_dict(state["optimiser"])
         rows, begin = state["rows"], state["step"]
@@ -174,8 +173,5 @@ def _groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
 
 
 def _keep(path: Path, model: nn.Module, optimiser: torch.optim.Optimizer, rows: list[Any], step: int) -> None:
-    buffer = io.BytesIO()
     state = {"model": model.state_dict(), "optimiser": optimiser.state_dict(), "rows": rows, "step": step}
-    torch.save(state, buffer)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    atomic_write(path, buffer.getvalue())
+    _kept.write(path, state)

@@ -65,11 +65,12 @@ def _ordered(cells: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def own_cells(preset: str, data: str) -> list[dict[str, Any]]:
     """List the cells of the models that learn from the user's data, after it has been read once."""
-    path = Path(data)
-    known, plans = {"data": data, "digest": loaders.fingerprint(path)}, _PLANS[preset]
-    if path.suffix.lower() == ".csv":
+    if not data:
+        raise ValueError("data is '': it must be a file or a folder")
+    known, plans, kind = {"data": data, "digest": loaders.fingerprint(data)}, _PLANS[preset], loaders.kind(data)
+    if kind == "series":
         chosen = {"STanHop": (replace(plans["STanHop"][0], length=168, horizon=24), *plans["STanHop"][1:])}
-    elif path.suffix.lower() == ".npz" or (path.is_dir() and any(each.is_dir() for each in path.iterdir())):
+    elif kind == "images":
         image, patch = _OWN_IMAGES[preset]
         chosen = {"ViT": (replace(plans["ViT"][0], image=image, patch=patch), *plans["ViT"][1:])}
     else:
@@ -82,7 +83,9 @@ def own_cells(preset: str, data: str) -> list[dict[str, Any]]:
 def _read(name: str, size: Size, path: str) -> object:
     if name == "STanHop":
         return loaders.series(path, size.length, size.horizon)
-    return loaders.images(path, size.image) if name == "ViT" else loaders.text(path, size.characters, size.vocabulary)
+    if name == "ViT":
+        return loaders.images(path, size.image)
+    return loaders.text(path, size.characters, size.vocabulary).above(size.length, path)
 
 
 def _cells(preset: str, name: str, size: Size, steps: int, rates: str) -> list[dict[str, Any]]:
@@ -100,7 +103,7 @@ def measure(
 ) -> list[dict[str, Any]]:
     """Train one model; one row per measurement along the training, the last one with the numbers after W8A8.
 
-    With a folder for what is unfinished, a killed training goes on from its last measurement.
+    With a folder for what is unfinished, a killed training goes on from its last measurement; :func:`forget` clears it.
     """
     del seed
     begin = derived_seed(study, parameters["training"])
@@ -121,10 +124,13 @@ def measure(
     known = {"rate": rate, "blind_loss": built.blind_loss, "stuck": stuck, "parameters": _count(built)}
     rows = [row | known | {"last": False} for row in rows]
     rows[-1] |= {"last": True, **(built.rounded() if rows[-1]["loss"] < float("inf") else {})}
-    if unfinished is not None:
-        for path in Path(unfinished).glob(f"{_name(parameters, study, device)}-*.pt"):
-            path.unlink()
     return rows
+
+
+def forget(parameters: Mapping[str, Any], device: str, study: int, unfinished: str) -> None:
+    """Remove the checkpoints of a model whose rows are stored."""
+    for path in Path(unfinished).glob(f"{_name(parameters, study, device)}-*.pt"):
+        path.unlink(missing_ok=True)
 
 
 def _built(parameters: Mapping[str, Any], seed: int, device: str, folder: str | None) -> Built:

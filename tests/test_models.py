@@ -19,8 +19,9 @@ from typer.testing import CliRunner
 from figures import _table1, models_table
 from hopfield_theory.attention import softmax_n_attention
 from hopfield_theory.attention.stanhop import Association
+from hopfield_theory.runs.store import Store
 from simulations import _data as data
-from simulations import models, sinks
+from simulations import _training, models, sinks
 from simulations.__main__ import main
 from simulations._architectures import METHODS, MODELS, Size, build
 from simulations._matched import at_loss, change, common_loss, mean
@@ -111,9 +112,9 @@ def spoilt(column, value, row=3):
 @pytest.mark.parametrize(
     ("spoil", "rows", "words"),
     [
-        (spoilt("A", "x"), 100, "column A holds what is no number"),
-        (spoilt("A", math.nan), 100, "column A, line 5, is empty or not finite"),
-        (lambda frame: frame[["date"]], 100, "has 1 column: it must have dates first"),
+        (spoilt("A", "x"), 100, "line 5, column A: 'x' is no finite number"),
+        (spoilt("A", math.nan), 100, "line 5, column A: '' is no finite number"),
+        (lambda frame: frame[["date"]], 100, "has 1 column: it must have dates"),
         (lambda frame: frame.assign(A=1.0), 100, "column 2 is constant"),
         (None, 20, "has 20 rows: 10 steps in and 5 out need at least 26"),
     ],
@@ -135,7 +136,7 @@ def test_bad_text_and_images(tmp_path):
     with pytest.raises(ValueError, match="N integers"):
         data.images(str(tmp_path / "bad.npz"))
     np.savez(tmp_path / "one.npz", images=np.zeros((30, 5, 5)), labels=np.zeros(30, dtype=int))
-    with pytest.raises(ValueError, match="holds 30 images of 1 classes"):
+    with pytest.raises(ValueError, match="holds images: 30, classes: 1;"):
         data.images(str(tmp_path / "one.npz"))
     (tmp_path / "no.npz").write_bytes(b"no")
     with pytest.raises(ValueError, match="must be a folder per class, or an"):
@@ -187,6 +188,55 @@ def test_an_interrupted_training_ends_at_the_same_bits(tmp_path):
     # a finished one is read, not repeated
     assert train(regression(0, 1), recipe, 3, "cpu", path) == rows
     assert train(regression(0), recipe, 4, "cpu") != rows
+
+
+@pytest.mark.parametrize("damage", ["half", "empty", "one weight"])
+def test_a_damaged_checkpoint_is_as_good_as_none(tmp_path, capsys, damage):
+    recipe, path, task = Recipe(4, 0.01, measurements=2), tmp_path / "a.pt", regression(0)
+    rows = train(task, recipe, 3, "cpu", path)
+    whole, weight = path.read_bytes(), task.model[0].weight.detach().numpy().tobytes()[:4]
+    assert weight in whole
+    damaged = {"half": whole[: len(whole) // 2], "empty": b"", "one weight": whole.replace(weight, b"abcd")}
+    path.write_bytes(damaged[damage])
+    assert train(regression(0), recipe, 3, "cpu", path) == rows
+    assert capsys.readouterr().err == f"{path} is damaged: what it held is computed again\n"
+    # it was written anew
+    assert train(regression(0, 1), recipe, 3, "cpu", path) == rows
+
+
+def test_damaged_tokens_are_made_anew(tmp_path, monkeypatch):
+    first = data.kept_text(str(tmp_path), None, 20_000, 300)
+    [path] = tmp_path.glob("*.tokens")
+    path.write_bytes(path.read_bytes()[:1000])
+    assert torch.equal(data.kept_text(str(tmp_path), None, 20_000, 300).train, first.train)
+    monkeypatch.setattr(data, "text", None)
+    data.kept_text(str(tmp_path), None, 20_000, 300)
+
+
+def test_a_checkpoint_outlives_the_writing_of_its_cell(tmp_path, monkeypatch):
+    size, _, rates = models._PLANS["quick"]["STanHop"]
+    monkeypatch.setitem(models._PLANS["quick"], "STanHop", (size, 5, rates))
+    experiments = typer.Typer()
+    experiments.command()(main)
+    line = ["models", "--model", "STanHop", "--method", "softmax", "--device", "cpu", "--out", str(tmp_path)]
+
+    def full_disk(*_):
+        raise OSError("no space left")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Store, "write", full_disk)
+        assert CliRunner().invoke(experiments, line).exit_code == 2
+    [path] = (tmp_path / "unfinished").glob("*.pt")
+    state = path.read_bytes()
+    steps = []
+    monkeypatch.setattr(_training, "_keep", lambda *given: steps.append(given))
+    assert CliRunner().invoke(experiments, line).exit_code == 0
+    assert steps == []
+    assert not path.exists()
+    # as if it was killed after the writing
+    path.write_bytes(state)
+    assert "1 finished before" in CliRunner().invoke(experiments, line).output
+    assert not path.exists()
 
 
 def test_training_leaves_the_global_generator_alone():
