@@ -1,4 +1,4 @@
-"""Timing of alternatives in turn, so that a drift of the machine's speed hits all of them alike."""
+"""Timing of alternatives in turn, so that a drift of the machine's speed hits all of them equally."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def record(
     device : str
         Where it was measured.
     folder : path
-        Of the store.
+        Folder of the store.
     """
     import torch
 

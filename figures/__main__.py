@@ -64,16 +64,16 @@ def main(
     if look is not None and not look.is_file():
         _refuse(f"style is {str(look)!r}: there is no such file")
     only = {name: value for name, value in (("lam", lam), ("noop", noop)) if value is not None}
-    wanting = 0
+    missing = 0
     for name in chosen:
         try:
             draw(name, results, out, page, partial, dpi, formats=formats, look=look, only=only)
         except (UnusableError, OSError) as error:
             print(f"figures: {name}: {' '.join(str(error).split())}", file=sys.stderr)
-            wanting += 1
-    if wanting < len(chosen):
+            missing += 1
+    if missing < len(chosen):
         print(f"Figures: {out}/")
-    raise typer.Exit(2 if wanting else 0)
+    raise typer.Exit(2 if missing else 0)
 
 
 def draw(

@@ -25,7 +25,7 @@ DEFAULT = Path("build/results")
 
 
 class UnusableError(ValueError):
-    """What results are wanting, and which command makes them."""
+    """What results are missing, and which command makes them."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Found:
     Attributes
     ----------
     frame : DataFrame
-        As of :meth:`hopfield_theory.runs.store.Store.gather`.
+        The parameter of :meth:`hopfield_theory.runs.store.Store.gather`.
     experiment, preset, seed, version
         What they are of.
     cells, expected : int
@@ -97,7 +97,7 @@ def load(folder: Path, experiment: str, columns: Sequence[str] = (), partial: bo
     Parameters
     ----------
     folder : path
-        Of the store, or of tables that ``figures.tables`` wrote. Nothing in it is changed.
+        Folder of the store, or of tables that ``figures.tables`` wrote. Nothing in it is changed.
     experiment : str
     columns : sequence of str
         That must be there.
@@ -107,12 +107,12 @@ def load(folder: Path, experiment: str, columns: Sequence[str] = (), partial: bo
     Returns
     -------
     Found
-        Of the finest preset that is finished, and of its least seed.
+        Results of the finest preset that is finished, and of its least seed.
 
     Raises
     ------
     UnusableError
-        In one line: what is missing, damaged or too old, and the command that mends it.
+        In one line: what is missing, damaged or too old, and the command that puts it right.
     """
     if not folder.is_dir():
         raise UnusableError(f"{folder}: no such folder; {_command(experiment, folder)} makes it")
@@ -145,8 +145,9 @@ def load(folder: Path, experiment: str, columns: Sequence[str] = (), partial: bo
     lacking = [name for name in columns if name not in frame or frame[name].isna().all()]
     if lacking:
         raise UnusableError(
-            f"the results of {experiment}, {preset}, in {folder} have no {', '.join(lacking)}: they are of an earlier "
-            f"state; move {experiment}-*.parquet away, and {_command(experiment, folder, preset, seed)} makes them anew"
+            f"the results of {experiment}, {preset}, in {folder} have no {', '.join(lacking)}: they are of an "
+            f"earlier state; move {experiment}-*.parquet away, and {_command(experiment, folder, preset, seed)} makes "
+            "them again"
         )
     return Found(frame, experiment, preset, seed, __version__, cells, expected)
 

@@ -56,7 +56,7 @@ def draw(found: Mapping[str, Found], page: style.Page) -> Drawing:
 
 
 def _said(name: str) -> str:
-    """A row's name, short enough for the page; of attention, "plain" is said of the mask, not of the formula."""
+    """A row's name, short enough for the page; "plain" attention has no mask, and is not that by the plain formula."""
     return (
         name.replace("softmax_n attention, length ", "softmax$_n$, ")
         .replace(", width ", " × ")

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from hopfield_theory.attention.outliers import OutlierMeter
 from hopfield_theory.attention.quantization import calibrate, quantized
 from hopfield_theory.attention.stanhop import STanHop
-from simulations import _data as data
+from simulations import _data
 from simulations._training import Task
 
 __all__ = ["METHODS", "MODELS", "Built", "Size", "build"]
@@ -92,7 +92,7 @@ def build(
         torch.manual_seed(seed)
         if name == "STanHop":
             batches, model = _forecasting(size, path), None
-            source = data.series(path, size.length, size.horizon)
+            source = _data.series(path, size.length, size.horizon)
             clip, gate = _CLIP[name] if clipped else None, _GATE if gated else None
             options = {"noop": noop, "learn_noop": learnt, "clip": clip, "gate": gate, "dropout": size.dropout}
             sizes = {"size": size.width, "hidden": 2 * size.width, "num_heads": size.heads, "layers": size.layers}
@@ -100,8 +100,8 @@ def build(
         else:
             from hopfield_theory.attention.transformers import convert
 
-            source = data.images(path, size.image) if name == "ViT" else None
-            source = source or data.kept_text(folder, path, size.characters, size.vocabulary)
+            source = _data.images(path, size.image) if name == "ViT" else None
+            source = source or _data.kept_text(folder, path, size.characters, size.vocabulary)
             batches = _images(source, size) if name == "ViT" else _tokens(source, size, masked=name == "BERT")
             model = _transformer(name, size, source)
             gate = {"gate": True, "gate_hidden": _GATE_HIDDEN[name], "initial_gate": _GATE} if gated else {}
@@ -197,7 +197,7 @@ def _windows(stream: Tensor, starts: Tensor, length: int) -> Tensor:
     return stream[starts[:, None] + torch.arange(length)]
 
 
-def _tokens(source: data.Text, size: Size, masked: bool) -> Any:
+def _tokens(source: _data.Text, size: Size, masked: bool) -> Any:
     source.above(size.length)
 
     def hidden(tokens: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
@@ -227,7 +227,7 @@ def _tokens(source: data.Text, size: Size, masked: bool) -> Any:
     return draw, held_out, loss, scores
 
 
-def _images(source: data.Images, size: Size) -> Any:
+def _images(source: _data.Images, size: Size) -> Any:
     def draw(generator: torch.Generator) -> tuple[Tensor, Tensor]:
         chosen = torch.randint(len(source.train), (size.batch,), generator=generator)
         return source.train[chosen], source.labels[chosen]
@@ -246,7 +246,7 @@ def _images(source: data.Images, size: Size) -> Any:
 
 
 def _forecasting(size: Size, path: str | None) -> Any:
-    source = data.series(path, size.length, size.horizon)
+    source = _data.series(path, size.length, size.horizon)
     whole = size.length + size.horizon
 
     def cut(stream: Tensor, starts: Tensor) -> tuple[Tensor, Tensor]:

@@ -18,7 +18,7 @@ from typing import Any
 
 from hopfield_theory.data.seeds import derived_seed
 from hopfield_theory.runs.store import canonical
-from simulations import _data as loaders
+from simulations import _data
 from simulations._architectures import METHODS, Built, Size, build
 from simulations._training import Recipe, train
 
@@ -67,7 +67,7 @@ def own_cells(preset: str, data: str) -> list[dict[str, Any]]:
     """List the cells of the models that learn from the user's data, after it has been read once."""
     if not data:
         raise ValueError("data is '': it must be a file or a folder")
-    known, plans, kind = {"data": data, "digest": loaders.fingerprint(data)}, _PLANS[preset], loaders.kind(data)
+    known, plans, kind = {"data": data, "digest": _data.fingerprint(data)}, _PLANS[preset], _data.kind(data)
     if kind == "series":
         chosen = {"STanHop": (replace(plans["STanHop"][0], length=168, horizon=24), *plans["STanHop"][1:])}
     elif kind == "images":
@@ -82,10 +82,10 @@ def own_cells(preset: str, data: str) -> list[dict[str, Any]]:
 
 def _read(name: str, size: Size, path: str) -> object:
     if name == "STanHop":
-        return loaders.series(path, size.length, size.horizon)
+        return _data.series(path, size.length, size.horizon)
     if name == "ViT":
-        return loaders.images(path, size.image)
-    return loaders.text(path, size.characters, size.vocabulary).above(size.length, path)
+        return _data.images(path, size.image)
+    return _data.text(path, size.characters, size.vocabulary).above(size.length, path)
 
 
 def _cells(preset: str, name: str, size: Size, steps: int, rates: str) -> list[dict[str, Any]]:
@@ -135,7 +135,7 @@ def forget(parameters: Mapping[str, Any], device: str, study: int, unfinished: s
 
 def _built(parameters: Mapping[str, Any], seed: int, device: str, folder: str | None) -> Built:
     path = parameters.get("data")
-    if path is not None and loaders.fingerprint(path) != parameters["digest"]:
+    if path is not None and _data.fingerprint(path) != parameters["digest"]:
         raise ValueError(f"{path} has changed since the grid was made: run the command again")
     size = Size(**{each.name: parameters[each.name] for each in fields(Size)})
     chosen = parameters["model"], parameters["method"], parameters["learnt"]

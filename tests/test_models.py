@@ -482,13 +482,13 @@ def test_intervals_need_three_trainings():
 
 def test_the_tables_leave_out_what_is_stuck_and_pair_by_training():
     frame = made_up({(1, "OutEffHop")}).assign(model="BERT", norm=1.0, perplexity=2.0, perplexity_w8a8=3.0)
-    frame = frame.assign(kurtosis_published=4.0, norm_published=5.0, last=frame["step"] == 4)
+    frame = frame.assign(kurtosis_published=4.0, norm_published=5.0, norm_layer="head", last=frame["step"] == 4)
     softmax, outeff = models_table.values(frame).splitlines()[2:]
     # softmax ends at loss 2 with e^(2 + 0.1 t) squared, the other at loss 3 in the trainings 0 and 2
     kurtosis = np.exp([4.0, 4.2, 4.4]).mean()
-    assert softmax == f"| BERT | softmax | 0 | 3 | 0 | 2 | {kurtosis:.4g} | 1 | 4 | 5 | 2 | 3 |"
+    assert softmax == f"| BERT | softmax | 0 | 3 | 0 | 2 | {kurtosis:.4g} | 1 | 4 | 5 | 2 | 3 | head |"
     kurtosis = np.exp([0.5, 0.7]).mean()
-    assert outeff == f"| BERT | OutEffHop | 1 | 3 | 1 | 3 | {kurtosis:.4g} | 1 | 4 | 5 | 2 | 3 |"
+    assert outeff == f"| BERT | OutEffHop | 1 | 3 | 1 | 3 | {kurtosis:.4g} | 1 | 4 | 5 | 2 | 3 | head |"
     [row] = models_table.changes(frame).splitlines()[2:]
     steps, loss = np.exp([-3.6, -1.5])
     assert row == f"| BERT | OutEffHop | 1 | 2 | {steps:.3f} | {loss:.2f} | 1.00 | 1.00 |"

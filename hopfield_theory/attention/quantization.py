@@ -28,7 +28,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from hopfield_theory import _arguments as arguments
+from hopfield_theory import _arguments
 from hopfield_theory.attention._rounding import Between, Products, refuse_compiled
 
 __all__ = ["calibrate", "quantized"]
@@ -107,7 +107,7 @@ def calibrate(
     refuse_compiled(model)
     published = protocol is not None
     seen: dict[str, list[tuple[float, float]]] = {}
-    levels = 2 ** arguments.integer("bits", bits, 2, 16) - 1
+    levels = 2 ** _arguments.integer("bits", bits, 2, 16) - 1
 
     def see(name: str, x: Tensor) -> None:
         if x.numel():
@@ -197,7 +197,7 @@ def quantized(
     >>> len(rough(x).unique()) <= 256, len(rough[0].weight.unique()) <= 255
     (True, True)
     """
-    levels = 2 ** arguments.integer("bits", bits, 2, 16) - 1
+    levels = 2 ** _arguments.integer("bits", bits, 2, 16) - 1
     refuse_compiled(model)
     copied = copy.deepcopy(model)
     names = {name for name, _ in _chosen(copied, skip)}
@@ -247,7 +247,7 @@ def _between(model: nn.Module, of: Callable[[str], _OfTensor | None]) -> None:
 
 def _check(protocol: str | None) -> None:
     if protocol is not None:
-        arguments.one_of("protocol", protocol, ("bondarenko",))
+        _arguments.one_of("protocol", protocol, ("bondarenko",))
 
 
 def _attends(module: nn.Module) -> bool:

@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from hopfield_theory import _arguments as arguments
+from hopfield_theory import _arguments
 from hopfield_theory.attention.baselines import AttentionGate, clip_of, clipped_weights
 from hopfield_theory.attention.layers import Hopfield
 from hopfield_theory.model.separation import Entmax
@@ -231,7 +231,7 @@ class STanHop(nn.Module):
         counts = {"variates": variates, "length": length, "horizon": horizon, "segment": segment, "window": window}
         counts |= {"factor": factor, "size": size, "hidden": hidden, "num_heads": num_heads, "layers": layers}
         for name, count in counts.items():
-            arguments.integer(name, count, 1)
+            _arguments.integer(name, count, 1)
         self.variates, self.length, self.horizon, self.segment, self.window = variates, length, horizon, segment, window
         seen, ahead = -(-length // segment), -(-horizon // segment)
         self.embed = nn.Linear(segment, size)

@@ -31,7 +31,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from hopfield_theory import _arguments as arguments
+from hopfield_theory import _arguments
 from hopfield_theory.attention._dispatch import Survey, why_not, why_not_of_config
 from hopfield_theory.attention._interface import CLIPPED, EAGER, FUNCTIONS, FUSED, called, mask, opened, option
 from hopfield_theory.attention._transformers import (
@@ -61,7 +61,7 @@ class NoopSlot(nn.Module):
 
     def __init__(self, num_heads: int, noop: float) -> None:
         super().__init__()
-        self.log_n = math.log(arguments.positive("noop", noop))
+        self.log_n = math.log(_arguments.positive("noop", noop))
         self.bias = nn.Parameter(torch.full((num_heads, 1, 1), self.log_n))
 
     @torch.no_grad()
@@ -314,7 +314,7 @@ def convert(
         raise ValueError(reason)
     options: dict[str, Any] = {}
     if noop is not None:
-        options["noop"] = arguments.real("noop", noop, 0)
+        options["noop"] = _arguments.real("noop", noop, 0)
     if learn_noop is not None:
         options["learn_noop"] = learn_noop
     if clip is not None or alpha is not None:
@@ -322,7 +322,7 @@ def convert(
         stretch(torch.ones(()), gamma, alpha)
         options |= {"gamma": gamma, "zeta": zeta, "alpha": alpha, "length": length}
     if length is not None:
-        arguments.integer("length", length, 1)
+        _arguments.integer("length", length, 1)
         if alpha is None:
             raise ValueError(f"length is {length}: it belongs to alpha, which is None")
     if not isinstance(gate, bool | Mapping | None):

@@ -113,7 +113,7 @@ class Crowd:
     def _shares(self, kind: str) -> tuple[float, Floats | float]:
         """Return the logarithms of the number of directions whose tails are added, and of the share of the mean in one.
 
-        Of the directions from the axis to a pattern of height u, ``u/2`` is along the axis in the mean square.
+        A direction from the axis to a pattern of height u has ``u/2`` of its square along the axis in the mean.
         """
         if kind == "whole":
             half = 0.5 * self._height

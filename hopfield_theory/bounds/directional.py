@@ -58,7 +58,7 @@ def directional_witness(memory: RandomMemory, failure_probability: float, quanti
     ``r = exp(-κ u (1 - a) + κ <τ, v>)``. So ``a' <= z`` exactly if ``Σ (u - z) r + (1 - z) r_0 <= z``. By
     ``exp(s) <= 1 + s + s² φ₂(|s|)``, in a cylinder ``a <= y, |v| <= b``, with ``h = exp(-κ u (1 - y))``,
     ``Σ c r <= Σ c h + κ b |Σ c h τ| + κ² b² λ(Σ c h φ₂(κ b |τ|) τ τᵀ)``. The first sum has a Chernoff bound, the second
-    one by isotropy, and the largest eigenvalue λ a matrix Chernoff bound; the part across is bounded alike. Thin
+    one by isotropy, and the largest eigenvalue λ a matrix Chernoff bound; the part across is bounded so too. Thin
     cylinders cover the ball around ξ; its image is in a cylinder, and so on to one that lies within the ball and is
     contracted.
 

@@ -30,7 +30,7 @@ class Law:
     Attributes
     ----------
     fold : Fold
-        Of C5, whose M counts the patterns beside the target.
+        log M of C5, where M counts the patterns other than the target.
     drift : float, at most 0
         Shift of log M since the crowd, at its mean, is louder where it has pulled the state across the target.
     echo : float

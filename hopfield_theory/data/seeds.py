@@ -1,4 +1,4 @@
-"""Seeds and generators keyed by the whole of a root seed and a cell: the same on every run, no two of them alike."""
+"""Seeds and generators keyed by the whole of a root seed and a cell: the same on every run, no two of them equal."""
 
 from __future__ import annotations
 

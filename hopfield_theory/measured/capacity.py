@@ -379,7 +379,7 @@ def capacity(
     most_patterns : float
         Largest number of patterns; if the rate is above the level there, the crossing is an extrapolation.
     shared : int, at least 1
-        Number of queried patterns of one memory, each a trial. More than one saves memories, where one is dear; the
+        Number of queried patterns of one memory, each a trial. More than one saves memories, where one is costly; the
         interval takes trials as independent, which the patterns of one memory are only as far as they are far apart.
     progress : function of a str, optional
     options

@@ -455,6 +455,8 @@ class Memory:
         >>> memory.at(beta=8.0, noop=0.0)
         Memory(2 patterns in 2 dimensions, beta=8, SoftmaxN(noop=0.0), float32 on cpu)
         """
+        if not isinstance(dtype, torch.dtype | None):
+            raise TypeError(f"dtype is {dtype!r}: it must be a torch.dtype, as torch.float64")
         patterns, values = self._cast(self.patterns.dtype if dtype is None else dtype)
         separation = self.separation if noop is None else SoftmaxN(noop)
         return self._with(patterns, values, self.beta if beta is None else beta, separation)

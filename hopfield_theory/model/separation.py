@@ -26,7 +26,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from hopfield_theory import _arguments as arguments
+from hopfield_theory import _arguments
 
 __all__ = ["Entmax", "Separation", "SoftmaxN", "log_noop", "lse_n", "softmax_n"]
 
@@ -223,7 +223,7 @@ class SoftmaxN:
     log_n: float = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "noop", arguments.real("noop", self.noop, 0))
+        object.__setattr__(self, "noop", _arguments.real("noop", self.noop, 0))
         object.__setattr__(self, "log_n", float(log_noop(self.noop)))
 
     def weights(self, scores: Tensor) -> Tensor:
@@ -266,7 +266,7 @@ class Entmax:
     alpha: float
 
     def __post_init__(self) -> None:
-        alpha = arguments.real("alpha", self.alpha)
+        alpha = _arguments.real("alpha", self.alpha)
         if alpha <= 1:
             raise ValueError(f"alpha is {alpha}: it must be a finite number above 1 (SoftmaxN(0) is the limit 1)")
         object.__setattr__(self, "alpha", alpha)
@@ -278,7 +278,7 @@ class Entmax:
 
     def weights(self, scores: Tensor) -> Tensor:
         """α-entmax over the last axis."""
-        # loaded here: whoever never asks for it does not need the package
+        # loaded here: who never asks for it does not need the package
         import entmax
 
         z = scores.to(torch.promote_types(scores.dtype, torch.float32))

@@ -463,6 +463,12 @@ def test_states_whose_scores_overflow_are_refused(use):
     assert memory.nearest([1e308, 0.0])[0] == 0
 
 
+@pytest.mark.parametrize("dtype", ["float32", np.float32, 32])
+def test_what_is_no_dtype_is_refused_by_name(dtype):
+    with pytest.raises(TypeError, match=r"^dtype is .*: it must be a torch.dtype"):
+        Memory([[1.0]]).at(dtype=dtype)
+
+
 @pytest.mark.parametrize("dtype", [torch.int32, torch.bool, torch.complex64])
 def test_patterns_are_not_rounded_to_other_kinds_of_numbers(dtype):
     memory = Memory([[0.6, 0.8]])
