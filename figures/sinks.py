@@ -13,28 +13,29 @@ from figures import style
 from figures.output import Drawing
 from figures.results import Found
 
-NEEDS = {"sinks": ("task", "noop", "learnt", "training", "step", "slot_idle", "first_idle", "loss_busy")}
+NEEDS = {"sinks": ("task", "layers", "noop", "learnt", "training", "step", "slot_idle", "first_idle", "loss_busy")}
 TASKS = {"backcopy": "Backcopy", "averaging": "averaging"}
+_MODELS = {(task, 1): name for task, name in TASKS.items()} | {("backcopy", 3): "Backcopy, 3 layers"}
 WEIGHTS = {"slot_idle": "weight on the slot", "first_idle": "weight on the first token"}
 
 
 def draw(found: Mapping[str, Found], page: style.Page) -> Drawing:
-    """Draw the weight on the slot above the weight on the first token, a column for each task."""
+    """Draw the weight on the slot above the weight on the first token, a column for each model."""
     frame = found["sinks"].frame
     figure = style.blank(page.full, 3.2)
-    panels = figure.subplots(2, 2, sharex="col", sharey=True)
-    for column, (task, name) in enumerate(TASKS.items()):
-        for label, look, rows in by_mass(frame):
+    panels = figure.subplots(2, len(_MODELS), sharex="col", sharey=True)
+    for column, ((task, layers), name) in enumerate(_MODELS.items()):
+        for label, look, rows in by_mass(frame[(frame["task"] == task) & (frame["layers"] == layers)]):
             for panel, value in zip(panels[:, column], WEIGHTS, strict=True):
-                trainings(panel, rows[rows["task"] == task], "step", value, look, label)
-        style.letter(panels[0, column], "ab"[column], name)
+                trainings(panel, rows, "step", value, look, label)
+        style.letter(panels[0, column], "abc"[column], name)
         panels[1, column].set_xlabel("step")
     finish(figure, panels)
     return Drawing(
         figure,
-        f"""One layer with one head: mean weight of tokens for which the head is not needed, on the no-op slot
-        (above) and on the first token (below), along training; thin: {frame["training"].nunique()} trainings each,
-        thick: their mean. {_finding(frame)}""",
+        f"""Layers of one head, one layer but in (c): mean weight, in the last, of tokens for which the head is not
+        needed, on the no-op slot (above) and on the first token (below), along training; thin:
+        {frame["training"].nunique()} trainings each, thick: their mean. {_finding(frame)}""",
     )
 
 
@@ -65,8 +66,8 @@ def finish(figure: Figure, panels: np.ndarray) -> None:
 def _finding(frame: pd.DataFrame) -> str:
     last = frame[(frame["step"] == frame["step"].max()) & ~frame["learnt"].astype(bool)]
     said = [
-        f"{TASKS[task]}, n = {noop:g}: {rows['slot_idle'].mean():.2f} and {rows['first_idle'].mean():.2f}"
-        for (task, noop), rows in last.groupby(["task", "noop"], sort=False)
+        f"{_MODELS[task, layers]}, n = {noop:g}: {rows['slot_idle'].mean():.2f} and {rows['first_idle'].mean():.2f}"
+        for (task, layers, noop), rows in last.groupby(["task", "layers", "noop"])
         if noop in (0.0, 1.0, 4.0)
     ]
     return f"At the end, on the slot and on the first token: {'; '.join(said)}."

@@ -1,9 +1,13 @@
 """Where does a head with nothing to do put its weight: on the first token, or on the no-op slot?
 
-Grid: two tasks for one layer with one head, and the no-op mass n, fixed or learnt. Backcopy (Guo et al. 2024,
-arXiv:2410.13835): after a trigger comes the token before it, after any other token one drawn by a table of bigrams, for
-which the head is not needed. Averaging (Ran-Milo 2026, arXiv:2603.11487): at a trigger the answer is the mean of all
-contents so far, elsewhere it is zero.
+Grid: two tasks for layers of one head, and the no-op mass n, fixed or learnt. Backcopy (Guo et al. 2024,
+arXiv:2410.13835), one layer or three: after a trigger comes the token before it, after any other token one drawn by a
+table of bigrams, for which the head is not needed. Averaging (Ran-Milo 2026, arXiv:2603.11487), one layer: at a trigger
+the answer is the mean of all contents so far, elsewhere it is zero.
+
+All is measured at the last layer: the weights of its head, and the residual states that it reads, whose norm at the
+first token layers below may raise to mark the sink. Its output is read at its own place alone: a peak there would serve
+no head.
 
 Held against: T22 (with softmax the weights sum to 1, so idle tokens need an empty sink; with a slot they need not), and
 P29, by which a sink of any value does.
@@ -20,11 +24,14 @@ import torch
 from torch import Tensor, nn
 
 from hopfield_theory.attention.layers import Hopfield
+from hopfield_theory.attention.outliers import kurtosis
 from hopfield_theory.data.seeds import derived_seed
 from simulations._training import Recipe, Task, train
 
 _SCALE = {"quick": (500, 1), "paper": (1000, 3), "large": (10_000, 10)}
 TASKS = ("backcopy", "averaging")
+# tasks, and how many layers learn them
+MODELS = (("backcopy", 1), ("averaging", 1), ("backcopy", 3))
 # the last is learnt and begins at 1
 NOOPS = ((0.0, False), (0.25, False), (1.0, False), (4.0, False), (1.0, True))
 LENGTH = 24
@@ -38,28 +45,27 @@ def cells(preset: str) -> list[dict[str, Any]]:
     """List the parameters of all cells."""
     steps, trainings = _SCALE[preset]
     return [
-        {"task": task, "noop": noop, "learnt": learnt, "training": training, "steps": steps}
-        for task, (noop, learnt), training in itertools.product(TASKS, NOOPS, range(trainings))
+        {"task": task, "layers": layers, "noop": noop, "learnt": learnt, "training": training, "steps": steps}
+        for (task, layers), (noop, learnt), training in itertools.product(MODELS, NOOPS, range(trainings))
     ]
 
 
 @dataclass(frozen=True)
 class Head:
-    """What differs between trainings: the no-op mass, whether it is learnt, the sequence length, and a key bias."""
+    """What differs between trainings: no-op mass, whether it is learnt, sequence length, a key bias, depth."""
 
     noop: float
     learnt: bool = False
     length: int = LENGTH
     key_bias: bool = True
+    layers: int = 1
 
 
 class _Layer(nn.Module):
-    """Norm, one association under a causal mask, residual sum, and for tokens a perceptron."""
+    """One association under a causal mask, and for tokens residual sums and a perceptron."""
 
-    def __init__(self, inputs: nn.Module, outputs: int, perceptron: bool, head: Head) -> None:
+    def __init__(self, perceptron: bool, head: Head) -> None:
         super().__init__()
-        self.inputs = inputs
-        self.position = nn.Parameter(0.3 * torch.randn(head.length, _WIDTH))
         self.head = Hopfield(_WIDTH, noop=head.noop, learn_noop=head.learnt)
         if not head.key_bias:
             # the shift of the norm before it would be one too
@@ -67,33 +73,60 @@ class _Layer(nn.Module):
             self.head.norm_stored_pattern.register_parameter("bias", None)
         layers = (nn.LayerNorm(_WIDTH), nn.Linear(_WIDTH, 4 * _WIDTH), nn.GELU(), nn.Linear(4 * _WIDTH, _WIDTH))
         self.perceptron = nn.Sequential(*layers) if perceptron else None
+
+    def forward(self, x: Tensor, hidden: Tensor) -> Tensor:
+        found = self.head(x, association_mask=hidden)
+        if self.perceptron is None:
+            return found
+        x = x + found
+        return x + self.perceptron(x)
+
+
+class _Model(nn.Module):
+    """Inputs and positions, layers, outputs."""
+
+    hidden: Tensor
+
+    def __init__(self, inputs: nn.Module, outputs: int, perceptron: bool, head: Head) -> None:
+        super().__init__()
+        self.inputs = inputs
+        self.position = nn.Parameter(0.3 * torch.randn(head.length, _WIDTH))
+        self.layers = nn.ModuleList(_Layer(perceptron, head) for _ in range(head.layers))
         self.outputs = nn.Linear(_WIDTH, outputs)
         hidden = torch.ones(head.length, head.length, dtype=torch.bool).triu(1)
         self.register_buffer("hidden", hidden, persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
+        return self.outputs(self.layers[-1](self.states(x), self.hidden))
+
+    def states(self, x: Tensor) -> Tensor:
+        """Return the residual states that the last layer reads, (B, L, width)."""
         x = self.inputs(x) + self.position
-        found = self.head(x, association_mask=self.hidden)
-        if self.perceptron is None:
-            return self.outputs(found)
-        x = x + found
-        return self.outputs(x + self.perceptron(x))
+        for layer in self.layers[:-1]:
+            x = layer(x, self.hidden)
+        return x
+
+    @property
+    def head(self) -> Hopfield:
+        """The head of the last layer."""
+        return self.layers[-1].head  # pyright: ignore[reportReturnType]
 
     def weights(self, x: Tensor) -> Tensor:
-        """Return the weights of the head, (B, L, L)."""
-        return self.head.get_association_matrix(self.inputs(x) + self.position, association_mask=self.hidden)[:, 0]
+        """Return the weights of the last head, (B, L, L)."""
+        return self.head.get_association_matrix(self.states(x), association_mask=self.hidden)[:, 0]
 
 
 def measure(parameters: Mapping[str, Any], seed: int, device: str, study: int = 0) -> list[dict[str, Any]]:
-    """Train one layer, from the same weights and on the same sequences for all n; one row per measurement."""
+    """Train a model, from the same weights and on the same sequences for all n; one row per measurement."""
     del seed
     begin = derived_seed(study, parameters["training"])
-    task = build(parameters["task"], Head(parameters["noop"], parameters["learnt"]), begin, device)
+    head = Head(parameters["noop"], parameters["learnt"], layers=parameters["layers"])
+    task = build(parameters["task"], head, begin, device)
     return train(task, recipe(parameters["steps"]), begin, device)
 
 
 def build(task: str, head: Head, seed: int, device: str) -> Task:
-    """Build a task and its layer, whose first weights come from the seed."""
+    """Build a task and its model, whose first weights come from the seed."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         return (_backcopy if task == "backcopy" else _averaging)(head, device)
@@ -126,7 +159,7 @@ def _backcopy(head: Head, device: str) -> Task:
     def errors(model: nn.Module, batch: tuple[Tensor, ...]) -> Tensor:
         return nn.functional.cross_entropy(model(batch[0]).transpose(1, 2), batch[1], reduction="none")
 
-    model = _Layer(nn.Embedding(_TOKENS, _WIDTH), _TOKENS, True, head)
+    model = _Model(nn.Embedding(_TOKENS, _WIDTH), _TOKENS, True, head)
     return _task(model, sequences, errors, device)
 
 
@@ -153,22 +186,21 @@ def _averaging(head: Head, device: str) -> Task:
     def errors(model: nn.Module, batch: tuple[Tensor, ...]) -> Tensor:
         return (model(batch[0]) - batch[1]).square().mean(-1)
 
-    return _task(_Layer(nn.Linear(contents + 2, _WIDTH), contents, False, head), sequences, errors, device)
+    return _task(_Model(nn.Linear(contents + 2, _WIDTH), contents, False, head), sequences, errors, device)
 
 
-def _task(model: _Layer, sequences: Any, errors: Any, device: str) -> Task:
+def _task(model: _Model, sequences: Any, errors: Any, device: str) -> Task:
     held_out = tuple(x.to(device) for x in sequences(_HELD_OUT, torch.Generator().manual_seed(0)))
 
     def measure(model: nn.Module) -> dict[str, Any]:
-        assert isinstance(model, _Layer)
+        assert isinstance(model, _Model)
         busy = held_out[2]
         # the first token, and the second, for which first and previous are one, tell nothing
         idle = ~busy & (torch.arange(busy.shape[1], device=busy.device) >= 2)
         with torch.inference_mode():
-            weights, found = model.weights(held_out[0]), errors(model, held_out)
-            x = model.inputs(held_out[0]) + model.position
-            values = model.head.pattern_projection(model.head.norm_pattern_projection(x)).norm(dim=-1)
-        slot, first = 1 - weights.sum(-1), weights[..., 0]
+            weights, found, states = model.weights(held_out[0]), errors(model, held_out), model.states(held_out[0])
+            values = model.head.pattern_projection(model.head.norm_pattern_projection(states)).norm(dim=-1)
+        slot, first, tails = 1 - weights.sum(-1), weights[..., 0], kurtosis(states)
         return {
             "loss": found.mean().item(),
             "loss_busy": found[busy].mean().item(),
@@ -178,7 +210,10 @@ def _task(model: _Layer, sequences: Any, errors: Any, device: str) -> Task:
             "first_idle": first[idle].mean().item(),
             "first_busy": first[busy].mean().item(),
             # below 1: the value of a sink is drained
-            "first_value": (values[:, 0].mean() / values[:, 1:].mean()).item(),
+            "first_value": _first(values),
+            "first_state": _first(states.norm(dim=-1)),
+            "kurtosis": tails.mean().item(),
+            "first_kurtosis": tails[:, 0].mean().item(),
             "log_noop": model.head.log_n.item(),
         }
 
@@ -190,6 +225,11 @@ def _task(model: _Layer, sequences: Any, errors: Any, device: str) -> Task:
     )
 
 
+def _first(norms: Tensor) -> float:
+    """Return the mean norm at the first token over that at the others, of norms (B, L)."""
+    return (norms[:, 0].mean() / norms[:, 1:].mean()).item()
+
+
 def cost(parameters: Mapping[str, Any]) -> tuple[float, float]:
     """Predict seconds and bytes."""
-    return 0.5 + 0.007 * parameters["steps"], 2e8
+    return 0.5 + (0.003 + 0.004 * parameters["layers"]) * parameters["steps"], 2e8

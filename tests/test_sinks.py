@@ -7,9 +7,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from simulations._matched import mean
+
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "outliers.md").read_text(encoding="utf-8")
 TASKS = {"Backcopy": "backcopy", "averaging": "averaging"}
+MODELS = {name: (task, 1) for name, task in TASKS.items()} | {"Backcopy, 3 layers": ("backcopy", 3)}
 MASSES = {"0": (0.0, False), "¼": (0.25, False), "1": (1.0, False), "4": (4.0, False), "learnt": (1.0, True)}
 
 
@@ -17,7 +20,7 @@ def ends(experiment):
     """The last measurement of each training."""
     found = pd.read_csv(ROOT / "results" / f"{experiment}.csv")
     assert set(found["preset"]) == {"paper"}
-    return found[found["step"] == found["steps"]]
+    return found[found["step"] == found["steps"]].assign(layers=found.get("layers", 1))
 
 
 def said(values):
@@ -37,7 +40,8 @@ def held(head, experiment, columns):
     frame, rows = ends(experiment), table(head)
     for task, mass, *cells in rows:
         noop, learnt = MASSES[mass]
-        of = frame[(frame["task"] == TASKS[task]) & (frame["noop"] == noop) & (frame["learnt"] == learnt)]
+        model = pd.Series([*MODELS[task], noop, learnt], ["task", "layers", "noop", "learnt"])
+        of = frame[(frame[model.index] == model).all(axis=1)]
         for cell, (value, common) in zip(cells, columns, strict=True):
             chosen = of[(of[list(common)] == pd.Series(common)).all(axis=1)].sort_values("training")
             assert len(chosen) == 3
@@ -48,7 +52,64 @@ def held(head, experiment, columns):
 
 def test_the_table_of_each_n():
     head = ("task", "n", "on the slot", "on the first token")
-    assert len(held(head, "sinks", [("slot_idle", {}), ("first_idle", {})])) == 10
+    assert len(held(head, "sinks", [("slot_idle", {}), ("first_idle", {})])) == 15
+
+
+def test_the_table_of_norms_and_kurtosis():
+    head = ("task", "n", "value", "residual state", "kurtosis", "of the first token")
+    columns = [(name, {}) for name in ("first_value", "first_state", "kurtosis", "first_kurtosis")]
+    assert len(held(head, "sinks", columns)) == 15
+
+
+def around(frame, name, layers=3, mass="0", over=None):
+    """Geometric mean of three trainings of Backcopy, or of ratios to those of another n, with Student's interval."""
+    logs = []
+    for noop, learnt in (MASSES[each] for each in (mass, over) if each):
+        of = frame[(frame["noop"] == noop) & (frame["learnt"] == learnt) & (frame["layers"] == layers)]
+        logs.append(np.log(of[of["task"] == "backcopy"].sort_values("training")[name].to_numpy()))
+    found = mean(logs[0] - sum(logs[1:]))
+    return np.exp([found.estimate, found.low, found.high])
+
+
+@pytest.mark.parametrize(
+    ("name", "of", "numbers"),
+    [
+        ("first_value", {}, ".34 [.24, .49]"),
+        ("first_value", {"layers": 1}, ".29 [.24, .35]"),
+        ("first_value", {"mass": "1", "over": "0"}, "1.50 [1.28, 1.75]"),
+        ("first_value", {"mass": "4", "over": "0"}, "2.04 [1.36, 3.07]"),
+        ("first_state", {}, "1.15 [.93, 1.42]"),
+        ("first_state", {"layers": 1}, "1.12 [.81, 1.55]"),
+        ("first_state", {"mass": "1", "over": "0"}, ".83 [.75, .92]"),
+        ("first_state", {"mass": "4", "over": "0"}, ".77 [.62, .95]"),
+        ("first_state", {"layers": 1, "mass": "1", "over": "0"}, ".99 [.97, 1.02]"),
+        ("kurtosis", {"mass": "1", "over": "0"}, ".989 [.982, .996]"),
+        ("kurtosis", {"mass": "4", "over": "0"}, ".964 [.945, .983]"),
+        ("kurtosis", {"mass": "learnt", "over": "0"}, ".990 [.977, 1.003]"),
+        ("first_kurtosis", {}, "4.3 [2.1, 8.8]"),
+        ("first_kurtosis", {"mass": "1", "over": "0"}, ".77 [.53, 1.12]"),
+    ],
+)
+def test_the_intervals_of_norms_and_kurtosis(name, of, numbers):
+    assert numbers in " ".join(PAGE.split())
+    digits = len(numbers.split(" ")[0].split(".")[1])
+    wanted = [float(number) for number in re.findall(r"[\d.]+", numbers)]
+    assert around(ends("sinks"), name, **of).round(digits).tolist() == wanted
+
+
+def test_what_the_page_says_of_norms_and_kurtosis():
+    frame = pd.read_csv(ROOT / "results" / "sinks.csv")
+    begin = frame.query("step == 0 and layers == 3 and noop == 0")["first_state"]
+    assert round(begin.mean(), 2) == 0.98
+    last = ends("sinks")
+    assert last["kurtosis"].between(2.7, 3.2).all()
+    assert len(last) == 45
+    three = last.query("layers == 3 and noop == 1")
+    assert between(three["slot_idle"], 0.91, 0.97)
+    softmax = last[last["noop"] == 0]
+    assert (softmax["first_idle"] > 0.6).all()
+    assert between(softmax.query("task == 'backcopy'")["first_value"], 0.28, 0.40)
+    assert between(softmax.query("task == 'averaging'")["first_value"], 0.46, 0.83)
 
 
 def test_the_table_of_lengths():
@@ -79,7 +140,7 @@ def test_the_table_of_key_biases():
 
 
 def test_both_experiments_measured_the_same_trainings():
-    shared = ["task", "noop", "learnt", "training"]
+    shared = ["task", "layers", "noop", "learnt", "training"]
     frame = ends("sink_conditions")
     both = frame[(frame["length"] == 24) & frame["key_bias"]].merge(ends("sinks"), on=shared)
     assert len(both) == 30

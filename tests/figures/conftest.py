@@ -81,7 +81,7 @@ def models(p, rng):
 
 
 def sinks(p, rng):
-    names = ("loss_busy", "slot_idle", "slot_busy", "first_idle", "first_busy", "first_value")
+    names = ("loss_busy", "slot_idle", "slot_busy", "first_idle", "first_busy")
     return [{"step": step} | {name: float(rng.uniform()) for name in names} for step in (0, 250, 500)]
 
 

@@ -21,6 +21,7 @@ from figures.results import UnusableError, load
 from hopfield_theory import __version__
 from hopfield_theory.bounds import RandomMemory, finite_size, mean_field
 from hopfield_theory.runs.store import Cell, Store
+from simulations import sinks
 
 
 @pytest.fixture(scope="module")
@@ -281,11 +282,12 @@ def test_models_and_sinks(drawn):
     assert shown[-0.2] == pytest.approx(rows["OutEffHop"] / rows["softmax"])
     assert math.isnan(shown[2.8])  # gated attention is stuck
     axes, frames = drawn("sinks")
-    rows = frames["sinks"].query("task == 'averaging' and noop == 4").sort_values("step")
-    for panel, value in ((axes[1], "slot_idle"), (axes[3], "first_idle")):
-        mean = rows.groupby("step")[value].mean()
-        [line] = [each for each in panel.lines if each.get_label() == "4"]
-        np.testing.assert_allclose([line.get_xdata(), line.get_ydata()], [mean.index, mean])
+    for column, (task, layers) in enumerate(sinks.MODELS):
+        rows = frames["sinks"].query(f"task == '{task}' and layers == {layers} and noop == 4")
+        for row, value in enumerate(("slot_idle", "first_idle")):
+            mean = rows.groupby("step")[value].mean()
+            [line] = [each for each in axes[3 * row + column].lines if each.get_label() == "4"]
+            np.testing.assert_allclose([line.get_xdata(), line.get_ydata()], [mean.index, mean])
 
 
 def test_conditions_of_sinks(drawn):
