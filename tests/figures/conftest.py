@@ -76,6 +76,7 @@ def models(p, rng):
     for step in (0, 10, 20):
         row = {"step": step, "loss": 3.0 - 0.1 * step * rng.uniform(0.8, 1.0), "kurtosis": 3.0 + step * rng.uniform()}
         row |= {"norm": 5.0 + step * rng.uniform(), "stuck": p["method"] == "Gated_Attention", "last": step == 20}
+        row |= {"kurtosis_published": 2.0 + step * rng.uniform(), "norm_published": 4.0 + step * rng.uniform()}
         rows.append(row)
     return rows
 

@@ -276,7 +276,7 @@ def test_models_and_sinks(drawn):
         np.testing.assert_array_equal([line.get_xdata(), line.get_ydata()], rows[["loss", value]].T)
         assert line.get_linestyle() == ":"  # stuck
     axes, frames = drawn("models_bars")
-    rows = frames["models"].query("model == 'OPT' and step == 20").set_index("method")["kurtosis"]
+    rows = frames["models"].query("model == 'OPT' and step == 20").set_index("method")["kurtosis_published"]
     [container] = [each for each in axes[1].containers if each.get_label() == "matched steps"]
     shown = dict(zip(container.lines[0].get_ydata(), container.lines[0].get_xdata(), strict=True))
     assert shown[-0.2] == pytest.approx(rows["OutEffHop"] / rows["softmax"])
