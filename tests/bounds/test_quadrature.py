@@ -140,7 +140,8 @@ def test_arguments_become_floats():
     assert isinstance(_arguments.positive("x", 2), float)
     assert _arguments.one_of("x", "b", ("a", "b")) == "b"
     assert (_arguments.log_noop(1.0), _arguments.log_noop(0.0)) == (0.0, -math.inf)
-    assert _arguments.log_noop(1.0, -math.inf) == -math.inf
+    assert _arguments.log_noop(None) == 0.0
+    assert _arguments.log_noop(None, -math.inf) == -math.inf
 
 
 @pytest.mark.parametrize(
@@ -155,8 +156,8 @@ def test_arguments_become_floats():
         (lambda: _arguments.one_of("x", "c", ("a", "b")), "x is 'c': it must be one of 'a', 'b'"),
         (lambda: _arguments.log_noop(-1.0), r"noop is -1\.0: it must be a finite number of at least 0"),
         (lambda: _arguments.log_noop(math.inf), "noop is inf: it must be a finite number of at least 0"),
-        (lambda: _arguments.log_noop(1.0, math.nan), "log_noop is nan: it must be a number below infinity .*"),
-        (lambda: _arguments.log_noop(1.0, math.inf), "log_noop is inf: it must be a number below infinity .*"),
+        (lambda: _arguments.log_noop(None, math.nan), "log_noop is nan: it must be a number below infinity .*"),
+        (lambda: _arguments.log_noop(None, math.inf), "log_noop is inf: it must be a number below infinity .*"),
         (lambda: _arguments.integer("dim", 1, 2), "dim is 1: it must be an integer of at least 2"),
         (lambda: _arguments.integer("dim", math.inf, 2), "dim is inf: it must be an integer of at least 2"),
     ],
