@@ -205,7 +205,7 @@ def published_base_enclosure(memory: RandomMemory, failure_probability: float) -
 
 
 def sandwich(memory: RandomMemory, failure_probability: float) -> list[Enclosure]:
-    """Decide in balls every capacity bound found in floats: C2, C3 (all, typical), C6 and C7.
+    """Decide in balls the capacity bounds C2, C3 (all, typical), C6 and C7 found in floats; C10: ``by_direction``.
 
     Each is evaluated at ``log M`` moved by 1e-8 to its safe side: down for the lower bounds C2 and C3, up for the upper
     bounds C6 and C7. Bounds that are void in floats are left out.

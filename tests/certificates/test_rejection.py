@@ -107,6 +107,7 @@ def test_where_there_is_no_ball():
     everything = rejection(ht.Memory(patterns[:1], 0.5, 1e6))
     assert (everything.radius, everything.score) == (math.inf, math.inf)
     assert everything.error == pytest.approx(1e-6, rel=1e-3)
+    assert "Every query is rejected: it ends at" in ht.certify(ht.Memory(patterns[:1], 0.5, 1e6)).summary()
 
 
 @pytest.mark.parametrize(("beta", "log_n"), [(9.0, 7.0), (40.0, 12.0), (40.0, 30.0)])
