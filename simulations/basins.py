@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from hopfield_theory.bounds import RandomMemory
 from hopfield_theory.certificates.certify import certify
 from hopfield_theory.data.seeds import keyed_generator
 from hopfield_theory.measured.capacity import clustered_rate
@@ -46,7 +47,7 @@ def measure(parameters: Mapping[str, Any], seed: int, device: str) -> list[dict[
     radii, nearest, broken = [], [], 0
     for index in range(parameters["memories"]):
         patterns = random_patterns(count, dim, seed, index, device)
-        memory = Memory(patterns, parameters["lam"] * dim, parameters["noop"])
+        memory = Memory(patterns, RandomMemory.of_lambda(dim, parameters["lam"]).kappa, parameters["noop"])
         proof = certify(memory)
         radius = torch.where(proof.stored, proof.radius, 0.0)[:queries]
         targets = memory.patterns[:queries]

@@ -51,7 +51,8 @@ def cells(preset: str) -> list[dict[str, Any]]:
 
 def measure(parameters: Mapping[str, Any], seed: int, device: str) -> list[dict[str, Any]]:
     """Measure one cell: one row of counts, and for the plain iteration rows of residuals and of the bound of T5."""
-    dim, kappa = parameters["dim"], parameters["lam"] * parameters["dim"]
+    dim = parameters["dim"]
+    kappa = RandomMemory.of_lambda(dim, parameters["lam"]).kappa
     size = _size(parameters)
     steps, rates, reached, ambiguous = [], [], [], []
     residuals, allowed, drops, errors, betrayed, kept = [], [], [], [], [], []

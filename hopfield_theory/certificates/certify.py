@@ -175,7 +175,8 @@ class Certificate(Told, CertifiedBalls):
         if rejects is not None:
             near = f" closer to 0 than {rejects.radius:.4g}" if rejects.radius < math.inf else ""
             scores = f", or with scores of at most {rejects.score:.4g}," if rejects.score < math.inf else ""
-            return f"Every query{near}{scores} is rejected: it ends at the no-op state, at most {rejects.error:.3g} from 0."
+            end = f"it ends at the no-op state, at most {rejects.error:.3g} from 0"
+            return f"Every query{near}{scores} is rejected: {end}."
         if least_noop is None:
             return "No query is proved to be rejected."
         if least_noop < math.inf:
