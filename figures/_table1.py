@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 __all__ = ["FILE", "ROWS", "ratio"]
@@ -19,8 +18,8 @@ def ratio(model: str, method: str, column: str) -> float:
 
     Examples
     --------
-    >>> ratio("OPT", "OutEffHop", "norm").round(3)
+    >>> round(ratio("OPT", "OutEffHop", "norm"), 3)
     0.143
     """
     found = ROWS[column].reindex([(model, method), (model, "softmax")]).to_numpy(float)
-    return np.float64(found[0] / found[1])
+    return float(found[0] / found[1])

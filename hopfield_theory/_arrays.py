@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-__all__ = ["as_tensor", "floating", "has_masked"]
+__all__ = ["as_tensor", "check_scores", "floating", "has_masked"]
 
 _FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
@@ -45,6 +45,13 @@ def as_tensor(name: str, array: Any, dtype: torch.dtype | None = None) -> Tensor
             raise
         raise TypeError(f"{name} is {type(array).__name__}: it must be a numeric array ({error})") from error
     return array
+
+
+def check_scores(name: str, x: Tensor, slope: float, dtype: torch.dtype) -> None:
+    """Refuse states whose scores could overflow a dtype; ``slope`` is β m, the largest score of a state of norm 1."""
+    largest = x.abs().amax().item() if x.numel() else 0.0
+    if not slope * largest * x.shape[-1] ** 0.5 < torch.finfo(dtype).max / 16:
+        raise ValueError(f"{name} with coordinates up to {largest:.3g}: scores overflow {dtype}")
 
 
 def has_masked(array: Any) -> bool:

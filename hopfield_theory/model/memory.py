@@ -232,9 +232,7 @@ class Memory:
     def _scored(self, name: str, x: Any) -> Tensor:
         """Return checked states of which no score overflows."""
         x = self._states(name, x)
-        largest = x.abs().amax().item() if x.numel() else 0.0
-        if not self.beta * self.radius * largest * self.dim**0.5 < torch.finfo(self._work).max / 16:
-            raise ValueError(f"{name} with coordinates up to {largest:.3g}: scores overflow {self._work}")
+        _arrays.check_scores(name, x, self.beta * self.radius, self._work)
         return x
 
     # --- energy and dynamics ---

@@ -87,7 +87,8 @@ def retrieve(
     Raises
     ------
     ValueError
-        For queries of a wrong shape or with NaN or infinity, or ``tol`` or ``max_steps`` out of range.
+        For queries of a wrong shape, with NaN or infinity or whose scores overflow, or ``tol`` or ``max_steps`` out of
+        range.
 
     References
     ----------

@@ -198,12 +198,9 @@ class Stream:
             pull = pull + part
             if progress is not None:
                 progress(done, self.num_parts)
-        work = torch.promote_types(rows.dtype, torch.float32)
-        largest = rows.abs().amax().item() if rows.numel() else 0.0
         if not math.isfinite(pull.radius):
             raise ValueError(f"patterns overflow {self.source.dtype}: use a wider dtype, or scale them down")
-        if not self.beta * pull.radius * largest * self.source.dim**0.5 < torch.finfo(work).max / 16:
-            raise ValueError(f"queries with coordinates up to {largest:.3g}: scores overflow {work}")
+        _arrays.check_scores("queries", rows, self.beta * pull.radius, torch.promote_types(rows.dtype, torch.float32))
         return pull
 
     def update(self, queries: Any, progress: Progress | None = None) -> Tensor:
