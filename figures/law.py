@@ -1,4 +1,4 @@
-"""How far measured capacities lie from the mean-field fold, and from the law that allows for fluctuations."""
+"""How far measured capacities lie from the mean-field curve, and from the law that allows for fluctuations."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from matplotlib.ticker import MaxNLocator
 from figures import style
 from figures.output import Drawing
 from figures.results import Found, UnusableError
-from hopfield_theory.bounds import RandomMemory, finite_size
+from hopfield_theory.bounds import RandomMemory, finite_size, mean_field
 
 NEEDS = {"capacity": ("kind", "rule", "dim", "lam", "noop", "log_patterns", "log_low", "log_high")}
-_MISSES = {"fold": "C5", "law": "C9"}
+_MISSES = {"curve": "C5", "law": "C9"}
 
 
 def draw(found: Mapping[str, Found], page: style.Page) -> Drawing:
@@ -40,31 +40,35 @@ def draw(found: Mapping[str, Found], page: style.Page) -> Drawing:
     for axes, name in zip(panels[:, 0], _MISSES.values(), strict=True):
         axes.set_ylabel(rf"$\log M$ − {name}")
     panels[1, -1].legend(loc="lower right", ncols=2)
+    both = rows.dropna(subset=list(_MISSES))
     scores = [
-        f"{name} {np.sqrt(np.mean(((rows['log_patterns'] - rows[prediction]) / rows['half']) ** 2)):.1f}"
+        f"{name} {np.sqrt(np.mean(((both['log_patterns'] - both[prediction]) / both['half']) ** 2)):.1f}"
         for prediction, name in _MISSES.items()
     ]
+    scored = f" Root mean square where there are both, in halves of an interval: {' and '.join(scores)}."
     return Drawing(
         figure,
         f"""Measured less predicted: log M at which half of the patterns have a fixed point within m/2, with 95%
-        intervals, less the mean-field fold C5 (above) and less the finite-size law C9 (below), wherever there is a
-        fold. C9 has no free parameter: it takes the fluctuations of the crowd to first order. Root mean square of the
-        difference, in halves of an interval: {" and ".join(scores)}.""",
+        intervals, less the mean-field curve C5 (above) and less the finite-size law C9 (below), wherever there is such
+        a prediction. C9 has no free parameter: it takes the fluctuations of the crowd to first order.
+        {scored if len(both) else ""}""",
     )
 
 
 def compared(results: Found) -> pd.DataFrame:
-    """Return the measured crossings of memories that have a fold, one row each, with C5, C9 and half an interval."""
+    """Return the measured crossings that C5 or C9 predicts, one row each, with these and half an interval."""
     rows = results.where("crossings of typical patterns", kind="crossing", rule="stored")
     rows = rows.drop_duplicates(["dim", "lam", "noop"]).sort_values(["lam", "noop", "dim"])
     # no difference where nothing is stored
     rows = rows[np.isfinite(rows["log_patterns"])]
-    laws = [finite_size.law(RandomMemory.of_lambda(int(row.dim), row.lam, row.noop)) for row in rows.itertuples()]
-    known = [each is not None for each in laws]
-    if not any(known):
-        raise UnusableError(f"the stored results of capacity, {results.preset}, have no memory with a mean-field fold")
-    return rows[known].assign(
-        fold=[each.fold.log_patterns for each in laws if each is not None],
-        law=[each.log_patterns for each in laws if each is not None],
-        half=lambda some: 0.5 * (some["log_high"] - some["log_low"]),
-    )
+    memories = [RandomMemory.of_lambda(int(row.dim), row.lam, row.noop) for row in rows.itertuples()]
+    laws = [finite_size.law(memory) for memory in memories]
+    rows = rows.assign(
+        curve=[mean_field.predicted(memory) for memory in memories],
+        law=[np.nan if each is None else each.log_patterns for each in laws],
+        half=0.5 * (rows["log_high"] - rows["log_low"]),
+    ).replace([-np.inf, np.inf], np.nan)
+    rows = rows.dropna(subset=list(_MISSES), how="all")
+    if rows.empty:
+        raise UnusableError(f"the stored results of capacity, {results.preset}, have no memory that C5 or C9 predicts")
+    return rows

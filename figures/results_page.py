@@ -48,23 +48,22 @@ def crossings(rule: str, **values: object) -> pd.DataFrame:
 
 
 @cache
-def beyond_folds() -> pd.DataFrame:
-    """Return the measured capacities beyond the folds of their memories, with the law's: explicit ones, then sampled.
+def beside_law() -> pd.DataFrame:
+    """Return the measured capacities with the law's: explicit ones, then sampled.
 
-    ``missed`` is log M less C5, with its interval, ``law`` C9 less C5, ``left`` the difference of these two, and
-    ``half`` half an interval.
+    ``fold`` is log M of C5 (NaN where it has no fold), ``law`` of C9 (NaN where it says nothing), and ``missed`` is log
+    M less C5, with its interval, ``left`` log M less C9, and ``half`` half an interval.
     """
-    explicit = crossings("stored", lam=[0.5, 1]).assign(drawn="explicit")
-    sampled = rows("exponents", kind="fixed point", lam=[0.5, 1]).assign(noop=0.0, drawn="sampled")
+    explicit = crossings("stored").assign(drawn="explicit")
+    sampled = rows("exponents", kind="fixed point").assign(noop=0.0, drawn="sampled")
     found = pd.concat([explicit, sampled], ignore_index=True)
     found = found[np.isfinite(found["log_patterns"])]
-    laws = [finite_size.law(RandomMemory.of_lambda(int(row.dim), row.lam, row.noop)) for row in found.itertuples()]
-    found = found.assign(at=laws).dropna(subset="at")
-    folds = found["at"].map(lambda at: at.fold.log_patterns)
+    memories = [RandomMemory.of_lambda(int(row.dim), row.lam, row.noop) for row in found.itertuples()]
+    folds = [getattr(mean_field.fold(memory), "log_patterns", np.nan) for memory in memories]
+    laws = [getattr(finite_size.law(memory), "log_patterns", np.nan) for memory in memories]
     columns = {f"missed{end}": found[f"log_patterns{end}"] - folds for end in ("", "_low", "_high")}
-    found = found.assign(**columns, law=found["at"].map(lambda at: at.log_patterns) - folds)
-    half = 0.5 * (found["missed_high"] - found["missed_low"])
-    return found.assign(left=found["missed"] - found["law"], half=half)
+    half = 0.5 * (found["log_patterns_high"] - found["log_patterns_low"])
+    return found.assign(**columns, fold=folds, law=laws, left=found["log_patterns"] - laws, half=half)
 
 
 def fold_overlap(dim: int, lam: float) -> float:
@@ -72,6 +71,13 @@ def fold_overlap(dim: int, lam: float) -> float:
     fold = mean_field.fold(RandomMemory.of_lambda(dim, lam))
     assert fold is not None
     return fold.overlap
+
+
+def law_from(dim: int, distance: float) -> float:
+    """Return log M of C9 at λ = 1, n = 1, from queries at a distance in units of m."""
+    law = finite_size.law(RandomMemory.of_lambda(dim, 1.0, 1.0), distance=distance)
+    assert law is not None
+    return law.log_patterns
 
 
 def interval(row: pd.Series, name: str, digits: int) -> str:
@@ -96,14 +102,16 @@ def render() -> str:
         "rows": rows,
         "one": one,
         "crossings": crossings,
-        "beyond_folds": beyond_folds,
+        "beside_law": beside_law,
         "fold_overlap": fold_overlap,
+        "law": law_from,
         "caption": caption,
     }
     environment.globals |= {"exp": np.exp, "log": np.log}
     environment.filters |= {
         "interval": interval,
         "fixed": lambda number, digits: f"{number:.{digits}f}",
+        "finite": lambda number, digits: f"{number:.{digits}f}" if np.isfinite(number) else "–",
         "short": lambda number: f"{number:g}",
         "power": lambda number: f"{number:.1e}",
         "percent": lambda share, digits: f"{100 * share:.{digits}f}%",

@@ -44,6 +44,8 @@ _GRIDS: dict[str, dict[str, Any]] = {
         "ruled": (12, 14, 16),
     },
 }
+# C5 has no fold here, only a crossover
+_WITHOUT_FOLD = {0.5: (8, 10), 1.0: (8, 10), 1.5: (8, 10, 12), 2.0: (8, 10, 12)}
 # d, κ and p of the sandwich: small enough for 'all stored' to be seen failing
 _SANDWICH = ((4, 200.0, 0.1), (5, 120.0, 0.1), (6, 100.0, 0.1), (4, 400.0, 0.1))
 _TRIALS = {"quick": 120, "paper": 1000, "large": 4000}
@@ -72,11 +74,11 @@ def cells(preset: str) -> list[dict[str, Any]]:
             # a memory takes a seventh of the time, and a rounding of 1e-7 does not shift the fold of 1e5 patterns
             cell["dtype"] = "float32"
     if preset != "quick":
-        # no fold here (C5), only a crossover
         crossings += [
-            {"kind": "crossing", "rule": "stored", "dim": dim, "lam": 2.0, "noop": noop, "precision": grid["precision"]}
-            for dim, noop in itertools.product((8, 10, 12), (0.0, 1.0))
-            if 2.0 not in grid["lams"]
+            {"kind": "crossing", "rule": "stored", "dim": dim, "lam": lam, "noop": noop, "precision": grid["precision"]}
+            for lam, dims in _WITHOUT_FOLD.items()
+            for dim, noop in itertools.product(dims, (0.0, 1.0))
+            if lam not in grid["lams"] or dim not in grid["dims"]
         ]
     sandwiches = [
         {"kind": "sandwich", "dim": dim, "kappa": kappa, "failure": p, "noop": 0.0, "memories": _TRIALS[preset]}

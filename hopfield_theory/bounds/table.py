@@ -49,7 +49,7 @@ _LARGEST_DIM = 10**9
 _INTEGRALS = ("C3", "C10", "C6", "C3 typical", "C10 typical", "C7", "C9")
 _ABSENT = {
     "C5": "the mean-field retrieval branch has no fold here: it fades",
-    "C9": "no expansion about C5 here: it has no fold, or the fluctuations are too large",
+    "C9": "no expansion here: not even one pattern is stored, or the fluctuations are too large",
 }
 
 

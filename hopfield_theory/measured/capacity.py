@@ -417,8 +417,11 @@ def _guess(setting: Setting, top: float) -> float:
     """Return where the search begins: at the law C9, at the curve C5, or at a share of the random-energy limit."""
     memory = setting.memory
     guess = (0.4 if setting.rule == Rule.ALL else 0.8) * float(mean_field.threshold(memory.lam)) * memory.dim
-    if setting.rule in (Rule.STORED, Rule.ALONE) and setting.error < 1.0 and memory.dim <= _quadrature.LARGEST_DIM:
-        predicted, law = mean_field.predicted(memory, setting.error), finite_size.law(memory)
+    reaches = setting.rule == Rule.FROM_NOISE and setting.noise <= 1.0
+    known = reaches or setting.rule in (Rule.STORED, Rule.ALONE)
+    if known and setting.error < 1.0 and memory.dim <= _quadrature.LARGEST_DIM:
+        predicted = mean_field.predicted(memory, setting.error)
+        law = finite_size.law(memory, setting.error, setting.noise if reaches else 0.0)
         guess = predicted if math.isfinite(predicted) else guess
         guess = guess if law is None else min(guess, law.log_patterns)
     return min(max(guess, 1.0), top)

@@ -379,29 +379,34 @@ STATEMENTS = (
     ),
     Statement(
         name="C9",
-        title="Finite-size law of the fold",
+        title="Finite-size law of storage",
         claim=(
-            "At the fold M*, q of C5 a pattern of overlap c has the pull g = (q − c)w, w = e^{κq(c−1)}; with s² = 1 − "
-            "c², h = g/E g, Z = 1 + n e^{−κq} + M* E w, J = κM* E[s²w]/((d − 1)Z) and a = −(log M)″(q), half of the "
-            "patterns are stored where the median of the sum of h over M − 1 patterns, relative to its mean, meets "
-            "e^{log M* − log(M − 1) + δ₁ + δ₂ + δ₃}, δ₁ = −½κ²M* E[s²w²] E[s²g]/((d − 1)Z²(1 − J)² E g), δ₂ = −κ "
-            "E[s²wg]/(Z(1 − J) E g), δ₃ = (Var h′ − Cov(h, h′)²/Var h)/(2aM*), and the rate falls over a width σ = "
-            "√(Var h/M*) of log M. Checked, with λ of 0.5 and 1 and d of 16 and 20, as: the limit of a given pattern "
-            "lies within m/2 of it with probability at least ½ at σ/2 below that log M, and at most ½ at σ/2 above."
+            "Lengths in units of m: a state x = qξ + y, y across the target ξ, r = |x|; a pattern of overlap c with x "
+            "and of length s across ξ has the weight W = e^{κrc} and the pull g = (r − c)W; h = g/E g, a = "
+            "s²W²/E[s²W²]. The branch M(q) solves e^{κq}(1 − q) − qn = M E g q/r with y² = q²e^{−2κq} M E[s²W²], and "
+            "ends at M*, in its first maximum, or where |x − ξ| = ½; −γ is the slope of log M in what is added to log "
+            "y². Half of the patterns are stored where the median of the sum of h + γa over M − 1 patterns, relative to"
+            " its mean, meets e^{log M* − log(M − 1) + δ₁ + δ₂ + δ₃}, δ₁ = −log(1 + κq e^{−κq} E[s²Wg]/E g), δ₂ = −γ "
+            "log(1 + 2κq e^{−κq} E[s⁴W³]/E[s²W²]), δ₃ = (Var l′ − Cov(l, l′)²/Var l)/(2bM*), l = h + γa, b = −(log "
+            "M)″(q), and the rate falls over a width σ of log M, σ² = Var(l)/M* + 2γ²/(d − 1) + …. Checked, with λ of "
+            "0.5 and 1 and d of 12, 16 and 20, as: the limit of a given pattern lies within m/2 of it with probability "
+            "at least ½ at σ/2 below that log M, and at most ½ at σ/2 above."
         ),
         formula=(
             r"\log M_{1/2}\approx\log M^*+\delta_1+\delta_2+\delta_3,\quad"
-            r"\sigma^2=\frac{\operatorname{Var}(h)}{M^*}"
+            r"\sigma^2=\frac{\operatorname{Var}(h+\gamma a)}{M^*}+\frac{2\gamma^2}{d-1}"
         ),
         source="derived for this project; the crowd's fluctuations to first order",
         proof="heuristic",
         why=(
-            "A heuristic: an expansion about C5 in the inverse number of patterns that count. The crowd pulls the "
-            "state across the target, where it is louder (δ₁), each pattern most where it has itself pulled (δ₂), and "
-            "each memory ends at its own overlap (δ₃)."
+            "A heuristic: C5 with the state that the crowd's fluctuations pull across the target, where the crowd is "
+            "louder; this curve ends also where C5 does not. To first order in the inverse number of patterns that "
+            "count, each pattern is louder where it has itself pulled the state (δ₁), and has pulled it farther across "
+            "(δ₂), and each memory ends at its own overlap (δ₃)."
         ),
         kind=Kind.PROBABILISTIC,
         parts=(
+            *_beside_law(lambda s: _law(s)[0], dense(12, 12.0, 0.5), (50, 500)),
             *_beside_law(lambda s: _law(s)[0], dense(16, 16.0, 0.5), (50, 500)),
             *_beside_law(lambda s: _law(s)[0], dense(20, 10.0, 0.5), (100, 2000)),
             *_beside_law(lambda s: _law(s)[0], slotted(20, 10.0, 0.5, 4.5), (100, 2000)),

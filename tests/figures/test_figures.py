@@ -210,26 +210,27 @@ def test_capacity(drawn):
 
 
 def test_law(drawn):
-    """Of the dimensions of these results 12 is the only one with folds, and that at λ = 0.5."""
-    (fold, beyond), frames = drawn("law")
+    """C5 within m/2 above, C9 below."""
+    (curves, _, laws, _), frames = drawn("law")
     rows = frames["capacity"].query("rule == 'stored' and lam == 0.5 and dim == 12").drop_duplicates("noop")
     assert rows["noop"].tolist() == [0.0, 1.0]
     for place, row in enumerate(rows.to_dict("records")):
         known = finite_size.law(RandomMemory.of_lambda(12, 0.5, row["noop"]))
-        for panel, prediction in ((fold, known.fold.log_patterns), (beyond, known.log_patterns)):
-            [x], *seen = points(panel, f"n = {row['noop']:g}")
-            assert x == pytest.approx(12, abs=0.2)
-            assert (x > 12) == (place == 1)
-            measured = np.array([[row[name]] for name in ("log_patterns", "log_low", "log_high")])
-            np.testing.assert_allclose(seen, measured - prediction, rtol=1e-9)
+        curve = mean_field.predicted(RandomMemory.of_lambda(12, 0.5, row["noop"]))
+        for panel, prediction in ((curves, curve), (laws, known.log_patterns)):
+            x, *seen = points(panel, f"n = {row['noop']:g}")
+            assert x[-1] == pytest.approx(12, abs=0.2)
+            assert (x[-1] > 12) == (place == 1)
+            measured = np.array([row[name] for name in ("log_patterns", "log_low", "log_high")])
+            np.testing.assert_allclose([values[-1] for values in seen], measured - prediction, rtol=1e-9)
 
 
-def test_no_fold_no_law(filled):
+def test_no_end_no_law(filled):
     folder = filled("capacity")
     for cell in cells("capacity"):
-        if cell.parameters.get("dim") == 12 and cell.parameters.get("lam") == 0.5:
+        if cell.parameters["kind"] == "crossing":
             rewrite(folder, cell, log_patterns=-math.inf)
-    with pytest.raises(UnusableError, match="capacity, quick, have no memory with a mean-field fold"):
+    with pytest.raises(UnusableError, match="capacity, quick, have no memory that C5 or C9 predicts"):
         unrendered("law", folder)
 
 
