@@ -175,9 +175,7 @@ def _keys(frame: pd.DataFrame, experiment: str) -> list[tuple[str, int]]:
     return sorted(present, key=lambda key: (order.get(key[0], len(order)), key))
 
 
-def _choice(
-    finished: Callable[[Cell], bool], experiment: str, preset: str, seed: int
-) -> tuple[str, int, int, int]:
+def _choice(finished: Callable[[Cell], bool], experiment: str, preset: str, seed: int) -> tuple[str, int, int, int]:
     """Return preset and seed, with how many cells are there and how many there should be."""
     grid = _grid(experiment, preset, seed)
     return preset, seed, sum(map(finished, grid)), len(grid)

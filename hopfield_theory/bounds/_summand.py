@@ -99,7 +99,7 @@ class Summand:
         return np.exp(np.minimum(log_tilt + self.log_factor, _quadrature.LARGEST_LOG_TILT))
 
     def _derivatives(self, factor: Floats) -> tuple[Floats, Floats, Floats | float]:
-        """Return ``K/(t y)``, ``K'/y`` and ``(t K')'/y`` less its part from ``K'²``, at ``t y``."""
+        """Return ``K/(t y)``, ``K'/y`` and ``t K''/y``, from ``t y``."""
         if self._sure is not None:
             return self._sure, self._sure, 0.0
         share = factor * self.spread
