@@ -12,7 +12,7 @@ from figures import style
 from figures.output import Drawing
 from figures.results import Found
 from simulations._architectures import METHODS, MODELS
-from simulations._matched import at_loss, common_loss
+from simulations._matched import at_losses, common_loss
 
 NEEDS = {"models": ("model", "method", "learnt", "training", "step", "loss", "kurtosis", "norm", "stuck", "last")}
 NAMES = {
@@ -81,7 +81,7 @@ def band(rows: pd.DataFrame, value: str) -> tuple[np.ndarray, np.ndarray, np.nda
     if len(going) < 2 or not np.isfinite(least := common_loss(rows)):
         return np.empty(0), np.empty(0), np.empty(0)
     losses = np.linspace(min(each["loss"].max() for each in going), least, 100)
-    values = np.exp([[at_loss(each, value, loss) for loss in losses] for each in going])
+    values = np.exp([at_losses(each, value, losses) for each in going])
     known = np.isfinite(values).all(0)
     return losses[known], values[:, known].min(0), values[:, known].max(0)
 

@@ -8,7 +8,7 @@ import importlib.util
 import json
 import shlex
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -124,7 +124,9 @@ def load(folder: Path, experiment: str, columns: Sequence[str] = (), partial: bo
             warnings.simplefilter("always")
             every = store.gather(experiment)
         current = every[every["version"] == __version__]
-        choices = [_choice(store, experiment, *key) for key in _keys(current, experiment)]
+        # where every file was read whole, its name is enough
+        finished = store.has if skipped else store.holds_file
+        choices = [_choice(finished, experiment, *key) for key in _keys(current, experiment)]
     except OSError as error:
         raise UnusableError(f"{' '.join(str(error).split())}") from error
     damage = f" ({skipped[0].message})" if skipped else ""
@@ -173,10 +175,10 @@ def _keys(frame: pd.DataFrame, experiment: str) -> list[tuple[str, int]]:
     return sorted(present, key=lambda key: (order.get(key[0], len(order)), key))
 
 
-def _choice(store: Store, experiment: str, preset: str, seed: int) -> tuple[str, int, int, int]:
+def _choice(finished: Callable[[Cell], bool], experiment: str, preset: str, seed: int) -> tuple[str, int, int, int]:
     """Return preset and seed, with how many cells are there and how many there should be."""
     grid = _grid(experiment, preset, seed)
-    return preset, seed, sum(store.has(cell) for cell in grid), len(grid)
+    return preset, seed, sum(map(finished, grid)), len(grid)
 
 
 def _grid(experiment: str, preset: str, seed: int) -> list[Cell]:

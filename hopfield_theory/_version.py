@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import importlib.metadata
 import tomllib
+from functools import cache
 from pathlib import Path
 
 __all__ = ["version"]
 
 
+# every cell of a sweep asks for it
+@cache
 def version() -> str:
     """Return the version.
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -9,7 +11,7 @@ from scipy import stats
 
 from hopfield_theory.statistics import Interval
 
-__all__ = ["at_loss", "change", "common_loss", "mean"]
+__all__ = ["at_loss", "at_losses", "change", "common_loss", "mean"]
 
 _FEWEST = 3
 
@@ -23,15 +25,24 @@ def at_loss(rows: pd.DataFrame, column: str, loss: float) -> float:
     >>> at_loss(rows, "kurtosis", 3.0), at_loss(rows, "kurtosis", 1.0)
     (0.5, nan)
     """
+    return at_losses(rows, column, [loss])[0]
+
+
+def at_losses(rows: pd.DataFrame, column: str, losses: Iterable[float]) -> list[float]:
+    """Return what :func:`at_loss` does for each of some losses."""
     rows = rows.sort_values("step")
-    losses, values = rows["loss"].to_numpy(float), np.log(rows[column].to_numpy(float))
-    below = np.flatnonzero(losses <= loss)
-    if not len(below) or losses[0] < loss:
+    reached, values = rows["loss"].to_numpy(float), np.log(rows[column].to_numpy(float))
+    return [_first_at(reached, values, loss) for loss in losses]
+
+
+def _first_at(reached: NDArray[np.float64], values: NDArray[np.float64], loss: float) -> float:
+    below = np.flatnonzero(reached <= loss)
+    if not len(below) or reached[0] < loss:
         return np.nan
     after = int(below[0])
     if after == 0:
         return float(values[0])
-    share = (losses[after - 1] - loss) / (losses[after - 1] - losses[after])
+    share = (reached[after - 1] - loss) / (reached[after - 1] - reached[after])
     return float(values[after - 1] + share * (values[after] - values[after - 1]))
 
 
@@ -61,6 +72,8 @@ def change(frame: pd.DataFrame, method: str, column: str, same_loss: bool = Fals
 
     At the last measurement, or where each of the pair first falls to the least loss that all trainings of both reach.
     """
+    # rows of few columns are taken far quicker than those of a whole study
+    frame = frame.filter(["method", "learnt", "training", "step", "loss", "stuck", column])
     either = (frame["method"] == "softmax") | ((frame["method"] == method) & (frame["learnt"] == learnt))
     loss, found = common_loss(frame[either]), []
     for _, rows in frame[either & ~frame["stuck"].astype(bool)].groupby("training"):

@@ -33,7 +33,10 @@ def pytest_collection_modifyitems(config, items):
         items.sort(key=lambda item: item.get_closest_marker("slow") is None)
         for item in items:
             if item.get_closest_marker("slow") is None and item.get_closest_marker("xdist_group") is None:
-                item.add_marker(pytest.mark.xdist_group(item.path.relative_to(config.rootpath).as_posix()))
+                path = item.path.relative_to(config.rootpath)
+                # examples of the bounds search for the witnesses that the tests of bounds search for
+                group = "witnesses" if path.is_relative_to("hopfield_theory/bounds") else path.as_posix()
+                item.add_marker(pytest.mark.xdist_group(group))
 
 
 @pytest.fixture(scope="session")

@@ -57,7 +57,7 @@ def asked(chromium):
     view = chromium.new_page()
     view.goto(PAGE + BARE)
     cases = {
-        name: [case(rng, name) for _ in range(100)]
+        name: [case(rng, name) for _ in range(60)]
         for name, rng in ((name, np.random.default_rng(index)) for index, name in enumerate(SEPARATIONS))
     }
     told = {name: view.evaluate(EVALUATE, given) for name, given in cases.items()}
@@ -98,7 +98,7 @@ def test_the_fixed_point_is_that_of_the_library(compared):
             close(told["found"]["state"], found.state, atol=1e-8)
             assert told["found"]["path"][:2] == given["query"]
             assert len(told["found"]["path"]) == 2 * told["found"]["steps"] + 2
-    assert settled > 93
+    assert settled > 0.93 * len(compared)
 
 
 def sums(given, index):
@@ -177,7 +177,7 @@ def test_sparse_balls_are_those_of_the_library(compared):
         unequal = radii != proof.radius
         assert bool(((radii - proof.radius).abs()[unequal] <= (1e-6 * radii + allowed)[unequal]).all())
         assert all(ball is None or ball["error"] == 0 for ball in told["balls"])
-    assert certified > 100
+    assert certified > 60
 
 
 @each_separation

@@ -217,7 +217,7 @@ def test_damaged_tokens_are_made_anew(tmp_path, monkeypatch):
 
 def test_a_checkpoint_outlives_the_writing_of_its_cell(tmp_path, monkeypatch):
     size, _, rates = models._PLANS["quick"]["STanHop"]
-    monkeypatch.setitem(models._PLANS["quick"], "STanHop", (size, 5, rates))
+    monkeypatch.setitem(models._PLANS["quick"], "STanHop", (size, 3, rates))
     experiments = typer.Typer()
     experiments.command()(main)
     line = ["models", "--model", "STanHop", "--method", "softmax", "--device", "cpu", "--out", str(tmp_path)]
@@ -264,12 +264,12 @@ def test_the_rate_warms_up_and_falls_to_nothing():
 def test_a_killed_run_ends_at_the_same_bits(tmp_path, monkeypatch):
     """The command is killed after its first checkpoint; the second run's rows are those of an unbroken one."""
     size, _, rates = models._PLANS["quick"]["STanHop"]
-    monkeypatch.setitem(models._PLANS["quick"], "STanHop", (size, 5, rates))
+    monkeypatch.setitem(models._PLANS["quick"], "STanHop", (size, 3, rates))
     line = ["models", "--model", "STanHop", "--method", "Gated_OutEffHop", "--out"]
     shorter = f"""
 import os, signal, typer
 from simulations import _training, models, __main__ as command
-models._PLANS["quick"]["STanHop"] = (models.{size}, 5, {rates!r})
+models._PLANS["quick"]["STanHop"] = (models.{size}, 3, {rates!r})
 keep = _training._keep
 _training._keep = lambda *given: (keep(*given), os.kill(os.getpid(), signal.SIGKILL))
 typer.run(command.main)

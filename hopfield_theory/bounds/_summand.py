@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -44,10 +45,13 @@ class Summand:
 
     def log_grown(self, log_weight: Floats, log_tilt: float) -> float:
         """Return ``log E[exp K(t) - 1]``, infinite if V is not below 1 at some node."""
-        share = self._factor(log_tilt) * self.spread
-        if np.max(share) >= 1.0:
-            return math.inf
-        return _quadrature.log_grown(log_tilt + self.log_factor + np.log(self._part(share)), log_weight)
+        part = self._sure
+        if part is None:
+            share = self._factor(log_tilt) * self.spread
+            if share.max() >= 1.0:
+                return math.inf
+            part = self._part(share, 1.0 - share)
+        return _quadrature.log_grown(log_tilt + self.log_factor + np.log(part), log_weight)
 
     def best_tilt(self, log_weight: Floats, log_copies: float) -> float:
         """Return the logarithm of the t that minimises ``M E[exp K(t) - 1] - t``, ``-inf`` if ``M E f`` is 1 or more.
@@ -68,11 +72,8 @@ class Summand:
             log_tilt, low, high = end, -math.inf, end
             for _ in range(60):
                 factor = self._factor(log_tilt)
-                share = factor * self.spread
-                rest = 1.0 / (1.0 - share)
-                slope = self.size + rest * (self.square * rest + 0.5 * self.spread)
-                bend = share * rest * rest * (2.0 * self.square * rest + 0.5 * self.spread)
-                exponent = base + factor * self._part(share)
+                part, slope, bend = self._derivatives(factor)
+                exponent = base + factor * part
                 top = exponent.max()
                 mass = np.exp(exponent - top)
                 total = float(mass @ slope)
@@ -89,10 +90,27 @@ class Summand:
                     log_tilt = 0.5 * (low + high)
         return log_tilt
 
+    @cached_property
+    def _sure(self) -> Floats | None:
+        """What stands beside y where C plays no part, None where it does."""
+        return None if np.any(self.spread) else self.size + self.square
+
     def _factor(self, log_tilt: float) -> Floats:
         return np.exp(np.minimum(log_tilt + self.log_factor, _quadrature.LARGEST_LOG_TILT))
 
-    def _part(self, share: Floats) -> Floats:
-        """Return ``K/(t y)``."""
-        share = np.maximum(share, np.finfo(float).tiny)
-        return self.size + self.square / (1.0 - share) - 0.5 * self.spread * np.log1p(-share) / share
+    def _derivatives(self, factor: Floats) -> tuple[Floats, Floats, Floats | float]:
+        """Return ``K/(t y)``, ``K'/y`` and ``t K''/y``, from ``t y``."""
+        if self._sure is not None:
+            return self._sure, self._sure, 0.0
+        share = factor * self.spread
+        left = 1.0 - share
+        rest = 1.0 / left
+        moved, half = self.square * rest, 0.5 * self.spread
+        slope = self.size + rest * (moved + half)
+        bend = share * rest * rest * (2.0 * moved + half)
+        return self._part(share, left), slope, bend
+
+    def _part(self, share: Floats, left: Floats) -> Floats:
+        """Return ``K/(t y)``, from V and ``1 - V``."""
+        share = np.maximum(share, _TINY)
+        return self.size + self.square / left - 0.5 * self.spread * np.log1p(-share) / share

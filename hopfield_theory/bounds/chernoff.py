@@ -259,8 +259,8 @@ def _expectations(memory: RandomMemory, case: Case) -> list[tuple[float, float]]
 def _log_tail(expectations: list[tuple[float, float]] | None, log_patterns: float) -> float:
     if expectations is None:
         return 0.0
-    tails = [_quadrature.log_gap(log_tilt, log_patterns + mean) for log_tilt, mean in expectations]
-    return min(0.0, float(np.logaddexp.reduce(tails)))
+    moved, stretched = (_quadrature.log_gap(log_tilt, log_patterns + mean) for log_tilt, mean in expectations)
+    return min(0.0, float(np.logaddexp(moved, stretched)))
 
 
 def _tilted(memory: RandomMemory, case: Case, log_patterns: float) -> tuple[Case, float]:

@@ -187,11 +187,11 @@ def _folded(of: Callable[[Any, Any], Any], x: Any) -> Any:
 
 def _spectral_norm(symmetric: Any) -> Any:
     """Bound the norm of a symmetric matrix by that of its 16th power, whose entries' squares are summed."""
-    power = symmetric
+    power = arb_mat(symmetric.tolist())
     for _ in range(4):
-        power = power @ power
+        power = power * power
     # the root of a ball around zero would be no number
-    return ((power * power).sum()).upper().root(32)
+    return sum((x * x for x in power.entries()), arb(0)).upper().root(32)
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ import pytest
 import torch
 
 from hopfield_theory._atomic_write import atomic_write
+from hopfield_theory._version import version
 from hopfield_theory.runs.store import Cell, Store, canonical
 
 CELL = Cell("capacity", "smoke", 3, {"dim": 16, "kappa": 2.5, "log_noop": None, "rule": "stored", "planted": True})
@@ -112,8 +113,11 @@ def test_the_order_of_parameters_makes_no_difference():
     assert canonical({"b": 1, "a": None}) == '{"a":null,"b":1}'
 
 
-def test_a_new_version_of_the_package_has_new_files(store, monkeypatch):
+def test_a_new_version_of_the_package_has_new_files(store, monkeypatch, request):
     kept(store)
+    # a process looks it up once
+    version.cache_clear()
+    request.addfinalizer(version.cache_clear)
     monkeypatch.setattr(importlib.metadata, "version", lambda name: "9.9.9")
     assert not store.has(Cell("capacity", "smoke", 3, CELL.parameters))
     assert list(store.gather()["version"].unique()) == [CELL.version]
