@@ -228,26 +228,6 @@ def bessel_ratio(kappa: ArrayLike, dim: int) -> Floats:
     return result
 
 
-def log_moment(power: ArrayLike, dim: int) -> Floats:
-    """Logarithm of the absolute moment ``E |cos(theta)|^k = Γ(d/2) Γ((k+1)/2) / (sqrt(π) Γ((d+k)/2))``.
-
-    Parameters
-    ----------
-    power : array_like, at least 0
-        Exponent k; any real number.
-    dim : int, at least 2
-        Dimension of the space.
-
-    Examples
-    --------
-    >>> round(float(np.exp(log_moment(2, dim=7))), 9)  # E cos² = 1/d
-    0.142857143
-    """
-    k = _arguments.array("power", power, 0.0, np.finfo(float).max)
-    half = 0.5 * _arguments.integer("dim", dim, 2)
-    return special.betaln(half - 0.5, 0.5 * (k + 1.0)) - special.betaln(half - 0.5, 0.5)
-
-
 def _small(nu: float, x: Floats) -> NDArray[np.bool_]:
     return (x <= math.sqrt(40.0 * (nu + 1.0))) | (np.hypot(nu, x) <= _EXPANSION_MODULUS)
 

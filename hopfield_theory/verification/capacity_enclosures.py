@@ -36,7 +36,6 @@ __all__ = [
     "directional_enclosure",
     "pairs_enclosure",
     "pairwise_enclosure",
-    "published_base_enclosure",
     "sandwich",
     "typical_enclosure",
 ]
@@ -185,23 +184,6 @@ def pairwise_enclosure(memory: RandomMemory, log_patterns: float, failure_probab
     with ctx.workprec(_PRECISION):
         bound = _pairwise_failure(memory, _patterns(log_patterns))
         return _enclosure("C2", "all", log_patterns, bound, bound <= p, bound > p, math.log(p))
-
-
-def published_base_enclosure(memory: RandomMemory, failure_probability: float) -> tuple[float, float]:
-    """Return the ends of an enclosure of the base c of the published capacity C1, κ being exact.
-
-    Examples
-    --------
-    >>> low, high = published_base_enclosure(RandomMemory.of(20, 1.0, 3.0), 1e-3)
-    >>> math.floor(1e4 * low) / 1e4, math.floor(1e4 * high) / 1e4
-    (3.1546, 3.1546)
-    """
-    p = _arguments.probability("failure_probability", failure_probability)
-    with ctx.workprec(_PRECISION):
-        kappa, others = arb(memory.kappa), memory.dim - 1
-        a = 2 * (1 + (2 * kappa * p).log()) / others
-        b = 2 * kappa / others / 5
-        return _ends(b / (a.exp() * b).lambertw())
 
 
 def sandwich(memory: RandomMemory, failure_probability: float) -> list[Enclosure]:
