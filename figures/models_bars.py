@@ -8,10 +8,11 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from figures import _table1, style
+from figures import style
 from figures.models_curves import NAMES, kinds, stuck
 from figures.output import Drawing
 from figures.results import Found, UnusableError
+from hopfield_theory.statements.table1 import ROWS
 from simulations._architectures import MODELS
 from simulations._matched import change, mean
 
@@ -52,7 +53,7 @@ def draw(found: Mapping[str, Found], page: style.Page) -> Drawing:
                 )
                 reached += [ratios["low"], ratios["high"]]
                 pairs |= set(ratios["pairs"])
-            theirs = [math.nan if learnt else _table1.ratio(model, method, value) for method, learnt in shown]
+            theirs = [math.nan if learnt else _theirs(model, method, value) for method, learnt in shown]
             panel.plot(theirs, range(len(shown)), "s", color="#777777", markerfacecolor="none", label="Hu et al.")
             reached.append(theirs)
             panel.set_xlabel(f"{value} ratio")
@@ -76,6 +77,10 @@ def draw(found: Mapping[str, Found], page: style.Page) -> Drawing:
         the papers' definition, and open squares: the ratios of the paper's Table 1, of larger models. Stuck trainings
         are left out, and without a pair nothing is drawn. {stuck(frame)}""",
     )
+
+
+def _theirs(model: str, method: str, column: str) -> float:
+    return float(ROWS[model, method][column]) / float(ROWS[model, "softmax"][column])
 
 
 def _paired(pairs: set[int]) -> str:

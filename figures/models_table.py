@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 import typer
 
-from figures import _table1
 from figures.results import DEFAULT, UnusableError, load
+from hopfield_theory.statements import table1
 from simulations._architectures import METHODS, MODELS
 from simulations._matched import change, mean
 
@@ -70,9 +70,8 @@ def _changes(frame: pd.DataFrame, definition: str) -> Iterator[list[str]]:
 
 def published() -> str:
     """Return Table 1 of the paper."""
-    cells = pd.read_csv(_table1.FILE, dtype=str)
     head = ("model", "method", "kurtosis", "infinity norm", "FP16", "W8A8")
-    return _markdown(head, (list(row) for row in cells.itertuples(index=False)))
+    return _markdown(head, (list(row.values()) for row in table1.ROWS.values()))
 
 
 def _groups(frame: pd.DataFrame) -> Iterator[tuple[tuple[str, str, bool], pd.DataFrame]]:

@@ -71,6 +71,7 @@ def test_the_wheel_holds_the_library_and_nothing_else(wheel):
         "hopfield_theory/docs/bounds-proofs.md",
         "hopfield_theory/docs/retrieval-proofs.md",
         "hopfield_theory/py.typed",
+        "hopfield_theory/statements/table1.csv",
         "hopfield_theory/verification/render/page.css",
         "hopfield_theory/verification/render/page.html.jinja",
         "hopfield_theory/verification/render/page.js",

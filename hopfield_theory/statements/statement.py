@@ -6,6 +6,7 @@ import enum
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from hopfield_theory.statements.arithmetic import Arithmetic
@@ -15,7 +16,7 @@ from hopfield_theory.statistics import Interval
 if TYPE_CHECKING:
     import sympy
 
-__all__ = ["SAID_AS", "Experiment", "Implication", "Instance", "Kind", "Statement", "Trend"]
+__all__ = ["SAID_AS", "Calculation", "Experiment", "Implication", "Instance", "Kind", "Statement", "Trend"]
 
 VARIABLES = ("patterns", "beta", "noop", "query", "other", "ball", "outliers")
 """All variables of statements; below, common subsets."""
@@ -36,12 +37,13 @@ of one, or said of such memories without a source."""
 
 
 class Kind(enum.StrEnum):
-    """What can refute a statement: an instance, or only a frequency or a trend."""
+    """What can refute a statement: an instance, only a frequency or a trend, or a calculation."""
 
     POINTWISE = "pointwise"
     FIXED_POINT = "fixed point"
     PROBABILISTIC = "probabilistic"
     ASYMPTOTIC = "asymptotic"
+    ARITHMETIC = "arithmetic"
 
 
 @dataclass(frozen=True, eq=False)
@@ -146,6 +148,23 @@ class Trend:
     slack: Callable[[], float]
 
 
+@dataclass(frozen=True)
+class Calculation:
+    """One part of a statement about published numbers: what they give in exact arithmetic, and a claimed lower bound.
+
+    Attributes
+    ----------
+    name : str
+    interval : function of nothing
+        The least and the largest value that the rounding of the published numbers allows.
+    at_least : Fraction
+    """
+
+    name: str
+    interval: Callable[[], tuple[Fraction, Fraction]]
+    at_least: Fraction
+
+
 @dataclass(frozen=True, kw_only=True)
 class Statement:
     """A theorem or a claim, and everything known about it.
@@ -166,7 +185,7 @@ class Statement:
     kind : Kind
     said_as : str or None
         For a claim of the literature, what it is there: one of ``SAID_AS``.
-    parts : tuple of Implication, Experiment or Trend
+    parts : tuple of Implication, Experiment, Trend or Calculation
         What is checked. For a false claim, each part is one reading of it, and every reading is false.
     near_misses : tuple of Implication
         False variants, which a check has to reject: a constant changed by 5%, a term or a hypothesis left out, or two
@@ -195,7 +214,7 @@ class Statement:
     proof: str = "open"
     why: str = ""
     kind: Kind = Kind.POINTWISE
-    parts: tuple[Implication | Experiment | Trend, ...]
+    parts: tuple[Implication | Experiment | Trend | Calculation, ...]
     proved_in: str | None = None
     near_misses: tuple[Implication, ...] = ()
     instead: tuple[str, ...] = ()

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from hopfield_theory._sentences import Told
 from hopfield_theory.data.seeds import derived_seed
-from hopfield_theory.statements.statement import Experiment, Implication, Statement, Trend
+from hopfield_theory.statements.statement import Calculation, Experiment, Implication, Kind, Statement, Trend
 from hopfield_theory.verification import ball_arithmetic, capacity_enclosures
 from hopfield_theory.verification.counterexamples import Counterexample
 from hopfield_theory.verification.instances import Batch, Draws
@@ -62,7 +62,8 @@ class PartResult:
     Attributes
     ----------
     instances : int
-        Number of instances that meet the hypotheses; of memories for an experiment; 1 for a trend.
+        Number of instances that meet the hypotheses; of memories for an experiment; 1 for a trend or a
+        calculation.
     smallest_slack : float
         For an experiment, the distance of the one-sided bound on the frequency from the claim, positive on the claim's
         side; if the frequency is not counted but estimated, in units of the claimed probability.
@@ -148,6 +149,8 @@ class Verdict(Told):
         if findings := self.findings():
             return findings
         said = _SAID[self.outcome].format(count=self.instances)
+        if self.statement.kind is Kind.ARITHMETIC and self.outcome is Outcome.HOLDS:
+            said = "follows from the published numbers"
         return [f"{self.statement.name} {said}: {self.statement.claim}"]
 
     def findings(self) -> list[str]:
@@ -218,6 +221,8 @@ def check(
                 results.append(next(seen).result(lambda done=done: progress(done, whole)))
             elif isinstance(part, Experiment):
                 results.append(_measured(part, seed, part.trials[full]))
+            elif isinstance(part, Calculation):
+                results.append(_calculated(part))
             else:
                 results.append(_followed(part))
         verdicts.append(Verdict(statement, tuple(results)))
@@ -370,3 +375,12 @@ def _consistent(slack: float) -> Outcome:
 def _followed(part: Trend) -> PartResult:
     slack = part.slack()
     return PartResult(part.name, _consistent(slack), 1, slack, part.name)
+
+
+def _calculated(part: Calculation) -> PartResult:
+    (low, high), claimed = part.interval(), part.at_least
+    fails = high < claimed
+    outcome = Outcome.CONTRADICTED if fails else Outcome.HOLDS if low >= claimed else Outcome.UNDECIDED
+    outward = f"[{math.floor(low * 10**5) / 10**5}, {math.ceil(high * 10**5) / 10**5}]"
+    said = f"in {outward}, claimed ≥ {float(claimed):g}"
+    return PartResult(part.name, outcome, 1, float((high if fails else low) - claimed), said)

@@ -13,7 +13,7 @@ import torch
 
 from hopfield_theory.statements.arithmetic import Arithmetic
 from hopfield_theory.statements.registry import STATEMENTS
-from hopfield_theory.statements.statement import VARIABLES, Experiment, Implication, Statement, Trend
+from hopfield_theory.statements.statement import VARIABLES, Calculation, Experiment, Implication, Statement, Trend
 from hopfield_theory.verification import ball_arithmetic
 from hopfield_theory.verification.search import slacks
 
@@ -106,7 +106,8 @@ def probed(statements: Sequence[Statement]) -> list[Statement]:
 
 def _check_parts(statement: Statement) -> None:
     parts = statement.parts
-    if not isinstance(parts, tuple | list) or not all(isinstance(it, Implication | Experiment | Trend) for it in parts):
+    kinds = Implication | Experiment | Trend | Calculation
+    if not isinstance(parts, tuple | list) or not all(isinstance(part, kinds) for part in parts):
         raise TypeError(f"{statement.name}: parts must be a tuple, such as parts=(Implication(...),) with its comma")
     if not parts:
         raise ValueError(f"{statement.name}: has no parts")

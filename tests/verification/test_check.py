@@ -1,12 +1,13 @@
 """Checks find what is wrong, in the same instances for one seed, and do not cry wolf."""
 
 import dataclasses
+from fractions import Fraction
 
 import pytest
 import torch
 
 from hopfield_theory.statements.registry import STATEMENTS, chosen
-from hopfield_theory.statements.statement import Experiment, Implication, Trend
+from hopfield_theory.statements.statement import Calculation, Experiment, Implication, Kind, Trend
 from hopfield_theory.verification import ball_arithmetic
 from hopfield_theory.verification.check import Outcome, check, tolerance
 from hopfield_theory.verification.instances import SHAPES, Draws, draw
@@ -142,6 +143,24 @@ def test_trends_are_followed(slack, outcome):
     trend = Trend("upward", lambda: slack)
     [verdict] = check([with_parts("C4", trend)], Draws(0, 100), 0)
     assert verdict.outcome == outcome
+
+
+@pytest.mark.parametrize(
+    ("at_least", "outcome", "slack"),
+    [
+        ("0.3", Outcome.HOLDS, 0.0),
+        ("0.31", Outcome.UNDECIDED, -0.01),
+        ("0.4", Outcome.UNDECIDED, -0.1),
+        ("0.41", Outcome.CONTRADICTED, -0.01),
+    ],
+)
+def test_a_calculation_decides_only_what_rounding_cannot_change(at_least, outcome, slack):
+    part = Calculation("a mean", lambda: (Fraction("0.3"), Fraction("0.4")), Fraction(at_least))
+    statement = dataclasses.replace(with_parts("C4", part), kind=Kind.ARITHMETIC)
+    [verdict] = check([statement], Draws(0, 100), 0)
+    assert (verdict.outcome, verdict.instances) == (outcome, 1)
+    assert verdict.worst.smallest_slack == pytest.approx(slack)
+    assert ("follows from the published numbers" in verdict.summary()) == (outcome == Outcome.HOLDS)
 
 
 def test_progress_counts_to_the_end_and_can_stop_a_check():

@@ -26,8 +26,9 @@ _HEAD = """\
 Every theorem and claim: the line where its hypotheses and its conclusion are written, the function that evaluates it,
 what decides it, the experiment that measures it, the figure that shows it, and its proof. *Instances*: drawn, attacked,
 and the worst decided in [ball arithmetic](verification.md#how); *experiment*, *trend*: frequencies,
-estimated probabilities and finite sizes; *enclosure*: the bound itself, in ball arithmetic; *algebra*: a derivation.
-The verdicts are in [claims.md](claims.md). This page is written by `make statements`.
+estimated probabilities and finite sizes; *enclosure*: the bound itself, in ball arithmetic; *algebra*: a derivation;
+*arithmetic*: exactly, from published numbers. The verdicts are in [claims.md](claims.md). This page is written by
+`make statements`.
 """
 _COLUMNS = ("id", "title", "statement", "closed form", "check", "experiment", "figure", "proof")
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from hopfield_theory._atomic_write import atomic_write
 from hopfield_theory.statements.registry import STATEMENTS
+from hopfield_theory.statements.statement import Kind
 from hopfield_theory.verification.counterexamples import plain
 from hopfield_theory.verification.render.table import thousands
 
@@ -23,9 +24,10 @@ _HEAD = """\
 
 Claims of the literature, read literally, and common claims about such memories; then the statements of this library.
 *Falsified*: all hypotheses are decided true and the conclusion false, in ball arithmetic, at the instance given here;
-it is in [`counterexamples/`](counterexamples), and `hopfield-theory replay FILE` decides it again. *Contradicted*: a
-frequency that the claim allows at most once in a million. *Holds*: there is a proof, and an attack from the given
-number of starts found no counterexample. A claim *stated from memory* was not compared with its text.
+it is in [`counterexamples/`](counterexamples), and `hopfield-theory replay FILE` decides it again. *Contradicted*: by a
+frequency that the claim allows at most once in a million, or by the published numbers themselves. *Holds*: there is a
+proof, and an attack from the given number of starts found no counterexample. A claim *stated from memory* was not
+compared with its text.
 
 {counts}
 """
@@ -92,7 +94,7 @@ def _claim(verdict: dict[str, Any]) -> str:
         found = part["counterexample"]
         if found is not None:
             said += ["```text", *_lines(found), *[f"where {found['given']}"] * bool(found["given"]), "```\n"]
-        elif part["by"] == "experiment":
+        elif part["by"] in ("experiment", "arithmetic"):
             said += ["```text", f"{part['name']}: {part['where']}", "```\n"]
     if verdict["instead"]:
         # of a true claim, what is sharper or says more
@@ -103,6 +105,8 @@ def _claim(verdict: dict[str, Any]) -> str:
 
 def _tried(verdict: dict[str, Any]) -> str:
     attack = verdict["attack"]
+    if verdict["kind"] == Kind.ARITHMETIC:
+        return "By exact arithmetic, the rounding of the published numbers taken in."
     if not attack:
         return f"Instances and memories: {thousands(verdict['instances'])}."
     least = f"smallest slack {attack['smallest_slack']:.2g}"

@@ -11,7 +11,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from hopfield_theory.statements.statement import Experiment, Trend
+from hopfield_theory.statements.statement import Calculation, Experiment, Trend
 from hopfield_theory.verification.check import Outcome, PartResult, Verdict, slack_text
 
 __all__ = ["by", "data", "table", "thousands"]
@@ -19,7 +19,7 @@ __all__ = ["by", "data", "table", "thousands"]
 # a table has no room for identifiers; JSON has them
 _IDENTIFIER = re.compile(r",? (arXiv:\d+\.\d+|\(docs/[^)]*\))")
 _STYLES = {Outcome.FALSIFIED: "red", Outcome.CONTRADICTED: "red", Outcome.UNDECIDED: "yellow"}
-_BY = {Experiment: "experiment", Trend: "trend"}
+_BY = {Experiment: "experiment", Trend: "trend", Calculation: "arithmetic"}
 _TOLD = ("title", "claim", "formula", "source", "proof", "why", "proved_in", "kind", "instead", "figure", "said_as")
 
 
