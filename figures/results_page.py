@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
 import jinja2
 import numpy as np
 import pandas as pd
+from scipy import stats
 
 from hopfield_theory._atomic_write import atomic_write
 from hopfield_theory.bounds import RandomMemory, finite_size, mean_field
 
+# an estimate, and the ends of its interval
+_SIDES = np.array([0.0, -1.0, 1.0])
 ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs" / "results.md"
 
@@ -66,6 +70,52 @@ def beside_law() -> pd.DataFrame:
     return found.assign(**columns, fold=folds, law=laws, left=found["log_patterns"] - laws, half=half)
 
 
+@cache
+def transitions() -> pd.DataFrame:
+    """Return the transitions about the law, one row each: a normal distribution function that fits their rates.
+
+    ``log_patterns`` is where it is ½ and ``sigma`` its standard deviation, with 95% intervals, by weighted least
+    squares of the normal quantiles of the rates; ``law`` and ``width`` are C9's, ``worst`` the largest difference of a
+    rate from C9's.
+    """
+    found = []
+    for (lam, noop, dim), cells in rows("capacity_law").groupby(["lam", "noop", "dim"]):
+        tried, log_size = cells["trials"].to_numpy(), np.log(cells["num_patterns"].to_numpy())
+        # off the ends, where quantiles are infinite
+        rate = (cells["successes"].to_numpy() + 0.5) / (tried + 1.0)
+        place = stats.norm.ppf(rate)
+        weight = tried * stats.norm.pdf(place) ** 2 / (rate * (1.0 - rate))
+        centre = np.average(log_size, weights=weight)
+        spread = (weight * (log_size - centre) ** 2).sum()
+        slope = (weight * (log_size - centre) * place).sum() / spread
+        half = centre - np.average(place, weights=weight) / slope
+        error = np.sqrt(1.0 / weight.sum() + (half - centre) ** 2 / spread) / abs(slope)
+        steep = -slope + 1.96 / np.sqrt(spread) * np.array([0.0, 1.0, -1.0])
+        found.append(
+            {
+                "lam": lam,
+                "noop": noop,
+                "dim": dim,
+                **dict(
+                    zip(
+                        ("log_patterns", "log_patterns_low", "log_patterns_high"),
+                        half + 1.96 * error * _SIDES,
+                        strict=True,
+                    )
+                ),
+                **dict(zip(("sigma", "sigma_low", "sigma_high"), 1.0 / steep, strict=True)),
+                "law": cells["law"].iloc[0],
+                "width": cells["width"].iloc[0],
+                "worst": (cells["rate"] - cells["law_rate"]).abs().max(),
+            }
+        )
+    return pd.DataFrame(found)
+
+
+def _named(name: str, values: Iterable[float]) -> dict[str, float]:
+    return dict(zip((name, f"{name}_low", f"{name}_high"), values, strict=True))
+
+
 def fold_overlap(dim: int, lam: float) -> float:
     """Return the overlap of a state at the mean-field fold with the pattern."""
     fold = mean_field.fold(RandomMemory.of_lambda(dim, lam))
@@ -105,6 +155,7 @@ def render() -> str:
         "beside_law": beside_law,
         "fold_overlap": fold_overlap,
         "law": law_from,
+        "transitions": transitions,
         "caption": caption,
     }
     environment.globals |= {"exp": np.exp, "log": np.log}

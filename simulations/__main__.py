@@ -33,7 +33,10 @@ app = typer.Typer(add_completion=False, context_settings={"help_option_names": [
 def main(
     name: Annotated[str | None, typer.Argument(help=f"One of {', '.join(NAMES)}.", show_default=False)] = None,
     preset: Annotated[
-        str, typer.Option(metavar="quick|paper|large", help="How fine, and how long; models: quick|cpu|gpu.")
+        str,
+        typer.Option(
+            metavar="quick|paper|large", help="How fine, and how long; capacity: law|gpu too; models: quick|cpu|gpu."
+        ),
     ] = "quick",
     seed: Annotated[int, typer.Option(help="Seed of all draws.")] = 0,
     device: Annotated[str, typer.Option(metavar="auto|cpu|cuda", help="Where to compute.")] = "auto",

@@ -2,7 +2,8 @@
 
 Grid: dimension d, λ = κ/d, no-op mass n and rule; for each the number of patterns M at which half of the trials
 succeed, found adaptively, with the rates measured on the way. A second kind of cell holds M between the proved bounds
-on 'all stored' (C3 from below, C6 from above) in dimensions so small that M stays in the hundreds.
+on 'all stored' (C3 from below, C6 from above) in dimensions so small that M stays in the hundreds. A third kind, of the
+preset `law`, measures rates about C9.
 
 Held against: the mean-field prediction C5, the finite-size law C9 and the exact exponent α_1 (C4) for 'stored'; C1, C2,
 C3, C10 and C6 for all patterns; C3, C10 and C7 for a typical one.
@@ -18,7 +19,7 @@ from typing import Any
 
 import torch
 
-from hopfield_theory.bounds import RandomMemory, mean_field, union
+from hopfield_theory.bounds import RandomMemory, finite_size, mean_field, union
 from hopfield_theory.bounds.chernoff import chernoff
 from hopfield_theory.bounds.crowding import ceiling
 from hopfield_theory.data.ensembles import Ensemble, Sphere
@@ -49,7 +50,15 @@ _WITHOUT_FOLD = {0.5: (8, 10), 1.0: (8, 10), 1.5: (8, 10, 12), 2.0: (8, 10, 12)}
 # d, κ and p of the sandwich: small enough for 'all stored' to be seen failing
 _SANDWICH = ((4, 200.0, 0.1), (5, 120.0, 0.1), (6, 100.0, 0.1), (4, 400.0, 0.1))
 _TRIALS = {"quick": 120, "paper": 1000, "large": 4000}
-PRESETS = ("quick", "paper", "large", "gpu")
+PRESETS = ("law", "quick", "paper", "large", "gpu")
+# where rates are measured about the law C9, in units of its width, each with so many memories
+_PLACES, _MEMORIES = (-1.5, -0.75, 0.0, 0.75, 1.5), 2000
+_TRANSITIONS = {
+    (0.5, 0.0): (12, 14, 16, 18, 20),
+    (0.5, 10.0): (12, 16, 20),
+    (1.0, 0.0): (12, 14, 16),
+    (1.5, 0.0): (12,),
+}
 # folds of up to 10⁹ patterns and more, none of which is held: a GPU draws them as it needs them
 _FAR = {1.0: (26, 30, 34, 38), 0.5: (26, 30, 34, 38, 40)}
 # queried patterns of one memory, which a kernel scores together
@@ -60,6 +69,12 @@ def cells(preset: str) -> list[dict[str, Any]]:
     """List the parameters of all cells."""
     if preset == "gpu":
         return [cell for lam, dims in _FAR.items() for cell in own_cells(preset, dims, (lam,))]
+    if preset == "law":
+        return [
+            {"kind": "transition", "rule": "stored", "dim": dim, "lam": lam, "noop": noop, "place": place}
+            for (lam, noop), dims in _TRANSITIONS.items()
+            for dim, place in itertools.product(dims, _PLACES)
+        ]
     grid = _GRIDS[preset]
     crossings = [
         {"kind": "crossing", "rule": "stored", "dim": dim, "lam": lam, "noop": noop, "precision": grid["precision"]}
@@ -141,7 +156,8 @@ def _check_fills(ensemble: Ensemble, named: Mapping[str, Any]) -> None:
 
 def measure(parameters: Mapping[str, Any], seed: int, device: str) -> list[dict[str, Any]]:
     """Measure one cell: one row per number of patterns that was tried."""
-    return (_sandwich if parameters["kind"] == "sandwich" else _crossing)(parameters, seed, device)
+    kinds = {"sandwich": _sandwich, "crossing": _crossing, "transition": _transition}
+    return kinds[parameters["kind"]](parameters, seed, device)
 
 
 def cost(parameters: Mapping[str, Any]) -> tuple[float, float]:
@@ -149,6 +165,9 @@ def cost(parameters: Mapping[str, Any]) -> tuple[float, float]:
     if parameters["kind"] == "sandwich":
         return 0.01 * parameters["memories"], 2e8
     lam = parameters["lam"]
+    if parameters["kind"] == "transition":
+        size = math.exp(_law(parameters).log_patterns) * parameters["dim"]
+        return 2.0 + 1.2e-3 * size, 2e8 + 24 * size
     log_patterns = 0.9 * float(mean_field.threshold(lam)) * parameters["dim"]
     if "shared" in parameters:
         # some twenty thousand updates of 64 queries, at 5·10⁹ patterns a second
@@ -184,6 +203,24 @@ def _crossing(parameters: Mapping[str, Any], seed: int, device: str) -> list[dic
         about |= _bounds(memory, 0.5, "all" if rule == "all patterns" else "typical")
     rows = zip(found.num_patterns, found.successes, found.trials, strict=True)
     return [about | _rate(size, won, tried) for size, won, tried in rows]
+
+
+def _law(parameters: Mapping[str, Any]) -> finite_size.Law:
+    law = finite_size.law(RandomMemory.of_lambda(parameters["dim"], parameters["lam"], parameters["noop"]))
+    assert law is not None
+    return law
+
+
+def _transition(parameters: Mapping[str, Any], seed: int, device: str) -> list[dict[str, Any]]:
+    """Measure the rate at a size near that of the law, beside the law's own."""
+    law = _law(parameters)
+    size = max(2, round(math.exp(law.log_patterns + parameters["place"] * law.width)))
+    setting = Setting(RandomMemory.of_lambda(parameters["dim"], parameters["lam"], parameters["noop"]))
+    # no two places share a memory
+    first = _PLACES.index(parameters["place"]) * _MEMORIES
+    won = int(outcomes(setting, size, _MEMORIES, seed, first=first, device=device).sum())
+    about = {"law": law.log_patterns, "width": law.width, "law_rate": float(law.rate(math.log(size)))}
+    return [about | _rate(size, won, _MEMORIES)]
 
 
 def _bounds(memory: RandomMemory, failure_probability: float, quantifier: str) -> dict[str, float]:

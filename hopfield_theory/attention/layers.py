@@ -323,6 +323,10 @@ class Hopfield(nn.Module):
         return differentiable(update, state)
 
     def _followed(self, state: Tensor, key: Tensor, mask: Tensor | None, update: Callable[[Tensor], Tensor]) -> Tensor:
+        """Return the states after the updates: a state stops by itself, or with ``stop_together`` its whole head does.
+
+        In the latter case the weights decide, and a head moves on until they are at rest for every sample of the batch.
+        """
         moving = weights = None
         for _ in range(_MOST_UPDATES if self.update_steps_max is None else self.update_steps_max):
             if self.stop_together:

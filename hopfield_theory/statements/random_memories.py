@@ -382,19 +382,21 @@ STATEMENTS = (
         title="Finite-size law of storage",
         claim=(
             "Lengths in units of m: a state x = qξ + y, y across the target ξ, r = |x|; a pattern of overlap c with x "
-            "and of length s across ξ has the weight W = e^{κrc} and the pull g = (r − c)W; h = g/E g, a = "
-            "s²W²/E[s²W²]. The branch M(q) solves e^{κq}(1 − q) − qn = M E g q/r with y² = q²e^{−2κq} M E[s²W²], and "
-            "ends at M*, in its first maximum, or where |x − ξ| = ½; −γ is the slope of log M in what is added to log "
-            "y². Half of the patterns are stored where the median of the sum of h + γa over M − 1 patterns, relative to"
-            " its mean, meets e^{log M* − log(M − 1) + δ₁ + δ₂ + δ₃}, δ₁ = −log(1 + κq e^{−κq} E[s²Wg]/E g), δ₂ = −γ "
-            "log(1 + 2κq e^{−κq} E[s⁴W³]/E[s²W²]), δ₃ = (Var l′ − Cov(l, l′)²/Var l)/(2bM*), l = h + γa, b = −(log "
-            "M)″(q), and the rate falls over a width σ of log M, σ² = Var(l)/M* + 2γ²/(d − 1) + …. Checked, with λ of "
-            "0.5 and 1 and d of 12, 16 and 20, as: the limit of a given pattern lies within m/2 of it with probability "
-            "at least ½ at σ/2 below that log M, and at most ½ at σ/2 above."
+            "and of length s across ξ has the weight W = e^{κrc} and the pull g = (r − c)W, with h = g/E g, a = "
+            "s²W²/E[s²W²] and u = κqe^{−κq}s²W. The branch M(q) solves e^{κq}(1 − q) − qn = M E g q/r with y² = "
+            "q²e^{−2κq} M E[s²W²], and ends at M*, in its first maximum, or where |x − ξ| = ½; −γ is the slope of "
+            "log M in what is added to log y². Half of the patterns are stored where the median of the crowd's pull, "
+            "relative to its mean, meets e^{log M* − log(M − 1) + δ₁ + δ₂ + δ₃}, with δ₁ = −log(1 + E[hu]), δ₂ = "
+            "−γ log(1 + 2E[au]) and δ₃ = (Var l′ − Cov(l, l′)²/Var l)/(2bM*), of l = h + γa and b = −(log M)″(q), and "
+            "the rate falls over a width σ of log M, whose square is Var(h(1 + u)/(1 + E[hu]) + γa(1 + 2u)/(1 + "
+            "2E[au]))/M* + 2γ²/(d − 1) and what y adds. Checked, with λ of 0.5 and 1 and d of 12, 16 and 20, as: the "
+            "limit of a given pattern lies within m/2 of it with probability at least ½ at σ/2 below that log M, and "
+            "at most ½ at σ/2 above."
         ),
         formula=(
             r"\log M_{1/2}\approx\log M^*+\delta_1+\delta_2+\delta_3,\quad"
-            r"\sigma^2=\frac{\operatorname{Var}(h+\gamma a)}{M^*}+\frac{2\gamma^2}{d-1}"
+            r"\sigma^2\approx\frac1{M^*}\operatorname{Var}\Bigl(\frac{h(1+u)}{1+E[hu]}"
+            r"+\gamma\frac{a(1+2u)}{1+2E[au]}\Bigr)+\frac{2\gamma^2}{d-1}"
         ),
         source="derived for this project; the crowd's fluctuations to first order",
         proof="heuristic",
