@@ -34,12 +34,14 @@ def draw(found: Mapping[str, Found], page: style.Page) -> Drawing:
                 spots = style.Look(look.colour, look.marker, "")
                 x = style.dodged(some["dim"], place, len(noops), 0.28)
                 style.intervals(axes, x, *misses, spots, f"n = {noop:g}")
+            if rows.loc[rows["lam"] == lam, prediction].isna().all():
+                axes.text(0.5, 0.5, f"{name} has no end here", transform=axes.transAxes, ha="center")
             style.letter(axes, "abcdefgh"[column + len(lams) * (axes is panels[1, column])], f"{name}, λ = {lam:g}")
             axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
         panels[1, column].set_xlabel("dimension $d$")
     for axes, name in zip(panels[:, 0], _MISSES.values(), strict=True):
         axes.set_ylabel(rf"$\log M$ − {name}")
-    panels[1, -1].legend(loc="lower right", ncols=2)
+    max(panels[1], key=lambda axes: len(axes.get_legend_handles_labels()[1])).legend(loc="lower right", ncols=2)
     both = rows.dropna(subset=list(_MISSES))
     scores = [
         f"{name} {np.sqrt(np.mean(((both['log_patterns'] - both[prediction]) / both['half']) ** 2)):.1f}"

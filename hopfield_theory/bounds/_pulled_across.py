@@ -16,7 +16,7 @@ from hopfield_theory.bounds.random_memory import RandomMemory
 _SCAN_POINTS, _ZOOM_POINTS, _ZOOMS = 120, 21, 5
 _FAR, _LOOKS, _HALVINGS, _SECANTS, _ERROR = -30.0, 16, 14, 4, 1e-9
 _LARGEST_EXPONENT = 600.0
-_LEAST_LEAD = 1e-6
+_LEAST_LEAD, _LEAST_NORM = 1e-6, 1e-150
 _UPDATES, _SIZES, _SIZE_ZOOMS = 400, 33, 4
 
 
@@ -163,7 +163,7 @@ class Branch:
 
     def basin(self, end: End, distance: float) -> float:
         """Log M up to which the mean-field iterates of a query at a distance from ξ, across it, stay within reach."""
-        low, high = 0.0, end.log_patterns
+        low, high = min(0.0, end.log_patterns), end.log_patterns
         for _ in range(_SIZE_ZOOMS):
             sizes = np.linspace(low, high, _SIZES)
             lost = np.flatnonzero(~self._arrives(sizes, distance))
@@ -178,16 +178,15 @@ class Branch:
         q, side, across = np.ones_like(log_size), np.full_like(log_size, distance), np.zeros_like(log_size)
         for _ in range(_UPDATES):
             square = side**2 + across**2
-            r = np.sqrt(q * q + square)
-            terms = np.stack(
-                [kappa * q, log_size + sphere.log_mgf(kappa * r, dim), np.full_like(q, self._memory.log_noop)]
+            # all that the slot leaves may underflow
+            r = np.maximum(np.sqrt(q * q + square), _LEAST_NORM)
+            log_crowd, log_square = log_size + sphere.log_mgf(np.stack([kappa * r, 2.0 * kappa * r]), dim)
+            top = np.maximum(np.maximum(kappa * q, log_crowd), self._memory.log_noop)
+            target, crowd = np.exp(kappa * q - top), np.exp(log_crowd - top)
+            noise = np.exp(np.minimum(0.5 * log_square - top, _LARGEST_EXPONENT)) * np.sqrt(
+                self._across(np.maximum(q, _LEAST_NORM), square)
             )
-            top = terms.max(0)
-            target, crowd, slot = np.exp(terms - top)
-            noise = np.exp(0.5 * (log_size + sphere.log_mgf(2.0 * kappa * r, dim)) - top) * np.sqrt(
-                self._across(q, square)
-            )
-            total = target + crowd + slot
+            total = target + crowd + np.exp(self._memory.log_noop - top)
             held = crowd * sphere.bessel_ratio(kappa * r, dim) / (r * total)
             q, side, across = target / total + held * q, held * side, np.minimum(held * across + noise / total, 1.0)
         return np.asarray((1.0 - q) ** 2 + side**2 + across**2 <= self._error**2)

@@ -349,7 +349,7 @@ def test_what_is_stored_closer_is_fewer():
 @pytest.mark.parametrize("kappa", [0.5, 8.0, 60.0, 1e4])
 @pytest.mark.parametrize("log_noop", [-math.inf, 0.0, 7.0, 300.0])
 def test_no_overflow_at_the_extremes(dim, kappa, log_noop):
-    found = law(RandomMemory(dim, kappa, log_noop))
+    found = law(RandomMemory(dim, kappa, log_noop), distance=1.0)
     if found is not None:
         assert math.isfinite(found.log_patterns)
         assert found.width >= 0.0
