@@ -114,4 +114,4 @@ def test_the_site_is_searched_as_one_types(site, visit):
     found.first.click()
     view.wait_for_load_state()
     assert "statements.html" in view.url
-    assert view.locator("#c9-finite-size-law-of-the-fold").is_visible()
+    assert view.locator("#c9-finite-size-law-of-storage").is_visible()

@@ -13,8 +13,8 @@ from hopfield_theory.bounds import _quadrature, sphere
 from hopfield_theory.bounds.random_memory import RandomMemory
 
 # points of the first scan in log(1 - q), and of each refinement
-_SCAN_POINTS, _ZOOM_POINTS, _ZOOMS = 120, 21, 5
-_FAR, _LOOKS, _HALVINGS, _SECANTS, _ERROR = -30.0, 16, 14, 4, 1e-9
+_SCAN_POINTS, _ZOOM_POINTS, _ZOOMS = 60, 21, 5
+_FAR, _LOOKS, _HALVINGS, _SECANTS, _ERROR = -30.0, 24, 8, 4, 1e-9
 _LARGEST_EXPONENT = 600.0
 _LEAST_LEAD, _LEAST_NORM = 1e-6, 1e-150
 _UPDATES, _SIZES, _SIZE_ZOOMS = 400, 33, 4

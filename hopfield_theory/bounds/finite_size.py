@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import scipy
@@ -103,6 +104,8 @@ class Law:
         return min(self.end.log_patterns, self.basin) + shift, self.width * math.exp(-0.5 * shift)
 
 
+# tables, figures and pages ask for the same memories
+@lru_cache(maxsize=1024)
 def law(memory: RandomMemory, error: float = 0.5, distance: float = 0.0) -> Law | None:
     r"""Finite-size law of storage: mean field with the crowd's fluctuations (heuristic; no free parameter).
 

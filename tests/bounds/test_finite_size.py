@@ -126,9 +126,9 @@ def test_terms_are_what_their_formulas_say(parameters):
 def test_states_are_the_first_that_balance(dim, lam):
     """Brute force: the smallest |y|² at which the pull across is as large as it is said to be, by a scan."""
     branch = Branch(memory(dim, lam, 1.0), 0.5)
-    q = np.linspace(0.55, 0.99, 23)
+    q = np.linspace(0.55, 0.99, 12)
     log_size, found = branch.solve(q)
-    v = np.linspace(-40.0, 2.0 * math.log(0.5), 30_001)
+    v = np.linspace(-40.0, 2.0 * math.log(0.5), 10_001)
     for at, size, root in zip(q, log_size, found, strict=True):
         place = np.full_like(v, at)
         # below these the crowd's mean needs no target
@@ -326,9 +326,9 @@ def test_no_law_where_nothing_is_stored_or_its_shifts_are_large():
 
 def test_a_query_from_afar_reaches_the_branch_for_fewer_patterns():
     about = memory(24, 1.0, 1.0)
-    basins = [law(about, distance=distance).basin for distance in (0.0, 0.3, 0.5, 0.7, 1.0)]
+    basins = [law(about, distance=distance).basin for distance in (0.0, 0.3, 0.5, 0.7)]
     assert basins[0] == basins[1] == law(about).end.log_patterns
-    assert basins[1] > basins[2] + 0.05 > basins[3] > basins[4]
+    assert basins[1] > basins[2] + 0.05 > basins[3]
     found = law(about, distance=0.7)
     assert found.log_patterns - law(about).log_patterns == pytest.approx(basins[3] - basins[0], abs=0.01)
     # in few dimensions half the radius costs nothing

@@ -200,8 +200,10 @@ MISTAKES = {
     ),
     "C5 twice the fold": random_memories._short_of_fold(raised(random_memories._mean_field, 2), FOLD, (60, 60)),
     "C5 half the fold": random_memories._past_fold(raised(random_memories._mean_field, 0.5), FOLD, (60, 60)),
-    # C5's fold is nearly a width from the law
-    "C9 without its shifts": random_memories._beside_law(random_memories._mean_field, LAW, (500, 500))[0],
+    # C5 is two widths from the law
+    "C9 without its shifts": random_memories._beside_law(random_memories._mean_field, dense(12, 12.0, 0.5), (150, 150))[
+        0
+    ],
     "C9 with thrice its shifts": random_memories._beside_law(thrice_the_shift, LAW, (250, 250))[1],
     "C6 ten times the height": events.two_merge(merging_below_ten_times_the_height, CROWDED, (400, 400)),
     "C6 a fifth as many": events.two_merge(raised(random_memories._merging, 1 / 5), CROWDED, (400, 400)),
