@@ -14,9 +14,14 @@ from hopfield_theory.bounds.random_memory import RandomMemory
 
 # points of the first scan in log(1 - q), and of each refinement
 _SCAN_POINTS, _ZOOM_POINTS, _ZOOMS = 60, 21, 5
-_FAR, _LOOKS, _HALVINGS, _SECANTS, _ERROR = -30.0, 24, 8, 4, 1e-9
+# A root in log |y|² is looked for from this far on: fewer looks lose it where two roots are close (κ = 11 000, d = 11).
+_FAR, _LOOKS, _HALVINGS, _SECANTS = -30.0, 24, 8, 4
+# what misses by more is no root
+_ERROR = 1e-9
+# beyond it only the sign of the slot's pull matters
 _LARGEST_EXPONENT = 600.0
 _LEAST_LEAD, _LEAST_NORM = 1e-6, 1e-150
+# Near the end the iteration attracts slowly: after N updates the end is missed by about 1/N² of log M.
 _UPDATES, _SIZES, _SIZE_ZOOMS = 400, 33, 4
 
 
