@@ -22,7 +22,7 @@ _ERROR = 1e-9
 _LARGEST_EXPONENT = 600.0
 _LEAST_LEAD, _LEAST_NORM = 1e-6, 1e-150
 # Near the end the iteration attracts slowly: after N updates the end is missed by about 1/N² of log M.
-_UPDATES, _SIZES, _SIZE_ZOOMS = 400, 33, 4
+_UPDATES, _SIZES, _SIZE_ZOOMS, _SETTLED = 400, 101, 3, 1e-9
 
 
 @dataclass(frozen=True)
@@ -102,13 +102,13 @@ class Branch:
         nothing = np.full_like(q, -np.inf)
         first = self.log_size(q, nothing) + self.log_noise(q, nothing)
         alive &= first > -np.inf
-        # the smallest root: at the others the crowd holds the state
-        low, high = np.where(alive, np.minimum(first, _FAR) - 1.0, _FAR), top
-        # closer together where a state may be far across
-        for share in np.linspace(1.0, 0.0, _LOOKS) ** 2:
-            t = top - share * (top - _FAR)
-            passed = (high == top) & (missed(t) <= 0.0)
-            low, high = np.where(passed | (high < top), low, t), np.where(passed, t, high)
+        # the smallest root: at the others the crowd holds the state; closer together where a state may be far across
+        looks = top - np.linspace(1.0, 0.0, _LOOKS)[:, None] ** 2 * (top - _FAR)
+        passed = missed(looks) <= 0.0
+        alive &= passed.any(axis=0)
+        at, each = passed.argmax(axis=0), np.arange(q.size)
+        nearest = np.where(alive, np.minimum(first, _FAR) - 1.0, _FAR)
+        low, high = np.where(at > 0, looks[at - 1, each], nearest), looks[at, each]
         t, at_low, at_high = high, missed(low), missed(high)
         for step in range(_HALVINGS + _SECANTS):
             # on so short an interval the function is a line
@@ -193,5 +193,8 @@ class Branch:
             )
             total = target + crowd + np.exp(self._memory.log_noop - top)
             held = crowd * sphere.bessel_ratio(kappa * r, dim) / (r * total)
-            q, side, across = target / total + held * q, held * side, np.minimum(held * across + noise / total, 1.0)
+            before, q, side = q, target / total + held * q, held * side
+            across = np.minimum(held * across + noise / total, 1.0)
+            if np.abs(q - before).max() < _SETTLED:
+                break
         return np.asarray((1.0 - q) ** 2 + side**2 + across**2 <= self._error**2)

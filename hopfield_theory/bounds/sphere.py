@@ -235,20 +235,23 @@ def _small(nu: float, x: Floats) -> NDArray[np.bool_]:
 def _series(nu: float, x: Floats) -> Floats:
     """Sum over k >= 1 of ``(x²/4)^k / (k! (ν+1)_k)``."""
     square = 0.25 * x * x
-    # the largest argument needs most terms
+    # the largest argument needs most terms, and tells how many
     most = float(square.max(initial=0.0))
+    if most == 0.0:
+        return square
+    terms, whole = [most / (nu + 1.0)], most / (nu + 1.0)
+    while terms[-1] > 1e-17 * whole:
+        k = len(terms) + 1
+        terms.append(terms[-1] * most / (k * (nu + k)))
+        whole += terms[-1]
     # a single number is summed far quicker as a float
-    factor = most if x.size == 1 else square
-    term, total = 0.0 * factor + 1.0, 0.0 * factor
-    last, whole, k = 1.0, 0.0, 1
-    while last > 1e-17 * whole:
-        term *= factor
-        term /= k * (nu + k)
+    if x.size == 1:
+        return np.full_like(x, whole)
+    scaled, total = square / most, np.zeros_like(x)
+    for term in reversed(terms):
         total += term
-        last = last * most / (k * (nu + k))
-        whole += last
-        k += 1
-    return np.full_like(x, total)
+        total *= scaled
+    return total
 
 
 def _debye(nu: float, w: Floats, which: int) -> Floats:
