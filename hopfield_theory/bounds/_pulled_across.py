@@ -114,6 +114,8 @@ class Branch:
             # on so short an interval the function is a line
             with np.errstate(divide="ignore", invalid="ignore"):
                 part = np.full_like(q, 0.5) if step < _HALVINGS else at_low / (at_low - at_high)
+            # outside of the interval only where there is no root in it
+            part = np.clip(part, 0.0, 1.0)
             t = low + np.where(np.isfinite(part), part, 0.5) * (high - low)
             at_t = missed(t)
             above = at_t > 0.0

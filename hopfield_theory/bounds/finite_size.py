@@ -24,6 +24,7 @@ __all__ = ["Law", "law"]
 _LEAST_HEIGHT = 1e-30
 # an expansion whose first terms add up to more says nothing
 _LARGEST_SHIFT = 0.5
+_FAR_OUT = 1e100
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,8 @@ class Law:
             rivals = found + np.log(-np.expm1(-found))
             # of N patterns the pull is N for its mean and sqrt(N) for its spread; below the smallest float it is a step
             place = 2.0 * np.sinh(0.5 * (level - rivals)) / max(width, np.finfo(float).tiny)
-        return np.asarray(scipy.stats.pearson3.cdf(place, self.skew))
+        # so far out it is 0 or 1, and divided by the skewness still a float
+        return np.asarray(scipy.stats.pearson3.cdf(np.clip(place, -_FAR_OUT, _FAR_OUT), self.skew))
 
     @property
     def _scale(self) -> tuple[float, float]:

@@ -358,6 +358,23 @@ def test_no_overflow_at_the_extremes(dim, kappa, log_noop):
         assert rate[2] < 1e-3
 
 
+@pytest.mark.parametrize(
+    ("dim", "kappa", "error"),
+    [(290, 795.7249879334705, 0.5), (509, 2444.111721977739, 0.13844549969701603), (374, 1026.874082778622, 0.99998)],
+)
+def test_where_the_crowd_alone_holds_a_state_a_missing_root_is_no_overflow(dim, kappa, error):
+    found = law(RandomMemory(dim, kappa, -math.inf), error)
+    assert found.end.log_patterns == pytest.approx(mean_field.fold(RandomMemory(dim, kappa, -math.inf)).log_patterns)
+
+
+def test_the_rate_far_from_a_law_as_narrow_as_a_step():
+    found = law(RandomMemory(251, 917.4305193120026, -math.inf))
+    assert 0.0 < found.width < 1e-15
+    assert found.rate([0.0, *np.geomspace(1e-6, 0.99 * found.log_patterns, 50)]).tolist() == [1.0] * 51
+    # up to where the place in units of the width is no float any more
+    assert not found.rate(found.log_patterns + np.linspace(1.0, 2000.0, 1000)).any()
+
+
 def test_bad_input_is_named():
     with pytest.raises(ValueError, match=r"log_patterns holds -1\.0: it must"):
         law(memory(16, 1.0)).rate(-1.0)
