@@ -125,16 +125,21 @@ def law(memory: RandomMemory, error: float = 0.5, distance: float = 0.0) -> Law 
     The rest is to first order in the inverse of the number of patterns that count. Let c be the overlap with x,
     ``g = (r - c) W``, ``h = g/E g``, ``a = s_ν² W²/E[s_ν² W²]``, ``u = κ q s_ν² W/T`` by how much a pattern is louder
     where it has itself pulled the state, and γ the loss of log M on the curve by unit of ``log y²`` that is added to
-    what the crowd does; a curve that bends by ``b = -d² log M/dq²``, and a prime for the derivative along it:
+    what the crowd does; ``l = (1 - γ) h + γ a``, of mean 1 as M more patterns are so much louder in both parts; a curve
+    that bends by ``b = -d² log M/dq²``, and a prime for the derivative along it:
 
-    .. math:: \text{echo} &= -\log(1 + E[h u]),\qquad
-              \text{echo across} = -\gamma \log(1 + 2 E[a u]), \\
-              \text{width}^2 &= \frac1M \operatorname{Var}\Bigl(\frac{h (1 + u)}{1 + E[h u]}
-                + \gamma\,\frac{a (1 + 2 u)}{1 + 2 E[a u]}\Bigr) + \frac{2 \gamma^2}{d - 1}
-                + \frac{y^2}{(d - 1) M} \Bigl(\kappa^2 \frac{E[h^2 s_\nu^2]}{(1 + E[h u])^2}
-                + \frac{E[(1 - c^2) W^2]}{q^2 (E g)^2}\Bigr), \\
-              \text{choice} &= \frac{1}{2 b M} \Bigl(\operatorname{Var}(h' + \gamma a') -
-                \frac{\operatorname{Cov}(h + \gamma a, h' + \gamma a')^2}{\operatorname{Var}(h + \gamma a)}\Bigr).
+    .. math:: \text{echo} &= -(1 - \gamma) \log(1 + E[h u]),\qquad
+              \text{echo across} = -\gamma \log(1 + 2 E[a u] + t),\quad
+              t = \frac{4 \kappa^2 y^2}{d - 1} E[a s_\nu^2], \\
+              \text{width}^2 &= \frac1M \operatorname{Var}\Bigl((1 - \gamma) \frac{h (1 + u)}{1 + E[h u]}
+                + \gamma\,\frac{a (1 + 2 u + t)}{1 + 2 E[a u] + t}\Bigr)
+                + \frac{2}{d - 1} \Bigl(\gamma + (1 - \gamma) \frac{E[h u]}{1 + E[h u]}\Bigr)^2
+                + \frac{(1 - \gamma)^2 y^2}{(d - 1) M} \frac{E[(1 - c^2) W^2]}{q^2 (E g)^2}, \\
+              \text{choice} &= \frac{1}{2 b M} \Bigl(\operatorname{Var}(l') -
+                \frac{\operatorname{Cov}(l, l')^2}{\operatorname{Var}(l)}\Bigr).
+
+    In t is how the pull of the others turns and stretches what each has added to y: of six such terms
+    ``κ² y² E[a s_ν²]/(d - 1)`` the weights at x have two.
 
     The rate ½ is where the median of the crowd's pull, about ``width · skew/6`` below its mean, is critical.
 
@@ -161,17 +166,17 @@ def law(memory: RandomMemory, error: float = 0.5, distance: float = 0.0) -> Law 
 
     Notes
     -----
-    Statement C9, heuristic: an expansion, good where the shifts are small. Measured at λ = ½, 1 and d = 16, half of
-    the patterns are lost 0.03 and 0.003 of log M before it, and the transition is a fifth wider; both fall by a
-    quarter to a half with every two dimensions (docs/results.md).
+    Statement C9, heuristic: an expansion, good where the shifts are small. Measured at λ = ½ and d = 16, half of the
+    patterns are lost 0.03 of log M before it, at λ = 1 where it says so from d = 12 on; the transition is a fifth wider at
+    d = 16, and the less the more dimensions (docs/results.md).
 
     Examples
     --------
     >>> found = law(RandomMemory.of_lambda(dim=12, lam=1.0, noop=0.0))  # C5 has no fold there; measured: 6.11 to 6.20
     >>> round(found.log_patterns, 2)
-    6.19
+    6.16
     >>> [round(shift, 3) for shift in (found.echo, found.echo_across, found.choice)]
-    [-0.046, -0.087, 0.02]
+    [-0.04, -0.123, 0.015]
     >>> law(RandomMemory.of_lambda(dim=12, lam=0.5, noop=100.0)) is None
     True
     """
@@ -214,31 +219,35 @@ def law(memory: RandomMemory, error: float = 0.5, distance: float = 0.0) -> Law 
     # by how much a pattern is louder where it has itself pulled the state, for a unit of w
     own = kappa * pull * spread
     louder = kappa * pull * total(2, echoed) * r / (q * lead)
-    wider = 2.0 * kappa * pull * total(3, spread_squared) / noise if noise > 0.0 else 0.0
+    # and what each of them adds to it turned on by all the others
+    turned = 4.0 * (kappa * state.across) ** 2 * total(2, spread_squared) / noise / across if noise > 0.0 else 0.0
+    wider = 2.0 * kappa * pull * total(3, spread_squared) / noise + turned if noise > 0.0 else 0.0
     if louder <= -1.0:
         return None
-    echo, echo_across = -math.log1p(louder), -gain * math.log1p(wider)
+    # a crowd of more patterns is louder in both parts: their coefficients add up to 1
+    direct = 1.0 - gain
+    echo, echo_across = -direct * math.log1p(louder), -gain * math.log1p(wider)
 
-    along = lag / lead / (1.0 + louder)
+    along = direct * lag / lead / (1.0 + louder)
     loud = (gain / (noise * (1.0 + wider)) if noise > 0.0 else 0.0) * spread
-    felt = {1: along, 2: along * own + loud, 3: 2.0 * loud * own}
+    felt = {1: along, 2: along * own + loud * (1.0 + turned), 3: 2.0 * loud * own}
     square = _times(felt, felt)
-    mass = each * (1.0 + gain)
-    spread_out = whole(square) - mass * (1.0 + gain)
-    variance = spread_out + 2.0 * gain**2 / across + fraction * total(2, wide) * (r / (q * lead)) ** 2 / across
-    variance += (kappa * state.across) ** 2 * total(2, along**2 * spread) / across
-    cube = whole(_times(square, felt)) + 8.0 * gain**3 / across**2
-    cube -= 3.0 * mass * spread_out + mass**2 * (1.0 + gain)
+    spread_out = whole(square) - each
+    # loss of log M by unit of log y² through the direction of y, in which the patterns are not independent of it
+    turn = gain + direct * louder / (1.0 + louder)
+    variance = spread_out + 2.0 * turn**2 / across
+    variance += fraction * total(2, wide) * (direct * r / (q * lead)) ** 2 / across
+    cube = whole(_times(square, felt)) + 8.0 * turn**3 / across**2 - 3.0 * each * spread_out - each**2
     width = math.sqrt(max(variance, 0.0))
     skew = cube / width**3 if width**3 > 0.0 else 0.0
 
     choice = 0.0
-    plain = {1: lag / lead, 2: (gain / noise if noise > 0.0 else 0.0) * spread}
-    plain_spread = whole(_times(plain, plain)) - mass * (1.0 + gain)
+    plain = {1: direct * lag / lead, 2: (gain / noise if noise > 0.0 else 0.0) * spread}
+    plain_spread = whole(_times(plain, plain)) - each
     if math.isfinite(state.bend) and plain_spread > 0.0:
         fall = mean(1, 1.0 - kappa * height * lag) / lead
         growth = 2.0 * kappa * (mean(2, spread * height) / mean(2, spread) - height)
-        change = {1: (1.0 - lag * (kappa * height + fall)) / lead, 2: plain[2] * growth}
+        change = {1: direct * (1.0 - lag * (kappa * height + fall)) / lead, 2: plain[2] * growth}
         shared = whole(_times(change, plain)) ** 2 / plain_spread
         choice = 0.5 * state.norm_slope**2 * max(whole(_times(change, change)) - shared, 0.0) / state.bend
     if abs(echo + echo_across + choice) > _LARGEST_SHIFT:

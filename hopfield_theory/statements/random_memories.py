@@ -381,30 +381,31 @@ STATEMENTS = (
         name="C9",
         title="Finite-size law of storage",
         claim=(
-            "Lengths in units of m: a state x = qξ + y, y across the target ξ, r = |x|; a pattern of overlap c with x "
-            "and of length s across ξ has the weight W = e^{κrc} and the pull g = (r − c)W, with h = g/E g, a = "
-            "s²W²/E[s²W²] and u = κqe^{−κq}s²W. The branch M(q) solves e^{κq}(1 − q) − qn = M E g q/r with y² = "
-            "q²e^{−2κq} M E[s²W²], and ends at M*, in its first maximum, or where |x − ξ| = ½; −γ is the slope of "
-            "log M in what is added to log y². Half of the patterns are stored where the median of the crowd's pull, "
-            "relative to its mean, meets e^{log M* − log(M − 1) + δ₁ + δ₂ + δ₃}, with δ₁ = −log(1 + E[hu]), δ₂ = "
-            "−γ log(1 + 2E[au]) and δ₃ = (Var l′ − Cov(l, l′)²/Var l)/(2bM*), of l = h + γa and b = −(log M)″(q), and "
-            "the rate falls over a width σ of log M, whose square is Var(h(1 + u)/(1 + E[hu]) + γa(1 + 2u)/(1 + "
-            "2E[au]))/M* + 2γ²/(d − 1) and what y adds. Checked, with λ of 0.5 and 1 and d of 12, 16 and 20, as: the "
-            "limit of a given pattern lies within m/2 of it with probability at least ½ at σ/2 below that log M, and "
-            "at most ½ at σ/2 above."
+            "Lengths in units of m: a state x = qξ + y, y across the target ξ, r = |x|; a pattern of overlap c with "
+            "x and of length s across ξ has the weight W = e^{κrc} and the pull g = (r − c)W, with h = g/E g, a = "
+            "s²W²/E[s²W²], u = κqe^{−κq}s²W and t = 4κ²y²E[as²]/(d − 1). The branch M(q) solves e^{κq}(1 − q) − qn = "
+            "M E g q/r with y² = q²e^{−2κq} M E[s²W²], and ends at M*, in its first maximum, or where |x − ξ| = ½; "
+            "−γ is the slope of log M in what is added to log y². Half of the patterns are stored where the median "
+            "of the crowd's pull, relative to its mean, meets e^{log M* − log(M − 1) + δ₁ + δ₂ + δ₃}, with δ₁ = −(1 "
+            "− γ) log(1 + E[hu]), δ₂ = −γ log(1 + 2E[au] + t) and δ₃ = (Var l′ − Cov(l, l′)²/Var l)/(2bM*), of l = "
+            "(1 − γ)h + γa and b = −(log M)″(q), and the rate falls over a width σ of log M, whose square is Var((1 "
+            "− γ)h(1 + u)/(1 + E[hu]) + γa(1 + 2u + t)/(1 + 2E[au] + t))/M* + 2(γ + (1 − γ)E[hu]/(1 + E[hu]))²/(d − "
+            "1) and what y adds. Checked, with λ of 0.5 and 1 and d of 12, 16 and 20, as: the limit of a given "
+            "pattern lies within m/2 of it with probability at least ½ at σ/2 below that log M, and at most ½ at σ/2 "
+            "above."
         ),
         formula=(
             r"\log M_{1/2}\approx\log M^*+\delta_1+\delta_2+\delta_3,\quad"
-            r"\sigma^2\approx\frac1{M^*}\operatorname{Var}\Bigl(\frac{h(1+u)}{1+E[hu]}"
-            r"+\gamma\frac{a(1+2u)}{1+2E[au]}\Bigr)+\frac{2\gamma^2}{d-1}"
+            r"\sigma^2\approx\frac1{M^*}\operatorname{Var}\Bigl((1-\gamma)\frac{h(1+u)}{1+E[hu]}"
+            r"+\gamma\frac{a(1+2u+t)}{1+2E[au]+t}\Bigr)+\frac2{d-1}\Bigl(\gamma+(1-\gamma)\frac{E[hu]}{1+E[hu]}\Bigr)^2"
         ),
         source="derived for this project; the crowd's fluctuations to first order",
         proof="heuristic",
         why=(
             "A heuristic: C5 with the state that the crowd's fluctuations pull across the target, where the crowd is "
             "louder; this curve ends also where C5 does not. To first order in the inverse number of patterns that "
-            "count, each pattern is louder where it has itself pulled the state (δ₁), and has pulled it farther across "
-            "(δ₂), and each memory ends at its own overlap (δ₃)."
+            "count, each pattern is louder where it has itself pulled the state (δ₁), and has pulled it farther "
+            "across, turned on by the others (δ₂), and each memory ends at its own overlap (δ₃)."
         ),
         kind=Kind.PROBABILISTIC,
         parts=(
