@@ -57,7 +57,7 @@ def test_the_law_gives_the_shift_from_14_dimensions_on_and_most_of_it_where_fold
     # without a fold it is low for λ above 1
     without = found[found["fold"].isna()].dropna(subset="law")
     assert (without[without["lam"] > 1.0]["left"] > 0.0).all()
-    assert without["left"].abs().max() < 0.35
+    assert without["left"].abs().max() < 0.4
 
 
 def test_without_a_fold_the_slot_makes_no_difference():

@@ -30,7 +30,7 @@ class End:
     """State at which the branch ends: its overlap q, its distance ``across`` from the line through ξ, and its norm.
 
     ``gain`` is γ, the loss of log M for a unit of log y²; ``bend`` is -d² log M/dq² along the branch (infinite where
-    it does not end in a maximum), ``norm_slope`` there the derivative of the norm.
+    it ends on the rim of the ball), ``norm_slope`` there the derivative of the norm.
     """
 
     log_patterns: float
@@ -127,17 +127,14 @@ class Branch:
         return np.where(alive, self.log_size(q, v), -np.inf), v
 
     def end(self) -> End | None:
-        """First maximum of M from q = 1 downward, or the farthest state within ``error``; None if there is none."""
+        """Return the state within ``error`` that the most patterns leave, None if there is none."""
         room = np.geomspace(1e-3 / (1.0 + self._memory.kappa), self._error, _SCAN_POINTS)
         q, v, log_patterns = 1.0, -math.inf, -math.inf
         for _ in range(_ZOOMS):
             log_size, log_square = self.solve(1.0 - room)
-            there = np.flatnonzero(np.isfinite(log_size))
-            if not there.size:
+            if not np.isfinite(log_size).any():
                 return None
-            start = there[0]
-            falls = np.flatnonzero(log_size[start + 1 :] < log_size[start:-1])
-            at = start + (falls[0] if falls.size else log_size.size - 1 - start)
+            at = int(np.argmax(np.where(np.isfinite(log_size), log_size, -np.inf)))
             q, v, log_patterns = float(1.0 - room[at]), float(log_square[at]), float(log_size[at])
             room = np.linspace(room[max(at - 1, 0)], room[min(at + 1, room.size - 1)], _ZOOM_POINTS)
         norm = math.hypot(q, math.exp(0.5 * v))

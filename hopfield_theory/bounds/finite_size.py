@@ -22,8 +22,8 @@ __all__ = ["Law", "law"]
 
 # Closer patterns than this height have a chance of 1e-15 in two dimensions, and none in those where many are stored.
 _LEAST_HEIGHT = 1e-30
-# an expansion whose first terms add up to more says nothing
-_LARGEST_SHIFT = 0.5
+# an expansion whose first terms add up to more, or whose fluctuations are wider, says nothing
+_LARGEST = 0.5
 _FAR_OUT = 1e100
 
 
@@ -34,8 +34,8 @@ class Law:
     Attributes
     ----------
     end : Fold
-        log M and overlap at which the mean-field branch ends, with the crowd's pull across the target in it: in a
-        fold, or where it leaves the ball that counts as stored.
+        Largest log M of the mean-field branch in the ball that counts as stored, with the crowd's pull across the
+        target in it, and the overlap there.
     across : float, at least 0
         Distance of the state from the line through the target there, in units of m.
     basin : float
@@ -119,8 +119,9 @@ def law(memory: RandomMemory, error: float = 0.5, distance: float = 0.0) -> Law 
               W_\nu = e^{\kappa\langle x, \xi_\nu\rangle}.
 
     The first is C5 for ``y = 0``. With ``y² = q² M E[s_ν² W²]/T²``, ``s_ν`` the length of a pattern across ξ, both
-    together give M as a function of q, and ``end`` is its first maximum from q = 1 downward, or where the state leaves
-    the ball of radius ``error``. Also where C5 has no fold, at λ > 1 or in few dimensions, this curve has an end.
+    together give M as a function of q, and ``end`` is where it is largest in the ball of radius ``error``: in a fold,
+    or on the rim. Up to there iterates from ξ end in the ball. Also where C5 has no fold, at λ > 1 or in few
+    dimensions, this curve has an end.
 
     The rest is to first order in the inverse of the number of patterns that count. Let c be the overlap with x,
     ``g = (r - c) W``, ``h = g/E g``, ``a = s_ν² W²/E[s_ν² W²]``, ``u = κ q s_ν² W/T`` by how much a pattern is louder
@@ -156,8 +157,8 @@ def law(memory: RandomMemory, error: float = 0.5, distance: float = 0.0) -> Law 
     -------
     Law or None
         None where not even a single pattern is stored; where the expansion says nothing, since its shifts add up to
-        more than ½; and where the end lies so close to what the crowd holds without a target (λ of 4 in 60
-        dimensions, of 1 000 in 1 000) that it is lost in rounding.
+        more than ½ or the width is more; and where the end lies so close to what the crowd holds without a target
+        (λ of 4 in 60 dimensions, of 1 000 in 1 000) that it is lost in rounding.
 
     Raises
     ------
@@ -167,8 +168,8 @@ def law(memory: RandomMemory, error: float = 0.5, distance: float = 0.0) -> Law 
     Notes
     -----
     Statement C9, heuristic: an expansion, good where the shifts are small. Measured at λ = ½ and d = 16, half of the
-    patterns are lost 0.03 of log M before it, at λ = 1 where it says so from d = 12 on; the transition is a fifth wider at
-    d = 16, and the less the more dimensions (docs/results.md).
+    patterns are lost 0.03 of log M before it, at λ = 1 where it says so from d = 12 on; the transition is a fifth wider
+    at d = 16, and the less the more dimensions (docs/results.md).
 
     Examples
     --------
@@ -250,7 +251,7 @@ def law(memory: RandomMemory, error: float = 0.5, distance: float = 0.0) -> Law 
         change = {1: direct * (1.0 - lag * (kappa * height + fall)) / lead, 2: plain[2] * growth}
         shared = whole(_times(change, plain)) ** 2 / plain_spread
         choice = 0.5 * state.norm_slope**2 * max(whole(_times(change, change)) - shared, 0.0) / state.bend
-    if abs(echo + echo_across + choice) > _LARGEST_SHIFT:
+    if max(abs(echo + echo_across + choice), width) > _LARGEST:
         return None
     end = Fold(state.log_patterns, q)
     basin = branch.basin(state, distance) if distance > 0.0 else state.log_patterns

@@ -384,7 +384,7 @@ STATEMENTS = (
             "Lengths in units of m: a state x = qξ + y, y across the target ξ, r = |x|; a pattern of overlap c with "
             "x and of length s across ξ has the weight W = e^{κrc} and the pull g = (r − c)W, with h = g/E g, a = "
             "s²W²/E[s²W²], u = κqe^{−κq}s²W and t = 4κ²y²E[as²]/(d − 1). The branch M(q) solves e^{κq}(1 − q) − qn = "
-            "M E g q/r with y² = q²e^{−2κq} M E[s²W²], and ends at M*, in its first maximum, or where |x − ξ| = ½; "
+            "M E g q/r with y² = q²e^{−2κq} M E[s²W²], and is largest at M* where |x − ξ| is at most ½; "
             "−γ is the slope of log M in what is added to log y². Half of the patterns are stored where the median "
             "of the crowd's pull, relative to its mean, meets e^{log M* − log(M − 1) + δ₁ + δ₂ + δ₃}, with δ₁ = −(1 "
             "− γ) log(1 + E[hu]), δ₂ = −γ log(1 + 2E[au] + t) and δ₃ = (Var l′ − Cov(l, l′)²/Var l)/(2bM*), of l = "

@@ -372,7 +372,25 @@ def test_no_law_where_nothing_is_stored_or_its_shifts_are_large():
     for dim in (2, 4, 8, 11, 16):
         for lam in (0.1, 0.5, 0.95, 1.5, 3.0):
             found = law(memory(dim, lam))
-            assert found is None or abs(found.echo + found.echo_across + found.choice) <= 0.5
+            assert found is None or max(abs(found.echo + found.echo_across + found.choice), found.width) <= 0.5
+    # a dozen patterns, one of which decides
+    assert law(memory(10, 0.2), 0.95) is None
+
+
+@pytest.mark.parametrize(("dim", "lam"), [(20, 1.0), (20, 1.46), (20, 1.47), (12, 1.5), (8, 0.5)])
+def test_the_branch_ends_where_it_is_largest_in_the_ball(dim, lam):
+    branch = Branch(memory(dim, lam), 0.5)
+    sizes, _ = branch.solve(1.0 - np.geomspace(1e-4, 0.5, 3000))
+    end = branch.end()
+    # on the rim a finer scan finds more
+    assert -1e-6 < end.log_patterns - sizes[np.isfinite(sizes)].max() < 1e-3
+    assert (1.0 - end.overlap) ** 2 + end.across**2 <= 0.25 + 1e-9
+
+
+def test_the_law_changes_with_its_memory_little_by_little():
+    """Between these λ the first maximum of the branch vanishes, a fold that is not its largest value."""
+    logs = [law(memory(20, lam)).log_patterns for lam in np.linspace(1.45, 1.48, 7)]
+    assert (np.abs(np.diff(logs)) < 0.05).all()
 
 
 def test_a_query_from_afar_reaches_the_branch_for_fewer_patterns():
@@ -464,6 +482,25 @@ def test_measured_capacities_lie_near_the_law():
     assert len(small) >= 12
     assert (small["left"].abs() <= 0.2).all()
     assert (rows[rows["lam"] > 1.0]["left"].dropna() > 0.0).all()
+
+
+def test_most_of_what_is_left_at_half_is_the_second_order_of_a_patterns_own_pull():
+    """``W = W₀ exp(u W/W₀)`` is ``W₀ (1 + u + 3u²/2 + …)``."""
+    table = pd.read_csv(RESULTS / "capacity_law.csv")
+    orders = []
+    for dim in (12, 14, 16, 18, 20):
+        about = memory(dim, 0.5)
+        end, direct = Branch(about, 0.5).end(), ByDefinition(about)
+        w, g = direct.weight(end.overlap, end.across), direct.pull(end.overlap, end.across)
+        own = about.kappa * end.overlap * (1.0 - direct.c**2) * w
+        first, second = (direct.mean(x * g) / direct.mean(g) for x in (own, 1.5 * own**2))
+        orders.append((1.0 - end.gain) * second / (1.0 + first))
+        rates = table.query("dim == @dim and lam == 0.5 and noop == 0")
+        middle = np.interp(-0.5, -rates["rate"], np.log(rates["num_patterns"]))
+        # the measured middle is known to a fifth of that
+        assert 0.4 < orders[-1] / (law(about).log_patterns - middle) < 1.2
+    # as docs/results.md has them
+    assert orders == pytest.approx([0.061, 0.037, 0.023, 0.014, 0.008], abs=5e-4)
 
 
 def test_measured_basins_lie_near_the_law():
