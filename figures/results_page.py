@@ -55,8 +55,9 @@ def crossings(rule: str, **values: object) -> pd.DataFrame:
 def beside_law() -> pd.DataFrame:
     """Return the measured capacities with the law's: explicit ones, then sampled.
 
-    ``fold`` is log M of C5 (NaN where it has no fold), ``law`` of C9 (NaN where it says nothing), and ``missed`` is log
-    M less C5, with its interval, ``left`` log M less C9, and ``half`` half an interval.
+    ``fold`` is log M of C5 (NaN where it has no fold), ``law`` of C9 (NaN where it says nothing) and ``branch`` of the
+    end of its branch alone; ``missed`` is log M less C5, with its interval, ``left`` log M less C9, and ``half`` half
+    an interval.
     """
     explicit = crossings("stored").assign(drawn="explicit")
     sampled = rows("exponents", kind="fixed point").assign(noop=0.0, drawn="sampled")
@@ -65,9 +66,10 @@ def beside_law() -> pd.DataFrame:
     memories = [RandomMemory.of_lambda(int(row.dim), row.lam, row.noop) for row in found.itertuples()]
     folds = [getattr(mean_field.fold(memory), "log_patterns", np.nan) for memory in memories]
     laws = [getattr(finite_size.law(memory), "log_patterns", np.nan) for memory in memories]
+    ends = [getattr(finite_size.branch_end(memory), "log_patterns", np.nan) for memory in memories]
     columns = {f"missed{end}": found[f"log_patterns{end}"] - folds for end in ("", "_low", "_high")}
     half = 0.5 * (found["log_patterns_high"] - found["log_patterns_low"])
-    return found.assign(**columns, fold=folds, law=laws, left=found["log_patterns"] - laws, half=half)
+    return found.assign(**columns, fold=folds, law=laws, branch=ends, left=found["log_patterns"] - laws, half=half)
 
 
 @cache

@@ -18,7 +18,7 @@ from hopfield_theory.bounds._pulled_across import Branch
 from hopfield_theory.bounds.mean_field import Fold
 from hopfield_theory.bounds.random_memory import RandomMemory
 
-__all__ = ["Law", "law"]
+__all__ = ["Law", "branch_end", "law"]
 
 # Closer patterns than this height have a chance of 1e-15 in two dimensions, and none in those where many are stored.
 _LEAST_HEIGHT = 1e-30
@@ -256,6 +256,41 @@ def law(memory: RandomMemory, error: float = 0.5, distance: float = 0.0) -> Law 
     end = Fold(state.log_patterns, q)
     basin = branch.basin(state, distance) if distance > 0.0 else state.log_patterns
     return Law(end, state.across, basin, echo, echo_across, choice, width, skew)
+
+
+def branch_end(memory: RandomMemory, error: float = 0.5) -> Fold | None:
+    """End of the branch of C9 alone, without the shifts: C5 with the crowd's pull across the target in it.
+
+    It exists where C5 has no fold, and where the shifts of ``law`` are too large to say anything. Measured at λ = 2,
+    where the crowd's mean holds states of its own, half of the patterns are lost within 0.06 of log M of it
+    (docs/results.md).
+
+    Parameters
+    ----------
+    memory : RandomMemory
+    error : float, in (0, 1)
+        Largest distance of the fixed point from its pattern.
+
+    Returns
+    -------
+    Fold or None
+        Largest log M for which a state within ``error`` balances, and its overlap; None as for ``law``, but for the
+        shifts.
+
+    Raises
+    ------
+    ValueError
+        If d is above 100 000 or ``error`` outside its range.
+
+    Examples
+    --------
+    >>> memory = RandomMemory.of_lambda(dim=12, lam=2.0, noop=0.0)  # measured: 10.42 to 10.54
+    >>> round(branch_end(memory).log_patterns, 2), law(memory)
+    (10.47, None)
+    """
+    _quadrature.check_dim(memory.dim)
+    state = Branch(memory, _arguments.probability("error", error)).end()
+    return None if state is None else Fold(state.log_patterns, state.overlap)
 
 
 def _times(first: dict[int, Floats], second: dict[int, Floats]) -> dict[int, Floats]:

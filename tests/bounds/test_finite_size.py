@@ -12,7 +12,7 @@ from scipy import optimize, special
 
 from hopfield_theory.bounds import RandomMemory, mean_field, sphere
 from hopfield_theory.bounds._pulled_across import Branch
-from hopfield_theory.bounds.finite_size import law
+from hopfield_theory.bounds.finite_size import branch_end, law
 
 RESULTS = Path(__file__).parents[2] / "results"
 MEMORIES = [(16, 1.0, 0.0), (20, 0.5, 10.0), (20, 1.0, 1e5), (32, 0.5, 0.0)]
@@ -501,6 +501,17 @@ def test_most_of_what_is_left_at_half_is_the_second_order_of_a_patterns_own_pull
         assert 0.4 < orders[-1] / (law(about).log_patterns - middle) < 1.2
     # as docs/results.md has them
     assert orders == pytest.approx([0.061, 0.037, 0.023, 0.014, 0.008], abs=5e-4)
+
+
+def test_beyond_the_law_measured_capacities_lie_near_the_end_of_its_branch():
+    rows = measured("stored").query("lam > 1")
+    assert len(rows) == 12
+    ends = np.array([branch_end(memory(int(r.dim), r.lam, r.noop)).log_patterns for r in rows.itertuples()])
+    missed = rows.assign(missed=rows["log_patterns"] - ends).groupby("lam")["missed"]
+    assert missed.apply(lambda x: x.abs().max()).to_dict() == pytest.approx({1.5: 0.2, 2.0: 0.03}, abs=0.07)
+    assert branch_end(RandomMemory(50, 50.0, 60.0)) is None
+    with pytest.raises(ValueError, match="error is 1"):
+        branch_end(memory(12, 2.0), 1.0)
 
 
 def test_measured_basins_lie_near_the_law():
