@@ -86,8 +86,8 @@ def test_a_full_check_derives_and_attacks_everything_and_a_quick_one_attacks_wha
 
 @pytest.mark.slow
 def test_who_works_changes_nothing_and_a_budget_ends_the_workers_too():
-    wanted = ["T9", "P14", "C1"]
-    with Processes(2) as workers:
+    wanted = ["T2", "P14", "C1"]
+    with Processes(1) as workers:
         shared = ht.verify(wanted, instances=100, map_fn=workers.map)
         with pytest.raises(suite.BudgetError, match="ran out"):
             ht.verify(["C8"], instances=20_000, budget=0.5, map_fn=workers.map)
