@@ -56,7 +56,7 @@ _ABSENT = {
 def capacity_table(
     memory: RandomMemory, failure_probability: float, progress: Callable[[int, int], None] = lambda done, whole: None
 ) -> list[CapacityRow]:
-    """Evaluate C1 to C9.
+    """Evaluate C1 to C10.
 
     Parameters
     ----------
