@@ -39,7 +39,9 @@ def test_numbers_of_statements(prose):
     assert f"all {len(STATEMENTS)} statements" in prose
     false, whole = (Counter(s.said_as for s in STATEMENTS.values() if s.is_false or every) for every in (False, True))
     assert false["printed theorem"] == 0
-    assert f"all {whole['printed theorem']} that were printed as theorems hold" in prose
+    assert f"the {whole['printed theorem']} theorems that were read hold" in prose
+    recalled = whole["recalled wording"]
+    assert f"{recalled - false['recalled wording']} of {recalled} that are only recalled" in prose
     literal = [sum(count[kind] for kind in ("sentence", "reading")) for count in (false, whole)]
     assert f"read literally ({literal[0]} of {literal[1]}, " in prose
     assert f"without a source ({false['folklore']} of {whole['folklore']})" in re.sub(r"such memories ", "", prose)

@@ -129,6 +129,14 @@ class Branch:
     def end(self) -> End | None:
         """Return the state within ``error`` that the most patterns leave, None if there is none."""
         room = np.geomspace(1e-3 / (1.0 + self._memory.kappa), self._error, _SCAN_POINTS)
+        if self._held > 1.0 - self._error:
+            # M rises steeply where the crowd alone nearly holds the state: in many dimensions beyond what a float tells
+            beside = np.geomspace(_LEAST_LEAD, 0.1, _SCAN_POINTS)
+            nearest, next_to_it = self.solve(self._held + beside[:2])[0]
+            if next_to_it > -math.inf and nearest - next_to_it > 0.5 * math.log(beside[1] / beside[0]):
+                return None
+            room = np.concatenate([room, 1.0 - self._held - beside, 1.0 - self._held + beside])
+            room = np.unique(room[(room > 0.0) & (room < self._error)])
         q, v, log_patterns = 1.0, -math.inf, -math.inf
         for _ in range(_ZOOMS):
             log_size, log_square = self.solve(1.0 - room)

@@ -261,9 +261,10 @@ def law(memory: RandomMemory, error: float = 0.5, distance: float = 0.0) -> Law 
 def branch_end(memory: RandomMemory, error: float = 0.5) -> Fold | None:
     """End of the branch of C9 alone, without the shifts: C5 with the crowd's pull across the target in it.
 
-    It exists where C5 has no fold, and where the shifts of ``law`` are too large to say anything. Measured at λ = 2,
-    where the crowd's mean holds states of its own, half of the patterns are lost within 0.06 of log M of it
-    (docs/results.md).
+    It exists where C5 has no fold, and where the shifts of ``law`` are too large to say anything. Heuristic as well:
+    half of the patterns were measured to be lost, from 8 to 14 dimensions, within 0.06 of log M of it at λ = 2, and 0.1
+    to 0.3 before it at λ = 1.5 (docs/results.md), but 0.7 beyond it at λ = 3, d = 8. At λ > 1 the crowd's mean holds
+    states of its own; where they are within ``error``, retrieval goes on beyond the fold of C5 and may beyond α₁ d.
 
     Parameters
     ----------
@@ -275,7 +276,7 @@ def branch_end(memory: RandomMemory, error: float = 0.5) -> Fold | None:
     -------
     Fold or None
         Largest log M for which a state within ``error`` balances, and its overlap; None as for ``law``, but for the
-        shifts.
+        shifts: at λ of 1.5 from some 60 dimensions on.
 
     Raises
     ------

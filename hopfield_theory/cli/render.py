@@ -245,14 +245,23 @@ def _decimals(value: float, places: int) -> str:
     return f"{value:.{places}f}" if abs(value) < 10.0 ** (9 - places) else f"{value:.10g}"
 
 
+# what is proved to be stored is rounded down, what is proved to be too many up
+_SAFE = {"C2": math.floor, "C3": math.floor, "C10": math.floor, "C6": math.ceil, "C7": math.ceil}
+
+
 def _patterns(log_patterns: float, whole: Callable[[float], int] | None = None) -> str:
-    """Write a number of patterns that is given by its logarithm; a small one as a whole number if asked for."""
+    """Write a number of patterns that is given by its logarithm, to four digits; a bound is rounded to its safe side."""
     if not math.isfinite(log_patterns):
         return "none" if log_patterns < 0 else "–"
     if log_patterns >= 30 * math.log(10):
-        return f"10^{_decimals(log_patterns / math.log(10), 2)}"
+        power = log_patterns / math.log(10)
+        return f"10^{_decimals(power if whole is None else whole(100.0 * power) / 100.0, 2)}"
     count = math.exp(log_patterns)
-    return str(whole(count)) if whole is not None and count < 1e4 else f"{count:.4g}"
+    if whole is None:
+        return f"{count:.4g}"
+    unit = 10.0 ** max(math.floor(math.log10(max(count, 1.0))) - 3, 0)
+    rounded = whole(count / unit) * unit
+    return f"{rounded:.0f}" if rounded < 1e4 else f"{rounded:.4g}"
 
 
 def bounds_lines(rows: list[CapacityRow], failure_probability: float) -> list[str]:
@@ -289,7 +298,7 @@ def bounds_table(rows: list[CapacityRow]) -> Table:
     for row in rows:
         value = row.log_patterns
         log = _decimals(value, 3) if math.isfinite(value) else "–"
-        table.add_row(row.statement, _patterns(value), log, row.how, row.meaning)
+        table.add_row(row.statement, _patterns(value, _SAFE.get(row.statement.split()[0])), log, row.how, row.meaning)
     return table
 
 

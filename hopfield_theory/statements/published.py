@@ -1,10 +1,10 @@
-"""P1 to P33: claims of the literature, read literally; where one fails, the statements that hold are named.
+"""P1 to P34: claims of the literature, read literally; where one fails, the statements that hold are named.
 
 P1 to P6 are readings of 'tighter retrieval error' with a no-op slot, P7 to P14 are about the dense model and its
-energy, P15 to P18 about sparse retrieval, P19 to P26 about such memories in general, P27 to P30 about the
-no-op slot and attention, P31 to P33 about the outliers of trained models. Where a weak and a strong reading
-of a claim have different verdicts, each is a separate statement. The claims are stated from the papers' abstracts and
-from memory, not from their full texts; each source says so.
+energy, P15 to P18 about sparse retrieval, P19 to P26 about such memories in general, P27 to P30 about the no-op slot
+and attention, P31 to P33 about the outliers of trained models, P34 about how the slot is computed. Where a weak and a
+strong reading of a claim have different verdicts, each is a separate statement. The claims are stated from the papers'
+abstracts and from memory, not from their full texts; each source says so.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from hopfield_theory.statements.statement import (
     IN_BALL,
     MOVED,
     NO_STATE,
+    ONE,
     TWO,
     Calculation,
     Implication,
@@ -288,6 +289,14 @@ def _all_on_the_first(i: Instance, empty: bool = False, share: float = 1.0, slot
 
 _on_an_empty_first = partial(_all_on_the_first, empty=True)
 
+
+def _one_after_the_shift(i: Instance) -> Any:
+    """Return minus by how much the null weight of n = 1 changes if the 1 is added after the shift."""
+    d = Dynamics(i.patterns, i.beta, i.xp.number(1.0), i.xp)
+    scores = d.scores(i.query)
+    return -i.xp.abs(1 / (1 + i.xp.sum(i.xp.exp(scores - i.xp.max(scores)))) - d.noop_weight(i.query))
+
+
 # --- outliers of trained models (P31 to P33) ---
 
 _PLAIN = table1.PAIRS[:1]
@@ -357,9 +366,12 @@ STATEMENTS = (
         title="A tighter bound on the same memory",
         claim="For every n > 0 the bound m(2a + n)/(S + n) on the error of one update is at most the dense one, 2ma/S.",
         formula=r"\frac{m(2a+n)}{S+n}\le\frac{2ma}{S}",
-        source=f"a reading of 'tighter retrieval error' in {_HU}",
+        source=f"Theorem 3.2 of {_HU}, a comparison of bounds by the authors' page, read for the bounds of T9",
         proof="false",
-        why="The bounds differ by the sign of S − 2a (T11 with S_out = 0).",
+        why=(
+            "The bounds differ by the sign of S − 2a: that with the slot is the lower one exactly where a > S/2, "
+            "the pattern having the smaller half of the weight: there dense retrieval fails already (T11, S_out = 0)."
+        ),
         parts=(Implication("never larger", _bound_not_larger, has_noop),),
         instead=("T11",),
     ),
@@ -457,7 +469,7 @@ STATEMENTS = (
     ),
     Statement(
         name="P10",
-        said_as="printed theorem",
+        said_as="recalled wording",
         title="Well separation gives a fixed point near the pattern",
         claim=(
             "In the dense model, if Δ ≥ 2/(βN) + β⁻¹ ln(2(N − 1)NβM²), T maps the ball of radius 1/(βNM) around the "
@@ -506,7 +518,7 @@ STATEMENTS = (
     ),
     Statement(
         name="P11",
-        said_as="printed theorem",
+        said_as="recalled wording",
         title="One update",
         claim=(
             "In the dense model the mean Jacobian between x and y has norm at most 2βNM²(N − 1) exp(−β(Δ − 2M max{‖x"
@@ -533,7 +545,7 @@ STATEMENTS = (
     ),
     Statement(
         name="P12",
-        said_as="printed theorem",
+        said_as="recalled wording",
         title="Retrieval error",
         claim=(
             "In the dense model, where ‖x − ξ‖ ≤ 1/(2βM), one update errs by at most 2e(N − 1)M e^{−βΔ}; so does the"
@@ -564,7 +576,7 @@ STATEMENTS = (
     ),
     Statement(
         name="P13",
-        said_as="printed theorem",
+        said_as="recalled wording",
         title="Energy bounds of bounded states",
         claim="The dense energy is at least 0, and at most 2M² on ‖x‖ ≤ M.",
         formula=r"0\le E(x)\le2M^2\quad(\|x\|\le M)",
@@ -627,7 +639,7 @@ STATEMENTS = (
     ),
     Statement(
         name="P17",
-        said_as="printed theorem",
+        said_as="recalled wording",
         title="Error of sparse retrieval",
         claim=(
             "With k patterns of positive weight and s = Ξx in falling order, one sparsemax update errs by at most m "
@@ -648,7 +660,7 @@ STATEMENTS = (
     ),
     Statement(
         name="P18",
-        said_as="reading",
+        said_as="recalled wording",
         title="Dense error by stored overlaps",
         claim="From every query, one dense update errs by at most 2m(M − 1) exp(−β(⟨ξ_μ, x⟩ − max_{ν≠μ} ⟨ξ_μ, ξ_ν⟩)).",
         formula=r"\|T_0(x)-\xi_\mu\|\le2m(M-1)\,e^{-\beta(\langle\xi_\mu,x\rangle-\max_{\nu\ne\mu}\langle\xi_\mu,\xi_\nu\rangle)}",
@@ -826,7 +838,7 @@ STATEMENTS = (
     ),
     Statement(
         name="P28",
-        said_as="printed theorem",
+        said_as="recalled wording",
         title="Weights are 1-Lipschitz",
         claim=(
             "In the ℓ1 norm the weights p on the patterns change by at most the largest change of a score z: ‖p(z) − "
@@ -958,5 +970,23 @@ STATEMENTS = (
             Calculation("infinity norm", partial(table1.mean_reduction, "norm", _PLAIN), _NORM),
         ),
         closed_form="statements.table1.mean_reduction",
+    ),
+    Statement(
+        name="P34",
+        said_as="folklore",
+        title="The 1 may be added after the shift",
+        claim=(
+            "Softmax₁ may be computed by adding its 1 after the scores are shifted by the largest: the null weight "
+            "1/(1 + Σ e^{z_ν − max z}) is that of n = 1, 1/(1 + Σ e^{z_ν})."
+        ),
+        formula=r"\frac1{1+\sum_\nu e^{z_\nu-\max z}}=\frac1{1+\sum_\nu e^{z_\nu}}",
+        source=f"{_FOLKLORE}: implementations that shift for stability",
+        proof="false",
+        why=(
+            "Shifted by the largest score, the 1 stands for the mass n = e^{max z}: its weight is at most ½, though "
+            "with n = 1 it tends to 1 as all scores fall. The shift has to reach it too: e^{−max z} in place of 1."
+        ),
+        parts=(Implication("the null weight", _one_after_the_shift, uses=ONE),),
+        instead=("T23",),
     ),
 )

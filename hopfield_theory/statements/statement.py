@@ -31,9 +31,9 @@ IN_BALL = (*ONE, "ball")
 TWO_IN_BALL = (*TWO, "ball")
 
 
-SAID_AS = ("printed theorem", "sentence", "reading", "folklore")
-"""What a claim of the literature is: a theorem as printed, a sentence of a paper or of its authors' page, our reading
-of one, or said of such memories without a source."""
+SAID_AS = ("printed theorem", "sentence", "recalled wording", "reading", "folklore")
+"""What a claim of the literature is: a theorem as printed, a sentence of a paper or of its authors' page, a theorem as
+it is recalled, not compared with its text, our reading of a sentence, or said of such memories without a source."""
 
 
 class Kind(enum.StrEnum):
