@@ -250,7 +250,7 @@ _SAFE = {"C2": math.floor, "C3": math.floor, "C10": math.floor, "C6": math.ceil,
 
 
 def _patterns(log_patterns: float, whole: Callable[[float], int] | None = None) -> str:
-    """Write a number of patterns that is given by its logarithm, to four digits; a bound is rounded to its safe side."""
+    """Write a number of patterns, given by its logarithm, to four digits; a bound is rounded to its safe side."""
     if not math.isfinite(log_patterns):
         return "none" if log_patterns < 0 else "–"
     if log_patterns >= 30 * math.log(10):

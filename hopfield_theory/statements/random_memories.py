@@ -155,7 +155,7 @@ STATEMENTS = (
             "M = √p c^{(d−1)/4} patterns, independent and uniform on the sphere of radius m = K√(d−1), are all "
             "stored with probability at least 1 − p, where c = b/W₀(exp(a + ln b)), a = 2(1 + ln(2βK²p(d−1)))/(d−1) "
             "and b = 2K²β/5, if c ≥ (2/√p)^{4/(d−1)}, that is M ≥ 2; for n = 0, and in the same form for n = 1. As "
-            "printed it asks for no large κ = βm², and it is false for κ < 1, where the update contracts the whole "
+            "recalled it asks for no large κ = βm², and it is false for κ < 1, where the update contracts the whole "
             "space to a single fixed point: at d = 2, κ = 10⁻⁶, p = ½ it promises 428 patterns. Here it is read for "
             "large κ."
         ),
@@ -390,9 +390,9 @@ STATEMENTS = (
             "− γ) log(1 + E[hu]), δ₂ = −γ log(1 + 2E[au] + t) and δ₃ = (Var l′ − Cov(l, l′)²/Var l)/(2bM*), of l = "
             "(1 − γ)h + γa and b = −(log M)″(q), and the rate falls over a width σ of log M, whose square is Var((1 "
             "− γ)h(1 + u)/(1 + E[hu]) + γa(1 + 2u + t)/(1 + 2E[au] + t))/M* + 2(γ + (1 − γ)E[hu]/(1 + E[hu]))²/(d − "
-            "1) and what y adds. Checked, with λ of 0.5 and 1 and d of 12, 16 and 20, as: the limit of a given "
-            "pattern lies within m/2 of it with probability at least ½ at σ/2 below that log M, and at most ½ at σ/2 "
-            "above."
+            "1) and what y adds. Checked, at λ = 1 with d of 12 and 16 and at λ = ½ with d = 20, as: the limit of a "
+            "given pattern lies within m/2 of it with probability at least ½ at σ/2 below that log M, and at most ½ at "
+            "σ/2 above."
         ),
         formula=(
             r"\log M_{1/2}\approx\log M^*+\delta_1+\delta_2+\delta_3,\quad"
