@@ -45,8 +45,7 @@ reproduce: $(VENV)/ready
 	$(BIN)/hopfield-theory verify --json $(OUT)/verdicts.json --html $(OUT)/verdicts.html --figures $(OUT)/figures
 	@echo "Results: $(OUT)/, the verdicts: $(OUT)/verdicts.html"
 
-# some tests wait, so that one process more than there are cores keeps these busy
-PYTEST := OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive $(BIN)/python -m pytest -q -n $$(($$(getconf _NPROCESSORS_ONLN) + 1))
+PYTEST := OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive $(BIN)/python -m pytest -q -n auto
 
 # SLOW=yes: in the same run, what is slow: a wheel, a browser, a cluster, processes that are killed, dear enclosures
 SLOW ?=
