@@ -98,14 +98,8 @@ def transitions() -> pd.DataFrame:
                 "lam": lam,
                 "noop": noop,
                 "dim": dim,
-                **dict(
-                    zip(
-                        ("log_patterns", "log_patterns_low", "log_patterns_high"),
-                        half + 1.96 * error * _SIDES,
-                        strict=True,
-                    )
-                ),
-                **dict(zip(("sigma", "sigma_low", "sigma_high"), 1.0 / steep, strict=True)),
+                **_named("log_patterns", half + 1.96 * error * _SIDES),
+                **_named("sigma", 1.0 / steep),
                 "law": cells["law"].iloc[0],
                 "width": cells["width"].iloc[0],
                 "worst": (cells["rate"] - cells["law_rate"]).abs().max(),
