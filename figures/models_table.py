@@ -27,10 +27,12 @@ def values(frame: pd.DataFrame) -> str:
     """Return means at the end of the trainings that are not stuck, a row per model, method and kind of n.
 
     Kurtosis and norm by the library's definition, then by the papers'; the score (perplexity, accuracy or mean square
-    error) in floating point, then after W8A8; and the layer that has the largest norm in most trainings.
+    error) in floating point, then after W8A8; the layer that has the largest norm in most trainings; and of results
+    that say so, the seconds that a training took (one that went on from where it was stopped: from there).
     """
     head = ("model", "method", "n", "trainings", "stuck", "loss", "kurtosis", "norm", "kurtosis, papers'")
-    return _markdown((*head, "norm, papers'", "score", "score, W8A8", "largest in"), _values(frame))
+    timed = ("seconds",) if "seconds" in frame else ()
+    return _markdown((*head, "norm, papers'", "score", "score, W8A8", "largest in", *timed), _values(frame))
 
 
 def _values(frame: pd.DataFrame) -> Iterator[list[str]]:
@@ -42,7 +44,8 @@ def _values(frame: pd.DataFrame) -> Iterator[list[str]]:
         numbers = ["–" if np.isnan(number) else _short(number, 4) for number in known]
         most = going["norm_layer"].mode()
         layer = str(most.iloc[0]) if len(most) else "–"
-        yield [model, method, _mass(method, learnt), str(len(rows)), str(len(rows) - len(going)), *numbers, layer]
+        last = [layer, _short(rows["seconds"].mean(), 3)] if "seconds" in frame else [layer]
+        yield [model, method, _mass(method, learnt), str(len(rows)), str(len(rows) - len(going)), *numbers, *last]
 
 
 def changes(frame: pd.DataFrame, definition: str = "") -> str:

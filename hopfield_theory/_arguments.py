@@ -3,6 +3,7 @@
 Values that are not numbers raise TypeError, numbers outside their range ValueError. NumPy's scalars are numbers.
 """
 
+import inspect
 import math
 from collections.abc import Sequence
 from numbers import Real
@@ -68,9 +69,22 @@ def one_of(name: str, choice: str, choices: Sequence[str]) -> str:
     return choice
 
 
+def instance(name: str, value: Any, kind: type) -> None:
+    """Refuse what is not of a class, and name the first two arguments that make one."""
+    if not isinstance(value, kind):
+        made = f"{kind.__name__}({', '.join(list(inspect.signature(kind).parameters)[:2])})"
+        raise TypeError(f"{name} is {type(value).__name__}: it must be a {kind.__name__}, as of {made}")
+
+
 def array(name: str, values: Any, low: float = -math.inf, high: float = math.inf) -> Floats:
     """Return numbers in ``[low, high]`` as a float64 array."""
-    numbers = np.asarray(values, dtype=np.float64)
+    try:
+        found = np.asarray(values)
+        numbers = found.astype(np.float64)
+    except (TypeError, ValueError, RuntimeError, OverflowError) as error:
+        raise TypeError(f"{name} is {values!r}: it must hold numbers that fit a float") from error
+    if found.dtype.kind not in "iufO":
+        raise TypeError(f"{name} is {values!r}: it must hold numbers")
     inside = (numbers >= low) & (numbers <= high)
     if not inside.all():
         raise ValueError(f"{name} holds {float(numbers[~inside].flat[0])!r}: it must lie in [{low:g}, {high:g}]")
@@ -80,3 +94,7 @@ def array(name: str, values: Any, low: float = -math.inf, high: float = math.inf
 def _check_number(name: str, value: Any) -> None:
     if not isinstance(value, Real) or isinstance(value, bool | np.bool_):
         raise TypeError(f"{name} is {value!r}: it must be a number")
+    try:
+        float(value)
+    except OverflowError:
+        raise ValueError(f"{name} is beyond the largest float") from None

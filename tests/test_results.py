@@ -54,10 +54,23 @@ def test_the_law_gives_the_shift_from_14_dimensions_on_and_most_of_it_where_fold
     assert len(far) > 40
     # two or three in 50 lie outside by chance
     assert (far["left"].abs() > far["half"]).sum() <= 5
+    explicit = far[far["drawn"] == "explicit"]
+    assert len(explicit) >= 35
+    # halves of intervals are about two standard errors each
+    assert (explicit["left"].abs() <= 2.0 * explicit["half"]).all()
+    assert np.mean((explicit["left"] / explicit["half"]) ** 2) < 0.5
+    assert np.mean((explicit["missed"] / explicit["half"]) ** 2) > 4.0
     # without a fold it is low for λ above 1
     without = found[found["fold"].isna()].dropna(subset="law")
     assert (without[without["lam"] > 1.0]["left"] > 0.0).all()
     assert without["left"].abs().max() < 0.4
+
+
+def test_beyond_the_law_capacities_lie_near_the_end_of_its_branch():
+    found = beside_law().query("lam > 1 and drawn == 'explicit'")
+    assert len(found) == 12
+    missed = (found["log_patterns"] - found["branch"]).abs().groupby(found["lam"]).max()
+    assert missed.to_dict() == pytest.approx({1.5: 0.2, 2.0: 0.03}, abs=0.07)
 
 
 def test_without_a_fold_the_slot_makes_no_difference():

@@ -123,6 +123,7 @@ def chernoff_witness(memory: RandomMemory, failure_probability: float, quantifie
     >>> log_failure(memory, witness, witness.log_patterns, "all") <= math.log(1e-3)
     True
     """
+    _arguments.instance("memory", memory, RandomMemory)
     log_p = math.log(_arguments.probability("failure_probability", failure_probability))
     _arguments.one_of("quantifier", quantifier, QUANTIFIERS)
     _quadrature.check_dim(memory.dim)
@@ -162,6 +163,9 @@ def log_failure(memory: RandomMemory, witness: Witness, log_patterns: float, qua
     >>> round(log_failure(RandomMemory(20, 171.0), plain, math.log(1e6), "all"), 1)
     -8.0
     """
+    _arguments.instance("memory", memory, RandomMemory)
+    _arguments.instance("witness", witness, Witness)
+    _arguments.real("log_patterns", log_patterns, 0.0)
     return _Failure(memory, witness, quantifier)(log_patterns)
 
 

@@ -128,6 +128,7 @@ def ceiling(
     >>> 8.4e6 < math.exp(limit) < 8.8e6
     True
     """
+    _arguments.instance("memory", memory, RandomMemory)
     _arguments.one_of("quantifier", quantifier, QUANTIFIERS)
     _arguments.probability("failure_probability", failure_probability)
     if error is not None:
@@ -170,6 +171,7 @@ def typical_witness(memory: RandomMemory, failure_probability: float, error: flo
     >>> 1.4e13 < math.exp(witness.log_patterns) < 1.5e13
     True
     """
+    _arguments.instance("memory", memory, RandomMemory)
     p = _arguments.probability("failure_probability", failure_probability)
     _quadrature.check_dim(memory.dim)
     if error is None:
@@ -208,6 +210,9 @@ def log_typical_survival(memory: RandomMemory, witness: TypicalWitness, log_patt
     >>> log_typical_survival(memory, witness, witness.log_patterns) < math.log(0.999)
     True
     """
+    _arguments.instance("memory", memory, RandomMemory)
+    _arguments.instance("witness", witness, TypicalWitness)
+    _arguments.real("log_patterns", log_patterns, 0.0)
     others = _log_others(log_patterns)
     floor = witness.least_height
     parts = [others + float(sphere.log_cap(floor, memory.dim))]

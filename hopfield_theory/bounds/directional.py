@@ -75,6 +75,7 @@ def directional_witness(memory: RandomMemory, failure_probability: float, quanti
     >>> log_failure(memory, witness, witness.log_patterns, "typical") <= math.log(1e-3)
     True
     """
+    _arguments.instance("memory", memory, RandomMemory)
     log_p = math.log(_arguments.probability("failure_probability", failure_probability))
     _arguments.one_of("quantifier", quantifier, QUANTIFIERS)
     _quadrature.check_dim(memory.dim)
@@ -118,4 +119,7 @@ def log_failure(memory: RandomMemory, witness: Witness, log_patterns: float, qua
     >>> log_failure(memory, wide, witness.log_patterns, "typical") >= 0.0
     True
     """
+    _arguments.instance("memory", memory, RandomMemory)
+    _arguments.instance("witness", witness, Witness)
+    _arguments.real("log_patterns", log_patterns, 0.0)
     return Failure(memory, witness, quantifier)(log_patterns)

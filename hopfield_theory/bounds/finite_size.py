@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 from hopfield_theory import _arguments
 from hopfield_theory._arguments import Floats
 from hopfield_theory.bounds import _quadrature, sphere
-from hopfield_theory.bounds._pulled_across import Branch
+from hopfield_theory.bounds._pulled_across import Branch, End
 from hopfield_theory.bounds.mean_field import Fold
 from hopfield_theory.bounds.random_memory import RandomMemory
 
@@ -181,10 +181,10 @@ def law(memory: RandomMemory, error: float = 0.5, distance: float = 0.0) -> Law 
     >>> law(RandomMemory.of_lambda(dim=12, lam=0.5, noop=100.0)) is None
     True
     """
+    _arguments.instance("memory", memory, RandomMemory)
     _quadrature.check_dim(memory.dim)
-    branch = Branch(memory, _arguments.probability("error", error))
-    _arguments.array("distance", distance, 0.0, 1.0)
-    state = branch.end()
+    branch, state = _ended(memory, _arguments.probability("error", error))
+    _arguments.real("distance", distance, 0.0, 1.0)
     if state is None:
         return None
     kappa, across, q, r = memory.kappa, memory.dim - 1, state.overlap, state.norm
@@ -289,9 +289,17 @@ def branch_end(memory: RandomMemory, error: float = 0.5) -> Fold | None:
     >>> round(branch_end(memory).log_patterns, 2), law(memory)
     (10.47, None)
     """
+    _arguments.instance("memory", memory, RandomMemory)
     _quadrature.check_dim(memory.dim)
-    state = Branch(memory, _arguments.probability("error", error)).end()
+    _, state = _ended(memory, _arguments.probability("error", error))
     return None if state is None else Fold(state.log_patterns, state.overlap)
+
+
+@lru_cache(maxsize=256)
+def _ended(memory: RandomMemory, error: float) -> tuple[Branch, End | None]:
+    """Return a branch and its end, which take most of the time of a law, and are those of each of its distances."""
+    branch = Branch(memory, error)
+    return branch, branch.end()
 
 
 def _times(first: dict[int, Floats], second: dict[int, Floats]) -> dict[int, Floats]:

@@ -80,6 +80,7 @@ def log_branch(overlap: ArrayLike, memory: RandomMemory) -> Floats:
     >>> round(float(np.exp(log_branch(0.7711, RandomMemory.of_lambda(dim=16, lam=1.0, noop=0.0)))))
     4589
     """
+    _arguments.instance("memory", memory, RandomMemory)
     q = _arguments.array("overlap", overlap, 0.0, 1.0)
     kappa = memory.kappa
     pull, lead = _balance(q, memory)
@@ -115,6 +116,7 @@ def fold(memory: RandomMemory) -> Fold | None:
     >>> fold(RandomMemory.of_lambda(dim=12, lam=1.0, noop=0.0)) is None
     True
     """
+    _arguments.instance("memory", memory, RandomMemory)
     start = _start(memory)
     if start < np.finfo(float).tiny:
         return None
@@ -171,7 +173,9 @@ def predicted(memory: RandomMemory, error: float = 0.5) -> float:
 
     Notes
     -----
-    Statement C5, heuristic.
+    Statement C5, heuristic. At λ > 1 the crowd's mean holds states of its own, and where they are within the error
+    memories store beyond the fold: at λ = 1.5, d = 64, n = 0 it lies at 47.2, and at 49.5 all of ten sampled targets
+    still end within 0.42 m. ``finite_size.law`` is None there.
 
     Examples
     --------
@@ -181,6 +185,7 @@ def predicted(memory: RandomMemory, error: float = 0.5) -> float:
     >>> round(predicted(memory, error=0.1), 3)
     8.157
     """
+    _arguments.instance("memory", memory, RandomMemory)
     least = 1.0 - _arguments.probability("error", error)
     if _start(memory) <= least:
         return -math.inf

@@ -55,6 +55,7 @@ def pair_witness(memory: RandomMemory, failure_probability: float) -> PairWitnes
     >>> 1.9 < witness.height * 171 < 2.0
     True
     """
+    _arguments.instance("memory", memory, RandomMemory)
     log_p = math.log(_arguments.probability("failure_probability", failure_probability))
     _quadrature.check_dim(memory.dim)
 
@@ -90,6 +91,9 @@ def log_pair_failure(memory: RandomMemory, witness: PairWitness, log_patterns: f
     >>> 1.0e-3 < math.exp(bound) < 1.1e-3
     True
     """
+    _arguments.instance("memory", memory, RandomMemory)
+    _arguments.instance("witness", witness, PairWitness)
+    _arguments.real("log_patterns", log_patterns, 0.0)
     mean = _log_loudness(memory, witness)
     pairs = float(sphere.log_cap(witness.height, memory.dim))
     return -math.inf if mean is None else _pair_bound(pairs, mean, log_patterns)

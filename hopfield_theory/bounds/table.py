@@ -77,6 +77,7 @@ def capacity_table(
     >>> {row.statement: round(row.log_patterns, 2) for row in rows if row.statement in ("C2", "C6", "C8")}
     {'C2': 0.02, 'C6': 0.06, 'C8': 5.05}
     """
+    _arguments.instance("memory", memory, RandomMemory)
     p = _arguments.probability("failure_probability", failure_probability)
     _arguments.integer("dim", memory.dim, 2, _LARGEST_DIM)
     lowest = memory.dim / _LARGEST_KAPPA_PER_DIM

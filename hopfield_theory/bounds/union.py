@@ -1,6 +1,7 @@
-"""Capacities of a random memory, as natural logarithms of a number of patterns: C1, C2 and C8.
+"""Capacities of a random memory, as natural logarithms of a number of patterns: C1, C2, C8 and C11.
 
-The published bound, the union bound over pairs, and the packing bound, which holds for every memory, random or not.
+The published bound, the recalled capacity lemma of the outlier-efficient model, mended, the union bound over pairs, and
+the packing bound, which holds for every memory, random or not.
 """
 
 import math
@@ -42,12 +43,16 @@ def published_base(memory: RandomMemory, failure_probability: float) -> float:
     >>> math.floor(1e4 * math.exp(log_c)) / 1e4
     1.3718
     """
+    _arguments.instance("memory", memory, RandomMemory)
     log_p = math.log(_arguments.probability("failure_probability", failure_probability))
     # log(β K²)
     strength = math.log(memory.kappa / (memory.dim - 1))
     a = 2.0 * (1.0 + math.log(2.0) + strength + log_p + math.log(memory.dim - 1)) / (memory.dim - 1)
-    log_b = math.log(0.4) + strength
-    # log c = log b - log ω, and ω + log ω = a + log b.
+    return _log_base(a, math.log(0.4) + strength)
+
+
+def _log_base(a: float, log_b: float) -> float:
+    """Return ``log c`` of ``c = b/W_0(exp(a + log b))``: ``log b - log ω``, where ``ω + log ω = a + log b``."""
     return float(special.wrightomega(a + log_b)) - a
 
 
@@ -77,6 +82,53 @@ def published(memory: RandomMemory, failure_probability: float) -> float:
     return capacity if capacity >= math.log(2.0) else -math.inf
 
 
+def well_separated(
+    memory: RandomMemory, failure_probability: float, *, factor: float | None = None, ball: float | None = None
+) -> float:
+    """Logarithm of the number of random patterns that the recalled capacity lemma, mended, stores (C11, proved here).
+
+    ``sqrt(p) C^{(d-1)/4}`` with ``C = b/W_0(exp(a + log b))``, ``a = 4 (log(2 factor m/R) + 1)/(d - 1)`` and
+    ``b = 4 β m²/(5 (d - 1))``. It is recalled with the factor ``sqrt(p) - 1``, which is negative, and without a
+    condition on the radius R. It holds for the factor ``sqrt(p)``, ``R <= min(m, 1/(2 β m))`` and no-op masses up to 1.
+
+    Parameters
+    ----------
+    memory : RandomMemory
+    failure_probability : float, in (0, 1)
+        p.
+    factor : float, above 0, optional
+        By default ``sqrt(p)``; another one evaluates a reading that is not proved (P35).
+    ball : float, above 0, optional
+        R in units of m; by default ``min(1, 1/(2 κ))``, and a larger one is not proved (P35).
+
+    Returns
+    -------
+    float
+        ``-inf`` for fewer than 2 patterns, and for a no-op mass above 1.
+
+    Notes
+    -----
+    Statement C11; the proof is in docs/bounds-proofs.md. C2 (:func:`pairwise`) stores more.
+
+    Examples
+    --------
+    >>> capacity = well_separated(RandomMemory.of(dim=20, beta=1.0, scale=3.0), failure_probability=1e-3)
+    >>> round(math.exp(capacity), 2)
+    11.18
+    """
+    _arguments.instance("memory", memory, RandomMemory)
+    root = math.sqrt(_arguments.probability("failure_probability", failure_probability))
+    factor = root if factor is None else _arguments.positive("factor", factor)
+    ball = min(1.0, 0.5 / memory.kappa) if ball is None else _arguments.positive("ball", ball)
+    if memory.log_noop > 0.0:
+        return -math.inf
+    sides = memory.dim - 1
+    a = 4.0 * (math.log(2.0) + math.log(factor) - math.log(ball) + 1.0) / sides
+    log_c = _log_base(a, math.log(0.8) + math.log(memory.kappa) - math.log(sides))
+    capacity = math.log(root) + 0.25 * sides * log_c
+    return capacity if capacity >= math.log(2.0) else -math.inf
+
+
 def pairwise(memory: RandomMemory, failure_probability: float) -> float:
     """Logarithm of the number of random patterns that T12 and a union bound over pairs store (C2).
 
@@ -100,6 +152,7 @@ def pairwise(memory: RandomMemory, failure_probability: float) -> float:
     >>> math.floor(math.exp(capacity))
     861
     """
+    _arguments.instance("memory", memory, RandomMemory)
     kappa = memory.kappa
     log_p = math.log(_arguments.probability("failure_probability", failure_probability))
     offset = gap_offset(kappa, memory.log_noop)
@@ -157,5 +210,6 @@ def packing(memory: RandomMemory) -> float:
     >>> packing(RandomMemory.of(dim=20, beta=1e-3, scale=1.0))
     0.0
     """
+    _arguments.instance("memory", memory, RandomMemory)
     angle = forced_angle(memory.kappa)
     return 0.0 if math.isinf(angle) else codes.log_code_size(max(2.0 * math.sin(0.5 * angle) ** 2, 1e-300), memory.dim)

@@ -351,8 +351,7 @@ def _as_stored(memory: Memory) -> Memory:
 
 def check_separation(memory: Memory) -> None:
     """Refuse what has no certificate."""
-    if not isinstance(memory, Memory):
-        raise TypeError(f"memory is {type(memory).__name__}: it must be a Memory, as of Memory(patterns, beta)")
+    _arguments.instance("memory", memory, Memory)
     if not isinstance(memory.separation, SoftmaxN | Entmax):
         raise TypeError(f"separation is {memory.separation!r}: only SoftmaxN and Entmax have a certificate")
 

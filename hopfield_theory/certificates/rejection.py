@@ -39,6 +39,7 @@ from dataclasses import dataclass
 
 import torch
 
+from hopfield_theory import _arguments
 from hopfield_theory.certificates.growth import MARGIN, Growth, largest_eigenvalue
 from hopfield_theory.model.memory import Memory
 from hopfield_theory.model.separation import SoftmaxN
@@ -82,6 +83,7 @@ def rejection(memory: Memory) -> Rejection | None:
     >>> rejection(memory.at(noop=1.0)) is None
     True
     """
+    _arguments.instance("memory", memory, Memory)
     if not memory.noop or not _may_contract(memory, memory.noop):
         return None
     return _Crowd.of(memory).rejection(memory.noop)
@@ -100,6 +102,7 @@ def least_noop(memory: Memory) -> float:
     >>> rejection(memory.at(noop=n)) is None, rejection(memory.at(noop=0.99 * n)) is None
     (False, True)
     """
+    _arguments.instance("memory", memory, Memory)
     if not isinstance(memory.separation, SoftmaxN):
         return math.inf
     crowd = _Crowd.of(memory)

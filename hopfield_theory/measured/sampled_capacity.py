@@ -90,6 +90,7 @@ def one_update_capacity(
     >>> found.low <= found.estimate <= found.high, 30 < found.estimate < 45
     (True, True)
     """
+    _arguments.instance("memory", memory, RandomMemory)
     error = half_weight_error(memory.lam) if error is None else _arguments.probability("error", error)
     tolerance = _arguments.positive("tolerance", tolerance)
     trials = _arguments.integer("trials", trials, 16)
@@ -152,6 +153,7 @@ def fixed_point_capacity(
     >>> 14 < found.log_patterns.estimate < 18  # α_1 d = 18.6
     True
     """
+    _arguments.instance("memory", memory, RandomMemory)
     error = _arguments.positive("error", error)
     alpha = float(mean_field.threshold(memory.lam)) * memory.dim
 

@@ -97,6 +97,11 @@ class Memory:
 
     def _settle(self, beta: float, separation: Separation) -> None:
         """Set β, the separation function, and the constant of the energy."""
+        if not isinstance(separation, Separation):
+            raise TypeError(
+                f"separation is {separation!r}: it must have the methods weights, conjugate and curvature, as SoftmaxN "
+                "and Entmax do"
+            )
         self.beta, self.separation = _arguments.positive("beta", beta), separation
         limit = torch.finfo(self._work).max / 16
         if not self.radius * self.radius < limit:

@@ -104,8 +104,7 @@ def retrieve(
     <Retrieval: All 2 queries converged (last step ≤ 1e-08), after 3 updates in the median and 3 at most.>
     """
     tol, max_steps = _arguments.positive("tol", tol), _arguments.integer("max_steps", max_steps, 1)
-    if not isinstance(memory, Memory):
-        raise TypeError(f"memory is {type(memory).__name__}: it must be a Memory, as of Memory(patterns, beta)")
+    _arguments.instance("memory", memory, Memory)
     with torch.no_grad():
         start = memory.prepare(queries)
         flat = memory._scored("queries", start).reshape(-1, memory.dim)

@@ -21,7 +21,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 from numbers import Real
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -188,6 +188,7 @@ def lse_n(
     return torch.where(empty, -math.inf, log_total + shift).squeeze(dim).to(scores.dtype)
 
 
+@runtime_checkable
 class Separation(Protocol):
     """Methods of a separation function that a memory calls; all three act on the last axis."""
 

@@ -99,6 +99,7 @@ def fixed_points(
     >>> bool((found.error < 0.5).all()), bool(found.fluctuation.max() < 1e-3)
     (True, True)
     """
+    _arguments.instance("memory", memory, RandomMemory)
     dim, trials = _arguments.integer("dim", memory.dim, 3), _arguments.integer("trials", trials, 1)
     log_patterns = _arguments.real("log_patterns", log_patterns, 0.0, 700.0)
     drawn = _arguments.real("drawn", drawn, 1.0, _MOST_DRAWN)

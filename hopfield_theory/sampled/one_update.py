@@ -102,6 +102,7 @@ def one_update(
     >>> float(one_update(RandomMemory(dim=3, kappa=2.0), log_patterns=0.0, trials=1, seed=0).noop_weight[0])
     0.11920292202211755
     """
+    _arguments.instance("memory", memory, RandomMemory)
     overlap, noise = _arguments.real("overlap", overlap), _arguments.real("noise", noise, 0.0)
     trials, seed = _arguments.integer("trials", trials, 1), _arguments.integer("seed", seed, 0)
     law = overlap_law(ensemble, memory.dim)

@@ -1,14 +1,15 @@
-"""P1 to P34: claims of the literature, read literally; where one fails, the statements that hold are named.
+"""P1 to P36: claims of the literature, read literally; where one fails, the statements that hold are named.
 
 P1 to P6 are readings of 'tighter retrieval error' with a no-op slot, P7 to P14 are about the dense model and its
 energy, P15 to P18 about sparse retrieval, P19 to P26 about such memories in general, P27 to P30 about the no-op slot
-and attention, P31 to P33 about the outliers of trained models, P34 about how the slot is computed. Where a weak and a
-strong reading of a claim have different verdicts, each is a separate statement. The claims are stated from the papers'
-abstracts and from memory, not from their full texts; each source says so.
+and attention, P31 to P33 about the outliers of trained models, P34 about how the slot is computed, P35 and P36 about
+capacity. Where a weak and a strong reading of a claim have different verdicts, each is a separate statement. The claims
+are stated from the papers' abstracts and from memory, not from their full texts; each source says so.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 from functools import partial
 from typing import Any
@@ -19,6 +20,7 @@ from hopfield_theory.statements.statement import (
     IN_BALL,
     MOVED,
     NO_STATE,
+    NO_STATE_IN_BALL,
     ONE,
     TWO,
     Calculation,
@@ -295,6 +297,14 @@ def _one_after_the_shift(i: Instance) -> Any:
     d = Dynamics(i.patterns, i.beta, i.xp.number(1.0), i.xp)
     scores = d.scores(i.query)
     return -i.xp.abs(1 / (1 + i.xp.sum(i.xp.exp(scores - i.xp.max(scores)))) - d.noop_weight(i.query))
+
+
+def _passes_without_the_slot(i: Instance) -> list[Any]:
+    return [i.noop, *storage.passes(replace(i, noop=0 * i.noop))]
+
+
+def _passes_with_the_slot(i: Instance) -> Any:
+    return i.xp.min(i.xp.stack(storage.passes(i)))
 
 
 # --- outliers of trained models (P31 to P33) ---
@@ -988,5 +998,50 @@ STATEMENTS = (
         ),
         parts=(Implication("the null weight", _one_after_the_shift, uses=ONE),),
         instead=("T23",),
+    ),
+    Statement(
+        name="P35",
+        said_as="recalled wording",
+        title="A capacity lemma with ln(√p − 1)",
+        claim=(
+            "M = √p C^{(d−1)/4} random patterns on the sphere of radius m are all stored in balls of radius R with "
+            "probability at least 1 − p, where C = b/W₀(exp(a + ln b)), a = 4(ln[2m(√p − 1)/R] + 1)/(d − 1) and b = "
+            "4βm²/(5(d − 1))."
+        ),
+        formula=(
+            r"M=\sqrt p\,C^{(d-1)/4},\quad C=\frac b{W_0(e^{a+\ln b})},\quad "
+            r"a=\frac4{d-1}\Bigl(\ln\frac{2m(\sqrt p-1)}R+1\Bigr)"
+        ),
+        source=f"the capacity lemma of {_HU} and, for sparsemax, of {_HU_SPARSE}; {_MEMORY}; read for n = 0",
+        proof="false",
+        why=(
+            "For p < 1 it is the logarithm of a negative number. With |√p − 1| it promises at least √p R/(2em(1 − √p)) "
+            "patterns, without limit as p → 1, and no more than (1 + m/R)^d balls of radius R have room. With √p, "
+            "which a proof gives, it needs a limit on R: beyond m the balls overlap. R ≤ 1/(2βm), for which the '+ 1' "
+            "would stand, is enough: then it holds (C11). With half the least distance of the patterns for R, C is "
+            "random."
+        ),
+        kind=Kind.PROBABILISTIC,
+        parts=random_memories.RECALLED_READINGS,
+        instead=("C11", "C2"),
+    ),
+    Statement(
+        name="P36",
+        said_as="reading",
+        title="What T12 certifies without the slot it certifies with it",
+        claim=(
+            "A pattern that is certain to be stored without the slot is as certain to be stored with it: if T12 holds "
+            "in a ball for n = 0, it does for every n > 0."
+        ),
+        formula=(r"\varepsilon_0(R)\le R\le m,\ L_0(R)<1\;\Longrightarrow\;\varepsilon_n(R)\le R,\ L_n(R)<1"),
+        source=f"Theorem 3.3 of {_HU}, a comparison of lower bounds by the authors' page, read for the bounds of T12",
+        proof="false",
+        why=(
+            "The slot adds m n e^{−β(‖ξ‖² − mR)} to the error and a term to the rate: the best bound on capacity by "
+            "T12 is at most the dense one (T19), though nearly the same for large β. The closed form of C11 is one "
+            "for both, so that for n = 1 'at least' holds for it as an equality."
+        ),
+        parts=(Implication("the same ball", _passes_with_the_slot, _passes_without_the_slot, uses=NO_STATE_IN_BALL),),
+        instead=("T19", "C11", "C2"),
     ),
 )

@@ -1,4 +1,4 @@
-"""C1 to C7, C9 and C10: lower and upper bounds on the number of random patterns that a memory stores."""
+"""C1 to C7 and C9 to C11: lower and upper bounds on the number of random patterns that a memory stores."""
 
 from __future__ import annotations
 
@@ -36,12 +36,26 @@ from hopfield_theory.statements.trends import (
     unmoved,
 )
 
-__all__ = ["PUBLISHED_AT_SMALL_KAPPA", "STATEMENTS"]
+__all__ = ["PUBLISHED_AT_SMALL_KAPPA", "RECALLED_READINGS", "STATEMENTS"]
 
 
 @functools.cache
 def _published(setting: Setting) -> float:
     return union.published(setting.memory, setting.failure_probability)
+
+
+def _well_separated(setting: Setting, **reading: float) -> float:
+    return union.well_separated(setting.memory, setting.failure_probability, **reading)
+
+
+def _with_the_absolute_value(setting: Setting) -> float:
+    """Return the recalled lemma with the factor ``|√p − 1|``."""
+    return _well_separated(setting, factor=1 - math.sqrt(setting.failure_probability))
+
+
+def _with_wide_balls(setting: Setting) -> float:
+    """Return the recalled lemma with the factor √p and ``R = 1/(2βm)``, whatever m is."""
+    return _well_separated(setting, ball=0.5 / setting.memory.kappa)
 
 
 @functools.cache
@@ -143,6 +157,12 @@ PUBLISHED_AT_SMALL_KAPPA = (
     all_stored(_published, slotted(2, 1e-6, 0.5, 0.0), (40, 200)),
 )
 """Experiments on the published bound at small β, where the update contracts the whole space and nothing is stored."""
+
+RECALLED_READINGS = (
+    all_stored(_with_the_absolute_value, dense(2, 4.0, 0.995), (6000, 20000)),
+    all_stored(_with_wide_balls, dense(2, 0.01, 0.5), (40, 200)),
+)
+"""Experiments on the recalled capacity lemma, for the readings whose failure a count shows."""
 
 _HERE = "proved here"
 _DERIVED = "derived for this project (docs/bounds-proofs.md)"
@@ -458,5 +478,33 @@ STATEMENTS = (
         experiment="capacity",
         figure="capacity",
         closed_form="bounds.directional.directional",
+    ),
+    Statement(
+        name="C11",
+        title="The recalled capacity lemma, mended",
+        claim=(
+            "Let R ≤ min(m, 1/(2βm)), C = b/W₀(exp(a + ln b)), a = 4(ln(2√p m/R) + 1)/(d − 1) and b = 4βm²/(5(d − 1)). "
+            "If √p C^{(d−1)/4} ≥ 2, as many patterns, independent and uniform on the sphere of radius m, are all "
+            "stored in balls of radius R with probability at least 1 − p, for every n ≤ 1."
+        ),
+        formula=(
+            r"M=\sqrt p\,C^{(d-1)/4},\quad C=\frac b{W_0(e^{a+\ln b})},\quad "
+            r"a=\frac4{d-1}\Bigl(\ln\frac{2\sqrt p\,m}R+1\Bigr),\quad b=\frac{4\beta m^2}{5(d-1)}"
+        ),
+        source="the capacity lemma of P35, with √p in place of √p − 1 and a condition on R",
+        proof=_HERE,
+        why=(
+            "With probability 1 − p all angles are at least C^{−1/2}, and then β times every gap at least ln(2Mm/R) + "
+            "1, which T12 needs in balls of radius R. A slot of n ≤ 1 takes less than what M − 1 in place of M leaves."
+        ),
+        proved_in="docs/bounds-proofs.md#c11-the-recalled-capacity-lemma",
+        kind=Kind.PROBABILISTIC,
+        parts=(
+            all_stored(_well_separated, dense(4, 1000.0, 0.5), (200, 5000)),
+            all_stored(_well_separated, slotted(2, 1e6, 0.5, 0.0), (200, 5000)),
+            rarely_lost(_well_separated, dense(3, 1e9, 1e-6), 2.2, (200, 10000)),
+            rarely_lost(_well_separated, slotted(5, 1e8, 1e-9, 0.0), 2.2, (100, 3000)),
+        ),
+        closed_form="bounds.union.well_separated",
     ),
 )

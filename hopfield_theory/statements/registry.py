@@ -18,7 +18,7 @@ def _order(statement: Statement) -> tuple[int, int]:
 _ALL = sorted((statement for module in MODULES for statement in module.STATEMENTS), key=_order)
 
 STATEMENTS: dict[str, Statement] = {statement.name: statement for statement in _ALL}
-"""By name, in order: T1 to T23, C1 to C10, P1 to P34."""
+"""By name, in order: T1 to T23, C1 to C11, P1 to P36."""
 
 
 def chosen(names: list[str] | None = None) -> list[Statement]:

@@ -146,6 +146,10 @@ def _at_larger_beta(i: Instance) -> Dynamics:
     return Dynamics(i.patterns, i.beta * (1 + i.query @ i.query / (d.radius * d.radius)), i.noop, i.xp)
 
 
+def _without_the_slot(i: Instance) -> Dynamics:
+    return i.dense
+
+
 def _without_the_last(i: Instance) -> Dynamics:
     return Dynamics(i.patterns[:-1], i.beta, i.noop, i.xp)
 
@@ -353,23 +357,32 @@ STATEMENTS = (
     ),
     Statement(
         name="T19",
-        title="A certificate only gains by leaving a pattern out",
+        title="A certificate only gains by leaving a pattern or the slot out",
         claim=(
-            "Without one of the other patterns, ε(R) and L(R) are no larger; what T12 certifies with it, it "
-            "certifies without."
+            "Without one of the other patterns, or with n = 0, ε(R) and L(R) are no larger; what T12 certifies with "
+            "it, it certifies without."
         ),
-        formula=r"\varepsilon_{M-1}(R)\le\varepsilon_M(R),\quad L_{M-1}(R)\le L_M(R)",
+        formula=(
+            r"\varepsilon_{M-1,n}(R)\le\varepsilon_{M,n}(R),\quad L_{M-1,n}(R)\le L_{M,n}(R),\quad "
+            r"\varepsilon_{M,0}(R)\le\varepsilon_{M,n}(R),\quad L_{M,0}(R)\le L_{M,n}(R)"
+        ),
         source="derived for this project (docs/retrieval-proofs.md)",
         proof="proved here",
         why=(
             "Without the pattern, M − 1 and m do not grow and Δ does not fall; each factor of ε(R) and L(R) is "
-            "monotone in these."
+            "monotone in these, and the slot only adds a term to each."
         ),
-        proved_in="docs/retrieval-proofs.md#t19-leaving-a-pattern-out",
+        proved_in="docs/retrieval-proofs.md#t19-leaving-a-pattern-or-the-slot-out",
         parts=(
             Implication("error", _gains_with_fewer, passes, uses=NO_STATE_IN_BALL, min_patterns=2),
             Implication(
                 "rate", partial(_rate_shrinks, to=_without_the_last), passes, uses=NO_STATE_IN_BALL, min_patterns=2
+            ),
+            Implication(
+                "error without the slot", partial(_error_shrinks, to=_without_the_slot), passes, uses=NO_STATE_IN_BALL
+            ),
+            Implication(
+                "rate without the slot", partial(_rate_shrinks, to=_without_the_slot), passes, uses=NO_STATE_IN_BALL
             ),
         ),
         near_misses=(
@@ -386,6 +399,12 @@ STATEMENTS = (
                 passes,
                 uses=NO_STATE_IN_BALL,
                 min_patterns=2,
+            ),
+            Implication(
+                "error without the slot, a twentieth smaller",
+                partial(_error_shrinks, to=_without_the_slot, share=0.95),
+                passes,
+                uses=NO_STATE_IN_BALL,
             ),
             Implication("one update is closer without the last", _update_gains_with_fewer, min_patterns=2),
         ),

@@ -95,6 +95,7 @@ def chernoff_enclosure(
     (True, -8.005542, -8.005542)
     """
     _arguments.one_of("quantifier", quantifier, QUANTIFIERS)
+    _arguments.instance("memory", memory, RandomMemory)
     p = _arguments.probability("failure_probability", failure_probability)
     with ctx.workprec(_PRECISION):
         bound = _chernoff_balls.failure(memory, witness, _patterns(log_patterns), quantifier)
@@ -123,6 +124,7 @@ def directional_enclosure(
     (True, True)
     """
     _arguments.one_of("quantifier", quantifier, QUANTIFIERS)
+    _arguments.instance("memory", memory, RandomMemory)
     p = _arguments.probability("failure_probability", failure_probability)
     with ctx.workprec(_PRECISION):
         bound = _directional_balls.failure(memory, witness, _patterns(log_patterns), quantifier)
@@ -141,6 +143,7 @@ def pairs_enclosure(
     >>> found.decided, 1.0e-3 < math.exp(found.low) < 1.1e-3
     (True, True)
     """
+    _arguments.instance("memory", memory, RandomMemory)
     p = _arguments.probability("failure_probability", failure_probability)
     with ctx.workprec(_PRECISION):
         bound = _merging_balls.failure(memory, witness, _patterns(log_patterns))
@@ -162,6 +165,7 @@ def typical_enclosure(
     >>> [typical_enclosure(memory, witness, witness.log_patterns + x, 1e-3).decided for x in (1e-8, -1e-2)]
     [True, False]
     """
+    _arguments.instance("memory", memory, RandomMemory)
     p = _arguments.probability("failure_probability", failure_probability)
     with ctx.workprec(_PRECISION):
         bound, target = _crowding_balls.survival(memory, witness, _patterns(log_patterns)), 1 - arb(p)
@@ -180,6 +184,7 @@ def pairwise_enclosure(memory: RandomMemory, log_patterns: float, failure_probab
     >>> [pairwise_enclosure(RandomMemory(20, 171.0), math.log(m), 1e-3).decided for m in (861, 862)]
     [True, False]
     """
+    _arguments.instance("memory", memory, RandomMemory)
     p = _arguments.probability("failure_probability", failure_probability)
     with ctx.workprec(_PRECISION):
         bound = _pairwise_failure(memory, _patterns(log_patterns))

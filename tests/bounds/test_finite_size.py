@@ -425,10 +425,12 @@ def test_what_is_stored_closer_is_fewer():
     assert law(about, 0.1).end.log_patterns == pytest.approx(mean_field.predicted(about, 0.1), abs=0.05)
 
 
-@pytest.mark.parametrize("dim", [3, 11, 60, 10_000])
-@pytest.mark.parametrize("kappa", [0.5, 8.0, 60.0, 1e4])
-@pytest.mark.parametrize("log_noop", [-math.inf, 0.0, 7.0, 300.0])
-def test_no_overflow_at_the_extremes(dim, kappa, log_noop):
+@pytest.mark.parametrize("dim", [*enumerate([3, 11, 60, 10_000])], ids="{0[1]}".format)
+@pytest.mark.parametrize("kappa", [*enumerate([0.5, 8.0, 60.0, 1e4])], ids="{0[1]:g}".format)
+def test_no_overflow_at_the_extremes(dim, kappa):
+    """A Latin square: each pair of d, κ and n once."""
+    (row, dim), (column, kappa) = dim, kappa
+    log_noop = [-math.inf, 0.0, 7.0, 300.0][(row + column) % 4]
     found = law(RandomMemory(dim, kappa, log_noop), distance=1.0)
     if found is not None:
         assert math.isfinite(found.log_patterns)
@@ -459,39 +461,11 @@ def test_bad_input_is_named():
         law(memory(16, 1.0)).rate(-1.0)
     with pytest.raises(ValueError, match=r"error is 1\.0: it must"):
         law(memory(16, 1.0), 1.0)
-    with pytest.raises(ValueError, match=r"distance holds -0\.1: it must"):
+    with pytest.raises(ValueError, match=r"distance is -0\.1: it must"):
         law(memory(16, 1.0), distance=-0.1)
 
 
 # --- against the measured folds ---
-
-
-def measured(rule):
-    """Return crossings of a rule with explicit memories, one row each, with what the law leaves of them."""
-    table = pd.read_csv(RESULTS / "capacity.csv")
-    rows = table[(table["kind"] == "crossing") & (table["rule"] == rule)].drop_duplicates(["dim", "lam", "noop"])
-    rows = rows[np.isfinite(rows["log_patterns"])]
-    distance = 0.5 if rule == "from noise" else 0.0
-    laws = [law(memory(int(r.dim), r.lam, r.noop), distance=distance) for r in rows.itertuples()]
-    rows = rows.assign(law=[getattr(each, "log_patterns", np.nan) for each in laws])
-    half = 0.5 * (rows["log_high"] - rows["log_low"])
-    return rows.assign(half=half, left=rows["log_patterns"] - rows["law"])
-
-
-def test_measured_capacities_lie_near_the_law():
-    rows = measured("stored")
-    large = rows[(rows["dim"] >= 14) & rows["law"].notna()]
-    assert len(large) >= 35
-    # halves of intervals are about two standard errors each
-    assert (large["left"].abs() <= 2.0 * large["half"]).all()
-    assert np.mean((large["left"] / large["half"]) ** 2) < 0.5
-    # C5 is farther off, and has no end for some
-    missed = (large["log_patterns"] - large["predicted"]) / large["half"]
-    assert np.mean(missed**2) > 4.0
-    small = rows[(rows["dim"] < 14) & (rows["lam"] <= 1.0) & rows["law"].notna()]
-    assert len(small) >= 12
-    assert (small["left"].abs() <= 0.2).all()
-    assert (rows[rows["lam"] > 1.0]["left"].dropna() > 0.0).all()
 
 
 def test_most_of_what_is_left_at_half_is_the_second_order_of_a_patterns_own_pull():
@@ -513,18 +487,19 @@ def test_most_of_what_is_left_at_half_is_the_second_order_of_a_patterns_own_pull
     assert orders == pytest.approx([0.061, 0.037, 0.023, 0.014, 0.008], abs=5e-4)
 
 
-def test_beyond_the_law_measured_capacities_lie_near_the_end_of_its_branch():
-    rows = measured("stored").query("lam > 1")
-    assert len(rows) == 12
-    ends = np.array([branch_end(memory(int(r.dim), r.lam, r.noop)).log_patterns for r in rows.itertuples()])
-    missed = rows.assign(missed=rows["log_patterns"] - ends).groupby("lam")["missed"]
-    assert missed.apply(lambda x: x.abs().max()).to_dict() == pytest.approx({1.5: 0.2, 2.0: 0.03}, abs=0.07)
+def test_the_branch_has_no_end_where_nothing_is_stored():
     assert branch_end(RandomMemory(50, 50.0, 60.0)) is None
     with pytest.raises(ValueError, match="error is 1"):
         branch_end(memory(12, 2.0), 1.0)
 
 
 def test_measured_basins_lie_near_the_law():
-    rows = measured("from noise")
+    table = pd.read_csv(RESULTS / "capacity.csv")
+    rows = table[(table["kind"] == "crossing") & (table["rule"] == "from noise")].drop_duplicates(
+        ["dim", "lam", "noop"]
+    )
+    rows = rows[np.isfinite(rows["log_patterns"])]
     assert len(rows) == 3
-    assert (rows["left"].abs() <= 2.0 * rows["half"]).all()
+    for row in rows.itertuples():
+        predicted = law(memory(int(row.dim), row.lam, row.noop), distance=0.5).log_patterns
+        assert abs(row.log_patterns - predicted) <= row.log_high - row.log_low

@@ -142,6 +142,8 @@ def test_the_table_of_the_whole_study(whole):
     assert rows["BERT", "Clipped_Softmax", "0"][:2] == ["3", "1"]
     assert rows["OPT", "softmax", "0"][3].isdigit()
     assert rows["OPT", "softmax", "0"][-2:] == ["9", "head"]
+    timed = table(models_table.values(whole.assign(seconds=60.0 + whole["training"])))
+    assert timed == {key: [*row, "61"] for key, row in rows.items()}
 
 
 def test_a_study_that_is_cut_short(whole, readable):

@@ -166,6 +166,11 @@ def published_without_quarter(setting):
     return 0.5 * math.log(setting.failure_probability) + (setting.memory.dim - 1) * log_base
 
 
+def well_separated_without_quarter(setting):
+    log_p = math.log(setting.failure_probability)
+    return 0.5 * log_p + 4 * (random_memories._well_separated(setting) - 0.5 * log_p)
+
+
 def pairs_at_a_tenth_of_the_gap(setting):
     gap = one_update.least_gap(log_patterns=math.log(2), beta=setting.memory.kappa, noop=0.0)
     return 0.5 * (math.log(2 * setting.failure_probability) - float(sphere.log_cap(gap / 10, setting.memory.dim)))
@@ -183,6 +188,7 @@ def thrice_the_shift(setting):
 MISTAKES = {
     "C1 exponent d − 1": events.all_stored(published_without_quarter, dense(3, 600.0, 0.5), (30, 30)),
     "C1 below κ = 1": events.all_stored(random_memories._published, dense(2, 1e-6, 0.5), (30, 30)),
+    "C11 exponent d − 1": events.all_stored(well_separated_without_quarter, dense(4, 1000.0, 0.5), (30, 30)),
     "C2 a tenth of the gap": events.all_stored(pairs_at_a_tenth_of_the_gap, CROWDED, (150, 150)),
     "C2 ten times as many": events.all_stored(raised(random_memories._pairwise, 10), CROWDED, (50, 50)),
     "C3 ten times as many": events.all_stored(raised(random_memories._chernoff, 10), CROWDED, (12, 12)),

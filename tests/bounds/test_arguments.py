@@ -1,0 +1,59 @@
+"""What is not a random memory, or not a number, is refused by name in every function about one."""
+
+from inspect import signature
+
+import pytest
+import torch
+
+from hopfield_theory import bounds
+from hopfield_theory.bounds import RandomMemory, finite_size, mean_field
+from hopfield_theory.measured import sampled_capacity
+from hopfield_theory.model.memory import Memory
+from hopfield_theory.sampled import fixed_points, one_update
+
+MODULES = [getattr(bounds, name) for name in bounds.__all__ if name != "RandomMemory"]
+ABOUT_ONE = {
+    f"{module.__name__.rpartition('.')[2]}.{name}": function
+    for module in [*MODULES, sampled_capacity, fixed_points, one_update]
+    for name, function in vars(module).items()
+    if not name.startswith("_") and getattr(function, "__module__", "") == module.__name__ and callable(function)
+    if "memory" in signature(function).parameters and not isinstance(function, type)
+}
+
+
+@pytest.mark.parametrize("function", ABOUT_ONE.values(), ids=ABOUT_ONE)
+@pytest.mark.parametrize("memory", [5, Memory(torch.eye(3), 2.0)], ids=["a number", "another memory"])
+def test_what_is_not_a_random_memory_is_refused(function, memory):
+    needed = [p for p in signature(function).parameters.values() if p.default is p.empty and p.name != "memory"]
+    said = rf"memory is {type(memory).__name__}: it must be a RandomMemory, as of RandomMemory\(dim, kappa\)"
+    with pytest.raises(TypeError, match=said):
+        function(**{each.name: 0.5 for each in needed}, memory=memory)
+
+
+def test_there_are_such_functions():
+    assert len(ABOUT_ONE) > 20
+
+
+@pytest.mark.parametrize("value", ["a", "5", [[1.0], [1.0, 2.0]], {}, 10**400, torch.ones(2, requires_grad=True)])
+def test_what_holds_no_numbers_is_refused(value):
+    with pytest.raises(TypeError, match=r"lam is .*: it must hold numbers"):
+        mean_field.threshold(value)
+
+
+def test_a_number_beyond_floats_is_refused():
+    with pytest.raises(ValueError, match="kappa is beyond the largest float"):
+        RandomMemory(5, 10**400)
+
+
+@pytest.mark.parametrize("module", [bounds.chernoff, bounds.directional, bounds.merging, bounds.crowding])
+def test_what_is_no_witness_is_refused(module):
+    name = next(name for name in ABOUT_ONE if name.startswith(module.__name__.rpartition(".")[2]) and "log_" in name)
+    others = {"quantifier": "all"} if "quantifier" in signature(ABOUT_ONE[name]).parameters else {}
+    with pytest.raises(TypeError, match="witness is int: it must be a "):
+        ABOUT_ONE[name](RandomMemory(20, 171.0), witness=5, log_patterns=1.0, **others)
+
+
+def test_a_distance_is_one_number():
+    for value in ("x", None):
+        with pytest.raises(TypeError, match=r"distance is .*: it must be a number"):
+            finite_size.law(RandomMemory(12, 12.0), distance=value)
