@@ -144,6 +144,12 @@ def load(folder: Path, experiment: str, columns: Sequence[str] = (), partial: bo
     preset, seed, cells, expected = (whole or choices)[0]
     frame = current[(current["preset"] == preset) & (current["seed"] == seed)]
     frame = _of_the_grid(frame, _grid(experiment, preset, seed)).reset_index(drop=True)
+    # of trained models, one's own data and the size of the preset they were learnt at
+    own = [name for name in ("digest", "steps") if name in frame]
+    if "digest" in frame and (frame.groupby("model")[own].nunique() > 1).any(axis=None):
+        raise UnusableError(
+            f"the results of {experiment} in {folder} are of several data sets or presets: give each its own folder"
+        )
     lacking = [name for name in columns if name not in frame or frame[name].isna().all()]
     if lacking:
         raise UnusableError(

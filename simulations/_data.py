@@ -396,18 +396,17 @@ def series(path: str | None = None, length: int = 168, horizon: int = 24) -> Ser
         more the published split is used (training to row 8640, validation to 11 520, test to 14 400), else 60, 20 and
         20%. By default a recording: the electroencephalogram that Matplotlib ships as ``eeg.dat``, 4 channels of 800
         samples. Of the series that statsmodels ships the longest with several columns has 203 rows, fewer than the
-        321 that 168 steps in and 24 out need.
+        320 that 168 steps in and 24 out need.
     length, horizon : int
         Steps that are seen, and forecast.
     """
     values = _recording() if path is None else _ett(Path(path))
     rows = len(values)
-    ends = _ETT if rows >= _ETT[-1] else (int(0.6 * rows), int(0.8 * rows), rows)
-    needed = length + horizon
-    if ends[0] < needed or ends[2] - ends[1] < horizon:
+    ends = _split(rows)
+    if not _suffice(ends, length, horizon):
+        least = next(few for few in itertools.count(rows) if _suffice(_split(few), length, horizon))
         raise ValueError(
-            f"{path or 'the series'} has {rows} rows: {length} steps in and {horizon} out need at least "
-            f"{max(int(needed / 0.6), 5 * horizon) + 1}"
+            f"{path or 'the series'} has {rows} rows: {length} steps in and {horizon} out need at least {least}"
         )
     train = values[: ends[0]]
     constant = train.min(0) == train.max(0)
@@ -418,6 +417,14 @@ def series(path: str | None = None, length: int = 168, horizon: int = 24) -> Ser
         scaled = torch.as_tensor((values - train.mean(0)) / deviation, dtype=torch.float32)
     _check_size(path, torch.as_tensor(deviation), scaled)
     return Series(scaled[: ends[0]], scaled[max(0, ends[1] - length) : ends[2]], length, horizon)
+
+
+def _split(rows: int) -> tuple[int, int, int]:
+    return _ETT if rows >= _ETT[-1] else (int(0.6 * rows), int(0.8 * rows), rows)
+
+
+def _suffice(ends: tuple[int, int, int], length: int, horizon: int) -> bool:
+    return ends[0] >= length + horizon and ends[2] - ends[1] >= horizon
 
 
 def _recording() -> np.ndarray:

@@ -67,7 +67,9 @@ def own_cells(preset: str, data: str) -> list[dict[str, Any]]:
     """List the cells of the models that learn from the user's data, after it has been read once."""
     if not data:
         raise ValueError("data is '': it must be a file or a folder")
-    known, plans, kind = {"data": data, "digest": _data.fingerprint(data)}, _PLANS[preset], _data.kind(data)
+    # however it is spelt, it is one file
+    known = {"data": str(Path(data).resolve()), "digest": _data.fingerprint(data)}
+    plans, kind = _PLANS[preset], _data.kind(data)
     if kind == "series":
         chosen = {"STanHop": (replace(plans["STanHop"][0], length=168, horizon=24), *plans["STanHop"][1:])}
     elif kind == "images":

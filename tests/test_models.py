@@ -20,9 +20,10 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from typer.testing import CliRunner
 
 from figures import models_table
+from figures.results import UnusableError, load
 from hopfield_theory.attention import softmax_n_attention
 from hopfield_theory.attention.stanhop import Association
-from hopfield_theory.runs.store import Store
+from hopfield_theory.runs.store import Cell, Store
 from hopfield_theory.statements import table1
 from simulations import _data as data
 from simulations import _training, models, sinks
@@ -120,7 +121,7 @@ def spoilt(column, value, row=3):
         (spoilt("A", math.nan), 100, "line 5, column A: '' is no finite number"),
         (lambda frame: frame[["date"]], 100, "has 1 column: it must have dates"),
         (lambda frame: frame.assign(A=1.0), 100, "column 2 is constant"),
-        (None, 20, "has 20 rows: 10 steps in and 5 out need at least 26"),
+        (None, 20, "has 20 rows: 10 steps in and 5 out need at least 25"),
     ],
 )
 def test_a_bad_series(series_file, spoil, rows, words):
@@ -364,8 +365,27 @@ def test_a_cell_of_one_s_own_data(series_file):
     rows = pd.DataFrame(models.measure(cells[0] | {"steps": 2, "width": 8, "held_out": 8}, 0, "cpu"))
     assert rows["step"].tolist() == [0, 1, 2]
     assert rows["last"].tolist() == [False, False, True]
-    with pytest.raises(ValueError, match="rows: 168 steps in and 24 out need at least"):
-        models.own_cells("quick", series_file(100))
+    with pytest.raises(ValueError, match="has 319 rows: 168 steps in and 24 out need at least 320"):
+        models.own_cells("quick", series_file(319))
+    assert models.own_cells("quick", series_file(320))
+
+
+def test_a_file_is_one_however_it_is_spelt(series_file, monkeypatch):
+    path = Path(series_file(400))
+    monkeypatch.chdir(path.parent)
+    spelt = [str(path), path.name, f"./{path.name}", f"../{path.parent.name}/{path.name}"]
+    assert len({str(models.own_cells("quick", each)) for each in spelt}) == 1
+
+
+def test_several_data_sets_are_not_averaged(series_file, tmp_path):
+    store = Store(tmp_path / "results")
+    for rows in (400, 500):
+        [cell, *_] = models.own_cells("quick", series_file(rows))
+        store.write(Cell("models", "own", 0, cell), [{"step": 0, "last": True}], seconds=1.0, device="cpu")
+        if rows == 400:
+            assert len(load(store.folder, "models").frame) == 1
+    with pytest.raises(UnusableError, match="are of several data sets or presets: give each its own folder"):
+        load(store.folder, "models")
 
 
 @pytest.mark.slow

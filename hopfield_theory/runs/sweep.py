@@ -260,8 +260,10 @@ def run(
                     finished = len(report.skipped) + len(report.done)
                     progress(Advance(left[index], finished, len(sweep.grid), len(report.failed), seconds))
     except KeyboardInterrupt:
+        # what failed would fail again
         raise Interrupted(
-            f"interrupted: the {len(report.skipped) + len(report.done)} of {len(sweep.grid)} cells that are finished "
+            "".join(f"failed: {it}\n" for it in report.failed)
+            + f"interrupted: the {len(report.skipped) + len(report.done)} of {len(sweep.grid)} cells that are finished "
             f"are kept in {store.folder}; the same command goes on from there"
         ) from None
     places = {cell: place for place, cell in enumerate(sweep.grid)}

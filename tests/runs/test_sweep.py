@@ -308,6 +308,20 @@ def test_an_interrupt_says_how_to_go_on(work, store):
     assert len(run(work.grid(), store, Serial()).skipped) == 2
 
 
+def test_an_interrupt_names_what_failed_before(work, store):
+    def fail(parameters, seed, device):
+        raise ValueError("no such thing here")
+
+    def stop(advance):
+        raise KeyboardInterrupt
+
+    with pytest.raises(Interrupted) as it:
+        run(Sweep("draws", "smoke", 0, [{"x": 1}, {"x": 2}], fail, work.cost), store, Serial(), progress=stop)
+    failed, interrupted = str(it.value).splitlines()
+    assert failed == "failed: draws(x=1): ValueError: no such thing here"
+    assert interrupted.startswith("interrupted: the 0 of 2 cells")
+
+
 @pytest.mark.slow
 def test_runs_killed_at_any_moment_lose_no_more_than_the_cell_at_work(work, store, tmp_path):
     draw = random.Random(1)
