@@ -455,7 +455,10 @@ def _ett(path: Path) -> np.ndarray:
     days = [row[0] for row in rows]
     dates = _dates(days)
     for index in np.flatnonzero(np.isnat(dates)):
-        raise ValueError(f"{path}, line {numbers[index]}: {days[index]!r} is no date: the first column must hold dates")
+        raise ValueError(
+            f"{path}, line {numbers[index]}: {days[index]!r} is no date: the first column must hold dates, as "
+            "2016-07-01 or 2016-07-01 00:00"
+        )
     for index in np.flatnonzero(dates[1:] <= dates[:-1]) + 1:
         raise ValueError(f"{path}, line {numbers[index]}: {days[index]!r} is not after the date before it")
     values = np.array([[_number(value) for value in row[1:]] for row in rows]).reshape(len(rows), len(names) - 1)
