@@ -188,7 +188,7 @@ def thrice_the_shift(setting):
 MISTAKES = {
     "C1 exponent d − 1": events.all_stored(published_without_quarter, dense(3, 600.0, 0.5), (30, 30)),
     "C1 below κ = 1": events.all_stored(random_memories._published, dense(2, 1e-6, 0.5), (30, 30)),
-    "C11 exponent d − 1": events.all_stored(well_separated_without_quarter, dense(4, 1000.0, 0.5), (30, 30)),
+    "C11 exponent d − 1": events.all_stored(well_separated_without_quarter, dense(3, 600.0, 0.5), (30, 30)),
     "C2 a tenth of the gap": events.all_stored(pairs_at_a_tenth_of_the_gap, CROWDED, (150, 150)),
     "C2 ten times as many": events.all_stored(raised(random_memories._pairwise, 10), CROWDED, (50, 50)),
     "C3 ten times as many": events.all_stored(raised(random_memories._chernoff, 10), CROWDED, (12, 12)),
