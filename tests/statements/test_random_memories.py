@@ -44,8 +44,8 @@ def raised(log_patterns, factor):
     return lambda setting: log_patterns(setting) + math.log(factor)
 
 
-def test_nine_statements_with_parts_of_their_kind():
-    assert [statement.name for statement in random_memories.STATEMENTS] == [f"C{i}" for i in (*range(1, 8), 9, 10)]
+def test_ten_statements_with_parts_of_their_kind():
+    assert [statement.name for statement in random_memories.STATEMENTS] == [f"C{i}" for i in (*range(1, 8), 9, 10, 11)]
     for statement in random_memories.STATEMENTS:
         kind = Trend if statement.kind is Kind.ASYMPTOTIC else Experiment
         assert statement.parts
