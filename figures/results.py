@@ -102,18 +102,20 @@ def load(folder: Path, experiment: str, columns: Sequence[str] = (), partial: bo
     columns : sequence of str
         That must be there.
     partial : bool
-        Take what there is of a preset that is not finished.
+        Take what there is of the finest preset, finished or not.
 
     Returns
     -------
     Found
-        Results of the finest preset that is finished, and of its least seed.
+        Results of the finest preset that is finished (or, ``partial``, begun), and of its least seed.
 
     Raises
     ------
     UnusableError
         In one line: what is missing, damaged or too old, and the command that puts it right.
     """
+    if folder.is_file():
+        raise UnusableError(f"{folder} is a file: it must be the folder of the results")
     if not folder.is_dir():
         raise UnusableError(f"{folder}: no such folder; {_command(experiment, folder)} makes it")
     if (table := folder / f"{experiment}.csv").is_file():
@@ -141,7 +143,7 @@ def load(folder: Path, experiment: str, columns: Sequence[str] = (), partial: bo
             f"{folder} holds {cells} of the {expected} cells of {experiment}, {preset}{damage}; "
             f"{_command(experiment, folder, preset, seed)} completes them, --partial draws them as they are"
         )
-    preset, seed, cells, expected = (whole or choices)[0]
+    preset, seed, cells, expected = (choices if partial else whole)[0]
     frame = current[(current["preset"] == preset) & (current["seed"] == seed)]
     frame = _of_the_grid(frame, _grid(experiment, preset, seed)).reset_index(drop=True)
     # of trained models, one's own data and the size of the preset they were learnt at

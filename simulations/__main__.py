@@ -71,7 +71,8 @@ def main(
         own = {key: value for key, value in grid.items() if value is not None}
         only = {"model": model, "method": method}
         only = {key: value.split(",") for key, value in only.items() if value is not None}
-        sweep, chosen = _sweep(name, preset, seed, own, only, out), _device(device)
+        chosen = _device(device)
+        sweep = _sweep(name, preset, seed, own, only, out, chosen)
         store = Store(out)
         if dry_run:
             print(f"{name}, {sweep.preset}: {sweeps.dry_run(sweep, store)}")
@@ -122,6 +123,7 @@ def _sweep(
     own: Mapping[str, Any] | None = None,
     only: Mapping[str, Sequence[str]] | None = None,
     out: Path | None = None,
+    device: str = "cpu",
 ) -> Sweep:
     if name not in NAMES:
         raise ValueError(f"{name}: no such experiment; there are {', '.join(NAMES)}")
@@ -140,10 +142,13 @@ def _sweep(
         preset, cells = "own", module.own_cells(preset, **own)
     for key, values in (only or {}).items():
         known = list(dict.fromkeys(cell[key] for cell in cells if key in cell))
+        if not known:
+            raise ValueError(f"{name} has no {key}s to choose from")
         if wrong := [value for value in values if value not in known]:
-            raise ValueError(f"{key} is {wrong[0]!r}: it must be one of {', '.join(known) or 'none, in ' + name}")
+            raise ValueError(f"{key} is {wrong[0]!r}: it must be one of {', '.join(known)}")
         cells = [cell for cell in cells if cell.get(key) in values]
-    return Sweep(name, preset, seed, cells, measure, module.cost)
+    cost = partial(module.cost, device=device) if "device" in signature(module.cost).parameters else module.cost
+    return Sweep(name, preset, seed, cells, measure, cost)
 
 
 def _forget(name: str, device: str, seed: int, store: Store, cell: Cell) -> None:

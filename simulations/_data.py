@@ -143,6 +143,8 @@ def _files(path: Path) -> list[Path]:
     if not path.exists():
         raise ValueError(f"{path}: there is no such file or folder")
     found = list(_inside(path)) if path.is_dir() else [path]
+    if not found:
+        raise ValueError(f"{path} holds no files (hidden ones are left out)")
     for each in found:
         if not each.is_file():
             raise ValueError(f"{each} is no file that can be read")

@@ -160,7 +160,7 @@ def measure(parameters: Mapping[str, Any], seed: int, device: str) -> list[dict[
     return kinds[parameters["kind"]](parameters, seed, device)
 
 
-def cost(parameters: Mapping[str, Any]) -> tuple[float, float]:
+def cost(parameters: Mapping[str, Any], device: str = "cpu") -> tuple[float, float]:
     """Predict seconds and bytes."""
     if parameters["kind"] == "sandwich":
         return 0.01 * parameters["memories"], 2e8
@@ -170,8 +170,9 @@ def cost(parameters: Mapping[str, Any]) -> tuple[float, float]:
         return 2.0 + 1.2e-3 * size, 2e8 + 24 * size
     log_patterns = 0.9 * float(mean_field.threshold(lam)) * parameters["dim"]
     if "shared" in parameters:
-        # some twenty thousand updates of 64 queries, at 5·10⁹ patterns a second
-        return 20 + 4e-6 * math.exp(log_patterns), 4e9
+        # some twenty thousand updates of 64 queries, at so many patterns a second
+        speed = 6.5e6 if device == "cpu" else 5e9
+        return 20 + 2e4 / speed * math.exp(log_patterns), 4e9
     size = (
         math.exp(min(log_patterns * (0.5 if parameters["rule"] == "all patterns" else 1.0), 20.0)) * parameters["dim"]
     )

@@ -65,8 +65,8 @@ def _ordered(cells: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def own_cells(preset: str, data: str) -> list[dict[str, Any]]:
     """List the cells of the models that learn from the user's data, after it has been read once."""
-    if not data:
-        raise ValueError("data is '': it must be a file or a folder")
+    if not data.strip():
+        raise ValueError(f"data is {data!r}: it must be a file or a folder")
     # however it is spelt, it is one file
     known = {"data": str(Path(data).resolve()), "digest": _data.fingerprint(data)}
     plans, kind = _PLANS[preset], _data.kind(data)
@@ -152,14 +152,14 @@ def _name(parameters: Mapping[str, Any], study: int, device: str) -> str:
     return hashlib.sha256(f"{canonical(parameters)} {study} {device}".encode()).hexdigest()[:16]
 
 
-def cost(parameters: Mapping[str, Any]) -> tuple[float, float]:
-    """Predict seconds, of a core or, for the widths of the largest preset, of a GPU; and bytes."""
+def cost(parameters: Mapping[str, Any], device: str = "cpu") -> tuple[float, float]:
+    """Predict seconds, of one core or of a GPU, and bytes."""
     width, layers = parameters["width"], parameters["layers"]
     weights = 12 * layers * width**2 + parameters["vocabulary"] * width
     tokens = parameters["batch"] * parameters["length"]
     searches = 1.3 if "," in parameters["rates"] else 1.0
     # three trainings of BERT side by side made some 100 steps a second on an H100, with their measurements
-    overhead, speed = (0.02, 2e10) if width < 256 else (0.01, 2e14)
+    overhead, speed = (0.02, 2e10) if device == "cpu" else (0.01, 2e14)
     transformer = parameters["model"] != "STanHop"
     seconds = 1.0 + transformer + parameters["steps"] * searches * (overhead + 6 * weights * tokens / speed)
     return seconds, 4e8 + 16 * weights + 100 * layers * tokens * width

@@ -211,7 +211,7 @@ def test_what_is_no_text_by_its_bytes(tmp_path):
     path.write_text("a" * 20_000)
     assert "tokens" in refusal(path)
     (tmp_path / "nothing").mkdir()
-    assert "holds 0 characters" in refusal(tmp_path / "nothing")
+    assert "nothing holds no files" in refusal(tmp_path / "nothing")
 
 
 def test_what_is_no_file(tmp_path):

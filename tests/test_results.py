@@ -60,6 +60,9 @@ def test_the_law_gives_the_shift_from_14_dimensions_on_and_most_of_it_where_fold
     assert (explicit["left"].abs() <= 2.0 * explicit["half"]).all()
     assert np.mean((explicit["left"] / explicit["half"]) ** 2) < 0.5
     assert np.mean((explicit["missed"] / explicit["half"]) ** 2) > 4.0
+    near = found.query("dim < 14 and lam <= 1 and drawn == 'explicit'").dropna(subset="law")
+    assert len(near) >= 12
+    assert near["left"].abs().max() <= 0.2
     # without a fold it is low for λ above 1
     without = found[found["fold"].isna()].dropna(subset="law")
     assert (without[without["lam"] > 1.0]["left"] > 0.0).all()

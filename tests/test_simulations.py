@@ -56,6 +56,15 @@ def test_grids_are_what_a_sweep_takes(name):
     assert sizes.get("paper", 0.0) <= sizes.get("large", 0.0)
 
 
+@pytest.mark.parametrize("name", ["capacity", "models"])
+def test_what_is_left_is_predicted_for_the_device(name):
+    on = {}
+    for device in ("cpu", "cuda"):
+        sweep = main_module._sweep(name, "gpu", 0, device=device)
+        on[device] = sum(sweep.weight(cell) for cell in sweep.grid)
+    assert on["cpu"] > 100 * on["cuda"] > 100 * 60
+
+
 @pytest.mark.parametrize("statement", [it for it in STATEMENTS.values() if it.experiment], ids=lambda it: it.name)
 def test_an_experiment_says_which_statements_it_is_held_against(statement):
     assert statement.name in re.findall(r"\w+", module(statement.experiment).__doc__.split("Held against: ")[1])
@@ -211,7 +220,8 @@ def test_an_interrupted_run_says_how_to_go_on(tmp_path, monkeypatch):
         (["noise", "--out", "/dev/null/here"], "/dev/null/here"),
         (["models", "--preset", "large"], "preset is 'large': it must be one of quick, cpu, gpu"),
         (["models", "--model", "BART"], "model is 'BART': it must be one of BERT, OPT, ViT, STanHop"),
-        (["landscape", "--model", "BERT"], "model is 'BERT': it must be one of none, in landscape"),
+        (["landscape", "--model", "BERT"], "landscape has no models to choose from"),
+        (["models", "--data", " "], "data is ' ': it must be a file or a folder"),
         (["models", "--data", "nowhere.csv"], "nowhere.csv: there is no such file or folder"),
         (["models", "--dims", "4"], "models takes no grid of one's own (dims)"),
         (["noise", "--dims", "4"], "noise takes no grid of one's own (dims)"),

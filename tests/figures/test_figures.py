@@ -473,6 +473,13 @@ def test_results_that_cannot_be_drawn(refused, filled, tmp_path, name, happens, 
     assert folder.exists() == bool(before)
 
 
+def test_a_table_in_place_of_its_folder(tmp_path):
+    table = tmp_path / "basins.csv"
+    table.write_text("rate\n1\n")
+    with pytest.raises(UnusableError, match=r"basins.csv is a file: it must be the folder of the results"):
+        load(table, "basins")
+
+
 def test_partial_results(refused, filled, tmp_path):
     folder = filled("basins", leave=1)
     line = refused(main, ["basins"], results=folder, out=tmp_path / "out")
@@ -487,12 +494,13 @@ def test_nothing_of_what_is_drawn(filled, tmp_path):
         draw("capacity_rates", folder, tmp_path / "out", partial=True)
 
 
-def test_the_finest_finished_preset_is_drawn(filled):
+def test_the_finest_finished_preset_is_drawn_or_what_there_is_of_the_finest(filled):
     folder = filled("basins")
     paper = importlib.import_module("simulations.basins").cells("paper")[0]
     Store(folder).write(Cell("basins", "paper", 0, paper), [{"rate": 1.0}], 0.1, "cpu")
     assert load(folder, "basins").preset == "quick"
-    assert load(folder, "basins", partial=True).preset == "quick"
+    found = load(folder, "basins", partial=True)
+    assert (found.preset, found.cells) == ("paper", 1)
 
 
 def test_cells_of_an_earlier_grid_are_left_out(filled):
