@@ -16,7 +16,11 @@ ABOUT_ONE = {
     f"{module.__name__.rpartition('.')[2]}.{name}": function
     for module in [*MODULES, sampled_capacity, fixed_points, one_update]
     for name, function in vars(module).items()
-    if not name.startswith("_") and getattr(function, "__module__", "") == module.__name__ and callable(function)
+    # a copy of the library with mutants holds them beside what they were made of
+    if not name.startswith("_")
+    and "__mutmut_" not in name
+    and getattr(function, "__module__", "") == module.__name__
+    and callable(function)
     if "memory" in signature(function).parameters and not isinstance(function, type)
 }
 
