@@ -70,6 +70,7 @@ study-gpu:
 	timeout -s INT -k 30 $(LIMIT) $(PYTHON) -m simulations models --preset gpu --device cuda --executor processes \
 		--workers 3 --out build/study || status=$$?; \
 	test $$status -ne 124 -a $$status -ne 130 || status=0; \
+	test -d build/study || exit $$status; \
 	$(PYTHON) -m figures.models_table build/study --partial > $(OUT)/study.md || status=$$?; \
 	cat $(OUT)/study.md; \
 	for figure in models_curves models_bars; do $(PYTHON) -m figures $$figure --results build/study --partial \

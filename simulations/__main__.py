@@ -70,13 +70,13 @@ def main(
         grid |= {"noops": _listed("noops", noops, float), "ensemble": ensemble, "data": data}
         own = {key: value for key, value in grid.items() if value is not None}
         only = {"model": model, "method": method}
-        only = {key: value.split(",") for key, value in only.items() if value is not None}
+        only = {key: [part.strip() for part in value.split(",")] for key, value in only.items() if value is not None}
         chosen = _device(device)
         sweep = _sweep(name, preset, seed, own, only, out, chosen)
-        store = Store(out)
         if dry_run:
-            print(f"{name}, {sweep.preset}: {sweeps.dry_run(sweep, store)}")
+            print(f"{name}, {sweep.preset}: {sweeps.dry_run(sweep, Store(out) if out.exists() else None)}")
             raise typer.Exit
+        store = Store(out)
         with executor(with_, workers, address) as who, _Bar(len(sweep.cells)) as bar:
             forget = partial(_forget, name, chosen, seed, store)
 
@@ -145,7 +145,8 @@ def _sweep(
         if not known:
             raise ValueError(f"{name} has no {key}s to choose from")
         if wrong := [value for value in values if value not in known]:
-            raise ValueError(f"{key} is {wrong[0]!r}: it must be one of {', '.join(known)}")
+            learning = f", which learn from {own['data']}" if own and "data" in own else ""
+            raise ValueError(f"{key} is {wrong[0]!r}: it must be one of {', '.join(known)}{learning}")
         cells = [cell for cell in cells if cell.get(key) in values]
     cost = partial(module.cost, device=device) if "device" in signature(module.cost).parameters else module.cost
     return Sweep(name, preset, seed, cells, measure, cost)

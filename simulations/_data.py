@@ -15,6 +15,7 @@ import itertools
 import math
 import os
 import warnings
+import zipfile
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -295,7 +296,7 @@ def images(path: str | None = None, size: int = 8) -> Images:
         (N, height, width) or (N, height, width, channels), and ``labels`` (N,) from 0 to classes − 1. By default
         scikit-learn's digits.
     size : int
-        Images are resized to it.
+        Images are resized to squares of it, whatever their shape.
     """
     if path is None:
         from sklearn.datasets import load_digits
@@ -328,9 +329,15 @@ def _image_folder(path: Path, size: int) -> tuple[np.ndarray, np.ndarray]:
     from PIL import Image
 
     pixels, names = [], []
-    for each in _files(path):
+    files = _files(path)
+    for each in files:
         if each.parent.parent != path:
             raise ValueError(f"{each} is not in a class's folder: images must be {path}/CLASS/IMAGE")
+    kept = {each.parent for each in files}
+    for each in sorted(path.iterdir()):
+        if each.is_dir() and not each.name.startswith(".") and each not in kept:
+            raise ValueError(f"{each} holds no images")
+    for each in files:
         try:
             with Image.open(each) as image:
                 # the first frame of a camera's MPO is the picture
@@ -350,9 +357,10 @@ def _image_arrays(path: Path, _: int) -> tuple[np.ndarray, np.ndarray]:
         with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as file:
             return np.asarray(file["images"]), np.asarray(file["labels"])
     except Exception as error:  # a damaged archive may raise anything
+        # NumPy takes what is no archive for a program, and offers to run it
+        why = " ".join(str(error).split()) if zipfile.is_zipfile(path) else "it is no archive"
         raise ValueError(
-            f"{path} must be a folder per class, or an .npz file with the arrays images and labels "
-            f"({' '.join(str(error).split())})"
+            f"{path} must be a folder per class, or an .npz file with the arrays images and labels ({why})"
         ) from None
 
 
@@ -394,15 +402,15 @@ def series(path: str | None = None, length: int = 168, horizon: int = 24) -> Ser
     Parameters
     ----------
     path : str, optional
-        A CSV file of the form of ETT: a header, a first column of dates in order, then numbers. With 14 400 rows or
-        more the published split is used (training to row 8640, validation to 11 520, test to 14 400), else 60, 20 and
-        20%. By default a recording: the electroencephalogram that Matplotlib ships as ``eeg.dat``, 4 channels of 800
-        samples. Of the series that statsmodels ships the longest with several columns has 203 rows, fewer than the
-        320 that 168 steps in and 24 out need.
+        A CSV file of the form of ETT: a header, a first column of dates in order, then numbers. Rows count as equal
+        steps, whatever the dates say. With 14 400 rows or more the published split is used (training to row 8640,
+        validation to 11 520, test to 14 400), else 60, 20 and 20%. By default a recording: the electroencephalogram
+        that Matplotlib ships as ``eeg.dat``, 4 channels of 800 samples. Of the series that statsmodels ships the
+        longest with several columns has 203 rows, fewer than the 320 that 168 steps in and 24 out need.
     length, horizon : int
         Steps that are seen, and forecast.
     """
-    values = _recording() if path is None else _ett(Path(path))
+    values, names = _recording() if path is None else _ett(Path(path))
     rows = len(values)
     ends = _split(rows)
     if not _suffice(ends, length, horizon):
@@ -413,7 +421,7 @@ def series(path: str | None = None, length: int = 168, horizon: int = 24) -> Ser
     train = values[: ends[0]]
     constant = train.min(0) == train.max(0)
     if constant.any():
-        raise ValueError(f"{path}: column {int(np.argmax(constant)) + 2} is constant over the training rows")
+        raise ValueError(f"{path}: column {names[np.argmax(constant)]} is constant over the training rows")
     with np.errstate(over="ignore", invalid="ignore"):
         deviation = train.std(0)
         scaled = torch.as_tensor((values - train.mean(0)) / deviation, dtype=torch.float32)
@@ -429,14 +437,14 @@ def _suffice(ends: tuple[int, int, int], length: int, horizon: int) -> bool:
     return ends[0] >= length + horizon and ends[2] - ends[1] >= horizon
 
 
-def _recording() -> np.ndarray:
+def _recording() -> tuple[np.ndarray, list[str]]:
     from matplotlib import cbook
 
     with cbook.get_sample_data("eeg.dat") as file:
-        return np.frombuffer(file.read(), dtype=np.float64).reshape(-1, 4)
+        return np.frombuffer(file.read(), dtype=np.float64).reshape(-1, 4), [f"channel {n}" for n in range(1, 5)]
 
 
-def _ett(path: Path) -> np.ndarray:
+def _ett(path: Path) -> tuple[np.ndarray, list[str]]:
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.reader(file, strict=True)
@@ -467,7 +475,7 @@ def _ett(path: Path) -> np.ndarray:
     for index, column in np.argwhere(~np.isfinite(values)):
         value = f"{rows[index][column + 1]!r} is no finite number"
         raise ValueError(f"{path}, line {numbers[index]}, column {names[column + 1]}: {value}")
-    return values
+    return values, names[1:]
 
 
 def _number(text: str) -> float:

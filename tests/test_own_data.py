@@ -109,7 +109,9 @@ def test_archives_that_cannot_be_read(tmp_path):
         WORDS.encode() * 500,
     ):
         path.write_bytes(content)
-        assert "must be a folder per class, or an .npz file" in refusal(path)
+        said = refusal(path)
+        assert "must be a folder per class, or an .npz file" in said
+        assert "pickle" not in said
     np.savez(path, pixels=PIXELS, labels=LABELS)
     assert "images" in refusal(path)
     with zipfile.ZipFile(path, "w") as file:
@@ -158,6 +160,8 @@ def test_folders_of_images_that_are_refused(tmp_path):
     (path / "b" / "0.png").write_bytes((path / "b" / "0.png").read_bytes()[:-30])
     assert "0.png cannot be read as an image" in refusal(path)
     assert "all the same" in refusal(pictures(tmp_path / "same", shade=0))
+    (pictures(tmp_path / "empty") / "c").mkdir()
+    assert "c holds no images" in refusal(tmp_path / "empty")
     assert "images: 24, classes: 1;" in refusal(pictures(tmp_path / "one", 24, classes=("a",)))
     assert "images: 10, classes: 2;" in refusal(pictures(tmp_path / "few", 5))
     # more than 8 bits, and more than one picture, would be lost
@@ -290,7 +294,7 @@ def with_value(column, row, value):
         (with_value("date", 3, ""), {}, "line 5: '' is no date"),
         (with_value("date", 3, "2020-01-01 02:00:00"), {}, "line 5: '2020-01-01 02:00:00' is not after"),
         (table()[::-1], {}, "line 3: '2020-01-17 14:00:00' is not after"),
-        (table().assign(B=0.1), {}, "column 3 is constant"),
+        (table().assign(B=0.1), {}, "column B is constant"),
         (table().rename(columns={"B": "A"}), {}, "column A is there twice"),
         (table(), {"encoding": "utf-16"}, "cannot be read as CSV"),
     ],
@@ -325,7 +329,7 @@ def test_a_series_is_what_its_file_says(tmp_path, form):
     # with a mark of its encoding, as spreadsheets write it
     path = csv(tmp_path, frame, encoding="utf-8-sig")
     assert kinds(path) == {"STanHop"}
-    np.testing.assert_array_equal(data._ett(path), frame[["0", "OT"]].to_numpy())
+    np.testing.assert_array_equal(data._ett(path)[0], frame[["0", "OT"]].to_numpy())
 
 
 # --- the command ---
@@ -342,3 +346,6 @@ def test_the_command_refuses_in_one_line(tmp_path):
     assert found.exit_code == 2
     assert len(found.stderr.splitlines()) == 1
     assert found.stderr.startswith(f"simulations: {path} must be")
+    path = arrays(tmp_path)
+    found = CliRunner().invoke(experiments, ["models", "--data", str(path), "--model", "BERT", "--dry-run"])
+    assert f"model is 'BERT': it must be one of ViT, which learn from {path}" in found.stderr

@@ -192,6 +192,9 @@ def test_a_run_goes_on_where_it_stopped(tmp_path):
     assert "0 cells measured, 3 finished before, 0 failed" in second.stdout
     planned = command("landscape", "--out", tmp_path, "--dry-run", "--preset", "paper")
     assert "landscape, paper: 3 cells, 0 finished, 3 left: about" in planned.stdout
+    planned = command("models", "--model", "ViT, OPT", "--out", tmp_path / "nowhere", "--dry-run")
+    assert "models, quick: 12 cells, 0 finished, 12 left: about" in planned.stdout
+    assert not (tmp_path / "nowhere").exists()
 
 
 def test_an_interrupted_run_says_how_to_go_on(tmp_path, monkeypatch):
