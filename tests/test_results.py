@@ -13,6 +13,7 @@ from figures.__main__ import NAMES, draw
 from figures.results import load
 from figures.results_page import PAGE, ROOT, beside_law, caption, crossings, render, rows
 from simulations import landscape
+from simulations._matched import change
 
 PICTURES = ROOT / "docs" / "figures"
 OUTLIERS = (ROOT / "docs" / "outliers.md").read_text(encoding="utf-8")
@@ -176,7 +177,16 @@ def test_the_page_of_outliers_has_the_tables_of_the_study():
 
 VERDICTS = [
     ("OutEffHop lowers the kurtosis of STanHop-Net", "STanHop", "softmax", "OutEffHop"),
-    ("OutEffHop lowers the kurtosis of ViT", "ViT", "softmax", "OutEffHop"),
+    ("clipping raises the kurtosis of STanHop-Net", "STanHop", "softmax", "Clipped_Softmax"),
+    ("gates lower kurtosis and norm of STanHop-Net", "STanHop", "softmax", "Gated_Attention"),
+    ("with clipping the slot lowers STanHop-Net's outliers", "STanHop", "Clipped_Softmax", "Clipped_OutEffHop"),
+    ("with gates the slot lowers STanHop-Net's outliers", "STanHop", "Gated_Attention", "Gated_OutEffHop"),
+    ("OutEffHop lowers kurtosis and norm of ViT", "ViT", "softmax", "OutEffHop"),
+    ("clipping lowers kurtosis and norm of ViT", "ViT", "softmax", "Clipped_Softmax"),
+    ("gates raise kurtosis and lower the norm of ViT", "ViT", "softmax", "Gated_Attention"),
+    ("with clipping the slot lowers ViT's outliers", "ViT", "Clipped_Softmax", "Clipped_OutEffHop"),
+    ("with gates the slot lowers ViT's outliers", "ViT", "Gated_Attention", "Gated_OutEffHop"),
+    ("OutEffHop lowers kurtosis and norm of BERT", "BERT", "softmax", "OutEffHop"),
     ("OutEffHop lowers kurtosis and norm of OPT", "OPT", "softmax", "OutEffHop"),
     ("gates lower kurtosis and norm of OPT", "OPT", "softmax", "Gated_Attention"),
     ("clipping lowers kurtosis and norm of OPT", "OPT", "softmax", "Clipped_Softmax"),
@@ -197,9 +207,22 @@ def test_a_verdict_on_outliers_gives_the_changes_of_the_table(claim, model, base
         for definition in ("", "_published")
         for cell in models_table.changes(frame, definition).splitlines()[-1].strip("| ").split(" | ")[4:]
     ]
-    if "kurtosis and" not in claim and "outliers" not in claim:
+    if "norm" not in claim and "outliers" not in claim:
         expected = [cell for index, cell in enumerate(expected) if index % 4 < 2]
     assert re.findall(r"\d\.\d\d \[\d\.\d\d, \d\.\d\d\]", said)[: len(expected)] == expected
+
+
+def test_the_headline_s_verdict_gives_the_changes_of_the_table():
+    frame = load(ROOT / "results", "models").frame
+    lists = []
+    for value in ("kurtosis", "norm"):
+        ratios = [np.exp(change(rows, "OutEffHop", value, False).mean()) for _, rows in frame.groupby("model")]
+        # in the order of the text: BERT, OPT, ViT, STanHop-Net
+        bert, opt, stanhop, vit = (f"{100 * (ratio - 1):+.0f}".replace("-", "−") for ratio in ratios)
+        lists.append([bert, opt, vit, stanhop])
+    [said] = re.findall(r"changes kurtosis by (.*?)% .*? and the norm by (.*?)%", OUTLIERS)
+    written = [[each if each[0] in "+−" else f"+{each}" for each in re.split(", | and ", part)] for part in said]
+    assert written == [[{"−0": "+0"}.get(each, each) for each in found] for found in lists]
 
 
 def test_a_picture_stands_with_its_caption():
