@@ -120,7 +120,7 @@ def spoilt(column, value, row=3):
         (spoilt("A", "x"), 100, "line 5, column A: 'x' is no finite number"),
         (spoilt("A", math.nan), 100, "line 5, column A: '' is no finite number"),
         (lambda frame: frame[["date"]], 100, "has 1 column: it must have dates"),
-        (lambda frame: frame.assign(A=1.0), 100, "column 2 is constant"),
+        (lambda frame: frame.assign(A=1.0), 100, "column A is constant"),
         (None, 20, "has 20 rows: 10 steps in and 5 out need at least 25"),
     ],
 )
