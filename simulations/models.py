@@ -40,7 +40,7 @@ _PLANS: dict[str, dict[str, tuple[Size, int, str]]] = {
         "BERT": (replace(_CPU, batch=32), 8000, "0.001"),
         # at .001, its best rate, softmax has no outliers; at .003 it learns with outliers
         "OPT": (_CPU, 2000, "0.003"),
-        # likewise: at .001 its norms are 10, at .003 some 30
+        # likewise: at .001 its norms are 10, at .003 20 to 33
         "ViT": (replace(_CPU, batch=64, held_out=180), 1000, "0.003"),
         "STanHop": (replace(_CPU, layers=3, width=64, length=48, horizon=6, batch=32), 1000, "0.0003,0.001"),
     },

@@ -12,8 +12,10 @@ from figures import models_table
 from figures.__main__ import NAMES, draw
 from figures.results import load
 from figures.results_page import PAGE, ROOT, beside_law, caption, crossings, render, rows
+from hopfield_theory.statements import table1
 from simulations import landscape
-from simulations._matched import change
+from simulations._architectures import MODELS
+from simulations._matched import change, mean
 
 PICTURES = ROOT / "docs" / "figures"
 OUTLIERS = (ROOT / "docs" / "outliers.md").read_text(encoding="utf-8")
@@ -210,6 +212,27 @@ def test_a_verdict_on_outliers_gives_the_changes_of_the_table(claim, model, base
     if "norm" not in claim and "outliers" not in claim:
         expected = [cell for index, cell in enumerate(expected) if index % 4 < 2]
     assert re.findall(r"\d\.\d\d \[\d\.\d\d, \d\.\d\d\]", said)[: len(expected)] == expected
+
+
+@pytest.mark.parametrize(("claim", "model", "base", "method"), VERDICTS)
+def test_a_verdict_on_outliers_is_the_first_word_that_fits(claim, model, base, method):
+    frame = load(ROOT / "results", "models").frame
+    frame = frame[(frame["model"] == model) & frame["method"].isin([base, method]) & ~frame["learnt"]]
+    frame = frame.assign(method=frame["method"].replace(base, "softmax"))
+    table = {name: {row["method"]: row for row in table1.ROWS.values() if row["model"] == name} for name in MODELS}
+    claimed, other, undecided = [], [], []
+    for value in ["kurtosis", *["norm"] * ("norm" in claim or "outliers" in claim)]:
+        published = np.log(float(table[model][method][value]) / float(table[model][base][value]))
+        for definition in ("", "_published"):
+            both = [mean(change(frame, method, value + definition, same_loss)) for same_loss in (False, True)]
+            sides = [np.sign(each.low) * (each.low * each.high > 0) for each in both]
+            claimed.append(all(side == np.sign(published) for side in sides))
+            other.append(all(side == -np.sign(published) for side in sides))
+            undecided.append(all(each.low <= published <= each.high and each.low <= 0 <= each.high for each in both))
+    words = {"reproduced in part": claimed, "contradicted": other, "undecidable here": undecided}
+    expected = next((word for word, found in words.items() if any(found)), "not reproduced")
+    [verdict] = re.findall(rf"^\| {re.escape(claim)}.*?\| (.*) \|$", OUTLIERS, re.M)
+    assert verdict.startswith(expected)
 
 
 def test_the_headline_s_verdict_gives_the_changes_of_the_table():
