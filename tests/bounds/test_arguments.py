@@ -11,18 +11,37 @@ from hopfield_theory.measured import sampled_capacity
 from hopfield_theory.model.memory import Memory
 from hopfield_theory.sampled import fixed_points, one_update
 
+MEMORY = RandomMemory(20, 20.0)
 MODULES = [getattr(bounds, name) for name in bounds.__all__ if name != "RandomMemory"]
+
+
+def functions(modules):
+    return {
+        f"{module.__name__.rpartition('.')[2]}.{name}": function
+        for module in modules
+        for name, function in vars(module).items()
+        # a copy of the library with mutants holds them beside what they were made of
+        if not name.startswith("_")
+        and "__mutmut_" not in name
+        and getattr(function, "__module__", "") == module.__name__
+        and callable(function)
+        and not isinstance(function, type)
+    }
+
+
 ABOUT_ONE = {
-    f"{module.__name__.rpartition('.')[2]}.{name}": function
-    for module in [*MODULES, sampled_capacity, fixed_points, one_update]
-    for name, function in vars(module).items()
-    # a copy of the library with mutants holds them beside what they were made of
-    if not name.startswith("_")
-    and "__mutmut_" not in name
-    and getattr(function, "__module__", "") == module.__name__
-    and callable(function)
-    if "memory" in signature(function).parameters and not isinstance(function, type)
+    name: function
+    for name, function in functions([*MODULES, sampled_capacity, fixed_points, one_update]).items()
+    if "memory" in signature(function).parameters
 }
+# steps of a bound that modules share, of arguments that its face has checked
+SHARED = {"chernoff.log_shares", "one_update.gap_offset", "one_update.log_less_one"}
+NUMBERS = [
+    (name, parameter)
+    for name, function in functions(MODULES).items()
+    for parameter in signature(function).parameters
+    if name not in SHARED and parameter not in ("memory", "witness", "quantifier", "progress")
+]
 
 
 @pytest.mark.parametrize("function", ABOUT_ONE.values(), ids=ABOUT_ONE)
@@ -36,6 +55,29 @@ def test_what_is_not_a_random_memory_is_refused(function, memory):
 
 def test_there_are_such_functions():
     assert len(ABOUT_ONE) > 20
+    assert len(NUMBERS) > 50
+
+
+@pytest.mark.parametrize(("name", "parameter"), NUMBERS)
+def test_what_is_no_number_is_refused_under_its_name(name, parameter):
+    function = functions(MODULES)[name]
+    module = name.partition(".")[0]
+    witnesses = {
+        "chernoff": bounds.chernoff.chernoff_witness,
+        "directional": bounds.directional.directional_witness,
+        "crowding": bounds.crowding.typical_witness,
+        "merging": bounds.merging.pair_witness,
+    }
+    others = {"memory": MEMORY, "quantifier": "typical", "dim": 20}
+    given = {
+        other: others.get(other, 0.5)
+        for other, known in signature(function).parameters.items()
+        if known.default is known.empty
+    }
+    if "witness" in given:
+        given["witness"] = witnesses[module](MEMORY, 0.5)
+    with pytest.raises(TypeError, match=f"^{parameter} is 'x': it must "):
+        function(**given | {parameter: "x"})
 
 
 @pytest.mark.parametrize("value", ["a", "5", [[1.0], [1.0, 2.0]], {}, 10**400, torch.ones(2, requires_grad=True)])

@@ -77,6 +77,11 @@ def test_means_and_growths_are_their_definitions():
     assert _quadrature.Growth(np.array([-2000.0]), np.array([-1.0]))(7.0) == -1994.0
     for x in (-35.999, -36.001):
         assert _quadrature.log_grown(np.array([x]), np.zeros(1)) == pytest.approx(x, rel=4 * EPS)
+    # what grows beyond e^600 may weigh less than what grows little
+    exponents, log_weights = np.array([0.5, 610.0]), np.array([0.0, -700.0])
+    assert _quadrature.Growth(np.log(exponents), log_weights)(0.0) == pytest.approx(
+        math.log(math.expm1(0.5)), rel=1e-13
+    )
 
 
 def test_the_gap_of_a_gain_over_a_loss():

@@ -110,6 +110,20 @@ def test_where_there_is_no_ball():
     assert "Every query is rejected: it ends at" in ht.certify(ht.Memory(patterns[:1], 0.5, 1e6)).summary()
 
 
+@pytest.mark.parametrize(
+    ("known", "end"),
+    [
+        ((), "rejected."),
+        ((math.inf,), "rejected, at any n."),
+        # rounded up, so that it is enough
+        ((146_601.2,), "rejected; some are from n = 1.467e+05 on."),
+    ],
+)
+def test_the_last_sentence_says_from_which_n_on_something_is_rejected(known, end):
+    certificate = ht.certify(ht.Memory(sphere(20, 5, 2), 9.0))
+    assert certificate.lines(*known)[-1] == f"No query is proved to be {end}"
+
+
 @pytest.mark.parametrize(("beta", "log_n"), [(9.0, 7.0), (40.0, 12.0), (40.0, 30.0)])
 def test_low_scores_are_rejected(beta, log_n):
     memory = ht.Memory(sphere(30, 8, 3, 0.2), beta, math.exp(log_n))

@@ -35,5 +35,5 @@ def test_trial_states_are_the_plain_formula_s(width, dtype):
 
 
 def test_other_states_are_left_to_the_formula():
-    assert mixing.takes(torch.ones(2, 128))
+    assert all(map(mixing.takes, (torch.ones(2, 128), torch.ones(1, 1).double())))
     assert not any(map(mixing.takes, (torch.ones(2, 129), torch.ones(0, 3), torch.ones(2, 3).half())))
