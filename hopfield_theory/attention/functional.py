@@ -120,7 +120,7 @@ def softmax_n_attention(
         # queries of a group are more queries of one head, where no mask tells them apart
         alike = attn_mask is None or (attn_mask.shape[-2:-1] in ((), (1,)) and attn_mask.shape[-3:-2] in ((), (1,)))
         # a GPU has operators for groups, which only few queries outrun
-        alike = alike and (query.device.type != "cuda" or 1 < query.shape[-2] <= _FEW_QUERIES)
+        alike = alike and (not query.is_cuda or 1 < query.shape[-2] <= _FEW_QUERIES)
         if alike and not is_causal and key.shape[-3:-2] == value.shape[-3:-2]:
             groups = group_size(query, key, "key")
             query = query.unflatten(-3, (-1, groups)).flatten(-3, -2)

@@ -231,7 +231,7 @@ def drops_weights(
     False
     """
     return (
-        query.device.type == "cuda"
+        query.is_cuda
         and dropout_p < 1
         and query.dim() == key.dim() == value.dim() == 4
         and query.shape[:2] == key.shape[:2] == value.shape[:2]

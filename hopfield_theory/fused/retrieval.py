@@ -19,7 +19,7 @@ _WIDEST = {torch.float32: 128, torch.float64: 64}
 def applies(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, is_causal: bool) -> bool:
     """Tell whether a kernel computes this: one head on a GPU, float32, or float64 where tensor cores have it."""
     if (
-        query.device.type != "cuda"
+        not query.is_cuda
         or mask is not None
         or is_causal
         or query.dtype not in _WIDEST

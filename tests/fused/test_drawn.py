@@ -1,7 +1,6 @@
 """Patterns that are functions of their indices: Philox's known answers, the law of the stream, and the kernels."""
 
 import math
-import types
 
 import numpy as np
 import pytest
@@ -261,29 +260,3 @@ def test_few_queries_on_many_keys_of_one_head_are_a_kernel_s(kernels, monkeypatc
 def test_what_a_kernel_is_not_made_for_is_left_to_others():
     x = torch.zeros(1, 1, 1 << 15, 8)
     assert not retrieval.applies(x[:, :, :4], x, x, None, False)
-
-
-@pytest.mark.parametrize(
-    ("dtype", "capability", "expected"),
-    [
-        (torch.float32, (7, 5), False),
-        (torch.float32, (8, 0), True),
-        (torch.float32, (8, 9), True),
-        (torch.float32, (10, 0), True),
-        (torch.float64, (8, 0), True),
-        (torch.float64, (8, 9), False),
-        (torch.float64, (9, 0), True),
-    ],
-)
-def test_float64_has_a_kernel_where_tensor_cores_have_it(monkeypatch, dtype, capability, expected):
-    """A tensor on a card is played by its shape, its dtype and its device."""
-
-    def on_a_card(*shape):
-        return types.SimpleNamespace(device=torch.device("cuda"), dtype=dtype, shape=torch.Size(shape))
-
-    monkeypatch.setattr(retrieval, "compute_capability", lambda device: capability)
-    monkeypatch.setattr(retrieval.kernels, "available", lambda: True)
-    query, keys = on_a_card(1, 1, 4, 8), on_a_card(1, 1, 1 << 15, 8)
-    assert retrieval.applies(query, keys, keys, None, False) == expected
-    assert not retrieval.applies(query, keys, keys, None, True)
-    assert not retrieval.applies(on_a_card(1, 2, 4, 8), keys, keys, None, False)
