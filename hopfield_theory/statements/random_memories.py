@@ -435,7 +435,7 @@ STATEMENTS = (
             *_beside_law(lambda s: _law(s)[0], slotted(20, 10.0, 0.5, 4.5), (100, 2000)),
         ),
         experiment="capacity",
-        figure="law",
+        figure="capacity_law",
         closed_form="bounds.finite_size.law",
     ),
     Statement(

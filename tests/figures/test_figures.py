@@ -211,7 +211,7 @@ def test_capacity(drawn):
 
 def test_law(drawn):
     """C5 within m/2 above, C9 below."""
-    (curves, _, laws, _), frames = drawn("law")
+    (curves, _, laws, _), frames = drawn("capacity_law")
     rows = frames["capacity"].query("rule == 'stored' and lam == 0.5 and dim == 12").drop_duplicates("noop")
     assert rows["noop"].tolist() == [0.0, 1.0]
     for place, row in enumerate(rows.to_dict("records")):
@@ -231,7 +231,7 @@ def test_no_end_no_law(filled):
         if cell.parameters["kind"] == "crossing":
             rewrite(folder, cell, log_patterns=-math.inf)
     with pytest.raises(UnusableError, match="capacity, quick, have no memory that C5 or C9 predicts"):
-        unrendered("law", folder)
+        unrendered("capacity_law", folder)
 
 
 def test_exponents(drawn):
@@ -345,6 +345,12 @@ def written(made, tmp_path_factory):
 def test_all_are_there(written):
     endings = ("pdf", "png", "md")
     assert {path.name for path in written.iterdir()} == {f"{name}.{ending}" for name in SOME for ending in endings}
+
+
+def test_a_figure_is_named_after_what_it_is_drawn_from():
+    for name in NAMES:
+        needs = importlib.import_module(f"figures.{name}").NEEDS
+        assert any(name == first or name.startswith(f"{first}_") for first in needs), name
 
 
 @pytest.mark.slow
