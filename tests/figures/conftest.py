@@ -1,5 +1,6 @@
 """A small store in which every quick experiment is finished, with numbers made up from each cell's parameters."""
 
+import functools
 import importlib
 import math
 import zlib
@@ -10,6 +11,7 @@ import pytest
 from benchmarks.timing import record
 from figures import style
 from hopfield_theory.runs.store import Cell, Store, canonical
+from tests.figures.stored import unrendered
 
 
 def around(name, middle, width=0.05):
@@ -137,6 +139,18 @@ def made(tmp_path_factory):
         fill(folder, name)
     record("update", [("plain", "update", [4.0, 5.0, 6.0]), ("loop", "update", [20.0])], folder=folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def drawn(made):
+    """Return a way to draw a figure: its axes, in the order in which they were made, and the results, by experiment."""
+
+    @functools.cache
+    def draw_once(name):
+        figure, found = unrendered(name, made)
+        return figure.axes, {experiment: each.frame for experiment, each in found.items()}
+
+    return draw_once
 
 
 @pytest.fixture
