@@ -56,7 +56,8 @@ test: install
 gpu:
 	mkdir -p $(OUT)
 	status=0; \
-	timeout 150 $(PYTHON) -m pytest -q -n 8 -o filterwarnings=default -p no:cacheprovider tests/gpu > $(OUT)/gpu-tests.txt 2>&1 || status=$$?; \
+	OMP_NUM_THREADS=2 OMP_WAIT_POLICY=passive timeout -s INT -k 10 180 $(PYTHON) -m pytest -q -n 12 --dist worksteal \
+		-o filterwarnings=default -p no:cacheprovider tests/gpu > $(OUT)/gpu-tests.txt 2>&1 || status=$$?; \
 	tail -n 25 $(OUT)/gpu-tests.txt; \
 	$(PYTHON) -m benchmarks.gpu $(OUT) || status=$$?; \
 	exit $$status

@@ -291,7 +291,8 @@ def _sweep(memory: Memory, root: float, own: Tensor, indices: Tensor, tilt: Tens
     margin_radius = torch.full_like(norms, torch.inf)
     moments = own.new_zeros(3, len(own), dtype=torch.float64)
     exact_w, exact_g = [], []
-    tile = min(max(count // 64, 64), 1024)
+    # a power of two, which kernels want
+    tile = min(1 << max(count // 64, 64).bit_length() - 1, 1024)
     for columns in tiles(own, count, tile):
         other = (memory.patterns[columns].double() * root).to(dtype)
         found = reduced(

@@ -135,8 +135,8 @@ def _follow(
         ends[place], left[place] = x, away
         # an end on the boundary is no end inside, whatever its rounding
         stays[place] = settled & (distance + doubt + 4 * rounding < (1 - 1e-5) * reach)
-        going = ~settled
-        if not bool(going.any()):
+        going = (~settled).nonzero().squeeze(1)
+        if not len(going):
             break
         place, x, reach, length, factor = place[going], x[going], reach[going], length[going], factor[going]
     return ends, stays, left

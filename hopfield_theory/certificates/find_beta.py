@@ -481,6 +481,6 @@ class _Below:
         if not len(others):
             return
         state, _ = endpoints(self.memory, others, self.half[others], self.max_steps, leave=False)
-        met, distance = ends.nearest(state)
-        shared = distance < 0.05 * self.half[rows[met.cpu()]]
-        self.inside[rows[met.cpu()[shared.cpu()]]] = False
+        met, distance = (found.cpu() for found in ends.nearest(state))
+        shared = distance < 0.05 * self.half[rows[met]]
+        self.inside[rows[met[shared]]] = False

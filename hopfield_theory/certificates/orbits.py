@@ -127,7 +127,7 @@ def arrives(memory: Memory, starts: Tensor, centres: Tensor, radii: Tensor, max_
     for _ in range(max_steps):
         left = torch.linalg.vector_norm(x - centres[place], dim=1) * (1 + 1e-12) + doubt
         arrived[place] = left < radii[place]
-        on = (left >= radii[place]) & (doubt < radii[place])
+        on = ((left >= radii[place]) & (doubt < radii[place])).nonzero().squeeze(1)
         place, x, doubt = place[on], x[on], doubt[on]
         if not len(place):
             break

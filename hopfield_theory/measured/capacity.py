@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import enum
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -251,7 +251,7 @@ class _Task:
         near = torch.linalg.vector_norm(ends - targets, dim=-1) <= setting.error
         if setting.rule != Rule.ALONE or not bool(near.any()):
             return near
-        found = [_nearest_other(ends[None], block[None], first) for first, block in _blocks(source)]
+        found = [_nearest_other(ends[None], block[None], first) for first, block in source.blocks()]
         rivals, distances = (torch.cat(parts) for parts in zip(*found, strict=True))
         least = distances.min(0)
         rival = rivals[least.indices, torch.arange(len(ends), device=ends.device)]
@@ -264,15 +264,6 @@ class _Task:
         return near & ~shared
 
 
-def _blocks(source: PatternSource) -> Iterator[tuple[int, Tensor]]:
-    """Yield each block of patterns with the number of its first row."""
-    done = 0
-    for index in range(source.num_blocks):
-        block = source.block(index)
-        yield done, block
-        done += len(block)
-
-
 def _nearest_other(ends: Tensor, patterns: Tensor, first: int = 0) -> tuple[Tensor, Tensor]:
     """Return the pattern nearest to the end of each query but the queried one, and its distance.
 
@@ -280,7 +271,7 @@ def _nearest_other(ends: Tensor, patterns: Tensor, first: int = 0) -> tuple[Tens
     another pattern the distance is infinite.
     """
     squares = (patterns * patterns).sum(-1).unsqueeze(-2) - 2 * ends @ patterns.mT
-    own = torch.arange(first, min(ends.shape[-2], first + patterns.shape[-2]), device=ends.device)
+    own = torch.arange(first, max(first, min(ends.shape[-2], first + patterns.shape[-2])), device=ends.device)
     squares[:, own, own - first] = torch.inf
     least = squares.min(-1)
     rivals = patterns.gather(-2, least.indices.unsqueeze(-1).expand(ends.shape))

@@ -244,9 +244,10 @@ def accelerate(
         rows["least"] = torch.minimum(rows["least"], residual)
         converged = residual <= tol
         leave = converged | (rows["steps"] >= max_steps)
-        if leave.any():
-            # as numbers: a mask would make a GPU wait at each of these
-            gone, kept = leave.nonzero().squeeze(1), (~leave).nonzero().squeeze(1)
+        # as numbers: a mask would make a GPU wait at each of these
+        gone = leave.nonzero().squeeze(1)
+        if len(gone):
+            kept = (~leave).nonzero().squeeze(1)
             out = active[gone]
             found.state[out] = rows["new"][gone]
             found.residual[out], found.steps[out] = residual[gone], rows["steps"][gone]
@@ -270,11 +271,12 @@ def accelerate(
         refused = ~accepted & (rows["steps"] < max_steps)
         # a row that has no updates left keeps its state, which is T(x) in any case
         kept = ~accepted & ~refused
-        if refused.any():
-            plain = rows["new"][refused]
+        at = refused.nonzero().squeeze(1)
+        if len(at):
+            plain = rows["new"][at]
             plain_state, plain_energy = step(plain)
-            trial[refused], energy[refused] = plain, plain_energy
-            state[refused], f[refused] = plain_state, plain_state - plain
+            trial[at], energy[at] = plain, plain_energy
+            state[at], f[at] = plain_state, plain_state - plain
             rows["steps"] = rows["steps"] + refused
         stays = kept.unsqueeze(1)
         trial, energy = torch.where(stays, rows["x"], trial), torch.where(kept, rows["energy"], energy)

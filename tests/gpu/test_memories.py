@@ -104,9 +104,11 @@ def test_sums_do_not_depend_on_how_a_stream_is_divided(monkeypatch):
 
 
 @pytest.mark.parametrize(("count", "beta", "noop"), [(20_000, 60.0, 1.0), (9_000, 25.0, 0.0), (3_000, 40.0, 7.0)])
-def test_certificates_are_the_cpu_s(count, beta, noop):
+def test_certificates_are_the_cpu_s(monkeypatch, count, beta, noop):
     stored = patterns(count, 48, torch.float64)
     stored[5], stored[6] = stored[4], stored[7] + 1e-3
+    # so that the CPU's first sweep is in float64, as the card's
+    monkeypatch.setattr(torch, "get_float32_matmul_precision", lambda: "high")
     here, there = ht.certify(ht.Memory(stored, beta, noop)), ht.certify(ht.Memory(stored.cuda(), beta, noop))
     assert torch.equal(here.status, there.status.cpu())
     for field in fields(CertifiedBalls):
@@ -114,8 +116,18 @@ def test_certificates_are_the_cpu_s(count, beta, noop):
         if one.dtype == torch.int64:
             assert torch.equal(one, other) or field.name == "rival"
         else:
-            # the CPU's first sweep may be in float32
             torch.testing.assert_close(other, one, rtol=1e-4, atol=1e-9, equal_nan=True)
+
+
+def test_the_search_for_beta_is_the_cpu_s():
+    # clusters: some followed patterns stay and others leave at the same β
+    near = patterns(600, 24, torch.float64)
+    near[300:] = near[:300] + 0.2 * near[300:]
+    here, there = (ht.find_beta(stored, noop=1.0, normalise=True) for stored in (near, near.cuda()))
+    torch.testing.assert_close(there.betas.cpu(), here.betas, rtol=1e-12, atol=0)
+    for one, other in ((here.stored, there.stored), (here.retrieved, there.retrieved)):
+        # a bound that is met to the last digit may be decided either way
+        assert (one != other.cpu()).double().mean() < 1e-3
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import torch
 
 from hopfield_theory.bounds import RandomMemory, finite_size, mean_field
 from hopfield_theory.certificates.certify import shared_with
+from hopfield_theory.data import ensembles
 from hopfield_theory.data.ensembles import RandomPatterns
 from hopfield_theory.fused.drawn import DrawnPatterns
 from hopfield_theory.measured import capacity as module
@@ -113,7 +114,10 @@ def test_outcomes_depend_on_the_memory_alone(monkeypatch):
     assert np.array_equal(whole, outcomes(setting, 40, 30, 2, queries=2))
 
 
-def test_streamed_memories_give_what_held_ones_give(monkeypatch):
+@pytest.mark.parametrize("rows", [1, 16, 1000])
+def test_streamed_memories_give_what_held_ones_give(monkeypatch, rows):
+    # where there are several blocks, most hold no pattern that is queried
+    monkeypatch.setattr(ensembles, "_BLOCK_NUMBERS", 10 * rows)
     setting = Setting(dense(10, 8.0))
     held = outcomes(setting, 30, 12, 4)
     once = outcomes(Setting(dense(10, 8.0), rule="one update"), 30, 12, 4)

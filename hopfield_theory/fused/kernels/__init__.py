@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import functools
 import importlib.util
+from contextlib import nullcontext
+from typing import Any
 
-__all__ = ["available"]
+import torch
+
+__all__ = ["available", "launch"]
 
 
 @functools.cache
@@ -18,3 +22,10 @@ def available() -> bool:
     True
     """
     return importlib.util.find_spec("triton") is not None
+
+
+def launch(kernel: Any, grid: tuple[int, ...], *arguments: Any, **options: Any) -> None:
+    """Launch a kernel on the device of its first argument: Triton alone takes the current one, whatever it is given."""
+    device = arguments[0].device
+    with torch.cuda.device(device) if device.type == "cuda" else nullcontext():
+        kernel[grid](*arguments, **options)

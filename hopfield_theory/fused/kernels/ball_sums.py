@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 import triton
 import triton.language as tl
 from torch import Tensor
+
+from hopfield_theory.fused.kernels import launch
 
 __all__ = ["segment_sums"]
 
@@ -75,8 +75,8 @@ def segment_sums(
     places = torch.empty(2, rows, segments, dtype=torch.int64, device=overlap.device)
     # a number would be rounded to float32, and the bound with it
     error = overlap.new_full((), square_error)
-    launch: Any = _segment_sums[(rows, segments)]
     launch(
+        _segment_sums, (rows, segments),
         overlap, other_square, own_square, tilt, own, start, segments, rows * segments, error, sums, places,
         SEGMENT=segment, num_warps=4,
     )  # fmt: skip

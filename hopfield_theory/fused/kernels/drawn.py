@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 import triton
 import triton.language as tl
 from torch import Tensor
+
+from hopfield_theory.fused.kernels import launch
 
 __all__ = ["draw", "unit_rows"]
 
@@ -100,6 +100,8 @@ def draw(seed: int, first: int, count: int, width: int, size: float, kind: int, 
     out = torch.empty(count, width, device=device)
     columns = max(16, triton.next_power_of_2(width))
     rows = max(1, min(128, 8192 // columns))
-    launch: Any = _draw[(triton.cdiv(count, rows),)]
-    launch(out, seed, first, count, size, width=width, ROWS=rows, WIDTH=columns, KIND=kind)
+    launch(
+        _draw, (triton.cdiv(count, rows),),
+        out, seed, first, count, size, width=width, ROWS=rows, WIDTH=columns, KIND=kind,
+    )  # fmt: skip
     return out

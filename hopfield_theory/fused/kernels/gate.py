@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 import triton
 import triton.language as tl
 from torch import Tensor
+
+from hopfield_theory.fused.kernels import launch
 
 __all__ = ["gate_", "mass_gradient"]
 
@@ -92,8 +92,8 @@ def gate_(out: Tensor, lse: Tensor, log_n: Tensor | float) -> None:
     blocks = triton.cdiv(length, rows)
     number = not isinstance(log_n, Tensor)
     mass = lse if number else log_n.expand(lse.shape)
-    launch: Any = _gate[(batch * heads * blocks,)]
     launch(
+        _gate, (batch * heads * blocks,),
         out, lse, log_n if number else mass, heads, length, blocks, *out.stride()[:3], *lse.stride(), *mass.stride(),
         width, NUMBER=number, UNCHANGED=_UNCHANGED[out.dtype], COLUMNS=columns, ROWS=rows,
     )  # fmt: skip
@@ -106,8 +106,8 @@ def mass_gradient(out: Tensor, grad: Tensor, lse: Tensor, log_n: Tensor) -> Tens
     blocks = triton.cdiv(length, rows)
     mass = log_n.expand(lse.shape)
     result = torch.empty(batch, heads, length, dtype=torch.float32, device=out.device)
-    launch: Any = _mass_gradient[(batch * heads * blocks,)]
     launch(
+        _mass_gradient, (batch * heads * blocks,),
         out, grad, lse, mass, result, heads, length, blocks,
         *out.stride()[:3], *grad.stride()[:3], *lse.stride(), *mass.stride(), width, COLUMNS=columns, ROWS=rows,
     )  # fmt: skip

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 import triton
 import triton.language as tl
 from torch import Tensor
+
+from hopfield_theory.fused.kernels import launch
 
 __all__ = ["takes", "trial_states"]
 
@@ -91,8 +91,8 @@ def trial_states(rows: dict[str, Tensor], residual: Tensor, trust: float, relaxa
     number, width = x.shape
     info = torch.finfo(x.dtype)
     trial, sure = torch.empty_like(x), torch.empty(number, dtype=torch.int8, device=x.device)
-    launch: Any = _trial_states[(number,)]
     launch(
+        _trial_states, (number,),
         *(rows[name].contiguous() for name in ("x", "new", "f", "dx", "df", "depth")), residual.contiguous(),
         rows["previous"].contiguous(), rows["was_plain"].to(torch.int8), trial, sure, width=width,
         COLUMNS=max(16, triton.next_power_of_2(width)), WINDOW=window, RIDGE=info.eps**0.625, TINY=info.tiny,

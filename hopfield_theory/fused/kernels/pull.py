@@ -10,13 +10,13 @@ cores cut off what they add, so only the sums of one tile are theirs.
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import torch
 import triton
 import triton.language as tl
 from torch import Tensor
 
+from hopfield_theory.fused.kernels import launch
 from hopfield_theory.fused.kernels.drawn import unit_rows
 
 __all__ = ["pull_drawn", "pull_float32", "pull_float64"]
@@ -214,8 +214,8 @@ def _launch(query, factors, keys, values, drawn, count, parts, kind, size):
     top, total = torch.empty(number, queries, **new), torch.empty(number, queries, **new)
     mean, longest = torch.empty(number, queries, value_width, **new), torch.empty(number, **new)
     seed, first = drawn
-    launch: Any = _pull[(number, triton.cdiv(queries, rows))]
     launch(
+        _pull, (number, triton.cdiv(queries, rows)),
         *query, factors, keys, values, seed, first, count, tiles, size,
         top, total, mean, longest, queries, width=width, value_width=value_width, ROWS=rows, TILE=tile,
         WIDTH=_columns(width), VALUE_WIDTH=_columns(value_width), KIND=kind, SAME=values is keys, **options,
@@ -258,8 +258,8 @@ def pull_float64(query: Tensor, keys: Tensor, values: Tensor, beta: float) -> tu
     number, tiles = _parts(count, 32, 132 if queries > 64 else 1056, count + 32)
     top, total = query.new_empty(number, queries), query.new_empty(number, queries)
     mean = query.new_empty(number, queries, value_width)
-    launch: Any = _pull_double[(number, triton.cdiv(queries, 64))]
     launch(
+        _pull_double, (number, triton.cdiv(queries, 64)),
         (query * beta).contiguous(), keys, values, count, tiles, top, total, mean, queries, width=width,
         value_width=value_width, ROWS=64, TILE=32, WIDTH=_columns(width), VALUE_WIDTH=_columns(value_width),
         SAME=values is keys, num_warps=4, num_stages=2,

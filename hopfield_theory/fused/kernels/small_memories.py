@@ -16,6 +16,8 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
+from hopfield_theory.fused.kernels import launch
+
 __all__ = ["fixed_points"]
 
 # updates between two looks of the host at the flags
@@ -141,16 +143,16 @@ def fixed_points(
     residual = torch.full((number,), math.inf, **like)
     sums, tops = torch.empty(number, parts, **like), torch.empty(number, parts, **like)
     means = torch.empty(number, parts, width, **like)
-    pull: Any = _pull_parts[(number, parts)]
-    join: Any = _join_parts[(number,)]
 
     def update(times: int) -> None:
         for _ in range(times):
-            pull(
+            launch(
+                _pull_parts, (number, parts),
                 x, whole, constants, done, sums, tops, means, count, stride, span, each, width=width, COLUMNS=columns,
                 TILE=tile, RUNNING=running, num_warps=4,
             )  # fmt: skip
-            join(
+            launch(
+                _join_parts, (number,),
                 x, constants, done, steps, residual, sums, tops, means, parts, width=width, COLUMNS=columns,
                 PARTS=_JOINED // columns, num_warps=4,
             )  # fmt: skip
@@ -159,7 +161,7 @@ def fixed_points(
     for begun in range(0, max_steps, _TOGETHER):
         times = min(_TOGETHER, max_steps - begun)
         if begun and times == _TOGETHER and x.is_cuda:
-            replay = replay or _recorded(lambda: update(_TOGETHER))
+            replay = replay or _recorded(x.device, lambda: update(_TOGETHER))
             replay()
         else:
             update(times)
@@ -169,13 +171,13 @@ def fixed_points(
     return x.view(queries.shape), steps.view(shape), residual.view(shape)
 
 
-def _recorded(run: Callable[[], None]) -> Callable[[], None]:
+def _recorded(device: torch.device, run: Callable[[], None]) -> Callable[[], None]:
     """Record launches as a CUDA graph; the caller keeps the tensors alive that they read and write."""
-    graph, stream = torch.cuda.CUDAGraph(), torch.cuda.Stream()
-    stream.wait_stream(torch.cuda.current_stream())
+    graph, stream = torch.cuda.CUDAGraph(), torch.cuda.Stream(device)
+    stream.wait_stream(torch.cuda.current_stream(device))
     with torch.cuda.stream(stream):
         graph.capture_begin(capture_error_mode="thread_local")
         run()
         graph.capture_end()
-    torch.cuda.current_stream().wait_stream(stream)
+    torch.cuda.current_stream(device).wait_stream(stream)
     return graph.replay
