@@ -69,7 +69,8 @@ def fused_attention(
         Inverse temperature, a finite number.
     mask : Tensor, optional
         Broadcasts to (..., L, S): boolean (``True`` takes part) or added to the scores (finite or ``−inf``); its
-        gradient has its own size.
+        gradient has its own size. Keys all of which a dtype's least number hides are averaged where n = 0, and the
+        gradient of such a query is lost in rounding, both as in PyTorch.
     is_causal : bool
         Query ``i`` sees only the keys ``j ≤ i``.
     return_lse : bool

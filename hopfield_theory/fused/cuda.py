@@ -180,7 +180,7 @@ def _bias(mask: Tensor | None, query: Tensor, key: Tensor, name: str) -> Tensor 
 
 
 def _unseeing(mask: Tensor) -> Tensor:
-    """Tell which queries see no key: the operators do not always say so."""
+    """Tell which queries see no key: the operators say so as −∞, or as a number that a mask could add."""
     return ~mask.any(-1) if mask.dtype == torch.bool else (mask == -math.inf).all(-1)
 
 

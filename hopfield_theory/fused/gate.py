@@ -29,7 +29,7 @@ def gate_(out: Tensor, lse: Tensor, log_n: Tensor | float) -> None:
     out : Tensor, shape (B, H, L, V)
         :math:`o`, last stride 1; becomes :math:`o_n`, zeros where no key is seen.
     lse : Tensor, shape (B, H, L), float32
-        :math:`\ell`; below −1e30 where no key is seen. It becomes :math:`\ell_n`, but 0 where no key is seen and n = 0.
+        :math:`\ell`; −∞ where no key is seen. It becomes :math:`\ell_n`, but 0 where no key is seen and n = 0.
         Where it is NaN, so is everything.
     log_n : Tensor or float
         A tensor broadcasts to (B, H, L).
@@ -46,14 +46,13 @@ def gate_(out: Tensor, lse: Tensor, log_n: Tensor | float) -> None:
 
         gate.gate_(out, lse, log_n)
         return
-    seen = lse.masked_fill(lse < -1e30, -math.inf)
     mass = log_n.to(lse.dtype) if isinstance(log_n, Tensor) else lse.new_full((), log_n)
-    joined = torch.logaddexp(seen, mass).expand(lse.shape)
+    joined = torch.logaddexp(lse, mass).expand(lse.shape)
     joined = joined.masked_fill(joined == -math.inf, 0.0)
-    lse.copy_(joined)
     # what an operator leaves where no key is seen may be NaN
-    out.masked_fill_((seen == -math.inf).unsqueeze(-1), 0.0)
-    out.mul_(torch.exp(seen - joined).unsqueeze(-1))
+    out.masked_fill_((lse == -math.inf).unsqueeze(-1), 0.0)
+    out.mul_(torch.exp(lse - joined).unsqueeze(-1))
+    lse.copy_(joined)
 
 
 def gate_seen_(out: Tensor, lse: Tensor, log_n: float, keep: bool) -> None:

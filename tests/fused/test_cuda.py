@@ -228,7 +228,12 @@ def problem(case, dtype=torch.float32):
         whole = torch.rand(length, keys, generator=generator) > 0.5
         whole[2] = False
         uniform = torch.rand(batch, 1, length, keys, generator=generator).to(dtype)
-        mask = {"padding": seen, "full": whole, "added": torch.where(whole, uniform, -math.inf)}[case["mask"]]
+        mask = {
+            "padding": seen,
+            "full": whole,
+            "added": torch.where(whole, uniform, -math.inf),
+            "least": torch.where(whole, 0.0, torch.finfo(dtype).min),
+        }[case["mask"]]
         mask = mask if mask.dim() == 4 else mask[None, None]
     log_n = case.get("log_n", 0.0)
     if isinstance(log_n, str):
@@ -267,6 +272,16 @@ def test_values_and_gradients_are_the_plain_formula_s(operators, case, name, wit
     found = torch.autograd.grad(total, learnt)
     for gradient, right in zip(found, torch.autograd.grad(expected_total, learnt), strict=True):
         torch.testing.assert_close(gradient, torch.nan_to_num(right), rtol=0, atol=3e-5, check_dtype=False)
+
+
+@pytest.mark.parametrize("log_n", [-math.inf, 0.0])
+@pytest.mark.parametrize("name", ["cudnn", "efficient"])
+def test_keys_that_the_least_number_hides_are_averaged_unless_there_is_a_slot(operators, name, log_n):
+    query, key, value, _, beta, mask, causal, _ = problem({"mask": "least"})
+    out, _ = cuda.attend(name, query, key, value, log_n, mask, beta, causal)
+    expected, _ = reference(query, key, value, log_n, beta, mask, causal)
+    torch.testing.assert_close(out, expected, rtol=0, atol=1e-5, check_dtype=False)
+    assert (out[:, :, 2] == 0).all() == (log_n == 0.0)
 
 
 def test_without_gradients_the_answer_is_the_same(operators):
@@ -383,11 +398,12 @@ def test_the_kernel_and_the_plain_gate_are_the_formula(batch, heads, length, wid
     out = out.transpose(1, 2) if turned else out
     lse = 5 * torch.randn(batch, heads, length, generator=generator)
     lse[..., ::3] = -math.inf
+    # added masks may hide keys by the least number: so low are all scores then
     lse[..., 1::9] = -1.7e38
     # an operator may leave NaN where no key is seen; with the sum it is the caller's own
     out[..., ::9, :] = math.nan
     lse[..., 2::7] = math.nan
-    seen = ~(lse < -1e30)
+    seen = lse != -math.inf
     if log_n == "rows":
         log_n = torch.randn(batch, 1, length, generator=generator)
     mass = torch.as_tensor(log_n).double().expand(lse.shape)

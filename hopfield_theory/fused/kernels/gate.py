@@ -30,10 +30,8 @@ def _gate(
         mass = tl.zeros((ROWS,), tl.float32) + log_n
     else:
         mass = tl.load(log_n + batch * mass_b + head * mass_h + far_row * mass_l, mask=there, other=0.0).to(tl.float32)
-    # the operators tell a query without keys as −∞ or about −1e38
     unknown = seen != seen  # noqa: PLR0124 (NaN)
-    some = (seen > -1e30) | unknown
-    seen = tl.where(some, seen, float("-inf"))
+    some = (seen > float("-inf")) | unknown
     top = tl.maximum(seen, mass)
     shift = tl.where(top == float("-inf"), 0.0, top)
     # finite where no key is seen and n = 0, so that the backward pass finds weights exp(−∞ − ℓ_n) of 0
