@@ -43,8 +43,8 @@ class Case:
     high: float
     crowd_cap: float
     ball: float
-    self_map_log_tilt: float
-    contraction_log_tilt: float
+    self_map_log_tilt: float = 0.0
+    contraction_log_tilt: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -298,10 +298,10 @@ def _single(memory: RandomMemory) -> Witness:
     rho = 0.0
     for _ in range(_SETTLED):
         rho = float(special.expit(memory.log_noop - memory.kappa * (1.0 - rho)))
-    case = Case(math.inf, math.inf, 2.0, min(max((1.0 + 1e-6) * rho, 1e-300), 1.0), 0.0, 0.0)
+    case = Case(math.inf, math.inf, 2.0, min(max((1.0 + 1e-6) * rho, 1e-300), 1.0))
     if _summands(memory, case, np.array([2.0])) is not None:
         return Witness(0.0, 2.0, case)
-    return Witness(-math.inf, 2.0, Case(math.inf, math.inf, 2.0, 1.0, 0.0, 0.0))
+    return Witness(-math.inf, 2.0, Case(math.inf, math.inf, 2.0, 1.0))
 
 
 def _plain(memory: RandomMemory, log_p: float, quantifier: str) -> Witness | None:
@@ -313,7 +313,7 @@ def _plain(memory: RandomMemory, log_p: float, quantifier: str) -> Witness | Non
         if cap >= 2.0 or rho >= 1.0 or 2.0 * rho >= math.sqrt(2.0 * cap):
             return None
         nodes = _quadrature.heights(cap, memory.dim)
-        lone = Case(math.inf, math.inf, cap, rho, 0.0, 0.0)
+        lone = Case(math.inf, math.inf, cap, rho)
         summands = _summands(memory, lone, nodes[0])
         if summands is None:
             return None
@@ -390,7 +390,7 @@ def _lone(memory: RandomMemory, cap: float, log_patterns: float) -> tuple[Case, 
     """Return the case of no neighbour below a height with the ball of the smallest tail, and its logarithm."""
 
     def at(log_ball: float) -> tuple[Case, float]:
-        return _tilted(memory, Case(math.inf, math.inf, cap, math.exp(log_ball), 0.0, 0.0), log_patterns)
+        return _tilted(memory, Case(math.inf, math.inf, cap, math.exp(log_ball)), log_patterns)
 
     half_way = 0.5 * math.log(0.5 * cap)
     return at(_quadrature.minimum(lambda log_ball: at(log_ball)[1], half_way - 3.0, half_way - 1e-9)[0])
@@ -428,7 +428,7 @@ def _best_shell(
     def at(point: Floats) -> tuple[Case, float]:
         ball = math.exp(half_way + float(special.expit(point[0])) * math.log1p(-lean))
         crowd_cap = high + math.exp(min(float(point[1]), 50.0)) / memory.kappa
-        shell = Case(low, high, crowd_cap, ball, 0.0, 0.0)
+        shell = Case(low, high, crowd_cap, ball)
         if crowd_cap >= 2.0:
             return shell, _VOID
         shell, log_tail = _tilted(memory, shell, log_patterns)

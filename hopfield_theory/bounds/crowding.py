@@ -220,7 +220,7 @@ def log_typical_survival(memory: RandomMemory, witness: TypicalWitness, log_patt
         crowd = _Crowd(memory, witness.error, witness.cap, strip.low, strip.high)
         if strip.high > floor:
             if strip.inside is None:
-                return max(0.0, float(np.logaddexp.reduce(parts)))
+                return 0.0
             crowd = crowd.pulled_back(strip.inside.allowance)
             parts.append(_Inner(memory, crowd, floor, strip.inside.cosine).log_tail(strip.inside, others))
         parts += crowd.log_tails(strip, others)
@@ -436,7 +436,7 @@ def _solved_with_patterns_inside(memory: RandomMemory, best: TypicalWitness, log
 def _floor(memory: RandomMemory, others: float, log_share: float, edges: list[float]) -> float:
     """Return the largest height below which a pattern is rare enough, or the edge of a strip right above it."""
     floor = min(cap_heights.widest(log_share - others, memory.dim), edges[-1])
-    above = next((edge for edge in edges if edge >= floor), floor)
+    above = next(edge for edge in edges if edge >= floor)
     return above if above <= floor * (1.0 + 1e-3 / memory.dim) else floor
 
 

@@ -82,4 +82,4 @@ def _half_angle(t: float, kappa: float) -> float:
 
 
 def _root(function: Callable[[float], float], low: float, high: float) -> float:
-    return float(optimize.root_scalar(function, bracket=(low, high), method="brentq", xtol=1e-300, rtol=1e-14).root)
+    return float(optimize.root_scalar(function, bracket=(low, high), method="brentq", xtol=1e-300).root)

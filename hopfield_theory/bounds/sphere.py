@@ -27,8 +27,8 @@ _FRACTION_TERMS = 10
 def log_cap(height: ArrayLike, dim: int) -> Floats:
     """Logarithm of the share of the sphere in a cap: ``log P(1 - cos(theta) < height)``.
 
-    With ``x = u (2 - u)`` and ``a = (d - 1)/2`` the share is ``½ I_x(a, ½)`` for heights ``u`` up to 1, and one minus
-    the opposite cap beyond. Where the incomplete beta function underflows, its hypergeometric series is used,
+    With ``x = u (2 - u)`` and ``a = (d - 1)/2`` the share is ``½ I_x(a, ½) = ½ - ½ I_{1-x}(½, a)`` for heights ``u``
+    up to 1, and one minus the opposite cap beyond. Where the incomplete beta function underflows, its hypergeometric series is used,
     ``x^a sqrt(1 - x) / (a B(a, ½)) · F(a + ½, 1; a + 1; x)``, whose terms are all positive.
 
     Parameters
@@ -55,7 +55,9 @@ def log_cap(height: ArrayLike, dim: int) -> Floats:
     small = np.minimum(u, 2.0 - u)
     x = small * (2.0 - small)
     with np.errstate(divide="ignore"):
-        tail = np.log(0.5 * special.betainc(a, 0.5, x))
+        # near a half sphere x loses how far it is from 1
+        near = small > 0.5
+        tail = np.log(0.5 * np.where(near, special.betaincc(0.5, a, (1.0 - small) ** 2), special.betainc(a, 0.5, x)))
         far = tail < -500.0
         if np.any(far):
             tail = np.where(far, _log_far_cap(small, a), tail)

@@ -545,7 +545,7 @@ def test_the_ceiling_for_all_is_the_smaller_of_the_two(monkeypatch):
 )
 def test_the_default_error_of_the_typical_ceiling(monkeypatch, log_patterns, ball, error):
     """The ball of C3 where it stores anything, at least 1/κ and at most ½."""
-    lone = chernoff.Case(math.inf, math.inf, 0.1, ball, 0.0, 0.0)
+    lone = chernoff.Case(math.inf, math.inf, 0.1, ball)
     monkeypatch.setattr(crowding, "chernoff_witness", lambda *_: chernoff.Witness(log_patterns, 0.1, lone))
     for search in ("_typical_solved", "_solved_with_patterns_inside"):
         monkeypatch.setattr(crowding, search, lambda memory, best, *_: best)

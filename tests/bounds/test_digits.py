@@ -31,6 +31,21 @@ def test_the_bounds_in_digits(dim, kappa, log_noop, p, log_patterns):
     assert [*found, merging.pair_witness(memory, p).log_patterns] == pytest.approx(log_patterns, abs=DIGITS)
 
 
+# C7 within a distance of one's choice, where patterns inside of it count
+@pytest.mark.parametrize(
+    ("dim", "kappa", "log_noop", "error", "log_patterns"),
+    [(20, 20.0, 0.0, 0.35, 11.26127), (20, 10.0, 0.0, 0.5, 6.69632), (30, 30.0, 3.0, 0.3, 16.54385)],
+)
+def test_the_ceiling_of_a_distance_in_digits(dim, kappa, log_noop, error, log_patterns):
+    memory = RandomMemory(dim, kappa, log_noop)
+    found = crowding.typical_witness(memory, 0.01, error)
+    assert any(strip.inside is not None for strip in found.strips)
+    assert found.log_patterns == pytest.approx(log_patterns, abs=DIGITS)
+    # the search stops where the bound holds: a pattern survives with probability 1 − p at most
+    assert -0.2 < crowding.log_typical_survival(memory, found, found.log_patterns) <= math.log1p(-0.01)
+    assert crowding.log_typical_survival(memory, found, 0.0) >= 0.0
+
+
 # the end's log M and overlap, the part across, and the width and the skew of log M about it
 @pytest.mark.parametrize(
     ("dim", "kappa", "log_noop", "law"),

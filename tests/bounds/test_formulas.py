@@ -228,11 +228,11 @@ def test_c3_summands_and_their_allowances():
     w = np.sqrt(2 * heights)
     for rho in (0.06, 0.12):
         leak, weight = NOOP * math.exp(-KAPPA * (1 - rho)), np.exp(-KAPPA * (heights - rho * w))
-        lone = chernoff._summands(MEMORY, chernoff.Case(math.inf, math.inf, 0.45, rho, 0.0, 0.0), heights)
+        lone = chernoff._summands(MEMORY, chernoff.Case(math.inf, math.inf, 0.45, rho), heights)
         move, stretch = rho - (1 - rho) * leak, 1 - (KAPPA - 1) * leak
         expected = [(w - rho) * weight / move, (KAPPA * w**2 - 1) * weight / stretch]
         np.testing.assert_allclose([np.exp(f.log_rate) for f in lone], expected)
-        shell = chernoff._summands(MEMORY, chernoff.Case(0.15, 0.16, 0.45, rho, 0.0, 0.0), heights)
+        shell = chernoff._summands(MEMORY, chernoff.Case(0.15, 0.16, 0.45, rho), heights)
         for index, f in enumerate(shell):
             k, b, g = np.array([beside(MEMORY, 0.15, 0.16, rho, u)[index] for u in heights]).T
             y = np.exp(f.log_factor)
@@ -241,11 +241,11 @@ def test_c3_summands_and_their_allowances():
     # balls that the neighbour's pull leaves, in one of which the two stretch too much as well
     for low, rho in ((0.081, 0.05), (0.082, 0.2)):
         assert min(beside(MEMORY, low, 0.083, rho, 0.5)[2:]) < 0.0
-        assert chernoff._summands(MEMORY, chernoff.Case(low, 0.083, 0.5, rho, 0.0, 0.0), heights) is None
+        assert chernoff._summands(MEMORY, chernoff.Case(low, 0.083, 0.5, rho), heights) is None
     # balls reach at most half way to others and to the neighbour, and an allowance of nothing is none
-    assert chernoff._summands(MEMORY, chernoff.Case(math.inf, math.inf, 0.5, 0.6, 0.0, 0.0), np.array([0.5])) is None
-    assert chernoff._summands(MEMORY, chernoff.Case(0.02, 0.03, 0.5, 0.11, 0.0, 0.0), np.array([0.5])) is None
-    half = chernoff.Case(math.inf, math.inf, 0.5, 0.5, 0.0, 0.0)
+    assert chernoff._summands(MEMORY, chernoff.Case(math.inf, math.inf, 0.5, 0.6), np.array([0.5])) is None
+    assert chernoff._summands(MEMORY, chernoff.Case(0.02, 0.03, 0.5, 0.11), np.array([0.5])) is None
+    half = chernoff.Case(math.inf, math.inf, 0.5, 0.5)
     assert chernoff._summands(RandomMemory(DIM, 1.0, 0.5), half, np.array([2.0])) is None
     assert chernoff._summands(RandomMemory(DIM, 1.0, 0.499), half, np.array([2.0])) is not None
     # far below the mean slope of 1 a pattern does not stretch at all
@@ -276,7 +276,7 @@ def test_c3_sums_certify_what_they_say(near, rho, log_noop, lean):
     # the crowd may lean towards the neighbour, and is repeated until the room is nearly full.
     rng = np.random.default_rng(0)
     memory = RandomMemory(DIM, KAPPA, log_noop)
-    case = chernoff.Case(*(near or (math.inf, math.inf)), 2 * rho**2 if near is None else near[1], rho, 0.0, 0.0)
+    case = chernoff.Case(*(near or (math.inf, math.inf)), 2 * rho**2 if near is None else near[1], rho)
     met, moved, stretched = 0, 0.0, 0.0
     for _ in range(200):
         patterns = rng.normal(size=(25, DIM))
@@ -345,7 +345,7 @@ def test_c3_shares_bound_how_often_a_third_pattern_is_near():
     rng, others = np.random.default_rng(0), 3
     nearest, second = np.sort(rng.uniform(0.0, 2.0, size=(200_000, others)), axis=1)[:, :2].T
     for low, high, crowd in ((0.1, 0.2, 0.2), (0.1, 0.2, 0.5), (0.02, 0.3, 0.31)):
-        shell = chernoff.Case(low, high, crowd, 0.1, 0.0, 0.0)
+        shell = chernoff.Case(low, high, crowd, 0.1)
         bound = others**2 * math.exp(sum(chernoff.log_shares(3, shell.low, shell.high, shell.crowd_cap)))
         counted = np.mean((low <= nearest) & (nearest < high) & (second < crowd))
         # of three others, 6 ordered pairs in place of 9, and the third may be nearer than both
@@ -359,7 +359,7 @@ def test_c3_tails_bound_how_often_sums_exceed_their_allowances():
     crowds = 1.0 - directions[..., 0]
     cosines = directions[..., 1] / np.sqrt(crowds * (2.0 - crowds))
     for low, high, crowd, rho in ((math.inf, math.inf, 0.1, 0.05), (0.15, 0.16, 0.17, 0.1), (0.1, 0.1002, 0.25, 0.112)):
-        case, log_tail = chernoff._tilted(memory, chernoff.Case(low, high, crowd, rho, 0.0, 0.0), math.log(size))
+        case, log_tail = chernoff._tilted(memory, chernoff.Case(low, high, crowd, rho), math.log(size))
         above = crowds.min(axis=1) > crowd
         first, second = chernoff._summands(memory, case, crowds)
         # the mean's worst sign of b is that of no direction: either will do

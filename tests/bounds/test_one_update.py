@@ -74,12 +74,21 @@ def test_t11_threshold_is_where_the_bounds_cross(target, others, out, n):
         assert (classified < dense) == (out > threshold)
 
 
-@pytest.mark.parametrize("log_noop", [-math.inf, 0.0, 3.0, 90.0, 99.0])
+@pytest.mark.parametrize(
+    ("kappa", "log_noop"),
+    [
+        *((100.0, log_noop) for log_noop in (-math.inf, 0.0, 3.0, 90.0, 99.0)),
+        # the balls end at m
+        *((1.2, log_noop) for log_noop in (-1.0, -0.1, -0.05)),
+        (1.05, -0.02),
+        (0.9, -0.5),
+        (2.0, 0.1),
+    ],
+)
 @pytest.mark.parametrize("size", [2, 1000, 10**9])
-def test_the_least_gap_is_the_edge_of_t12(log_noop, size):
-    """Over a grid of balls, with the two conditions of T12 written out in units of m = 10."""
-    kappa = 100.0
-    edge = one_update.least_gap(log_patterns=math.log(size), beta=1.0, radius=10.0, log_noop=log_noop)
+def test_the_least_gap_is_the_edge_of_t12(kappa, log_noop, size):
+    """Over a grid of balls, with the two conditions of T12 written out in units of m."""
+    edge = one_update.least_gap(log_patterns=math.log(size), beta=1.0, radius=math.sqrt(kappa), log_noop=log_noop)
     ball = np.geomspace(1e-4, 1.0, 400_001)
     leak = np.exp(log_noop - kappa * (1 - ball))
 

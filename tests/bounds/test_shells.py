@@ -374,6 +374,12 @@ def test_a_shell_that_implies_nothing_proves_nothing(index):
         assert _neighbour_balls.stored(MEMORY, case) is False, name
 
 
+def test_a_lone_ball_reaches_half_way_to_the_nearest_pattern_at_most():
+    lone = of_row()[0]
+    for room, expected in ((2.01, True), (1.99, False)):
+        assert _shell_proof.stored(ROW, dataclasses.replace(lone, crowd_cap=room * lone.ball**2)) == expected
+
+
 def test_every_mistake_is_tried():
     assert len(list(mistakes())) == 18
 

@@ -72,6 +72,14 @@ def test_caps_of_almost_half_a_sphere_in_very_many_dimensions(dim):
         assert agrees(float(sphere.log_cap(height, dim)), expected)
 
 
+@pytest.mark.parametrize("dim", [3, 9_999, 20_003, 100_000, 10**9])
+def test_caps_of_less_than_half_a_sphere_by_little(dim):
+    for below in (0.4, 0.1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-9, -1e-4):
+        if dim * below**2 < 1000:
+            height = 1.0 - below
+            assert agrees(float(sphere.log_cap(height, dim)), exact_log_cap(height, dim), 1e-13), height
+
+
 def test_log_cap_ends():
     assert sphere.log_cap(0.0, 7) == -math.inf
     assert sphere.log_cap(2.0, 7) == 0.0

@@ -124,6 +124,19 @@ def test_the_last_sentence_says_from_which_n_on_something_is_rejected(known, end
     assert certificate.lines(*known)[-1] == f"No query is proved to be {end}"
 
 
+def test_what_is_certified_at_no_beta_is_told():
+    [first, *_, last] = ht.certify(ht.Memory(torch.eye(3, dtype=torch.float64), 10.0)).lines()
+    assert first == "All 3 patterns proved stored at β = 10; 0 not stored, 0 undecided."
+    assert "β" not in last
+    row = torch.tensor([[1.0, 0.0], [0.0, 1.0], [3.0, 0.1]], dtype=torch.float64)
+    [one] = [line for line in ht.certify(ht.Memory(row, 10.0)).lines() if "no β" in line]
+    end = "(normalising removes this): pattern"
+    lost = "certified at no β and lost at every large one, since another pattern overlaps"
+    assert one == f"1 is {lost} it no less than it overlaps itself {end} 0."
+    lines = ht.certify(ht.Memory(torch.cat([row, 3 * row[1:2]]), 10.0)).lines()
+    assert f"2 are {lost} them no less than they overlap themselves {end}s 0, 1." in lines
+
+
 @pytest.mark.parametrize(("beta", "log_n"), [(9.0, 7.0), (40.0, 12.0), (40.0, 30.0)])
 def test_low_scores_are_rejected(beta, log_n):
     memory = ht.Memory(sphere(30, 8, 3, 0.2), beta, math.exp(log_n))

@@ -346,6 +346,7 @@ def test_products_that_leave_float16_are_formed_in_float32(name):
         ({"key": torch.zeros(3, 4, dtype=torch.float64)}, TypeError, "key is torch.float64"),
         ({"query": torch.zeros(2, 4, dtype=torch.int64)}, TypeError, "query is torch.int64"),
         ({"beta": math.inf}, ValueError, "beta is inf"),
+        ({"beta": -math.inf}, ValueError, "beta is -inf"),
         ({"n": -1.0}, ValueError, "n is -1"),
         (
             {"n": torch.ones(2, 3)},

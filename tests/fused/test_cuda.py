@@ -92,6 +92,19 @@ def test_pytorch_s_switches_are_heeded():
         assert choose(dtype=torch.float32) is None
 
 
+def test_what_an_operator_reads_rightly_is_not_copied():
+    x = torch.zeros(2, 4, 6, 16, dtype=HALF)
+    for fit in (x, x.transpose(1, 2), x[:, ::2], x[..., :8], x[:1, :, :1].expand(1, 4, 1, 16)):
+        assert cuda._even(fit, fit.shape[-1]) is fit
+    shifted = torch.zeros(x.numel() + 1, dtype=HALF)[1:].view(x.shape)
+    odd = torch.zeros(2, 4, 6, 20, dtype=HALF)[..., :16]
+    for unfit in (shifted, odd, x.mT[..., :0, :], x[:1].expand(2, 4, 6, 16)):
+        copy = cuda._even(unfit, unfit.shape[-1])
+        assert copy is not unfit
+        assert copy.is_contiguous()
+    assert cuda._even(x[..., :5], 8).shape == (2, 4, 6, 8)
+
+
 # --- the operators, played by formulas that refuse what the real ones misread ---
 
 

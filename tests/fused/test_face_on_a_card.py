@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from hopfield_theory.fused import cuda, retrieval
+from hopfield_theory.fused import cuda, gate, retrieval
 from hopfield_theory.fused.attention import attend_at_once, drops_weights, fused_attention
 from hopfield_theory.model.separation import lse_n, softmax_n
 
@@ -31,6 +31,34 @@ def formula(query, key, value, log_n, mask=None, causal=False):
     return softmax_n(scores, log_n=log_n) @ value, lse_n(scores, log_n=log_n)
 
 
+@pytest.mark.parametrize("log_n", [0.0, -math.inf, "rows"])
+def test_the_gate_is_a_kernel_there(monkeypatch, log_n):
+    kernel = pytest.importorskip("hopfield_theory.fused.kernels.gate", reason="Triton is not installed")
+    called = []
+    for name in ("gate_", "mass_gradient"):
+        real = getattr(kernel, name)
+        monkeypatch.setattr(kernel, name, lambda *given, name=name, real=real: called.append(name) or real(*given))
+    monkeypatch.setattr(gate, "FEW", 4)
+    out, grad, lse = normal(2, 3, 5, 4), normal(2, 3, 5, 4, seed=1), normal(2, 3, 5, seed=2)
+    mass = normal(2, 1, 5, seed=3) if log_n == "rows" else log_n
+    lse[0, 0, 0] = -math.inf
+
+    def gated(kind, function, *more):
+        mine, sums = out.clone().as_subclass(kind), lse.clone().as_subclass(kind)
+        function(mine, sums, mass, *more)
+        found = gate.mass_gradient(mine, grad.as_subclass(kind), sums, torch.as_tensor(mass))
+        return [x.as_subclass(torch.Tensor) for x in (mine, sums, found)]
+
+    expected = gated(torch.Tensor, gate.gate_)
+    assert called == []
+    torch.testing.assert_close(gated(OnACard, gate.gate_), expected)
+    assert called == ["gate_", "mass_gradient"]
+    if log_n == 0.0:
+        lse[0, 0, 0] = 0.0
+        torch.testing.assert_close(gated(OnACard, gate.gate_seen_, False), gated(torch.Tensor, gate.gate_))
+        assert called == ["gate_", "mass_gradient"] * 2
+
+
 @pytest.fixture
 def calls(monkeypatch):
     """What the backend is asked for; it answers by the formula."""
@@ -50,7 +78,7 @@ def calls(monkeypatch):
         return attend("simply", query, key, value, log_n, None, beta, causal)[0]
 
     for module in (cuda, retrieval):
-        monkeypatch.setattr(module, "compute_capability", lambda device: (9, 0))
+        monkeypatch.setattr(module, "compute_capability", lambda device: {"cpu": (9, 0)}[device.type])
     monkeypatch.setattr(cuda, "attend", attend)
     monkeypatch.setattr(cuda, "attend_simply", attend_simply)
     return asked
@@ -171,7 +199,7 @@ def test_the_simplest_case_is_asked_at_once(calls, monkeypatch, n, scale):
     ],
 )
 def test_float64_has_a_kernel_where_tensor_cores_have_it(monkeypatch, dtype, capability, expected):
-    monkeypatch.setattr(retrieval, "compute_capability", lambda device: capability)
+    monkeypatch.setattr(retrieval, "compute_capability", lambda device: {"meta": capability}[device.type])
     monkeypatch.setattr(retrieval.kernels, "available", lambda: True)
 
     def applies(query=(1, 1, 4, 8), keys=1 << 14, value_width=8, mask=None, is_causal=False):

@@ -301,6 +301,12 @@ def test_bad_memories_are_refused_by_name(arguments, error, match):
         Memory(**({"patterns": [[1.0, 0.0], [0.0, 1.0]]} | arguments))
 
 
+def test_a_query_that_cannot_be_normalised_is_named():
+    memory = Memory([[1.0, 0.0], [0.0, 2.0]], normalise=True)
+    with pytest.raises(ValueError, match=r"^query 1 is zero"):
+        memory.prepare([[1.0, 1.0], [0.0, 0.0]])
+
+
 @pytest.mark.parametrize(
     "method",
     [
