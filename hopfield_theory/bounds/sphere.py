@@ -28,8 +28,8 @@ def log_cap(height: ArrayLike, dim: int) -> Floats:
     """Logarithm of the share of the sphere in a cap: ``log P(1 - cos(theta) < height)``.
 
     With ``x = u (2 - u)`` and ``a = (d - 1)/2`` the share is ``½ I_x(a, ½) = ½ - ½ I_{1-x}(½, a)`` for heights ``u``
-    up to 1, and one minus the opposite cap beyond. Where the incomplete beta function underflows, its hypergeometric series is used,
-    ``x^a sqrt(1 - x) / (a B(a, ½)) · F(a + ½, 1; a + 1; x)``, whose terms are all positive.
+    up to 1, and one minus the opposite cap beyond. Where the incomplete beta function underflows, its hypergeometric
+    series is used, ``x^a sqrt(1 - x) / (a B(a, ½)) · F(a + ½, 1; a + 1; x)``, whose terms are all positive.
 
     Parameters
     ----------
