@@ -459,5 +459,5 @@ def _partners(found: FixedPoint) -> Tensor:
     # of two equal states either may come first
     other = np.where(place[:, 0] == np.arange(len(rows)), place[:, 1], place[:, 0])
     met = np.isfinite(distance[:, 1])
-    partner[rows[torch.as_tensor(met)]] = rows[torch.as_tensor(other[met], device=rows.device)]
+    partner[rows[torch.as_tensor(met, device=rows.device)]] = rows[torch.as_tensor(other[met], device=rows.device)]
     return partner

@@ -274,22 +274,28 @@ def find_beta(
     check_separation(reference)
     if betas is None and reference.radius == 0:
         raise ValueError("patterns are all zero: no β stores them; give others")
-    grid = beta_grid(reference.radius) if betas is None else _arrays.floating("betas", betas, torch.float64).flatten()
-    grid = grid.unique()
-    if len(grid) == 0 or not torch.isfinite(grid).all() or grid[0] <= 0:
-        raise ValueError(f"betas are {grid.tolist()}: they must be finite numbers above 0, at least one")
-    equal_to = _equal_to(reference)
-    kept = torch.arange(reference.num_patterns)
-    if drop_duplicates and bool((equal_to >= 0).any()):
-        kept = (equal_to < 0).nonzero().flatten()
-        reference = reference.without((equal_to >= 0).nonzero().flatten())
-    search = _Search(reference, grid, max_steps, progress or (lambda done, whole: None))
-    try:
-        search.certify()
-        search.follow()
-    except KeyboardInterrupt:
-        raise SearchInterruptedError(search.result(kept, equal_to)) from None
-    return search.result(kept, equal_to)
+    # what is known of the patterns is kept on the CPU, wherever they are
+    with torch.device("cpu"):
+        grid = (
+            beta_grid(reference.radius)
+            if betas is None
+            else _arrays.floating("betas", betas, torch.float64).flatten().cpu()
+        )
+        grid = grid.unique()
+        if len(grid) == 0 or not torch.isfinite(grid).all() or grid[0] <= 0:
+            raise ValueError(f"betas are {grid.tolist()}: they must be finite numbers above 0, at least one")
+        equal_to = _equal_to(reference)
+        kept = torch.arange(reference.num_patterns)
+        if drop_duplicates and bool((equal_to >= 0).any()):
+            kept = (equal_to < 0).nonzero().flatten()
+            reference = reference.without((equal_to >= 0).nonzero().flatten())
+        search = _Search(reference, grid, max_steps, progress or (lambda done, whole: None))
+        try:
+            search.certify()
+            search.follow()
+        except KeyboardInterrupt:
+            raise SearchInterruptedError(search.result(kept, equal_to)) from None
+        return search.result(kept, equal_to)
 
 
 def _equal_to(memory: Memory) -> Tensor:

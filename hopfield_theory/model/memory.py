@@ -116,7 +116,8 @@ class Memory:
             )
         if math.isinf(1 / self.beta):
             raise ValueError(f"beta is {self.beta:g}: it is too small for its inverse, the scale of the energy")
-        at_zero = separation.conjugate(torch.zeros(self.num_patterns, dtype=torch.float64)).item()
+        zeros = torch.zeros(self.num_patterns, dtype=torch.float64, device=self.patterns.device)
+        at_zero = separation.conjugate(zeros).item()
         self._offset: float = 0.5 * self.radius**2 + at_zero / self.beta
 
     @classmethod
