@@ -32,6 +32,7 @@ def test_the_extremes_and_moments_of_each_segment(monkeypatch, kernel, size):
     patterns, own, given = tile_of(size)
     error = 1e-3
     found = segments.reduced(*given, size, error, SoftmaxN(0.0), 0.0)
+    assert found.nearest.dtype == found.rival.dtype == torch.int64
     for row, me in enumerate(own.tolist()):
         for column, start in enumerate(range(128, 256, size)):
             others = [i for i in range(start, start + size) if i != me]

@@ -241,6 +241,21 @@ def test_vmap_and_function_transforms():
     torch.testing.assert_close(jacobian, reference)
 
 
+def test_gradients_of_many_masks_at_once():
+    generator = torch.Generator().manual_seed(4)
+    query, key, value = (torch.randn(5, 3, dtype=torch.float64, generator=generator) for _ in range(3))
+    masks = torch.randn(4, 5, 5, dtype=torch.float64, generator=generator)
+
+    def loss(attention):
+        return lambda query, mask: attention(query, mask).square().sum()
+
+    fused = loss(lambda query, mask: fused_attention(query, key, value, mask=mask))
+    formula = loss(lambda query, mask: plain(query, key, value, 0.0, 1.0, mask)[0])
+    for learnt in (0, 1, (0, 1)):
+        found, right = (torch.vmap(torch.func.grad(f, learnt), (None, 0))(query, masks) for f in (fused, formula))
+        torch.testing.assert_close(found, right)
+
+
 @pytest.mark.parametrize("alone", range(5))
 def test_what_learns_alone_has_its_gradient(alone):
     generator = torch.Generator().manual_seed(0)
@@ -390,11 +405,15 @@ def test_beta_zero_under_a_causal_mask():
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 def test_a_mask_is_not_rounded_to_the_dtype_of_the_query(dtype):
     generator = torch.Generator().manual_seed(5)
-    query, key, value = (torch.randn(2, 6, 4, generator=generator).to(dtype) for _ in range(3))
+    tensors = [torch.randn(2, 6, 4, generator=generator).to(dtype).requires_grad_() for _ in range(3)]
     mask = -300 - torch.rand(6, 6, generator=generator)
-    expected, _ = plain(*(t.double() for t in (query, key, value)), -math.inf, 1.0, mask.double())
-    got = fused_attention(query, key, value, 0.0, mask=mask)
-    torch.testing.assert_close(got.double(), expected, rtol=0, atol=16 * torch.finfo(dtype).eps)
+    expected, _ = plain(*(t.double() for t in tensors), -math.inf, 1.0, mask.double())
+    got = fused_attention(*tensors, 0.0, mask=mask)
+    close = {"rtol": 0, "atol": 16 * torch.finfo(dtype).eps}
+    torch.testing.assert_close(got.double(), expected, **close)
+    right = torch.autograd.grad(expected.square().sum(), tensors)
+    for found, gradient in zip(torch.autograd.grad(got.square().sum(), tensors), right, strict=True):
+        torch.testing.assert_close(found, gradient, rtol=0, atol=64 * torch.finfo(dtype).eps)
 
 
 @pytest.mark.parametrize("shape", [(2, 3, 4, 7), (3, 1, 7), (2, 1, 4, 1), (7,), (4, 7)])

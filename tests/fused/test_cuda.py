@@ -356,7 +356,45 @@ def test_second_derivatives_are_refused(operators):
         first.sum().backward()
 
 
-# --- PyTorch's own operators, as far as shapes go ---
+# --- PyTorch's own operators, as far as arguments and shapes go ---
+
+
+@pytest.mark.parametrize("name", ["cudnn", "flash", "efficient"])
+def test_every_argument_of_an_operator_is_the_one_of_its_name(monkeypatch, name):
+    given = {}
+
+    def recorded(way):
+        attribute = f"_{name}{way}".upper()
+        schema = getattr(cuda, attribute)._schema
+        arguments = [argument.name for argument in schema.arguments]
+
+        def call(*ordered, **named):
+            given[way] = dict(zip(arguments, ordered, strict=False)) | named
+            assert set(arguments) == set(given[way])
+            return tuple(f"{way} {place}" for place in range(len(schema.returns)))
+
+        monkeypatch.setattr(cuda, attribute, call)
+        return schema.returns
+
+    returns = [each.name for each in recorded("")]
+    recorded("_backward")
+    options = {"dropout_p": 0.1, "is_causal": True, "scale": 0.7}
+    out, lse, *more = cuda._call(name, "q", "k", "v", "mask", 0.1, True, 0.7)
+    bias = {"attn_bias": "mask"} if name != "flash" else {}
+    asked = {"query": "q", "key": "k", "value": "v"} | options
+    debug = {"return_debug_mask": False} if name != "efficient" else {}
+    assert given[""] == asked | bias | debug | ({"compute_log_sumexp": True} if name != "flash" else {})
+    made = dict(zip(returns, (f" {place}" for place in range(len(returns))), strict=True))
+    assert (out, lse) == (made["output"], made.get("logsumexp", made.get("log_sumexp")))
+    # what its backward pass asks for by the name that it was given
+    cuda._call_backward(name, "grad", "q", "k", "v", "mask", "o", "l", tuple(more), 0.1, True, 0.7)
+    passed = {each: made[each] for each in ("cum_seq_q", "cum_seq_k", "max_q", "max_k") if each in made}
+    seeds = [made[each] for each in ("philox_seed", "rng_state") if each in made]
+    offsets = [made[each] for each in ("philox_offset", "unused") if each in made]
+    passed |= {"philox_seed": seeds[0], "philox_offset": offsets[0], "out": "o", "logsumexp": "l"}
+    gradient = {"grad_out_" if name == "efficient" else "grad_out": "grad"}
+    wanted = {"grad_input_mask": [True, True, True, False]} if name == "efficient" else {}
+    assert given["_backward"] == asked | bias | passed | gradient | wanted
 
 
 @pytest.mark.parametrize(

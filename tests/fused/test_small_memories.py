@@ -48,6 +48,7 @@ def test_fixed_points_are_the_plain_ones(count, dim, beta, noop, queries, dtype)
     for step in range(1, int(steps.max()) + 1):
         before, x = x, batched.update(x, patterns.double(), beta, log_noop)
         first[(first == 0) & ((x - before).norm(dim=-1) <= tol)] = step
+    assert steps.dtype == torch.int64
     assert dtype == torch.float32 or torch.equal(first, steps)
 
 
