@@ -479,6 +479,8 @@ def test_one_memory_by_three_ways():
     assert (
         RandomMemory.of(20, 2.0, 3.0).noop == RandomMemory.of_lambda(20, 1.0).noop == RandomMemory(20, 1.0).noop == 1.0
     )
+    assert [type(x) for x in (RandomMemory(20.0, 3, 1).dim, RandomMemory(20, 3, 1).kappa)] == [int, float]
+    assert type(RandomMemory(20, 3, 1).log_noop) is float
     assert (RandomMemory(2, 1.0, -math.inf).noop, RandomMemory(2, 1.0, 1e4).noop) == (0.0, math.inf)
 
 

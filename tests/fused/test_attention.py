@@ -196,15 +196,24 @@ def test_few_keys_leave_the_rest_to_the_others():
         assert attend_at_once(x, x, x, None, None, False) is None
 
 
-def test_few_queries_share_out_the_keys():
+def test_few_queries_share_out_the_keys(monkeypatch):
+    shared, split = [], cpu._flash_split
+    monkeypatch.setattr(cpu, "_flash_split", lambda q, *rest: shared.append(q.shape[2]) or split(q, *rest))
+    monkeypatch.setattr(cpu, "_threads", lambda: 2)
     generator = torch.Generator().manual_seed(3)
-    key = torch.randn(1001, 5, dtype=torch.float64, generator=generator)
-    for count in (1, 2, 33):
+    key = torch.randn(1024, 5, dtype=torch.float64, generator=generator)
+    seen = torch.ones(1024, dtype=torch.bool)
+    for count in (1, 2, 32, 33):
         query = torch.randn(count, 5, dtype=torch.float64, generator=generator)
         out, lse = fused_attention(query, key, key, n=3.0, return_lse=True)
         expected, expected_lse = plain(query, key, key, math.log(3.0), 1.0)
         torch.testing.assert_close(out, expected)
         torch.testing.assert_close(lse, expected_lse)
+        # fewer keys, a mask or more heads leave the threads something else to share
+        fused_attention(query, key[:-1], key[:-1])
+        fused_attention(query, key, key, mask=seen)
+        fused_attention(query.expand(2, -1, -1), key, key)
+    assert shared == [1, 2, 32]
     torch.testing.assert_close(fused_attention(query[:1], key[:1], key[:1], 0.0), key[:1])
 
 
