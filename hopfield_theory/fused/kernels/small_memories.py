@@ -74,7 +74,7 @@ def _pull_parts(
         tl.store(means + cell * width + column, tl.sum(mixed, axis=1), mask=live)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["parts"])
 def _join_parts(
     x, constants, done, steps, residual, sums, tops, means, parts,
     width: tl.constexpr, COLUMNS: tl.constexpr, PARTS: tl.constexpr,
