@@ -157,15 +157,17 @@ def iterate_many(
         found.status[at] = moving.long() * int(Status.STEPS_EXHAUSTED)
         if progress is not None:
             progress(found.status.numel() - int(moving.sum()), found.status.numel())
-        most = int(moving.sum(-1).max())
+        each = moving.sum(-1)
+        # one look, for which a GPU has to wait
+        most, least = torch.stack([each.amax(), each.amin()]).tolist()
         if most == 0:
             break
         if most < x.shape[1]:
             # moving states first; converged ones fill the rows of problems that have fewer
             order = torch.argsort(moving.int(), dim=-1, descending=True, stable=True)[:, :most]
             x, place = x.gather(1, order[..., None].expand(-1, -1, x.shape[-1])), place.gather(1, order)
-        going = moving.any(-1)
-        if not bool(going.all()):
+        if least == 0:
+            going = each.nonzero().squeeze(1)
             problem, place, x = problem[going], place[going], x[going]
             own = tuple(tensor[going] for tensor in own)
     return found
