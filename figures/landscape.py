@@ -34,6 +34,8 @@ def draw(found: Mapping[str, Found], page: style.Page) -> Drawing:
     for panel, noop, name in zip(panels, noops, "abcdefgh", strict=False):
         chosen = rows[rows["noop"] == noop]
         shades = _map(panel, chosen, square, levels)
+        if noop > 0.0 and 0.0 in noops:
+            _lower(panel, chosen, rows[rows["noop"] == 0.0])
         ends[noop] = _paths(panel, chosen)
         stars = chosen[chosen["kind"] == "pattern"]
         panel.plot(stars["x"], stars["y"], "*", ms=7, mfc="#FFD24D", mec="black", mew=0.6, zorder=5, label="patterns")
@@ -48,13 +50,14 @@ def draw(found: Mapping[str, Found], page: style.Page) -> Drawing:
     bar.set_ticks(levels[::2], labels=[f"{level:.2f}" for level in levels[::2]])
     bar.minorticks_off()
     beta, paths = float(rows["beta"].iloc[0]), len(rows[rows["kind"] == "path"].groupby("path"))
+    slot = " Dashed: where E_n = E_0 (T17: inside of it the slot lowers the energy)." if 0.0 in noops[:-1] else ""
     said = ", ".join(f"{count} at n = {noop:g}" for noop, count in ends.items())
     return Drawing(
         figure,
         f"""Energy landscape E/m² of {len(patterns) // len(noops)} patterns (stars) in the plane, β = {beta:g}, and
         the paths of CCCP from {paths} queries around them (white rings to black dots). Different ends of the paths:
         {said}. The largest change of the energy from one state of a path to the next is
-        {style.power_of_ten(_largest_rise(rows))} (T3: above 0 by rounding alone).""",
+        {style.power_of_ten(_largest_rise(rows))} (T3: above 0 by rounding alone).{slot}""",
     )
 
 
@@ -80,6 +83,17 @@ def _map(panel: Axes, chosen: pd.DataFrame, square: float, levels: np.ndarray) -
     shades = panel.contourf(grid.columns, grid.index, grid.to_numpy(), levels=levels, cmap=tones, norm=norm)
     panel.contour(grid.columns, grid.index, grid.to_numpy(), levels=levels, colors="#333333", linewidths=0.25)
     return shades
+
+
+def _lower(panel: Axes, chosen: pd.DataFrame, dense: pd.DataFrame) -> None:
+    """Draw the edge of where the energy with the slot is below the one without."""
+    with_slot, without = (
+        each[each["kind"] == "energy"].pivot(index="y", columns="x", values="energy") for each in (chosen, dense)
+    )
+    edge = with_slot - without
+    panel.contour(
+        edge.columns, edge.index, edge.to_numpy(), levels=[0.0], colors="#C2410C", linewidths=1.0, linestyles="--"
+    )
 
 
 def _paths(panel: Axes, chosen: pd.DataFrame) -> int:

@@ -74,7 +74,7 @@ def main(
         chosen = _device(device)
         sweep = _sweep(name, preset, seed, own, only, out, chosen)
         if dry_run:
-            print(f"{name}, {sweep.preset}: {sweeps.dry_run(sweep, Store(out) if out.exists() else None)}")
+            print(f"{name}, {sweep.preset}: {sweeps.dry_run(sweep, Store(out))}")
             raise typer.Exit
         store = Store(out)
         with executor(with_, workers, address) as who, _Bar(len(sweep.cells)) as bar:

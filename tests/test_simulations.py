@@ -120,6 +120,19 @@ def test_energies_of_the_landscape_fall_along_every_path():
     assert (rows["energy"] >= -1e-12).all()
 
 
+def test_the_slot_lowers_the_energy_of_the_landscape_where_t17_says():
+    cells = [cell | {"size": 41} for cell in module("landscape").cells("quick")]
+    dense, *others = (pd.DataFrame(module("landscape").measure(cell, 0, "cpu", study=0)) for cell in cells)
+    stored, plane = (dense[dense["kind"] == kind][["x", "y"]].to_numpy() for kind in ("pattern", "energy"))
+    total = np.exp(8.0 * plane @ stored.T).sum(1)
+    assert 0 < (total < 5).sum() < 30
+    for cell, rows in zip(cells[1:], others, strict=True):
+        found, without = (each[each["kind"] == "energy"]["energy"].to_numpy() for each in (rows, dense))
+        np.testing.assert_allclose(
+            found - without, np.log((1 + cell["noop"] / 5) / (1 + cell["noop"] / total)) / 8.0, rtol=0, atol=1e-12
+        )
+
+
 def test_what_theory_says_of_residuals_holds():
     rows = pd.DataFrame(module("convergence").measure(smallest("convergence") | {"accelerate": False}, 0, "cpu"))
     residuals = rows[rows["kind"] == "residual"]
@@ -167,9 +180,7 @@ def slow_marks(name):
     return [pytest.mark.slow, pytest.mark.xdist_group(group)]
 
 
-@pytest.mark.parametrize(
-    "name", [pytest.param(n, marks=slow_marks(n) * (n not in QUICK)) for n in NAMES if n != "landscape"]
-)
+@pytest.mark.parametrize("name", [pytest.param(n, marks=slow_marks(n) * (n not in QUICK)) for n in NAMES])
 def test_another_seed_is_another_set_of_results(name):
     """Of the cells that draw anything: those of the closed forms do not."""
     cell = smallest(name)

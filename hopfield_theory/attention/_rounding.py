@@ -104,20 +104,20 @@ class Products(TorchFunctionMode):
 
     def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
-        numbers = [x for x in tree_leaves((args, kwargs)) if _is_number(x)]
+        numbers = [x for x in tree_leaves((args, kwargs)) if is_number(x)]
         own = [x for x in numbers if x in self.names]
         if not own:
             return function(*args, **kwargs)
         name = self.names[max(own, key=Tensor.dim)]
         if len(own) == len(numbers):
             result = function(*args, **kwargs)
-            self.names.update((x, name) for x in tree_leaves(result) if _is_number(x))
+            self.names.update((x, name) for x in tree_leaves(result) if is_number(x))
             return result
         if getattr(function, "__name__", None) not in _PRODUCTS:
             return function(*args, **kwargs)
 
         def passed_on(x: Any) -> Any:
-            return self.see(f"{name} input", x) if _is_number(x) and x not in self.names else x
+            return self.see(f"{name} input", x) if is_number(x) and x not in self.names else x
 
         args, kwargs = tree_map(passed_on, (args, kwargs))
         return self.see(f"{name} output", function(*args, **kwargs))
@@ -133,7 +133,7 @@ def _modes() -> list[Products]:
     return _THREAD.modes
 
 
-def _is_number(x: Any) -> TypeGuard[Tensor]:
+def is_number(x: Any) -> TypeGuard[Tensor]:
     return isinstance(x, Tensor) and x.is_floating_point()
 
 

@@ -21,7 +21,7 @@ from __future__ import annotations
 import copy
 import functools
 from collections.abc import Callable, Iterable
-from typing import Any, TypeGuard, cast
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -29,7 +29,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from hopfield_theory import _arguments
-from hopfield_theory.attention._rounding import Between, Products, refuse_compiled
+from hopfield_theory.attention._rounding import Between, Products, is_number, refuse_compiled
 
 __all__ = ["calibrate", "quantized"]
 
@@ -413,10 +413,6 @@ def _hooked(model: nn.Module, skip: tuple[str, ...], of: Callable[[str], _OfTens
     return handles
 
 
-def _is_number(x: Any) -> TypeGuard[Tensor]:
-    return isinstance(x, Tensor) and x.is_floating_point()
-
-
 def _at(functions: dict[str, _OfTensor | None], name: str, x: Tensor) -> Tensor | None:
     # a parameter that is no matrix has none
     function = functions.get(name)
@@ -424,18 +420,18 @@ def _at(functions: dict[str, _OfTensor | None], name: str, x: Tensor) -> Tensor 
 
 
 def _after(of: _OfTensor, _module: nn.Module, _inputs: Any, output: Any) -> Any:
-    if isinstance(output, tuple) and output and _is_number(output[0]):
+    if isinstance(output, tuple) and output and is_number(output[0]):
         changed = of(output[0])
         return None if changed is None else (changed, *output[1:])
-    return of(output) if _is_number(output) else None
+    return of(output) if is_number(output) else None
 
 
 def _before(of: _OfTensor, _module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     if args:
-        changed = of(args[0]) if _is_number(args[0]) else None
+        changed = of(args[0]) if is_number(args[0]) else None
         return None if changed is None else ((changed, *args[1:]), kwargs)
     for name, value in kwargs.items():
-        if _is_number(value):
+        if is_number(value):
             changed = of(value)
             return None if changed is None else (args, kwargs | {name: changed})
     return None

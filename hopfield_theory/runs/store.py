@@ -131,8 +131,7 @@ class Store:
     Parameters
     ----------
     folder : path
-        Created if it does not exist; OSError if that fails or it is read-only. Temporary files of processes that were
-        killed while writing are removed.
+        It is left as it is until something is written.
 
     Examples
     --------
@@ -150,6 +149,18 @@ class Store:
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
         self.folder = Path(folder)
+        self._is_ready = False
+
+    def prepare(self) -> None:
+        """Make the folder, and remove what processes that were killed while writing have left; once, before a write.
+
+        Raises
+        ------
+        OSError
+            If the folder cannot be made, or is read-only.
+        """
+        if self._is_ready:
+            return
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -160,6 +171,7 @@ class Store:
             match = _PARTIAL.fullmatch(path.name)
             if match and not _alive(int(match[1])):
                 path.unlink(missing_ok=True)
+        self._is_ready = True
 
     def has(self, cell: Cell) -> bool:
         """Tell whether a cell is finished: its file exists, is undamaged and belongs to the cell."""
@@ -194,6 +206,7 @@ class Store:
         OSError
             If the file cannot be written, for example on a full disk; no partial file is left.
         """
+        self.prepare()
         frame = rows if isinstance(rows, pd.DataFrame) else pd.DataFrame(list(rows))
         if not len(frame):
             raise ValueError(f"{cell} has no rows")

@@ -247,6 +247,7 @@ def run(
     3 cells, 3 finished, 0 left
     """
     report = SweepResult()
+    store.prepare()
     try:
         left = [cell for cell in sweep.grid if not store.has(cell)]
         waiting = set(left)
@@ -298,12 +299,9 @@ class _Clock:
         return (time.monotonic() - self._begin) / self._spent * math.fsum(self._weights.values())
 
 
-def dry_run(sweep: Sweep, store: Store | None = None) -> DryRun:
-    """Predict what a run would do; files are not opened, so that a damaged one counts as finished.
-
-    Without a store nothing is finished.
-    """
-    left = [cell for cell in sweep.grid if store is None or not store.holds_file(cell)]
+def dry_run(sweep: Sweep, store: Store) -> DryRun:
+    """Predict what a run would do; files are not opened, so that a damaged one counts as finished."""
+    left = [cell for cell in sweep.grid if not store.holds_file(cell)]
     return DryRun(
         cells=len(sweep.grid),
         finished=len(sweep.grid) - len(left),

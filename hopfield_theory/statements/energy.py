@@ -333,5 +333,7 @@ STATEMENTS = (
             Implication("ln S a twentieth smaller", partial(_energies, share=0.95)),
             Implication("lower where S < 1.05 M", below_dense, partial(_light, share=1.05)),
         ),
+        experiment="landscape",
+        figure="landscape",
     ),
 )

@@ -292,7 +292,7 @@ STATEMENTS = (
         ),
         derivation=derivations.outliers,
         experiment="outliers",
-        figure="closeness",
+        figure="outliers",
         closed_form="bounds.one_update.log_outlier_threshold",
     ),
     Statement(

@@ -368,7 +368,7 @@ STATEMENTS = (
         ),
         instead=("T11",),
         experiment="outliers",
-        figure="closeness",
+        figure="outliers",
     ),
     Statement(
         name="P4",

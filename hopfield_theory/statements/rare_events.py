@@ -13,17 +13,16 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from scipy import optimize, special
 from torch import Tensor
 
 from hopfield_theory import _arguments
+from hopfield_theory._arguments import Floats
 from hopfield_theory.bounds import sphere
 from hopfield_theory.statistics import Interval
 
 __all__ = ["ClosePair", "QuietCrowd", "mean_interval"]
 
-_Floats = NDArray[np.float64]
 
 # panels of the quadrature on either side of where the pull begins
 _PANELS = 64
@@ -223,7 +222,7 @@ class QuietCrowd:
         return (height - self.error).clamp_min(0) * torch.exp(-self.kappa * (1 - self.error) * height)
 
     @functools.cached_property
-    def _nodes(self) -> tuple[_Floats, _Floats]:
+    def _nodes(self) -> tuple[Floats, Floats]:
         """Weights of angles under the uniform law, and the pull there; panels end where the pull begins."""
         begin = 2 * math.asin(math.sqrt(0.5 * self.error))
         edges = np.concatenate([np.linspace(0, begin, _PANELS), np.linspace(begin, math.pi, _PANELS + 1)[1:]])

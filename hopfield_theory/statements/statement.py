@@ -172,7 +172,7 @@ class Statement:
     Attributes
     ----------
     name : str
-        T1 to T23, C1 to C10, P1, P2, … for readings of published claims, or a new name for a claim of one's own.
+        T1 to T23, C1 to C11, P1, P2, … for readings of published claims, or a new name for a claim of one's own.
     title, claim, formula : str
         A few words, the claim, and the claim in LaTeX.
     source : str

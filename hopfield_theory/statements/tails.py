@@ -9,16 +9,15 @@ import itertools
 import math
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import optimize
 
+from hopfield_theory._arguments import Floats
 from hopfield_theory.bounds.chernoff import Case, Witness, log_failure
 from hopfield_theory.bounds.crowding import Strip, TypicalWitness, log_typical_survival
 from hopfield_theory.bounds.random_memory import RandomMemory
 
 __all__ = ["log_crowd_failure", "log_near"]
 
-_Floats = NDArray[np.float64]
 
 _LARGEST_LOG_TILT = 300.0
 _STRIPS = 8
@@ -48,7 +47,7 @@ def log_crowd_failure(memory: RandomMemory, cap: float, log_patterns: float) -> 
     True
     """
 
-    def bound(point: _Floats) -> float:
+    def bound(point: Floats) -> float:
         share, first, second = (float(x) for x in point)
         # balls end half way to the nearest neighbour
         ball = math.sqrt(0.5 * cap) / (1 + math.exp(-share))
@@ -84,11 +83,11 @@ def log_near(memory: RandomMemory, error: float, cap: float, log_patterns: float
     strips, nearby = [], grid[:1]
     for low, high in reversed(list(itertools.pairwise(edges))):
 
-        def strip(point: _Floats, low: float = low, high: float = high) -> Strip:
+        def strip(point: Floats, low: float = low, high: float = high) -> Strip:
             slack, tilt, side = np.clip(point, -30.0, [3.0, 30.0, 30.0]).tolist()
             return Strip(low, high, math.exp(slack), tilt, side)
 
-        def bound(point: _Floats) -> float:
+        def bound(point: Floats) -> float:
             return log_typical_survival(memory, TypicalWitness(0.0, error, cap, (strip(point),)), log_patterns)
 
         # far from good parameters the bound is flat, and the search needs a start where it is not

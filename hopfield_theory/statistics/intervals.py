@@ -16,8 +16,6 @@ from hopfield_theory import _arguments
 
 __all__ = ["Interval", "bootstrap", "cluster_bootstrap", "wilson"]
 
-_Floats = NDArray[np.float64]
-
 
 @dataclass(frozen=True)
 class Interval:

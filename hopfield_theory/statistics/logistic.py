@@ -8,15 +8,14 @@ from dataclasses import dataclass
 
 import numpy as np
 import scipy
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy import optimize, special
 
 from hopfield_theory import _arguments
+from hopfield_theory._arguments import Floats
 from hopfield_theory.statistics.intervals import Interval
 
 __all__ = ["LogisticFit", "logistic_fit"]
-
-_Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -152,22 +151,22 @@ _STEP = 1e8  # Log-odds so steep across the range of x that the rate is a step.
 class _Logistic:
     """Binomial counts with log-odds ``a + b z``, z in [-1, 1]."""
 
-    def __init__(self, z: _Floats, successes: _Floats, trials: _Floats) -> None:
+    def __init__(self, z: Floats, successes: Floats, trials: Floats) -> None:
         self.z, self.successes, self.trials = z, successes, trials
         self.basis = np.stack([np.ones_like(z), z])
 
-    def likelihood(self, log_odds: _Floats) -> _Floats:
+    def likelihood(self, log_odds: Floats) -> Floats:
         """Log-likelihood of log-odds of shape (..., K); the result has shape (...)."""
         failures = self.trials - self.successes
         return (self.successes * special.log_expit(log_odds) + failures * special.log_expit(-log_odds)).sum(-1)
 
-    def penalised(self, log_odds: _Floats) -> _Floats:
+    def penalised(self, log_odds: Floats) -> Floats:
         """Add Firth's penalty."""
         largest, _, total, _, spread = self._information(log_odds)
         with np.errstate(divide="ignore"):
             return self.likelihood(log_odds) + largest + (np.log(total) + np.log(spread)) / 2
 
-    def _information(self, log_odds: _Floats) -> tuple[_Floats, ...]:
+    def _information(self, log_odds: Floats) -> tuple[Floats, ...]:
         """Split the Fisher information so that it does not underflow at steep slopes."""
         log_weight = np.log(self.trials) + special.log_expit(log_odds) + special.log_expit(-log_odds)
         largest = log_weight.max(-1)
@@ -176,10 +175,10 @@ class _Logistic:
         offset = self.z - ((weight * self.z).sum(-1) / total)[..., None]
         return largest, weight, total, offset, (weight * offset**2).sum(-1)
 
-    def climb(self, objective: Callable[[_Floats], _Floats], start: _Floats) -> _Floats:
+    def climb(self, objective: Callable[[Floats], Floats], start: Floats) -> Floats:
         """Maximise the likelihood, penalised or not, from a start; return a and b."""
 
-        def gradient(parameters: _Floats) -> _Floats:
+        def gradient(parameters: Floats) -> Floats:
             log_odds = parameters @ self.basis
             rate = special.expit(log_odds)
             residual = self.successes - self.trials * rate
@@ -188,7 +187,7 @@ class _Logistic:
                 residual += weight * (1 / total + offset**2 / spread) * (0.5 - rate)
             return -self.basis @ residual
 
-        def information(parameters: _Floats) -> _Floats:
+        def information(parameters: Floats) -> Floats:
             rate = special.expit(parameters @ self.basis)
             return (self.basis * (self.trials * rate * (1 - rate))) @ self.basis.T
 
@@ -219,7 +218,7 @@ class _Logistic:
         return _largest(lambda b: self.likelihood(target + b[:, None] * away), slopes)
 
 
-def _largest(function: Callable[[_Floats], _Floats], grid: _Floats) -> float:
+def _largest(function: Callable[[Floats], Floats], grid: Floats) -> float:
     """Maximise on a grid that is refined five times, each time to a sixteenth of the width."""
     best = -math.inf
     for _ in range(6):
@@ -252,7 +251,7 @@ def _ends(deviance: Callable[[float], float], estimate: float, quantile: float) 
     return end(-1), end(1)
 
 
-def _checked_counts(x: ArrayLike, successes: ArrayLike, trials: ArrayLike) -> tuple[_Floats, _Floats, _Floats]:
+def _checked_counts(x: ArrayLike, successes: ArrayLike, trials: ArrayLike) -> tuple[Floats, Floats, Floats]:
     points, won, tried = np.asarray(x, dtype=np.float64), np.asarray(successes), np.asarray(trials)
     if points.ndim != 1 or not np.isfinite(points).all() or len(np.unique(points)) < 2:
         raise ValueError(f"x is {x!r}: it must be a 1-D array of finite numbers, at least two of them different")

@@ -95,9 +95,10 @@ def test_curves(drawn, name, panel, query, label, x, y):
 
 
 def test_closed_forms_marks_and_colours(drawn):
-    (plane, *panels), frames = drawn("closeness")
+    (plane,), _ = drawn("closeness")
     x, s = curve(plane, r"$\frac{1}{2}(1 + s)$ (T10)")
     np.testing.assert_allclose(x, (1 + s) / 2)
+    panels, frames = drawn("outliers")
     for overlap in (0, 0.3, 0.6):
         rows = frames["outliers"].query(f"norm == 1 and overlap == {overlap}")
         compare(points(panels[1], f"{overlap}"), rows, "outliers", "closer", True)

@@ -26,6 +26,7 @@ ROWS = [{"patterns": 10, "rate": 0.1}, {"patterns": 2**62 + 1, "rate": 5e-324}]
 
 @pytest.fixture
 def store(tmp_path):
+    (tmp_path / "cells").mkdir()
     return Store(tmp_path / "cells")
 
 
@@ -319,14 +320,15 @@ def test_a_write_that_the_system_cuts_short_leaves_no_broken_file(store):
 def test_a_folder_that_cannot_be_written_to(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "access", lambda path, mode: False)
     with pytest.raises(OSError, match=f"^cannot write to the folder {tmp_path}: it is read-only$"):
-        Store(tmp_path)
+        Store(tmp_path).prepare()
+    assert Store(tmp_path).gather().empty
 
 
 def test_a_folder_that_cannot_be_made(tmp_path):
     (tmp_path / "file").touch()
     for folder in (tmp_path / "file", tmp_path / "file" / "cells"):
         with pytest.raises(OSError, match=f"^cannot make the folder {folder}: "):
-            Store(folder)
+            Store(folder).prepare()
 
 
 def test_leftovers_of_killed_processes_are_removed_and_nothing_else(store):
@@ -341,6 +343,9 @@ def test_leftovers_of_killed_processes_are_removed_and_nothing_else(store):
     ]
     for name in (leftover, *others):
         (store.folder / name).write_bytes(b"half")
+    assert store.gather().empty
+    # reading changes nothing
+    assert names(store) == sorted([leftover, *others])
     path = kept(store)
     assert len(Store(store.folder).gather()) == len(ROWS)
     assert names(store) == sorted([path.name, *others])

@@ -70,8 +70,8 @@ def test_a_statement_says_what_it_is(statement):
         assert all(isinstance(part, Implication) for part in statement.parts)
     assert chosen([statement.name.lower()]) == [statement]
     assert set(statement.instead) <= set(STATEMENTS)
-    # a figure is drawn from an experiment
-    assert statement.experiment or not statement.figure
+    # a figure is drawn from the experiment whose name it begins with
+    assert not statement.figure or f"{statement.figure}_".startswith(f"{statement.experiment}_")
     assert (statement.said_as in SAID_AS) == statement.name.startswith("P")
     # nothing of what is claimed is left out of the formula
     assert not statement.formula.rstrip(" })").endswith(("dots", "…"))
