@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from hopfield_theory import _arguments
+from hopfield_theory import _arguments, _arrays
 from hopfield_theory._sentences import Told, count, many
 from hopfield_theory.model import fixed_point
 from hopfield_theory.model.fixed_point import FixedPoint, Progress
@@ -107,7 +107,8 @@ def retrieve(
     _arguments.instance("memory", memory, Memory)
     with torch.no_grad():
         start = memory.prepare(queries)
-        flat = memory._scored("queries", start).reshape(-1, memory.dim)
+        _arrays.check_scores("queries", start, memory.beta * memory.radius, memory._work)
+        flat = start.reshape(-1, memory.dim)
         eps = torch.finfo(flat.dtype).eps
         tolerance = max(tol, 8 * eps * memory.radius)
         if accelerate:
@@ -117,5 +118,5 @@ def retrieve(
         else:
             found = fixed_point.iterate(memory._update, flat, tolerance, max_steps, progress)
         whole = {name: tensor.reshape((*start.shape[:-1], *tensor.shape[1:])) for name, tensor in vars(found).items()}
-        energy = memory.energy(whole["state"]) if energies else None
+        energy = memory._step(whole["state"])[1] if energies else None
         return Retrieval(**whole, energy=energy, tolerance=tolerance)
