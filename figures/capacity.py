@@ -68,11 +68,11 @@ def draw(found: Mapping[str, Found], page: style.Page) -> Drawing:
     return Drawing(
         figure,
         f"""How many random patterns are stored, at λ = κ/d = {LAM:g}, n = {NOOP:g}, p = {FAILURE:g}, for three
-        meanings of "stored". Points are measured, with 95% intervals (within the markers where not seen). (a) Half of
-        the patterns have a fixed point within m/2; the better one of C3 and C10 proves it up to its line, C7 refutes it
-        above, C5 predicts where it ends. (b) All patterns of half of the memories have one; C1, C2, C3 promise it up to
-        their lines. (c) A typical pattern has one within m/κ: proved by C3 below, refuted by C7 above. At
-        d = {last["dim"]:g}: C1 {_log(published[-1])}, C2 {_log(pairs[-1])}, C3
+        meanings of "stored". Points are measured, with 95% intervals (where none is seen, it is smaller than the
+        marker). (a) Half of the patterns have a fixed point within m/2; the better one of C3 and C10 proves it up to
+        its line, C7 refutes it above, C5 predicts where it ends. (b) All patterns of half of the memories have one; C1,
+        C2 and C3 guarantee it below their lines. (c) A typical pattern has one within m/κ: proved by C3 below, refuted
+        by C7 above. At d = {last["dim"]:g}: C1 {_log(published[-1])}, C2 {_log(pairs[-1])}, C3
         {_log(last["chernoff"])}, C7 {_log(last["ceiling"])}, e^(α_1 d)
         {_log(alpha * last["dim"])}. {vacuous}At d = {top["dim"]:g} half of the patterns are stored at log M =
         {top["log_patterns"]:.2f} [{top["log_low"]:.2f}, {top["log_high"]:.2f}].""",

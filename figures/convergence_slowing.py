@@ -45,6 +45,7 @@ def draw(found: Mapping[str, Found], page: style.Page) -> Drawing:
         figure,
         f"""Critical slowing down, d = {about["dim"]:g}, λ = {about["lam"]:g}, n = {about["noop"]:g}: (a) updates
         until a step is shorter than 10^-8 m, (b) contraction factor: the largest eigenvalue of the Jacobian at the
-        limit, of the plain dynamics. Medians with 95% intervals over memories (within the markers where not seen);
-        dashed: the fold of the mean-field prediction C5. At log M/log M_fold = {ends["plain"]["share"]:g}: {said}.""",
+        limit, of the plain dynamics. Medians with 95% intervals over memories (where none is seen, it is smaller than
+        the marker); dashed: the fold of the mean-field prediction C5. At log M/log M_fold =
+        {ends["plain"]["share"]:g}: {said}.""",
     )

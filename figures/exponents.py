@@ -105,9 +105,9 @@ def draw(found: Mapping[str, Found], page: style.Page) -> Drawing:
     )
     return Drawing(
         figure,
-        f"""Growth of the capacity, with 95% intervals (within the markers where not seen). (a) Circles: log M/d at
-        which one update leaves half of the weight with the pattern (n = 0, overlaps sampled in place of patterns);
-        squares and triangles: at which half of the patterns keep a fixed point within m/2 (n = 1, explicit
+        f"""Growth of the capacity, with 95% intervals (where none is seen, it is smaller than the marker). (a) Circles:
+        log M/d at which one update leaves half of the weight with the pattern (n = 0, overlaps sampled in place of
+        patterns); squares and triangles: at which half of the patterns keep a fixed point within m/2 (n = 1, explicit
         memories), at the largest d {ends}. Dotted: the exact exponent α_1(λ) (C4). (b) What is lacking of it, for
         one update (filled) and for fixed points (hollow; n = 0, patterns about the target drawn, the others by
         their mean); at d = {dims[-1]:g}, one update lacks at most {style.power_of_ten(gap)}. (c) What fixed points
