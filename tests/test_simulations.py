@@ -113,6 +113,13 @@ def test_no_promise_of_a_certificate_is_broken():
     assert (digits["broken_promises"] == 0).all()
 
 
+def test_an_experiment_names_the_statements_that_it_is_held_against():
+    for name in NAMES:
+        _, _, names = module(name).__doc__.partition("Held against:")
+        known = {s.name for s in STATEMENTS.values() if name in (s.experiment, *s.held_in)}
+        assert set(re.findall(r"\b[TCP]\d+\b", names)) == known, name
+
+
 def test_energies_of_the_landscape_fall_along_every_path():
     rows = pd.DataFrame(module("landscape").measure(smallest("landscape"), 0, "cpu"))
     for _, path in rows[rows["kind"] == "path"].groupby("path"):

@@ -232,6 +232,7 @@ STATEMENTS = (
         ),
         derivation=derivations.decrease,
         experiment="convergence",
+        held_in=("landscape",),
         figure="convergence_descent",
     ),
     Statement(

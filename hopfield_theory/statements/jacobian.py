@@ -118,6 +118,7 @@ STATEMENTS = (
         ),
         derivation=derivations.jacobian,
         experiment="metastable",
+        held_in=("convergence",),
         figure="metastable",
         closed_form="model.memory.Memory.jacobian",
     ),

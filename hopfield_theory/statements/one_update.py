@@ -256,6 +256,7 @@ STATEMENTS = (
         ),
         derivation=derivations.closeness,
         experiment="closeness",
+        held_in=("noise",),
         figure="closeness",
     ),
     Statement(
@@ -313,6 +314,10 @@ STATEMENTS = (
             Implication("the largest score for the mean", partial(_noop_share, largest=True)),
         ),
         experiment="rejection",
+        held_in=(
+            "metastable",
+            "sink_conditions",
+        ),
         figure="rejection",
         closed_form="bounds.one_update.log_answer",
     ),

@@ -196,6 +196,8 @@ class Statement:
         Proves it by computer algebra and returns the identities.
     experiment, figure : str or None
         The experiment in ``simulations/`` that measures it, and the figure in ``figures/`` that shows it.
+    held_in : tuple of str
+        Other experiments that it is held against.
     closed_form : str or None
         The function that evaluates it, by its dotted name in ``hopfield_theory``.
 
@@ -220,6 +222,7 @@ class Statement:
     instead: tuple[str, ...] = ()
     derivation: Callable[[], sympy.Eq | list[sympy.Eq]] | None = None
     experiment: str | None = None
+    held_in: tuple[str, ...] = ()
     figure: str | None = None
     closed_form: str | None = None
     said_as: str | None = None

@@ -24,7 +24,7 @@ _HEAD = """\
 # Statements
 
 Every theorem and claim: the line where its hypotheses and its conclusion are written, the function that evaluates it,
-what decides it, the experiment that measures it, the figure that shows it, and its proof. *Instances*: drawn, attacked,
+what decides it, the experiments that measure it, the figure that shows it, and its proof. *Instances*: drawn, attacked,
 and the worst decided in [ball arithmetic](verification.md#how); *experiment*, *trend*: frequencies,
 estimated probabilities and finite sizes; *enclosure*: the bound itself, in ball arithmetic; *algebra*: a derivation;
 *arithmetic*: exactly, from published numbers. The verdicts are in [claims.md](claims.md). This page is written by
@@ -64,14 +64,15 @@ def _row(statement: Statement) -> tuple[str, ...]:
     here = f"#{anchor(_heading(statement))}"
     checks = dict.fromkeys(map(table.by, statement.parts))
     checks |= dict.fromkeys(["enclosure"] * (statement.name in ENCLOSED) + ["algebra"] * bool(statement.derivation))
-    experiment, figure, closed = statement.experiment, statement.figure, statement.closed_form
+    figure, closed = statement.figure, statement.closed_form
+    experiments = [name for name in (statement.experiment, *statement.held_in) if name]
     return (
         f"[{statement.name}]({here})",
         statement.title,
         _link(*_lines()[statement.name]),
         f"`{closed}`" if closed else "–",
         ", ".join(checks),
-        f"[{experiment}](../simulations/{experiment}.py)" if experiment else "–",
+        ", ".join(f"[{name}](../simulations/{name}.py)" for name in experiments) or "–",
         f"[{figure}](figures/{figure}.svg)" if figure else "–",
         f"[below]({here})" if statement.proved_in is None else _proof(statement.proved_in),
     )
