@@ -80,12 +80,14 @@ def _row(statement: Statement) -> tuple[str, ...]:
 
 def _section(statement: Statement) -> str:
     why = "Why it fails" if statement.is_false else "Why"
+    # the page of claims has a section for each of the literature's
+    verdict = f" [What came of it](claims.md#{anchor(_heading(statement))})." if statement.said_as else ""
     whole = f" The whole proof: {_proof(statement.proved_in)}." if statement.proved_in else ""
     said = [
         f"## {_heading(statement)}",
         statement.claim,
         f"```math\n{statement.formula}\n```",
-        f"Source: {statement.source}. Proof: {statement.proof}.",
+        f"Source: {statement.source}. Proof: {statement.proof}.{verdict}",
         f"{why}: {statement.why}{whole}",
     ]
     if statement.instead:
