@@ -278,7 +278,7 @@ STATEMENTS = (
         source="random-energy model: Lucibello and Mézard, PRL 2024, arXiv:2304.14964; the no-op slot is added here",
         proof="proved in Lucibello and Mézard 2024; C3 and C7 prove both sides here",
         why="C3 from below and C7 from above have the exponent α₁.",
-        proved_in="docs/bounds-proofs.md#c3-patterns-that-are-stored",
+        proved_in="docs/bounds-proofs.md#c4-the-exponent-of-c3",
         kind=Kind.ASYMPTOTIC,
         parts=(
             Trend("α₁ is a maximum over overlaps", lambda: optimised(threshold)),

@@ -63,8 +63,8 @@ def test_a_verdict_is_told_in_a_row_and_an_article(text, verdicts, name):
         "python -m figures closeness",
         # what is not on the page is no link
         "What holds: T10 Who is closer after one update, T11 When",
-        # the proof of C4 is that of C3, whose first words these are
-        "<strong>One pattern.</strong> Fix ξ<sub>1</sub>",
+        # the first words of the proof of C4
+        '<p>Let <span class="symbols">λ = κ/d</span>',
         '<details id="setting"><summary>Setting of the proofs</summary>',
         '<a href="https://arxiv.org/abs/2008.02217">arXiv:2008.02217</a>',
         "<figcaption>Basins of five patterns.",
