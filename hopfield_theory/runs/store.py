@@ -131,7 +131,7 @@ class Store:
     Parameters
     ----------
     folder : path
-        It is left as it is until something is written.
+        It is left as it is until something is written; OSError if it, or a folder above it, is a file.
 
     Examples
     --------
@@ -150,6 +150,9 @@ class Store:
     def __init__(self, folder: str | os.PathLike[str]) -> None:
         self.folder = Path(folder)
         self._is_ready = False
+        there = next(path for path in (self.folder, *self.folder.parents) if path.exists())
+        if not there.is_dir():
+            raise OSError(f"cannot make the folder {self.folder}: {there} is a file")
 
     def prepare(self) -> None:
         """Make the folder, and remove what processes that were killed while writing have left; once, before a write.

@@ -328,7 +328,7 @@ def test_a_folder_that_cannot_be_made(tmp_path):
     (tmp_path / "file").touch()
     for folder in (tmp_path / "file", tmp_path / "file" / "cells"):
         with pytest.raises(OSError, match=f"^cannot make the folder {folder}: "):
-            Store(folder).prepare()
+            Store(folder)
 
 
 def test_leftovers_of_killed_processes_are_removed_and_nothing_else(store):
